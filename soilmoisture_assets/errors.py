@@ -1,0 +1,37 @@
+"""Errors a user can act on: one class per kind of trouble, all below SoilMoistureError.
+
+Belongs here: exception classes. Not here: messages; each is written where the trouble is seen and
+names the file or station, what is wrong and what to do. The command line prints the message and exits 2.
+"""
+
+
+class SoilMoistureError(Exception):
+    """Something is wrong with what the platform was given, and the message says what to do."""
+
+
+class StudyError(SoilMoistureError):
+    """A study file or a setting cannot be used."""
+
+
+class SourceError(SoilMoistureError):
+    """A data source (file, archive or service) did not give what was asked of it."""
+
+
+class SourceUnavailable(SourceError):
+    """A service is down or too busy at present; the same request may work later."""
+
+
+class UnitsError(SoilMoistureError):
+    """Units cannot be converted to those of the registry."""
+
+
+class TimeAxisError(SoilMoistureError):
+    """A time axis is not regular, unique and increasing where it must be."""
+
+
+class StationError(SoilMoistureError):
+    """One station cannot be used; the others can."""
+
+
+class CheckpointError(SoilMoistureError):
+    """A stored model does not belong to this study, cube or code version."""

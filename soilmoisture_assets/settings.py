@@ -1,0 +1,52 @@
+"""Settings: where things are on this machine and which accounts it has, from ``SOILMOISTURE_*`` and ``.env``.
+
+Belongs here: paths, service addresses, credentials, machine limits. Not here: what is studied (study.py).
+Secrets are ``SecretStr``: they print as stars and never reach logs, metadata or files.
+"""
+
+from pathlib import Path
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from soilmoisture_assets.errors import StudyError
+
+
+class Settings(BaseSettings):
+    """Settings of one machine. Every field is an environment variable with the prefix ``SOILMOISTURE_``."""
+
+    model_config = SettingsConfigDict(env_prefix="SOILMOISTURE_", env_file=".env", extra="ignore", frozen=True)
+
+    study: str = "demo"
+    """Name of a built-in study or path of a study file."""
+    data_dir: Path = Path("data")
+    """Everything written lands in ``<data_dir>/<study>/``."""
+    realdata: Path | None = None
+    """Folder of real station files; study files name it as ``${SOILMOISTURE_REALDATA}``."""
+    ismn_archive: Path | None = None
+    """ISMN download (zip or folder); a study may name its own instead."""
+
+    cds_url: str | None = None
+    cds_key: SecretStr | None = None
+    """Copernicus Climate Data Store; where unset, cdsapi reads ``CDSAPI_URL``, ``CDSAPI_KEY`` or ``~/.cdsapirc``."""
+    soilgrids_url: str = "https://rest.isric.org/soilgrids/v2.0"
+    soilgrids_requests_per_minute: float = 5.0
+    elevation_url: str = "https://epqs.nationalmap.gov/v1"
+    earthengine_url: str | None = None
+    earthengine_project: str | None = None
+    earthengine_service_account_file: Path | None = None
+
+    backfill_stations_per_run: int | None = None
+    """Stations in one backfill run: unset means all in one run, the fastest on one machine."""
+    threads: int | None = None
+    """Threads for training and analysis; unset: all cores."""
+
+
+def load_settings() -> Settings:
+    """Read the settings. Raises StudyError that names the variable and what is allowed."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "SOILMOISTURE_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise StudyError(f"{name}: {first['msg']}.\n  Set it in the environment or in .env.") from error

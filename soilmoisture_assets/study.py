@@ -1,0 +1,339 @@
+"""The Study: what is studied, read from a TOML file and checked once.
+
+Belongs here: period, domain, networks, depth layer, variables, splits, experiments, horizons, model settings.
+Not here: paths of this machine and credentials (settings.py); how any of it is computed.
+"""
+
+import datetime as dt
+import hashlib
+import json
+import os
+import re
+import tomllib
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from soilmoisture_assets.errors import StudyError
+from soilmoisture_assets.metadata.variables import REFERENCE_STATIC_ATTRIBUTES, VARIABLES
+
+BUILT_IN = ("demo", "conus")
+
+
+class Experiment(StrEnum):
+    """What a model may see: antecedent soil moisture, and the weather of the days it forecasts."""
+
+    DRIVERS = "drivers"
+    FORECAST = "forecast"
+    HINDCAST = "hindcast"
+
+    @property
+    def sees_moisture(self) -> bool:
+        return self is not Experiment.DRIVERS
+
+    @property
+    def knows_weather(self) -> bool:
+        return self is not Experiment.FORECAST
+
+    @property
+    def description(self) -> str:
+        return {
+            "drivers": "weather known, no antecedent soil moisture: what drives soil moisture",
+            "forecast": "antecedent soil moisture, no future weather: what could be issued today",
+            "hindcast": "antecedent soil moisture and known weather: the upper bound",
+        }[self.value]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Period(_Section):
+    """Whole days, both included: steps labelled in (start 00:00, end + 1 day 00:00]."""
+
+    start: dt.date
+    end: dt.date
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.end < self.start:
+            raise ValueError(f"the end {self.end} lies before the start {self.start}; swap them")
+        return self
+
+    @property
+    def first(self) -> pd.Timestamp:
+        """The instant the period begins; no step is labelled with it."""
+        return pd.Timestamp(self.start)
+
+    @property
+    def last(self) -> pd.Timestamp:
+        """The last step label: midnight after the last day."""
+        return pd.Timestamp(self.end) + pd.Timedelta(days=1)
+
+    def contains(self, times: np.ndarray) -> np.ndarray:
+        """Which step labels lie in the period."""
+        return (times > self.first.to_datetime64()) & (times <= self.last.to_datetime64())
+
+
+class Domain(_Section):
+    """Longitudes and latitudes in degrees; a station on the edge is inside."""
+
+    west: float = Field(-180, ge=-180, le=180)
+    east: float = Field(180, ge=-180, le=180)
+    south: float = Field(-90, ge=-90, le=90)
+    north: float = Field(90, ge=-90, le=90)
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.east <= self.west or self.north <= self.south:
+            raise ValueError("the domain is empty: west must be below east and south below north")
+        return self
+
+
+def _hours(text: str) -> str:
+    if not re.fullmatch(r"\d+h", text) or int(text[:-1]) == 0:
+        raise ValueError(f"'{text}' is not a number of hours such as '12h'")
+    return text
+
+
+Hours = Annotated[str, AfterValidator(_hours)]
+
+
+class TimeSettings(_Section):
+    step: Hours = "12h"
+    min_hours: int = Field(9, ge=1)
+    """Good hours a target step needs. Ignored where the source is already daily."""
+
+    @model_validator(mode="after")
+    def _divides_a_day(self) -> Self:
+        if 24 % int(self.step[:-1]):
+            raise ValueError(f"step '{self.step}' does not divide a day; use 12h or 24h")
+        return self
+
+
+class FileSource(_Section):
+    """Conventions of a station file that CF attributes do not carry."""
+
+    path: str | None = None
+    time_zone: Literal["UTC", "local"] = "UTC"
+    time_label: Literal["start", "end"] = "end"
+    """Whether a stamp marks the start or the end of its interval. A calendar day is stamped at its start."""
+
+
+class TargetSettings(FileSource):
+    source: Literal["ismn", "file"] = "ismn"
+    networks: tuple[str, ...] = ()
+    """Empty: all networks of the source."""
+    depth_from: float = Field(0.0, ge=0)
+    depth_to: float = Field(0.10, gt=0)
+    preferred_depth: float = 0.05
+    good_flags: tuple[str, ...] = ("G", "U")
+    quality_control: tuple[Literal["range", "spike", "stuck", "frozen"], ...] = ("range", "spike", "stuck", "frozen")
+    """Checks for records without flags; flagged records (ISMN) get the range check only."""
+    common_fraction: float = Field(0.6, ge=0, le=1)
+    """Share of steps observed in every split that a common station needs."""
+
+
+class DynamicInputSettings(FileSource):
+    source: Literal["era5", "file"] = "era5"
+    variables: tuple[str, ...] = ("temperature", "precipitation", "shortwave")
+
+
+class Era5Settings(_Section):
+    access: Literal["grid", "timeseries", "files"] = "grid"
+    folder: str | None = None
+    """Folder of ERA5 files already downloaded (``access = "files"``)."""
+    start: dt.date | None = None
+    end: dt.date | None = None
+    """Own period of the ERA5 months; unset: the study's. ``open_ended = true`` keeps the newest month current."""
+    open_ended: bool = False
+    resolution: float = Field(0.25, gt=0)
+    interpolation: Literal["nearest_land", "bilinear"] = "nearest_land"
+    lapse_rate_correction: bool = False
+
+
+class StaticSettings(FileSource):
+    source: Literal["services", "file"] = "services"
+    """``services``: ISMN static variables, SoilGrids, MODIS and 3DEP."""
+    variables: tuple[str, ...] = REFERENCE_STATIC_ATTRIBUTES
+    prefer_in_situ: bool = False
+
+
+class SplitSettings(_Section):
+    train: Period
+    validation: Period
+    test: Period
+    held_out_fraction: float = Field(0.0, ge=0, lt=0.5)
+    """Share of stations held out in spatial blocks: no training statistic, neighbour value or embedding from them."""
+    held_out_block_km: float = Field(300.0, gt=0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        for earlier, later in (("train", "validation"), ("validation", "test")):
+            if getattr(self, later).start <= getattr(self, earlier).end:
+                raise ValueError(f"'{later}' must begin after '{earlier}' ends, so that no window crosses a border")
+        return self
+
+
+class ModelSettings(_Section):
+    experiments: tuple[Experiment, ...] = (Experiment.DRIVERS, Experiment.FORECAST)
+    preset: Literal["compact", "reference"] = "compact"
+    horizon: Hours = "72h"
+    windows: tuple[Hours, ...] = ("24h", "48h", "72h")
+    """A window W is the leads up to W; its headline is its last lead."""
+    history_days: int = Field(14, ge=1)
+    history_days_drivers: int = Field(45, ge=1)
+    regional_epochs: int = Field(30, ge=1)
+    station_epochs: int = Field(20, ge=1)
+    station_training: Literal["fine_tune", "from_scratch"] = "fine_tune"
+    neighbours: int = Field(5, ge=0)
+    min_windows: int = Field(60, ge=1)
+    """A station with fewer training windows cannot be fine-tuned."""
+
+
+class AttributionSettings(_Section):
+    background: int = Field(200, ge=1)
+    explained_per_station: int = Field(64, ge=1)
+
+
+class Study(_Section):
+    """One study. Asset keys do not carry its name: each study has its own data folder and Dagster instance."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: str
+    sandbox: bool = False
+    """True: every source is served by the embedded sandbox, and everything made is labelled synthetic."""
+    sandbox_stations: int = Field(30, ge=1)
+    seed: int = 0
+    period: Period
+    domain: Domain = Domain()
+    time: TimeSettings = TimeSettings()
+    target: TargetSettings = TargetSettings()
+    dynamic_inputs: DynamicInputSettings = DynamicInputSettings()
+    era5: Era5Settings = Era5Settings()
+    static_attributes: StaticSettings = StaticSettings()
+    splits: SplitSettings
+    model: ModelSettings = ModelSettings()
+    attribution: AttributionSettings = AttributionSettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for section, role in (("dynamic_inputs", "dynamic"), ("static_attributes", "static")):
+            allowed = [name for name, variable in VARIABLES.items() if variable.role == role]
+            unknown = [name for name in getattr(self, section).variables if name not in allowed]
+            if unknown:
+                raise ValueError(f"{section}.variables: unknown '{unknown[0]}'; allowed: {', '.join(allowed)}")
+        for section in ("target", "dynamic_inputs", "static_attributes"):
+            if getattr(self, section).source == "file" and not getattr(self, section).path:
+                raise ValueError(f"{section}.path: needed where {section}.source is 'file'")
+        if self.era5.access == "files" and self.dynamic_inputs.source == "era5" and not self.era5.folder:
+            raise ValueError("era5.folder: needed where era5.access is 'files'")
+        if self.target.depth_to < self.target.depth_from:
+            raise ValueError("target.depth_to: must not lie above target.depth_from")
+        if self.splits.train.start < self.period.start or self.splits.test.end > self.period.end:
+            raise ValueError("splits: must lie within the period")
+        for window in (*self.model.windows, self.model.horizon):
+            if int(window[:-1]) % int(self.time.step[:-1]):
+                raise ValueError(f"model: '{window}' is not a whole number of steps of {self.time.step}")
+            if int(window[:-1]) > int(self.model.horizon[:-1]):
+                raise ValueError(f"model.windows: '{window}' is longer than the horizon {self.model.horizon}")
+        return self
+
+    @property
+    def step(self) -> pd.Timedelta:
+        return pd.Timedelta(hours=int(self.time.step[:-1]))
+
+    @property
+    def steps_per_day(self) -> int:
+        return 24 // int(self.time.step[:-1])
+
+    @property
+    def lead_hours(self) -> list[int]:
+        """Every lead of the horizon, in hours."""
+        step = int(self.time.step[:-1])
+        return list(range(step, int(self.model.horizon[:-1]) + 1, step))
+
+    @property
+    def window_hours(self) -> list[int]:
+        return [int(window[:-1]) for window in self.model.windows]
+
+    @property
+    def time_axis(self) -> pd.DatetimeIndex:
+        """Labels of all steps of the period."""
+        return pd.date_range(self.period.first + self.step, self.period.last, freq=self.step, unit="ns")
+
+    @property
+    def hash(self) -> str:
+        """First 12 hex digits of the SHA-256 of the study's settings: changes when any of them does."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def load_study(name_or_path: str) -> Study:
+    """Read a built-in study by name, or a study file by path.
+
+    ``${NAME}`` in a file is replaced by the environment variable NAME; a relative path in it stays relative to the
+    working directory.
+
+    Raises
+    ------
+    StudyError : unknown name, unreadable file, unknown key, bad value; names file, key and what is allowed.
+    """
+    if name_or_path in BUILT_IN:
+        text, origin = (
+            resources.files("soilmoisture_assets.studies").joinpath(f"{name_or_path}.toml").read_text(),
+            name_or_path,
+        )
+    else:
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise StudyError(
+                f"study '{name_or_path}' is neither built in ({', '.join(BUILT_IN)}) nor a file.\n"
+                "  Give one of the names or the path of a TOML file."
+            )
+        text, origin = path.read_text(), str(path)
+    try:
+        table = tomllib.loads(_expand(text, origin))
+    except tomllib.TOMLDecodeError as error:
+        raise StudyError(f"{origin}: not valid TOML: {error}.") from error
+    try:
+        return Study.model_validate(table)
+    except ValidationError as error:
+        raise StudyError(_explain(error, origin)) from error
+
+
+def _expand(text: str, origin: str) -> str:
+    def value(match: re.Match[str]) -> str:
+        found = os.environ.get(match[1])
+        if not found:
+            raise StudyError(
+                f"{origin}: needs the environment variable {match[1]}, which is not set.\n"
+                f"  Set it to the folder of the data, for example: export {match[1]}=/path/to/data"
+            )
+        return found
+
+    return re.sub(r"\$\{(\w+)\}", value, text)
+
+
+def _explain(error: ValidationError, origin: str) -> str:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"]) or "study"
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = f"unknown key; allowed: {', '.join(_allowed_keys(problem['loc']))}"
+        lines.append(f"{origin}: {key}: {message}.")
+    return "\n  ".join(lines)
+
+
+def _allowed_keys(location: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] = Study
+    for part in location[:-1]:
+        field = model.model_fields[str(part)].annotation
+        if isinstance(field, type) and issubclass(field, BaseModel):
+            model = field
+    return sorted(model.model_fields)
