@@ -1,0 +1,78 @@
+"""Many partitions in one run: each is stored and recorded as it finishes, and a failing one stays missing.
+
+Belongs here: the loop and the record of failures. Not here: what is computed for a partition.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from soilmoisture_assets.defs.deployment import FOLDER
+from soilmoisture_assets.io_managers.base import FolderIOManager
+
+
+@dataclass(frozen=True)
+class PartitionResult:
+    """What became of one partition: a value to store, or the reason why there is none."""
+
+    partition: str
+    value: Any = None
+    failure: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    key: dg.AssetKey | None = None
+    """Needed only where a step makes several assets."""
+
+
+def store_each(
+    context: dg.AssetExecutionContext, manager: FolderIOManager, results: Iterable[PartitionResult]
+) -> Iterator[dg.AssetMaterialization]:
+    """Store results as they come and record each partition at once, so that a crash keeps what is done.
+
+    Raises dg.Failure at the end if any partition failed; by then the others are stored and recorded.
+    """
+    failed: dict[str, str] = {}
+    done = 0
+    total = len(context.partition_keys) * len(context.selected_asset_keys)
+    for result in results:
+        key = result.key or context.asset_key
+        if result.failure is None:
+            path = manager.write(result.value, key, result.partition)
+            _failure_path(key, result.partition).unlink(missing_ok=True)
+            done += 1
+            context.log.info(f"{key.to_user_string()} {result.partition}: stored ({done} of {total})")
+            yield dg.AssetMaterialization(
+                key, partition=result.partition, metadata={"path": dg.MetadataValue.path(path), **result.metadata}
+            )
+        else:
+            failed[f"{key.to_user_string()} {result.partition}"] = result.failure
+            record_failure(key, result.partition, result.failure)
+            context.log.error(f"{key.to_user_string()} {result.partition}: {result.failure}")
+    if failed:
+        raise dg.Failure(
+            f"{len(failed)} of {total} failed, the others are stored: "
+            + "; ".join(f"{name}: {reason}" for name, reason in failed.items()),
+            metadata={"failed": dg.MetadataValue.json(failed)},
+            allow_retries=False,
+        )
+
+
+def record_failure(key: dg.AssetKey, partition: str, reason: str) -> None:
+    """Keep the reason until the partition is stored."""
+    path = _failure_path(key, partition)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"asset": key.to_user_string(), "partition": partition, "reason": reason}))
+
+
+def failures(key: dg.AssetKey | None = None) -> list[dict[str, str]]:
+    """The recorded failures of an asset, or of all: asset, partition and reason each."""
+    folder = FOLDER / "failures"
+    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*/*.json"))]
+    return [entry for entry in found if key is None or entry["asset"] == key.to_user_string()]
+
+
+def _failure_path(key: dg.AssetKey, partition: str) -> Path:
+    return FOLDER / "failures" / "__".join(key.path) / f"{partition}.json"

@@ -1,0 +1,23 @@
+"""The partitions of the graph: stations, ERA5 months, land-cover years."""
+
+import datetime as dt
+
+import dagster as dg
+
+from soilmoisture_assets.defs.deployment import STUDY
+
+station = dg.DynamicPartitionsDefinition(name="station")
+"""Registered from the station table; stable slugs of metadata.stations."""
+
+era5_month = dg.MonthlyPartitionsDefinition(
+    start_date=(STUDY.era5.start or STUDY.period.start).replace(day=1).isoformat(),
+    end_date=None
+    if STUDY.era5.open_ended
+    else ((STUDY.era5.end or STUDY.period.end).replace(day=1) + dt.timedelta(days=32)).replace(day=1).isoformat(),
+    end_offset=1 if STUDY.era5.open_ended else 0,  # the month that is running has preliminary hours already
+)
+"""A month covers (its start, the next start], so that the step ending at 00:00 on the 1st is whole."""
+
+land_cover_year = dg.StaticPartitionsDefinition(
+    [str(year) for year in range(STUDY.period.start.year, STUDY.period.end.year + 1)]
+)

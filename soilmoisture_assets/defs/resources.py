@@ -1,0 +1,88 @@
+"""Resources: the study, the stores, and the services (real ones, or the embedded sandbox).
+
+Belongs here: what assets are handed. Not here: clients (sources/) and formats (io_managers/).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from soilmoisture_assets.defs.deployment import FOLDER, SETTINGS, STUDY
+from soilmoisture_assets.io_managers.checkpoint import CheckpointIOManager
+from soilmoisture_assets.io_managers.figure import FigureIOManager
+from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
+from soilmoisture_assets.io_managers.table import TableIOManager
+from soilmoisture_assets.io_managers.zarr import ZarrIOManager
+from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.study import Study
+
+if TYPE_CHECKING:
+    from soilmoisture_assets.sandbox.world import World
+
+
+@dataclass(frozen=True)
+class ServiceUrls:
+    """Base addresses of the services; None where the client library knows its own."""
+
+    cds: str | None
+    soilgrids: str
+    elevation: str
+    earthengine: str | None
+
+
+class Services:
+    """Where the services are: the addresses of the settings, or a sandbox that lives as long as a step."""
+
+    def __init__(self, study: Study, settings: Settings) -> None:
+        self.study, self.settings = study, settings
+
+    @cached_property
+    def world(self) -> "World":
+        """The synthetic world of a sandbox study."""
+        from soilmoisture_assets.sandbox.world import World
+
+        domain, period = self.study.domain, self.study.period
+        return World(
+            seed=self.study.seed,
+            west=domain.west,
+            east=domain.east,
+            south=domain.south,
+            north=domain.north,
+            start=period.start,
+            end=period.end,
+            stations=self.study.sandbox_stations,
+        )
+
+    @contextmanager
+    def open(self) -> Iterator[ServiceUrls]:
+        """Addresses that work within the block."""
+        if not self.study.sandbox:
+            yield ServiceUrls(
+                self.settings.cds_url,
+                self.settings.soilgrids_url,
+                self.settings.elevation_url,
+                self.settings.earthengine_url,
+            )
+            return
+        from soilmoisture_assets.sandbox.server import Sandbox
+
+        with Sandbox(self.world) as sandbox:
+            yield ServiceUrls(
+                sandbox.urls["cds"], sandbox.urls["soilgrids"], sandbox.urls["epqs"], sandbox.urls["earthengine"]
+            )
+
+
+def resources() -> dict[str, Any]:
+    """All resources by the names the assets use."""
+    return {
+        "study": STUDY,
+        "settings": SETTINGS,
+        "services": Services(STUDY, SETTINGS),
+        "netcdf": NetcdfIOManager(FOLDER, STUDY),
+        "zarr": ZarrIOManager(FOLDER, STUDY),
+        "table": TableIOManager(FOLDER),
+        "checkpoint": CheckpointIOManager(FOLDER, STUDY),
+        "figure": FigureIOManager(FOLDER),
+    }

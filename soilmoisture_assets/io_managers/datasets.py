@@ -1,0 +1,46 @@
+"""What the two dataset formats share: provenance on every store.
+
+Belongs here: which global attributes a stored dataset carries. Not here: NetCDF or Zarr encoding.
+"""
+
+from pathlib import Path
+
+import dagster as dg
+import xarray as xr
+
+from soilmoisture_assets.io_managers.base import FolderIOManager
+from soilmoisture_assets.metadata.provenance import CITATIONS, LICENCES, with_provenance
+from soilmoisture_assets.study import Study
+
+
+class DatasetIOManager(FolderIOManager):
+    """Stores xarray datasets with CF and provenance attributes."""
+
+    def __init__(self, folder: Path, study: Study) -> None:
+        super().__init__(folder)
+        self.study = study
+
+    def documented(self, dataset: xr.Dataset, key: dg.AssetKey) -> xr.Dataset:
+        """The dataset with title, source, licence, citation, code version and study hash as global attributes."""
+        sources = [key.path[1]] if key.path[0] == "raw" else study_sources(self.study)
+        cited = [name for name in sources if name in CITATIONS]
+        return with_provenance(
+            dataset,
+            title=dataset.attrs.get("title", f"{key.to_user_string()} of {self.study.title}"),
+            source=dataset.attrs.get("source", ", ".join(sources)),
+            study_name=self.study.name,
+            study_hash=self.study.hash,
+            synthetic=self.study.sandbox,
+            references="; ".join(CITATIONS[name] for name in cited),
+            licence="; ".join(dict.fromkeys(LICENCES[name] for name in cited)),
+        )
+
+
+def study_sources(study: Study) -> list[str]:
+    """Names of the sources a study reads, in the order of the graph."""
+    sources = ["ismn"] if study.target.source == "ismn" else ["station files"]
+    if study.dynamic_inputs.source == "era5":
+        sources.append("era5")
+    if study.static_attributes.source == "services":
+        sources += ["soilgrids", "modis", "elevation"]
+    return sources

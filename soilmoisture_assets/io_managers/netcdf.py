@@ -1,0 +1,25 @@
+"""NetCDF4 files: tables of stations, monthly grids, results. Not here: large station series (zarr.py)."""
+
+from pathlib import Path
+
+import dagster as dg
+import xarray as xr
+
+from soilmoisture_assets.io_managers.datasets import DatasetIOManager
+
+
+class NetcdfIOManager(DatasetIOManager):
+    """One compressed NetCDF4 file per asset or partition; opened lazily."""
+
+    suffix = ".nc"
+
+    def dump(self, value: xr.Dataset, path: Path, key: dg.AssetKey) -> None:
+        encoding = {
+            name: {"zlib": True, "complevel": 1}
+            for name, variable in value.data_vars.items()
+            if variable.dtype.kind in "fiu"
+        }
+        self.documented(value, key).to_netcdf(path, engine="netcdf4", encoding=encoding)
+
+    def load(self, path: Path) -> xr.Dataset:
+        return xr.open_dataset(path, engine="netcdf4")
