@@ -3,6 +3,7 @@
 Belongs here: the order of runs, what is out of date, launching in this process. Not here: printing (cli.py).
 """
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,6 +12,10 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.data_version import CODE_VERSION_TAG
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+
+from soilmoisture_assets.defs.cube.stations import common_stations
+from soilmoisture_assets.defs.partitions import station
+from soilmoisture_assets.errors import StudyError
 
 
 @dataclass(frozen=True)
@@ -155,3 +160,26 @@ def _innermost(error: Any) -> str:
     while error.cause is not None:
         error = error.cause
     return error.message.strip()
+
+
+def partitions_of(
+    instance: dg.DagsterInstance, stage: Stage, stations: list[str]
+) -> tuple[list[str], list[str]]:
+    """All partitions of a stage, and those to bring up to date.
+
+    Models are made for the common stations unless stations are named; other station assets for every station.
+    """
+    if stage.partitions_def is None:
+        return [], []
+    every = list(stage.partitions_def.get_partition_keys(dynamic_partitions_store=instance))
+    if stage.partitions_def != station:
+        return every, every
+    unknown = [name for name in stations if name not in every]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], every, n=3)
+        raise StudyError(f"unknown station '{unknown[0]}'.\n  Did you mean: {', '.join(near or every[:3])}?")
+    if stations:
+        return every, stations
+    if stage.keys[0].path[0] == "models":
+        return every, [name for name in every if name in set(common_stations())]
+    return every, every

@@ -1,0 +1,25 @@
+PYTHON ?= python3
+STUDY ?= demo
+BIN := .venv/bin
+
+demo: .venv/installed
+	$(BIN)/soilmoisture demo
+
+test: .venv/installed
+	$(BIN)/pytest
+
+ui: .venv/installed
+	$(BIN)/soilmoisture ui --study $(STUDY)
+
+lint: .venv/installed
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: .venv/installed
+	for benchmark in benchmarks/*.py; do $(BIN)/python $$benchmark || exit 1; done
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.PHONY: demo test ui lint bench
