@@ -1,0 +1,48 @@
+"""Words of figures: how a feature, an experiment and a split period are called in print.
+
+Belongs here: wording that several figures share. Not here: long names and units (metadata/variables.py).
+"""
+
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABLES
+from soilmoisture_assets.plots.style import period_of
+
+SPLIT_CODES = {"train": 1, "validation": 2, "test": 3}
+
+
+def feature_label(name: str) -> str:
+    """Long name of a feature without its units; SoilGrids is named, because the HWSD has a clay of its own."""
+    variable = VARIABLES.get(name)
+    if variable is None:
+        return name.replace("_", " ")
+    return f"{variable.long_name} (SoilGrids)" if name in SOILGRIDS_PROPERTIES else variable.long_name
+
+
+def axis_label(name: str) -> str:
+    """Long name and units of a variable; its plain name where the registry does not have it."""
+    return VARIABLES[name].label if name in VARIABLES else name.replace("_", " ")
+
+
+def method_and_experiment(dataset: xr.Dataset) -> str:
+    """``experiment forecast, regional model``: what every title of a forecast or an attribution says."""
+    method = str(dataset.attrs.get("method", "")).replace("_", " ")
+    return ", ".join(
+        part for part in (f"experiment {dataset.attrs['experiment']}" if "experiment" in dataset.attrs else "", method)
+        if part
+    )  # fmt: skip
+
+
+def in_split(forecasts: xr.Dataset, split: str) -> xr.Dataset:
+    """The forecasts issued in one split."""
+    return forecasts.isel(start=np.flatnonzero(forecasts["split"].values == SPLIT_CODES[split]))
+
+
+def split_period(dataset: xr.Dataset, split: str) -> str:
+    """``test 2019-01-01 to 2019-12-31`` where the dataset knows its times, ``test period`` otherwise."""
+    for axis in ("start", "time"):
+        if "split" in dataset and dataset["split"].dims == (axis,) and axis in dataset.coords:
+            times = dataset[axis].values[dataset["split"].values == SPLIT_CODES[split]]
+            return period_of(times, split)
+    return f"{split} period"

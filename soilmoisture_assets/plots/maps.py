@@ -1,0 +1,172 @@
+"""Maps: an Albers equal-area frame with outlines, and stations coloured by a value.
+
+Belongs here: projection, extent, frame, scatter and colour bar. Not here: where outlines come from (outlines.py),
+what a figure says (its own file).
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.plots.outlines import STATE_ABBREVIATIONS, Box, outlines
+from soilmoisture_assets.plots.style import SEQUENTIAL, colour_limits
+
+if TYPE_CHECKING:
+    from cartopy.mpl.geoaxes import GeoAxes
+    from matplotlib.collections import PathCollection
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.gridspec import SubplotSpec
+
+CONUS: Box = (-125.0, -66.5, 24.0, 50.0)
+
+
+def map_extent(longitude: np.ndarray, latitude: np.ndarray) -> Box:
+    """Box to draw: CONUS where the points span much of it, otherwise the points with a margin of at least 1.5°."""
+    lon, lat = np.asarray(longitude, dtype="float64"), np.asarray(latitude, dtype="float64")
+    lon, lat = lon[np.isfinite(lon)], lat[np.isfinite(lat)]
+    if not lon.size or not lat.size:
+        return CONUS
+    west, east, south, north = lon.min(), lon.max(), lat.min(), lat.max()
+    within = west >= CONUS[0] and east <= CONUS[1] and south >= CONUS[2] and north <= CONUS[3]
+    if within and east - west > 20:
+        return CONUS
+    margin = max(1.5, 0.08 * (east - west), 0.08 * (north - south))
+    # A frame about 1.6 times as wide as it is high, so that a single station does not get a sliver of a map.
+    narrow = np.cos(np.deg2rad((south + north) / 2))
+    height = max(north - south + 2 * margin, (east - west + 2 * margin) * narrow / 2)
+    width = max(east - west + 2 * margin, 1.6 * height / narrow)
+    middle, centre = (south + north) / 2, (west + east) / 2
+    return (
+        float(max(-180, centre - width / 2)), float(min(180, centre + width / 2)),
+        float(max(-85, middle - height / 2)), float(min(85, middle + height / 2)),
+    )  # fmt: skip
+
+
+def projection(box: Box) -> Any:
+    """Albers equal-area for the box; Equal Earth for more than 120° of longitude, plate carrée at the equator.
+
+    CONUS gets the parallels of the USGS national maps (29.5° and 45.5°, meridian 96° W).
+    """
+    import cartopy.crs as ccrs
+
+    west, east, south, north = box
+    if box == CONUS:
+        return ccrs.AlbersEqualArea(-96, 37.5, standard_parallels=(29.5, 45.5))
+    if east - west > 120:
+        return ccrs.EqualEarth((west + east) / 2)
+    if south < 0 < north or abs(south + north) < 20:
+        return ccrs.PlateCarree((west + east) / 2)
+    sixth = (north - south) / 6
+    return ccrs.AlbersEqualArea(
+        (west + east) / 2, (south + north) / 2, standard_parallels=(south + sixth, north - sixth)
+    )
+
+
+def map_axes(
+    figure: "Figure | SubFigure", position: "SubplotSpec | tuple[int, int, int]", box: Box, *, abbreviations: bool = False
+) -> "GeoAxes":
+    """Axes on the box with coast, country and state lines, and the states' abbreviations where asked for."""
+    import cartopy.crs as ccrs
+    from matplotlib.collections import LineCollection
+
+    target = projection(box)
+    where = position if isinstance(position, tuple) else (position,)
+    axes = figure.add_subplot(*where, projection=target)
+    axes.set_facecolor("#F7F7F5")
+    plate = ccrs.PlateCarree()
+    edge = np.linspace(0, 1, 50)
+    west, east, south, north = box
+    frame = target.transform_points(
+        plate,
+        np.concatenate([west + edge * (east - west)] * 2 + [np.full(50, west), np.full(50, east)]),
+        np.concatenate([np.full(50, south), np.full(50, north)] + [south + edge * (north - south)] * 2),
+    )
+    axes.set_xlim(frame[:, 0].min(), frame[:, 0].max())
+    axes.set_ylim(frame[:, 1].min(), frame[:, 1].max())
+    around = (max(-180, west - 15), min(180, east + 15), max(-90, south - 8), min(90, north + 8))
+    for layer, colour, width in (("states", "#B8B8B8", 0.4), ("countries", "#707070", 0.6), ("coast", "#707070", 0.5)):
+        lines = [
+            target.transform_points(plate, line[:, 0], line[:, 1])[:, :2]
+            for line in outlines(layer, around)  # type: ignore[arg-type]
+        ]
+        axes.add_collection(LineCollection(lines, colors=colour, linewidths=width, zorder=1), autolim=False)
+    axes.spines["geo"].set(linewidth=0.6, edgecolor="#707070")
+    if abbreviations:
+        for name, (longitude, latitude) in STATE_ABBREVIATIONS.items():
+            if west <= longitude <= east and south <= latitude <= north:
+                x, y = target.transform_point(longitude, latitude, plate)
+                axes.text(x, y, name, ha="center", va="center", fontsize=6, color="#8A8A8A", zorder=1.5, clip_on=True)
+    return axes
+
+
+def marker_size(count: int, box_inches: float = 7.0) -> float:
+    """Area of a station marker (points²): 30 stations are seen, 360 do not hide each other."""
+    return float(np.clip(900 / max(count, 1) ** 0.75, 7, 42) * (box_inches / 7.0))
+
+
+def scatter_stations(
+    axes: "GeoAxes",
+    stations: xr.Dataset,
+    values: np.ndarray,
+    *,
+    limits: tuple[float, float] | None = None,
+    colours: Any = SEQUENTIAL,
+    size: float | None = None,
+    edge: Any = "#333333",
+) -> "PathCollection":
+    """Stations coloured by a value, outliers on top; stations without a value as small open circles.
+
+    Parameters
+    ----------
+    stations : with latitude and longitude (station), degrees.
+    values : (station), NaN where missing.
+    """
+    values = np.asarray(values, dtype="float64")
+    low, high = limits if limits is not None else colour_limits(values)
+    area = size if size is not None else marker_size(len(values))
+    points = axes.projection.transform_points(
+        _plate(), stations["longitude"].values.astype("float64"), stations["latitude"].values.astype("float64")
+    )
+    missing = ~np.isfinite(values)
+    axes.scatter(
+        points[missing, 0], points[missing, 1], s=area * 0.5, facecolors="none", edgecolors="#999999",
+        linewidths=0.5, zorder=2,
+    )  # fmt: skip
+    known = np.flatnonzero(~missing)
+    order = known[np.argsort(np.abs(values[known] - (low + high) / 2), kind="stable")]
+    return axes.scatter(
+        points[order, 0], points[order, 1], c=values[order], s=area, cmap=colours, vmin=low, vmax=high,
+        edgecolors=edge, linewidths=0.3, zorder=3,
+    )  # fmt: skip
+
+
+def colour_bar(
+    figure: "Figure | SubFigure", points: Any, axes: Any, label: str, *, values: np.ndarray | None = None, **options: Any
+) -> "Colorbar":
+    """A colour bar with its units; pointed ends where values lie beyond the scale."""
+    low, high = points.get_clim()
+    finite = np.asarray([] if values is None else values, dtype="float64")
+    finite = finite[np.isfinite(finite)]
+    below, above = bool((finite < low).any()), bool((finite > high).any())
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
+    bar = figure.colorbar(points, ax=axes, extend=extend, **({"shrink": 0.85, "pad": 0.02, "aspect": 30} | options))
+    bar.set_label(label)
+    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+    return bar
+
+
+def project(axes: "GeoAxes", longitude: Sequence[float], latitude: Sequence[float]) -> np.ndarray:
+    """(point, 2) positions on the axes of longitudes and latitudes in degrees."""
+    points = axes.projection.transform_points(
+        _plate(), np.asarray(longitude, dtype="float64"), np.asarray(latitude, dtype="float64")
+    )
+    return points[:, :2]
+
+
+def _plate() -> Any:
+    import cartopy.crs as ccrs
+
+    return ccrs.PlateCarree()

@@ -1,0 +1,97 @@
+"""Panel 1: the series of the best predicted stations, observed and forecast at the head of each window."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.labels import in_split, method_and_experiment, split_period
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@style.styled
+def panel_1(
+    forecasts: xr.Dataset, skill: xr.Dataset, *, windows: Sequence[int] = (24, 48, 72), count: int = 25,
+    split: str = "test",
+) -> "Figure":  # fmt: skip
+    """Observed and forecast soil moisture of the stations with the largest R² at the first window.
+
+    Parameters
+    ----------
+    forecasts : one experiment (station, start, lead, quantile) [m3 m-3]; the median is drawn at its valid time.
+    skill : R² per (split, experiment, method, station, lead), so that the figure says what the tables say.
+    windows : hours; each is drawn at its last lead. Windows that are no lead of the forecasts are left out.
+    """
+    import matplotlib.dates as mdates
+
+    windows = [window for window in windows if window in forecasts["lead"].values]
+    issued = in_split(forecasts, split)
+    r2 = (
+        skill["r2"]
+        .sel({"split": split, "experiment": forecasts.attrs["experiment"], "method": forecasts.attrs["method"]})
+        .sel(lead=windows)
+        .reindex(station=forecasts["station"].values)
+        .transpose("station", "lead")
+        .values
+    )
+    ranked = [i for i in np.argsort(-r2[:, 0], kind="stable") if np.isfinite(r2[i, 0])][:count]
+    columns = min(5, max(1, int(np.ceil(np.sqrt(len(ranked))))))
+    rows = max(1, int(np.ceil(len(ranked) / columns)))
+    figure = style.new_figure(height=1.3 + (1.25 if rows > 1 else 2.6) * rows, width=style.FULL_WIDTH * 1.25)
+    grid = figure.add_gridspec(rows + 1, columns, height_ratios=[0.18, *[1.0] * rows])
+    names = style.station_labels(forecasts)
+    panels = []
+    for place, station in enumerate(ranked):
+        axes = figure.add_subplot(grid[1 + place // columns, place % columns])
+        panels.append(axes)
+        valid = issued["start"].values[:, None] + issued["lead"].values.astype("timedelta64[h]")[None, :]
+        observed = issued["soil_moisture_observed"].isel(station=station).transpose("start", "lead").values
+        first = list(issued["lead"].values).index(windows[0])
+        axes.plot(valid[:, first], observed[:, first], color=style.BLACK, linewidth=1.1, zorder=2)
+        for window, colour, line in zip(windows, style.WINDOW_COLOURS, ("-", "--", ":"), strict=False):
+            lead = list(issued["lead"].values).index(window)
+            median = issued["soil_moisture_forecast"].isel(station=station, lead=lead).sel(quantile=0.5).values
+            axes.plot(valid[:, lead], median, color=colour, linewidth=0.7, linestyle=line, zorder=3)
+        axes.set_title(
+            f"{style.shortened(names[station], 30)}\nR² " + " · ".join(f"{x:.2f}" for x in r2[station]), fontsize=6.5
+        )
+        axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=4 if rows > 1 else 9))
+        axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator(), show_offset=False))
+        axes.yaxis.set_major_locator(_few_ticks())
+        axes.tick_params(labelsize=6)
+    axes = figure.add_subplot(grid[0, :])
+    axes.axis("off")
+    if panels:
+        handles = _legend_handles(windows)
+        axes.legend(handles=handles, loc="center left", ncols=len(handles), borderaxespad=0)
+    else:
+        style.note_in_place_of_data(axes, "no station has a score in this split")
+    figure.supylabel(VARIABLES["soil_moisture"].label, fontsize=8)
+    medians = ", ".join(f"{np.median(r2[ranked, i]):.2f} at {w} h" for i, w in enumerate(windows)) if ranked else "–"
+    return style.finish(
+        figure,
+        f"Best {len(ranked)} stations: median R² {medians} ({method_and_experiment(forecasts)})",
+        f"Observed soil moisture and forecast medians at their valid time; R² at {', '.join(map(str, windows))} h above "
+        f"each panel. Stations ranked by R² at {windows[0]} h, of {forecasts.sizes['station']}.",
+        forecasts, skill, period=split_period(forecasts, split), n=f"n = {len(ranked)} stations shown",
+    )  # fmt: skip
+
+
+def _legend_handles(windows: Sequence[int]) -> list:
+    from matplotlib.lines import Line2D
+
+    return [Line2D([], [], color=style.BLACK, linewidth=1.4, label="observed")] + [
+        Line2D([], [], color=colour, linestyle=line, linewidth=1.4, label=f"forecast {window} h ahead")
+        for window, colour, line in zip(windows, style.WINDOW_COLOURS, ("-", "--", ":"), strict=False)
+    ]
+
+
+def _few_ticks() -> object:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(4)

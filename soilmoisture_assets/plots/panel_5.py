@@ -1,0 +1,102 @@
+"""Panel 5: how much static and dynamic features move the forecast in each window, in m3 m-3."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.intervals import mean_interval, ratio_interval
+from soilmoisture_assets.plots.labels import feature_label, method_and_experiment
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SHAP_LABEL = "mean |SHAP| [10⁻³ m³ m⁻³]"
+
+
+@style.styled
+def panel_5(shap: xr.Dataset, *, most_static: int = 30) -> "Figure":
+    """Mean absolute SHAP over stations per feature and window, and its relative change from first to last window.
+
+    Parameters
+    ----------
+    shap : mean_absolute_shap (station, window, feature) [m3 m-3] with feature_kind on feature. Values keep their
+        unit: a feature that is twice as long moves the forecast twice as far.
+    """
+    values = shap["mean_absolute_shap"].transpose("station", "window", "feature").values.astype("float64")
+    kinds = shap["feature_kind"].values.astype(str)
+    names = [str(name) for name in shap["feature"].values]
+    strength = np.nanmean(values, axis=(0, 1))
+    static, dynamic = (
+        sorted(np.flatnonzero(kinds == kind), key=lambda i: -strength[i])[:most_static]
+        for kind in ("static", "dynamic")
+    )
+    windows = [int(window) for window in shap["window"].values]
+    figure = style.new_figure(height=1.6 + 0.22 * max(len(static), 8) + 0.24 * (len(static) + len(dynamic)) * 0.55,
+                              width=style.FULL_WIDTH * 1.15)  # fmt: skip
+    grid = figure.add_gridspec(2, 2, height_ratios=[0.25 + 0.11 * len(dynamic), 1], width_ratios=[1, 0.8])
+    panels = [figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[:, 1])]
+    for axes, chosen, title in (
+        (panels[0], dynamic, "a  Dynamic features"),
+        (panels[1], static, "b  Static features" + (f" (first {most_static})" if len(static) == most_static else "")),
+    ):
+        _bars(axes, values[:, :, chosen], [names[i] for i in chosen], windows)
+        axes.set_title(title)
+    panels[1].set_xlabel(SHAP_LABEL)
+    both = [*dynamic, *static]
+    _relative_change(panels[2], values[:, :, both], [names[i] for i in both], windows)
+    panels[0].legend(loc="lower left", bbox_to_anchor=(0.32, 1.0), ncols=len(windows), borderaxespad=0.2)
+    return style.finish(
+        figure, _message(names, strength, dynamic, static, shap),
+        "a, b: mean over stations of mean |SHAP|, in the unit of the forecast; a and b have scales of their own. c: change "
+        f"from {windows[0]} to {windows[-1]} h in percent; features below 1 % of the strongest are left out. "
+        "Whiskers: 95 % bootstrap interval over stations.",
+        shap,
+    )  # fmt: skip
+
+
+def _bars(axes: "Axes", values: np.ndarray, names: list[str], windows: list[int]) -> None:
+    if not names:
+        style.note_in_place_of_data(axes, "no such features in this experiment")
+        return
+    height = 0.8 / len(windows)
+    for place, window in enumerate(windows):
+        mean, low, high = mean_interval(values[:, place])
+        axes.barh(
+            np.arange(len(names)) + (place - (len(windows) - 1) / 2) * height, 1e3 * mean, height=height,
+            xerr=1e3 * np.array([mean - low, high - mean]), color=style.WINDOW_COLOURS[place],
+            hatch=style.WINDOW_HATCHES[place], edgecolor="white", linewidth=0.2,
+            error_kw={"elinewidth": 0.5, "ecolor": style.BLACK}, label=f"{window} h",
+        )  # fmt: skip
+    axes.set_yticks(range(len(names)), [feature_label(name) for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(left=0)
+    axes.grid(True, axis="x")
+
+
+def _relative_change(axes: "Axes", values: np.ndarray, names: list[str], windows: list[int]) -> None:
+    axes.set_title(f"c  Change from {windows[0]} to {windows[-1]} h")
+    strong = np.nanmean(values[:, 0], axis=0) >= 0.01 * np.nanmax(np.nanmean(values[:, 0], axis=0))
+    kept = np.flatnonzero(strong)
+    if len(windows) < 2 or not len(kept):
+        style.note_in_place_of_data(axes, "one window only: no change to show")
+        return
+    ratio, low, high = ratio_interval(values[:, -1, kept], values[:, 0, kept])
+    change, low, high = (100 * (x - 1) for x in (ratio, low, high))
+    axes.barh(
+        np.arange(len(kept)), change, height=0.65, xerr=np.array([change - low, high - change]),
+        color=np.where(change > 0, style.VERMILION, style.SKY).tolist(),
+        error_kw={"elinewidth": 0.5, "ecolor": style.BLACK},
+    )  # fmt: skip
+    axes.axvline(0, color=style.BLACK, linewidth=0.6)
+    axes.set_yticks(range(len(kept)), [feature_label(names[i]) for i in kept])
+    axes.set_ylim(len(kept) - 0.4, -0.6)
+    axes.set_xlabel("relative change of mean |SHAP| [%]")
+    axes.grid(True, axis="x")
+
+
+def _message(names: list[str], strength: np.ndarray, dynamic: list[int], static: list[int], shap: xr.Dataset) -> str:
+    leaders = [feature_label(names[group[0]]) for group in (dynamic, static) if group]
+    return f"{' and '.join(leaders)} move the forecast most ({method_and_experiment(shap)})"

@@ -1,0 +1,238 @@
+"""Figure style: fonts, colours, title, caption and stamp that every figure shares.
+
+Belongs here: what makes two figures look like one paper. Not here: maps (maps.py), any figure of its own.
+"""
+
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FULL_WIDTH = 7.4
+"""Inches: a figure over both columns of a journal page. Text of 7 to 9 points stays readable there."""
+
+DPI = 300
+
+# Okabe and Ito 2008, "Color Universal Design": told apart with every common colour vision.
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SKY, PURPLE, YELLOW, BLACK, GREY = "#56B4E9", "#CC79A7", "#F0E442", "#222222", "#767676"
+
+WINDOW_COLOURS = (BLUE, ORANGE, PURPLE, GREEN, VERMILION, SKY)
+WINDOW_HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
+
+# (colour, marker, line style); the models first, so that they are drawn last and on top.
+METHOD_STYLES: Mapping[str, tuple[str, str, str]] = {
+    "station_model": (VERMILION, "o", "-"),
+    "regional_model": (BLUE, "s", "-"),
+    "lstm": (PURPLE, "D", "--"),
+    "gradient_boosting": (GREEN, "^", "--"),
+    "filtered_ridge": (ORANGE, "P", "--"),
+    "ridge": (SKY, "v", "--"),
+    "damped_persistence": (BLACK, "x", ":"),
+    "persistence": (GREY, "+", ":"),
+    "climatology": ("#A6761D", "1", "-."),
+}
+
+GROUP_COLOURS: Mapping[str, str] = {
+    "dynamic": VERMILION,
+    "antecedent": BLACK,
+    "physical": BLUE,
+    "chemical": GREEN,
+    "hydraulic": PURPLE,
+    "topography": "#A6761D",
+    "environmental": ORANGE,
+    "climate": SKY,
+    "vegetation": "#7A7A00",
+}
+
+SEQUENTIAL = "viridis"
+DIVERGING = "PuOr"
+
+_PARAMETERS: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": False,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.0,
+    "hatch.linewidth": 0.4,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+_TITLE_SIZE, _CAPTION_SIZE = 10.0, 6.5
+
+P = ParamSpec("P")
+
+
+def styled(function: "Callable[P, Figure]") -> "Callable[P, Figure]":
+    """Draw a figure with the shared fonts and lines, whatever the caller's matplotlib settings are."""
+
+    @wraps(function)
+    def draw(*args: P.args, **kwargs: P.kwargs) -> "Figure":
+        import matplotlib
+
+        with matplotlib.rc_context(_PARAMETERS):
+            return function(*args, **kwargs)
+
+    return draw
+
+
+def new_figure(height: float, width: float = FULL_WIDTH) -> "Figure":
+    """An empty figure, inches, whose layout keeps labels from overlapping. It belongs to no global state."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained", dpi=100)
+
+
+def finish(figure: "Figure", title: str, shows: str, *sources: xr.Dataset, period: str = "", n: str = "") -> "Figure":
+    """Give a figure its title, its caption and, where any source is synthetic, the stamp.
+
+    Parameters
+    ----------
+    title : the one message.
+    shows : what is drawn and how to read it; the caption adds n, period and source.
+    sources : the datasets drawn; the first gives n, period and source where they are not passed.
+    period, n : for what the first dataset does not say.
+    """
+    synthetic = any(int(source.attrs.get("synthetic", 0)) for source in sources)
+    facts = [n or _station_count(sources), period or _period(sources), _source(sources)]
+    caption = " ".join([shows.strip(), " · ".join(fact for fact in facts if fact)])
+    room = figure.get_figwidth() - (1.2 if synthetic else 0.1)
+    figure.suptitle(_wrapped(title, room, _TITLE_SIZE), x=0.01, ha="left", fontsize=_TITLE_SIZE, fontweight="bold")
+    figure.supxlabel(
+        _wrapped(caption, figure.get_figwidth() - 0.2, _CAPTION_SIZE),
+        x=0.01, ha="left", fontsize=_CAPTION_SIZE, color="#444444", linespacing=1.3,
+    )  # fmt: skip
+    if synthetic:
+        figure.text(
+            0.995, 0.995, "SYNTHETIC", ha="right", va="top", fontsize=9, fontweight="bold", color="white",
+            bbox={"facecolor": VERMILION, "edgecolor": "none", "boxstyle": "round,pad=0.25"}, in_layout=False,
+        )  # fmt: skip
+    figure.set_label(f"{title}\n{caption}")
+    return figure
+
+
+def title_and_caption(figure: "Figure") -> tuple[str, str]:
+    """The unwrapped texts that ``finish`` gave the figure."""
+    title, _, caption = str(figure.get_label()).partition("\n")
+    return title, caption
+
+
+def save_figure(figure: "Figure", path: Path) -> Path:
+    """Write the figure as PNG at 300 dpi; its title and caption travel in the file's text fields."""
+    import matplotlib
+
+    title, caption = title_and_caption(figure)
+    with matplotlib.rc_context(_PARAMETERS):
+        figure.savefig(path, format="png", dpi=DPI, metadata={"Title": title, "Description": caption})
+    return path
+
+
+def saved_title_and_caption(path: Path) -> tuple[str, str]:
+    """The texts ``save_figure`` stored in a PNG (or ``era5_animation`` in a WebP); empty where there are none."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        texts = getattr(image, "text", {})
+        if texts:
+            return texts.get("Title", ""), texts.get("Description", "")
+        title, _, caption = str(image.getexif().get(_EXIF_DESCRIPTION, "")).partition("\n")
+        return title, caption
+
+
+_EXIF_DESCRIPTION = 0x010E
+
+
+def note_in_place_of_data(axes: "Axes", text: str) -> None:
+    """Say why a panel is empty instead of leaving it empty."""
+    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color=GREY, wrap=True)
+    axes.set(xticks=[], yticks=[])
+
+
+def colour_limits(values: np.ndarray, *, symmetric: bool = False, quantile: float = 0.02) -> tuple[float, float]:
+    """Limits of a colour scale that a few outliers do not stretch; (0, 1) where nothing is finite."""
+    finite = np.asarray(values, dtype="float64")
+    finite = finite[np.isfinite(finite)]
+    if not finite.size:
+        return (-1.0, 1.0) if symmetric else (0.0, 1.0)
+    if symmetric:
+        reach = float(np.quantile(np.abs(finite), 1 - quantile)) or 1.0
+        return -reach, reach
+    low, high = (float(x) for x in np.quantile(finite, [quantile, 1 - quantile]))
+    if low == high:
+        margin = abs(low) * 0.05 or 0.5
+        return low - margin, high + margin
+    return low, high
+
+
+def method_label(method: str) -> str:
+    return {"lstm": "LSTM"}.get(method, method.replace("_", " "))
+
+
+def station_labels(stations: xr.Dataset) -> list[str]:
+    """``Name (NETWORK)`` per station; the slug where the dataset carries no names."""
+    if "station_name" not in stations or "network" not in stations:
+        return [str(station) for station in stations["station"].values]
+    return [
+        f"{str(name).replace('_', ' ')} ({network})"
+        for name, network in zip(stations["station_name"].values, stations["network"].values, strict=True)
+    ]
+
+
+def shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def day(time: Any) -> str:
+    return f"{pd.Timestamp(time):%Y-%m-%d}"
+
+
+def period_of(times: Iterable[Any], name: str = "") -> str:
+    """``test 2019-01-01 to 2019-12-31``; empty where there are no times."""
+    index = pd.DatetimeIndex(list(times))
+    return f"{name} {day(index.min())} to {day(index.max())}".strip() if len(index) else ""
+
+
+def _station_count(sources: tuple[xr.Dataset, ...]) -> str:
+    for source in sources:
+        if "station" in source.sizes:
+            count = source.sizes["station"]
+            return f"n = {count} station{'s' if count != 1 else ''}"
+    return ""
+
+
+def _period(sources: tuple[xr.Dataset, ...]) -> str:
+    for source in sources:
+        if "time" in source.coords and source["time"].ndim == 1:
+            return period_of(source["time"].values)
+    return ""
+
+
+def _source(sources: tuple[xr.Dataset, ...]) -> str:
+    text = next((str(source.attrs["source"]) for source in sources if source.attrs.get("source")), "")
+    return f"Source: {shortened(text, 160)}." if text else ""
+
+
+def _wrapped(text: str, inches: float, size: float) -> str:
+    return textwrap.fill(text, max(20, int(inches * 72 / (size * 0.56))))

@@ -1,0 +1,187 @@
+"""Made-up datasets in the shapes the layers exchange, for any number of stations: figures are tested on them.
+
+Belongs here: datasets with plausible values and gaps. Not here: tests.
+"""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from soilmoisture_assets.metadata.variables import REFERENCE_STATIC_ATTRIBUTES, VARIABLES
+
+LEADS = np.arange(12, 73, 12, dtype="int32")
+WINDOWS = np.array([24, 48, 72], dtype="int32")
+METHODS = (
+    "regional_model", "station_model", "persistence", "damped_persistence", "climatology", "ridge",
+    "filtered_ridge", "gradient_boosting", "lstm",
+)  # fmt: skip
+METRICS = (
+    "r2", "rmse", "ubrmse", "bias", "mae", "pearson_r", "kge", "anomaly_correlation", "pinball_loss", "coverage_80",
+    "skill_vs_persistence", "skill_vs_climatology",
+)  # fmt: skip
+_ATTRIBUTES = {"synthetic": 1, "source": "made up for the tests of the figures", "study": "demo"}
+_NAMES = ("Adams Ranch", "Bushland", "Crossroads", "Lehigh", "Mammoth Cave National Park", "Prairie View", "Wakulla")
+
+
+def station_coordinates(count: int, seed: int = 0) -> dict[str, tuple[str, np.ndarray]]:
+    random = np.random.default_rng(seed)
+    network = random.choice(["SCAN", "USCRN", "SNOTEL", "USDA-ARS"], count)
+    name = [f"{_NAMES[i % len(_NAMES)]} {i // len(_NAMES) + 1}" for i in range(count)]
+    return {
+        "station": ("station", np.array([f"{n}__{s.replace(' ', '_')}" for n, s in zip(network, name, strict=True)])),
+        "latitude": ("station", random.uniform(31.5, 47.5, count)),
+        "longitude": ("station", random.uniform(-119.5, -81.5, count)),
+        "elevation": ("station", random.uniform(0, 2500, count).astype("float32")),
+        "network": ("station", network.astype(object)),
+        "station_name": ("station", np.array(name, dtype=object)),
+    }
+
+
+def stations(count: int) -> xr.Dataset:
+    return xr.Dataset(coords=station_coordinates(count), attrs=_ATTRIBUTES)
+
+
+def cube(count: int, start: str = "2018-01-01", end: str = "2020-01-01") -> xr.Dataset:
+    random = np.random.default_rng(1)
+    time = pd.date_range(start, end, freq="12h", unit="ns")[1:]
+    season = np.sin(2 * np.pi * (time.dayofyear.to_numpy() - 100) / 365.25)
+    size = (count, len(time))
+    rain = np.where(random.random(size) < 0.12, random.gamma(0.8, 8, size), 0)
+    moisture = np.empty(size)
+    level = random.uniform(0.08, 0.3, (count, 1))
+    state = np.zeros(count)
+    for step in range(len(time)):
+        state = 0.93 * state + 0.004 * rain[:, step]
+        moisture[:, step] = state
+    moisture = np.clip(level + moisture - 0.04 * season, 0.01, 0.55)
+    moisture[:, 200:240] = np.nan
+    dynamic = {
+        "temperature": 12 + 14 * season + random.normal(0, 3, size),
+        "precipitation": rain,
+        "shortwave": np.clip(190 + 110 * season + random.normal(0, 40, size), 0, None),
+    }
+    variables = {
+        name: (("station", "time"), values.astype("float32"), VARIABLES[name].attributes())
+        for name, values in dynamic.items()
+    }
+    for name in ("soil_moisture", "soil_moisture_antecedent", "soil_moisture_scored"):
+        variables[name] = (("station", "time"), moisture.astype("float32"), VARIABLES["soil_moisture"].attributes())
+    for name in REFERENCE_STATIC_ATTRIBUTES:
+        variable = VARIABLES[name]
+        if variable.is_category:
+            values = random.choice(list(variable.classes)[:16], count).astype("int8")
+        else:
+            values = random.gamma(4, 1, count).astype("float32") * min(variable.valid_max, 40) / 16
+        variables[name] = ("station", values, variable.attributes())
+    for reason, share in (("range", 3), ("spike", 5), ("stuck", 12), ("frozen", 40), ("flag", 0), ("few_hours", 8)):
+        variables[f"masked_{reason}"] = ("station", random.poisson(share, count).astype("int32"))
+    split = np.where(time <= "2019-01-01", 1, np.where(time <= "2019-04-01", 2, 3)).astype("int8")
+    variables["split"] = (
+        "time", split, {"flag_values": np.arange(4, dtype="int8"), "flag_meanings": "none train validation test"}
+    )  # fmt: skip
+    variables["held_out"] = ("station", np.zeros(count, dtype="int8"))
+    variables["depth"] = ("station", np.full(count, 0.05, dtype="float32"))
+    return xr.Dataset(variables, coords={**station_coordinates(count), "time": time}, attrs=_ATTRIBUTES)
+
+
+def forecasts(count: int, experiment: str = "forecast", every: int = 2) -> xr.Dataset:
+    """Forecasts from each ``every``-th step of validation and test: observations with noise that grows with lead."""
+    random = np.random.default_rng(2)
+    truth = cube(count)
+    steps = np.flatnonzero(truth["split"].values >= 2)[: -len(LEADS)][::every]
+    target = steps[:, None] + np.arange(1, len(LEADS) + 1)[None, :]
+    observed = truth["soil_moisture_scored"].values[:, target]
+    spread = 0.012 * np.sqrt(LEADS / 12) * random.uniform(0.5, 1.8, (count, 1, 1))
+    median = observed + random.normal(0, 1, observed.shape) * spread
+    quantiles = np.stack([median - 1.2 * spread, median, median + 1.2 * spread], axis=-1).astype("float32")
+    return xr.Dataset(
+        {
+            "soil_moisture_forecast": (("station", "start", "lead", "quantile"), quantiles),
+            "soil_moisture_observed": (("station", "start", "lead"), observed.astype("float32")),
+            "split": ("start", truth["split"].values[steps]),
+        },
+        coords={
+            **station_coordinates(count), "start": truth["time"].values[steps],
+            "lead": ("lead", LEADS, {"units": "hours"}), "quantile": [0.1, 0.5, 0.9],
+        },
+        attrs={**_ATTRIBUTES, "experiment": experiment, "method": "regional_model"},
+    )  # fmt: skip
+
+
+def skill(count: int) -> xr.Dataset:
+    random = np.random.default_rng(3)
+    experiments, splits = ["drivers", "forecast"], ["validation", "test"]
+    shape = (2, 2, len(METHODS), count, len(LEADS))
+    station = random.beta(5, 2, count)[:, None]
+    r2 = np.clip(
+        station - 0.004 * LEADS * random.uniform(0.3, 1.5, (count, 1)) + random.normal(0, 0.03, shape)
+        - 0.03 * np.arange(len(METHODS))[:, None, None], -0.8, 0.99,
+    )  # fmt: skip
+    r2[:, 0, METHODS.index("persistence")] = np.nan
+    r2[:, 0, METHODS.index("damped_persistence")] = np.nan
+    values = {"r2": r2, "rmse": 0.06 * np.sqrt(1 - r2), "coverage_80": np.clip(random.normal(0.78, 0.06, shape), 0, 1)}
+    variables = {
+        name: (("split", "experiment", "method", "station", "lead"), values.get(name, r2).astype("float32"))
+        for name in METRICS
+    }
+    variables["n"] = (("split", "experiment", "method", "station", "lead"), np.full(shape, 240, dtype="int32"))
+    return xr.Dataset(
+        variables,
+        coords={
+            **station_coordinates(count), "split": splits, "experiment": experiments, "method": list(METHODS),
+            "lead": ("lead", LEADS, {"units": "hours"}),
+        },
+        attrs=_ATTRIBUTES,
+    )  # fmt: skip
+
+
+def skill_summary(count: int) -> pd.DataFrame:
+    scores = skill(count)
+    rows = []
+    for split in scores["split"].values:
+        for experiment in scores["experiment"].values:
+            for method in METHODS:
+                for lead in LEADS:
+                    part = scores.sel({"split": split, "experiment": experiment, "method": method, "lead": lead})
+                    if part["r2"].isnull().all():
+                        continue
+                    median = float(part["r2"].median())
+                    rows.append(
+                        (split, experiment, method, int(lead), count, median, median - 0.04, median + 0.04,
+                         float(part["rmse"].median()), float(part["coverage_80"].median()))
+                    )  # fmt: skip
+    return pd.DataFrame(
+        rows,
+        columns=["split", "experiment", "method", "lead_hours", "stations", "median_r2", "low", "high",
+                 "median_rmse", "coverage_80"],
+    )  # fmt: skip
+
+
+def shap(count: int, experiment: str = "drivers") -> xr.Dataset:
+    random = np.random.default_rng(4)
+    dynamic = ["temperature", "precipitation", "shortwave"]
+    features = [*dynamic, *REFERENCE_STATIC_ATTRIBUTES]
+    strength = np.array([0.012, 0.02, 0.009, *random.gamma(1.2, 0.002, len(REFERENCE_STATIC_ATTRIBUTES))])
+    trend = 1 + random.normal(0.1, 0.15, len(features)) * np.array([0, 1, 2])[:, None]
+    mean = strength * trend * random.gamma(6, 1 / 6, (count, 3, len(features)))
+    lags = np.arange(0, 30, dtype="float32")
+    decay = np.exp(-lags / np.array([2, 6, 4])[:, None]) * np.array([0.004, 0.009, 0.003])[:, None]
+    return xr.Dataset(
+        {
+            "mean_absolute_shap": (("station", "window", "feature"), mean.astype("float32")),
+            "shap_value": (("station", "window", "feature"), (mean * random.normal(0, 0.5, mean.shape)).astype("f4")),
+            "shap_lag": (
+                ("station", "window", "dynamic_feature", "lag_days"),
+                (decay * random.gamma(6, 1 / 6, (count, 3, 3, 1))).astype("float32"),
+            ),
+            "additivity_residual": (("station", "window"), random.normal(0, 2e-4, (count, 3)).astype("float32")),
+        },
+        coords={
+            **station_coordinates(count), "window": ("window", WINDOWS, {"units": "hours"}), "feature": features,
+            "feature_group": ("feature", [VARIABLES[name].group for name in features]),
+            "feature_kind": ("feature", [VARIABLES[name].role for name in features]),
+            "units": ("feature", [VARIABLES[name].units for name in features]),
+            "dynamic_feature": dynamic, "lag_days": lags,
+        },
+        attrs={**_ATTRIBUTES, "experiment": experiment},
+    )  # fmt: skip
