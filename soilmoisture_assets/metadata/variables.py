@@ -104,11 +104,11 @@ IGBP_CLASSES = {
     17: "water body",
 }
 
-# Köppen–Geiger classes: Peel et al. 2007, doi:10.5194/hess-11-1633-2007, table 1.
+# Köppen–Geiger classes: Peel et al. 2007, doi:10.5194/hess-11-1633-2007, table 1; As only in Rubel et al. 2017.
 KOEPPEN_CLASSES = dict(
     enumerate(
         "Af Am Aw BWh BWk BSh BSk Csa Csb Csc Cwa Cwb Cwc Cfa Cfb Cfc Dsa Dsb Dsc Dsd "
-        "Dwa Dwb Dwc Dwd Dfa Dfb Dfc Dfd ET EF".split(),
+        "Dwa Dwb Dwc Dwd Dfa Dfb Dfc Dfd ET EF As".split(),
         start=1,
     )
 )

@@ -1,0 +1,529 @@
+"""ISMN archives: what stations and sensors a download holds, and their hourly records with every flag.
+
+Belongs here: the scan of an archive, the station table, hourly series of one station, the summary for `inspect`.
+Not here: the bytes of a record (ismn_records.py), headers and file names (ismn_files.py), static variables
+(ismn_static.py), which flags and depths a study uses (alignment/flags.py, alignment/depth.py).
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.metadata.stations import unique_station_ids
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.sources.ismn_files import SensorFile, count_rows, name_parts, read_head
+from soilmoisture_assets.sources.ismn_hours import hourly, joined_codes
+from soilmoisture_assets.sources.ismn_members import UNREADABLE, Members, Problem
+from soilmoisture_assets.sources.ismn_records import CEOP_COMBINED, Records, read_records
+from soilmoisture_assets.study import Domain
+
+GOOD_FLAGS = ("G", "U")
+"""Good in newer archives is ``G``, in older ones ``U`` (Dorigo et al. 2013, doi:10.2136/vzj2012.0097)."""
+
+UNITS = {
+    "soil_moisture": "m3 m-3",
+    "soil_temperature": "degC",
+    "air_temperature": "degC",
+    "surface_temperature": "degC",
+    "precipitation": "mm",
+    "soil_suction": "kPa",
+    "snow_depth": "mm",
+    "snow_water_equivalent": "mm",
+}
+
+Progress = Callable[[int, int, str], None]
+"""Called as ``progress(done, total, name)`` after each file or station."""
+
+_HEAD = 4096
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What one download holds. Made by ``scan_archive``.
+
+    ``files`` are all series with their row counts, in the order of their paths; ``static_files`` the paths of the
+    static variables by station id; ``problems`` what was left out or put right, and why.
+    """
+
+    path: Path
+    files: tuple[SensorFile, ...]
+    static_files: dict[str, str]
+    problems: tuple[Problem, ...]
+
+    @cached_property
+    def station_ids(self) -> dict[tuple[str, str], str]:
+        """Station id by (network, station name), as in the files."""
+        names = sorted({(file.network, file.station_name) for file in self.files})
+        return dict(zip(names, unique_station_ids(names), strict=True))
+
+    @cached_property
+    def series(self) -> dict[str, list[SensorFile]]:
+        """Series by station id, without those of which a more complete copy exists."""
+        by_station: dict[str, list[SensorFile]] = {station: [] for station in self.station_ids.values()}
+        for file in self.files:
+            if not file.copy_of:
+                by_station[self.station_ids[file.network, file.station_name]].append(file)
+        return by_station
+
+    @property
+    def layouts(self) -> tuple[str, ...]:
+        return tuple(sorted({file.layout.name for file in self.files}))
+
+
+def scan_archive(
+    path: Path | str, progress: Progress | None = None, *, workers: int | None = None,
+    good_flags: Iterable[str] = GOOD_FLAGS,
+) -> Archive:  # fmt: skip
+    """Read every file of a zip or folder once and count its rows, flags and period.
+
+    Files may lie any number of folders deep. What cannot be read is named in ``problems``; the rest loads.
+    Memory depends on the largest file, not on the archive.
+
+    Parameters
+    ----------
+    path : a zip downloaded from ismn.earth, or the folder it was unpacked to.
+    workers : threads; by default one per core.
+    good_flags : flags whose rows count as good in the station table.
+
+    Raises
+    ------
+    SourceError : no such archive, or no station file in it.
+    """
+    good = tuple(good_flags)
+    with Members(path) as members:
+        names = [name for name in members.names if name.lower().endswith(".stm")]
+        if not names:
+            raise SourceError(
+                f"{path}: no station file (*.stm) in it{_named(members.problems)}.\n"
+                "  Give the zip downloaded from ismn.earth, or the folder it was unpacked to."
+            )
+        files: list[SensorFile] = []
+        problems = list(members.problems)
+        counted = _ordered(lambda name: _scan_file(members, name, good), names, workers)
+        for done, (name, result) in enumerate(zip(names, counted, strict=True), start=1):
+            if isinstance(result, Problem):
+                problems.append(result)
+            else:
+                files.extend(result)
+            if progress:
+                progress(done, len(names), name)
+        if not files:
+            raise SourceError(f"{path}: none of its {len(names)} station files can be read{_named(problems)}.")
+        files = _mark_copies(files)
+        problems += _notes(files)
+        archive = Archive(Path(path), tuple(files), {}, ())
+        static_files, unplaced = _place_static_files(archive, members)
+        return replace(archive, static_files=static_files, problems=(*problems, *unplaced))
+
+
+def _scan_file(members: Members, name: str, good_flags: tuple[str, ...]) -> list[SensorFile] | Problem:
+    try:
+        with members.open(name) as stream:
+            head = stream.read(_HEAD)
+        heads = read_head(name, head)
+        with members.open(name) as stream:
+            records = read_records(stream, heads[0].layout)
+    except UNREADABLE as error:
+        return Problem(name, f"left out: {error or type(error).__name__}")
+    return [
+        series
+        for first, rows in zip(heads, records, strict=True)
+        for series in count_rows(first, rows, good_flags)
+    ]  # fmt: skip
+
+
+def _mark_copies(files: list[SensorFile]) -> list[SensorFile]:
+    """Name the more complete record in those of the same sensor whose period overlaps it."""
+    same: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for index, file in enumerate(files):
+        number = name_parts(file.path).get("number", "")
+        key = (file.network, file.station_name, file.variable, file.depth_from, file.depth_to, file.sensor, number)
+        same[key].append(index)
+    marked = list(files)
+    for indices in same.values():
+        kept: list[int] = []
+        for index in sorted(indices, key=lambda i: (-files[i].good_rows, -files[i].rows, files[i].path)):
+            better = next((k for k in kept if _overlap(files[k], files[index])), None)
+            if better is None:
+                kept.append(index)
+            else:
+                marked[index] = replace(files[index], copy_of=files[better].path)
+    return marked
+
+
+def _overlap(a: SensorFile, b: SensorFile) -> bool:
+    if a.start is None or a.end is None or b.start is None or b.end is None:
+        return False
+    return bool(a.start <= b.end and b.start <= a.end)
+
+
+def _notes(files: list[SensorFile]) -> list[Problem]:
+    notes = []
+    for file in files:
+        what = [
+            (not file.rows, "has no rows"),
+            (bool(file.copy_of), f"not used: a more complete record of the same sensor is {file.copy_of}"),
+            (file.unreadable > 0, f"{file.unreadable} lines without a time stamp left out"),
+            (file.without_value > 0, f"{file.without_value} rows without a number kept as missing"),
+            (file.flags.get("", 0) > 0, f"{file.flags.get('', 0)} rows without a flag, none of them good"),
+            (file.repeated > 0, f"{file.repeated} rows repeat an hour; the first good one is kept"),
+            (not file.in_order, "rows out of order were sorted"),
+            (file.off_hour > 0, f"{file.off_hour} stamps off the hour moved to its end"),
+        ]
+        notes += [Problem(file.path, text) for found, text in what if found]
+    places: dict[tuple[str, str], set[tuple[float, float]]] = defaultdict(set)
+    for file in files:
+        places[file.network, file.station_name].add((round(file.latitude, 3), round(file.longitude, 3)))
+    notes += [
+        Problem(f"{network}/{station}", f"its files give {len(found)} places; that of the most rows is used")
+        for (network, station), found in places.items()
+        if len(found) > 1
+    ]
+    return notes
+
+
+def _place_static_files(archive: Archive, members: Members) -> tuple[dict[str, str], list[Problem]]:
+    by_prefix: dict[str, str] = {}
+    by_folder: dict[str, set[str]] = defaultdict(set)
+    for station, series in archive.series.items():
+        for file in series:
+            by_prefix[file.prefix] = station
+            by_folder[file.path.rpartition("/")[0]].add(station)
+    placed: dict[str, str] = {}
+    unplaced = []
+    for name in members.names:
+        if not name.endswith("_static_variables.csv"):
+            continue
+        folder, _, base = name.rpartition("/")
+        alone = by_folder[folder] if len(by_folder[folder]) == 1 else set()
+        station = by_prefix.get(base.removesuffix("_static_variables.csv")) or next(iter(alone), "")
+        if not station:
+            unplaced.append(Problem(name, "static variables of a station without readable records, not used"))
+        elif station not in placed:
+            placed[station] = name
+        elif members.sizes[name] > members.sizes[placed[station]]:
+            unplaced.append(Problem(placed[station], f"not used: {name} is more complete"))
+            placed[station] = name
+        else:
+            unplaced.append(Problem(name, f"not used: {placed[station]} is as complete"))
+    return placed, unplaced
+
+
+def station_table(
+    archive: Archive, domain: Domain | None = None, networks: Iterable[str] = (), variable: str = "soil_moisture"
+) -> xr.Dataset:
+    """Stations with the variable, inside the domain and networks asked for.
+
+    Parameters
+    ----------
+    domain : a station on its edge is inside; None: everywhere.
+    networks : empty: all.
+
+    Returns
+    -------
+    (station): latitude, longitude [degree], elevation [m], network and station_name as coordinates; sensors, depths
+    (number of distinct ones), depth_min, depth_max [m], start, end, rows, good_rows, and coverage: the good rows of
+    the depth that has most, as a share of the hours between its first and last record. (station, flag): flag_rows.
+
+    Raises
+    ------
+    SourceError : no station is left; says what the archive has.
+    """
+    wanted = set(networks)
+    rows = []
+    for station, series in archive.series.items():
+        chosen = [file for file in series if file.variable == variable and file.rows]
+        if not chosen:
+            continue
+        place = max(chosen, key=lambda file: file.rows)
+        if wanted and place.network not in wanted:
+            continue
+        if domain and not (
+            domain.west <= place.longitude <= domain.east and domain.south <= place.latitude <= domain.north
+        ):
+            continue
+        rows.append((station, place, chosen))
+    if not rows:
+        found = sorted({file.network for file in archive.files if file.variable == variable})
+        raise SourceError(
+            f"{archive.path}: no station with {variable} in the domain and networks of the study; the archive has "
+            f"networks {', '.join(found) or 'none'}.\n  Widen 'domain' or 'target.networks'."
+        )
+    flags = sorted({flag for _, _, chosen in rows for file in chosen for flag in file.flags})
+    flag_rows = np.array(
+        [[sum(file.flags.get(flag, 0) for file in chosen) for flag in flags] for _, _, chosen in rows], dtype=np.int64
+    )
+
+    def each(value: Callable[[list[SensorFile]], Any], dtype: str) -> tuple[str, np.ndarray]:
+        return "station", np.array([value(chosen) for _, _, chosen in rows], dtype=dtype)
+
+    table = xr.Dataset(
+        {
+            "sensors": each(len, "int32"),
+            "depths": each(lambda c: len({(f.depth_from, f.depth_to) for f in c}), "int32"),
+            "depth_min": each(lambda c: min(f.depth_from for f in c), "float32"),
+            "depth_max": each(lambda c: max(f.depth_to for f in c), "float32"),
+            "start": each(lambda c: min(f.start for f in c if f.start is not None), "datetime64[ns]"),
+            "end": each(lambda c: max(f.end for f in c if f.end is not None), "datetime64[ns]"),
+            "rows": each(lambda c: sum(f.rows for f in c), "int64"),
+            "good_rows": each(lambda c: sum(f.good_rows for f in c), "int64"),
+            "coverage": each(_coverage, "float32"),
+            "flag_rows": (("station", "flag"), flag_rows),
+        },
+        coords=_station_coordinates([(station, place) for station, place, _ in rows])
+        | {"flag": ("flag", np.array(flags, dtype=object))},
+    )
+    for name, text, units in (
+        ("sensors", "series recorded", "1"), ("depths", "distinct depths", "1"),
+        ("depth_min", "shallowest depth", "m"), ("depth_max", "deepest depth", "m"),
+        ("rows", "rows in the archive", "1"), ("good_rows", "rows with a good flag", "1"),
+        ("coverage", "good hours of the best depth, share of its period", "1"),
+        ("flag_rows", "rows by flag as recorded", "1"),
+    ):  # fmt: skip
+        table[name].attrs = {"long_name": text, "units": units}
+    return table
+
+
+def _coverage(files: list[SensorFile]) -> float:
+    by_depth: dict[tuple[float, float], list[SensorFile]] = defaultdict(list)
+    for file in files:
+        by_depth[file.depth_from, file.depth_to].append(file)
+    best = max(by_depth.values(), key=lambda group: sum(file.good_rows for file in group))
+    first = min(file.start for file in best if file.start is not None)
+    last = max(file.end for file in best if file.end is not None)
+    hours = int((last - first) / np.timedelta64(1, "h")) + 1
+    return min(1.0, sum(file.good_rows for file in best) / hours)
+
+
+def _station_coordinates(places: Sequence[tuple[str, SensorFile]]) -> dict[str, Any]:
+    files = [file for _, file in places]
+    return {
+        "station": ("station", np.array([station for station, _ in places], dtype=object)),
+        "latitude": ("station", [file.latitude for file in files],
+                     {"standard_name": "latitude", "units": "degrees_north"}),
+        "longitude": ("station", [file.longitude for file in files],
+                      {"standard_name": "longitude", "units": "degrees_east"}),
+        "elevation": ("station", [file.elevation for file in files],
+                      {"standard_name": "height_above_mean_sea_level", "units": "m"}),
+        "network": ("station", np.array([file.network for file in files], dtype=object)),
+        "station_name": ("station", np.array([file.station_name for file in files], dtype=object)),
+    }  # fmt: skip
+
+
+def read_station(archive: Archive, station: str, variable: str = "soil_moisture") -> xr.Dataset:
+    """Hourly records of one station, every sensor and depth of one variable, nothing masked.
+
+    Returns
+    -------
+    (sensor, time): the variable (float32, NaN where missing), ``flag`` and ``provider_flag`` (int16, -1 where there is
+    no record; the attribute ``flag_table`` is the JSON list of texts the codes stand for). On sensor: depth_from,
+    depth_to [m], sensor_name, file, rows. Time is the sorted union of the hours recorded, UTC.
+
+    Raises
+    ------
+    SourceError : unknown station, or none of its files can be read.
+    """
+    with Members(archive.path) as members:
+        return _read_station(members, archive, station, variable)
+
+
+def read_stations(
+    archive: Archive, stations: Iterable[str], variable: str = "soil_moisture", workers: int | None = None
+) -> Iterator[tuple[str, xr.Dataset | SourceError]]:
+    """Read many stations, several at a time, in the order asked for.
+
+    A station that cannot be read yields its error and never stops the others. At most twice as many stations as
+    workers are in memory.
+
+    Parameters
+    ----------
+    workers : threads; by default one per core.
+    """
+    stations = list(stations)
+    with Members(archive.path) as members:
+
+        def read(station: str) -> xr.Dataset | SourceError:
+            try:
+                return _read_station(members, archive, station, variable)
+            except SourceError as error:
+                return error
+
+        yield from zip(stations, _ordered(read, stations, workers), strict=True)
+
+
+def _read_station(members: Members, archive: Archive, station: str, variable: str) -> xr.Dataset:
+    if station not in archive.series:
+        raise SourceError(
+            f"{archive.path}: no station '{station}' among its {len(archive.series)}.\n"
+            "  List them with: soilmoisture inspect ismn PATH"
+        )
+    series = [file for file in archive.series[station] if file.variable == variable and file.rows]
+    if not series:
+        raise SourceError(
+            f"{archive.path}: station '{station}' has no {variable} records.\n"
+            f"  It has: {', '.join(sorted({file.variable for file in archive.series[station]}))}."
+        )
+    series.sort(key=lambda file: (file.depth_from, file.depth_to, file.start, file.sensor, file.path))
+    parsed: dict[str, tuple[Records, ...] | str] = {}
+    for path in dict.fromkeys(file.path for file in series):
+        file = next(file for file in series if file.path == path)
+        try:
+            with members.open(path) as stream:
+                parsed[path] = read_records(stream, file.layout)
+        except UNREADABLE as error:
+            parsed[path] = str(error)
+    usable = [(file, _own_rows(file, found)) for file in series if isinstance(found := parsed[file.path], tuple)]
+    if not usable:
+        raise SourceError(f"{archive.path}: station '{station}': {series[0].path}: {parsed[series[0].path]}")
+    return _as_dataset(station, variable, usable)
+
+
+def _own_rows(file: SensorFile, records: tuple[Records, ...]) -> Records:
+    if file.layout.name != CEOP_COMBINED:
+        return records[0]
+    own = records[0 if file.variable == "soil_temperature" else 1]
+    assert own.depth is not None
+    return own.rows(np.abs(own.depth[:, 0] - file.depth_from) < 5e-5)
+
+
+def _as_dataset(station: str, variable: str, series: list[tuple[SensorFile, Records]]) -> xr.Dataset:
+    rows = [hourly(records, GOOD_FLAGS) for _, records in series]
+    hours, places = _union([hour for hour, _ in rows])
+    shape = (len(series), len(hours))
+    values = np.full(shape, np.nan, dtype=np.float32)
+    codes = {name: np.full(shape, -1, dtype=np.int16) for name in ("flag", "provider_flag")}
+    tables = {
+        "flag": joined_codes([records.flag_table for _, records in series]),
+        "provider_flag": joined_codes([records.provider_table for _, records in series]),
+    }
+    for index, ((_, records), (_, kept), place) in enumerate(zip(series, rows, places, strict=True)):
+        values[index, place] = records.values[kept]
+        codes["flag"][index, place] = tables["flag"].codes[index][records.flag[kept]]
+        codes["provider_flag"][index, place] = tables["provider_flag"].codes[index][records.provider_flag[kept]]
+    files = [file for file, _ in series]
+    largest = max(files, key=lambda file: file.rows)
+    coordinates = {
+        name: xr.Variable((), value[1][0], *value[2:])
+        for name, value in _station_coordinates([(station, largest)]).items()
+    }
+    known = VARIABLES.get(variable)
+    attributes = known.attributes() if known and known.role == "target" else {
+        "long_name": variable.replace("_", " "), "units": UNITS.get(variable, "1")
+    }  # fmt: skip
+    return xr.Dataset(
+        {
+            variable: (("sensor", "time"), values, attributes),
+            **{
+                name: (("sensor", "time"), codes[name], tables[name].attributes(long_name))
+                for name, long_name in (("flag", "ISMN quality flag"), ("provider_flag", "flag of the data provider"))
+            },
+            "rows": ("sensor", np.array([file.rows for file in files]), {"long_name": "rows in the file"}),
+        },
+        coords=coordinates
+        | {
+            "time": ("time", hours.astype("datetime64[h]").astype("datetime64[ns]"), {"standard_name": "time"}),
+            "depth_from": ("sensor", [file.depth_from for file in files], {"units": "m", "positive": "down"}),
+            "depth_to": ("sensor", [file.depth_to for file in files], {"units": "m", "positive": "down"}),
+            "sensor_name": ("sensor", np.array([file.sensor for file in files], dtype=object)),
+            "file": ("sensor", np.array([file.path for file in files], dtype=object)),
+        },
+        attrs={"station": station, "network": largest.network, "station_name": largest.station_name},
+    )
+
+
+def _union(hours: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Sorted union of sorted hours, and where each of them lies in it."""
+    if len(hours) == 1:
+        return hours[0], [np.arange(len(hours[0]))]
+    union = np.unique(np.concatenate(hours))
+    return union, [np.searchsorted(union, own) for own in hours]
+
+
+def _ordered(work: Callable[[str], Any], items: Sequence[str], workers: int | None) -> Iterator[Any]:
+    """Results in the order of the items; a bounded number is worked on ahead of what is taken."""
+    count = workers or os.cpu_count() or 1
+    with ThreadPoolExecutor(count) as pool:
+        ahead: list[Future[Any]] = []
+        for item in items:
+            ahead.append(pool.submit(work, item))
+            if len(ahead) >= 2 * count:
+                yield ahead.pop(0).result()
+        for future in ahead:
+            yield future.result()
+
+
+def _named(problems: Iterable[Problem]) -> str:
+    texts = [str(problem) for problem in problems]
+    return f" ({'; '.join(texts[:3])}{' …' if len(texts) > 3 else ''})" if texts else ""
+
+
+def inspect_archive(path: Path | str, progress: Progress | None = None) -> dict[str, Any]:
+    """What is in an archive, as plain lists and numbers that JSON can hold.
+
+    Returns
+    -------
+    ``path``, ``format``; ``files``: one entry per series with network, station, variable, depths [m], sensor, rows,
+    flags, period and what was put right; ``stations``: place, series, period, rows and coverage; ``problems``.
+
+    Raises
+    ------
+    SourceError : nothing in it can be read.
+    """
+    archive = scan_archive(path, progress)
+    return {
+        "path": str(archive.path),
+        "format": " + ".join(archive.layouts),
+        "files": [_file_entry(file, archive.station_ids[file.network, file.station_name]) for file in archive.files],
+        "stations": [_station_entry(station, series) for station, series in archive.series.items() if series],
+        "problems": [{"file": problem.file, "message": problem.message} for problem in archive.problems],
+    }
+
+
+def _file_entry(file: SensorFile, station: str) -> dict[str, Any]:
+    return {
+        "path": file.path, "layout": file.layout.name, "network": file.network, "station": file.station_name,
+        "station_id": station, "variable": file.variable, "depth_from": file.depth_from, "depth_to": file.depth_to,
+        "sensor": file.sensor, "latitude": file.latitude, "longitude": file.longitude,
+        "elevation": _finite(file.elevation), "rows": file.rows, "flags": file.flags,
+        "provider_flags": file.provider_flags, "start": _iso(file.start), "end": _iso(file.end),
+        "good_rows": file.good_rows, "missing": file.missing, "repeated": file.repeated,
+        "off_hour": file.off_hour, "in_order": file.in_order, "unreadable": file.unreadable,
+        "copy_of": file.copy_of or None,
+    }  # fmt: skip
+
+
+def _station_entry(station: str, series: list[SensorFile]) -> dict[str, Any]:
+    place = max(series, key=lambda file: file.rows)
+    moisture = [file for file in series if file.variable == "soil_moisture" and file.rows]
+    starts = [file.start for file in series if file.start is not None]
+    ends = [file.end for file in series if file.end is not None]
+    flags: dict[str, int] = defaultdict(int)
+    for file in moisture:
+        for flag, count in file.flags.items():
+            flags[flag] += count
+    return {
+        "station": station, "network": place.network, "name": place.station_name, "latitude": place.latitude,
+        "longitude": place.longitude, "elevation": _finite(place.elevation),
+        "variables": sorted({file.variable for file in series}), "series": len(series),
+        "depths": sorted({(file.depth_from, file.depth_to) for file in moisture}),
+        "start": _iso(min(starts, default=None)), "end": _iso(max(ends, default=None)),
+        "rows": sum(file.rows for file in moisture), "good_rows": sum(file.good_rows for file in moisture),
+        "flags": dict(flags), "coverage": round(_coverage(moisture), 4) if moisture else 0.0,
+    }  # fmt: skip
+
+
+def _iso(stamp: np.datetime64 | None) -> str | None:
+    return None if stamp is None else f"{stamp}"
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
