@@ -1,0 +1,104 @@
+"""ERA5 on the wire: names in requests, names and units in files, and what they become.
+
+Belongs here: the table and the unit conversions. Not here: reading files (era5_formats.py), requests (era5.py),
+names and units inside the platform (metadata/variables.py).
+Source: ECMWF, "ERA5: data documentation", tables 1 to 9; accumulations are over the hour that ends at the stamp.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from soilmoisture_assets.errors import SourceError, UnitsError
+from soilmoisture_assets.metadata.variables import VARIABLES
+
+
+@dataclass(frozen=True)
+class WireVariable:
+    """One ERA5 parameter: its name in files, its name in requests, its documented units and kind."""
+
+    short_name: str
+    request_name: str
+    units: str
+    kind: Literal["instant", "accum"] = "instant"
+
+
+_T2M = WireVariable("t2m", "2m_temperature", "K")
+_TP = WireVariable("tp", "total_precipitation", "m", "accum")
+_SSRD = WireVariable("ssrd", "surface_solar_radiation_downwards", "J m-2", "accum")
+_D2M = WireVariable("d2m", "2m_dewpoint_temperature", "K")
+_U10 = WireVariable("u10", "10m_u_component_of_wind", "m s-1")
+_V10 = WireVariable("v10", "10m_v_component_of_wind", "m s-1")
+_SD = WireVariable("sd", "snow_depth", "m")
+_STL1 = WireVariable("stl1", "soil_temperature_level_1", "K")
+_PEV = WireVariable("pev", "potential_evaporation", "m", "accum")
+_SWVL1 = WireVariable("swvl1", "volumetric_soil_water_layer_1", "m3 m-3")
+
+ERA5_VARIABLES: dict[str, tuple[WireVariable, ...]] = {
+    "temperature": (_T2M,),
+    "precipitation": (_TP,),
+    "shortwave": (_SSRD,),
+    "dewpoint": (_D2M,),
+    "wind_speed": (_U10, _V10),
+    "snow_depth": (_SD,),
+    "soil_temperature": (_STL1,),
+    "potential_evaporation": (_PEV,),
+    "soil_moisture_era5": (_SWVL1,),
+}
+"""What each variable of the registry is made of."""
+
+LAND_SEA_MASK = WireVariable("lsm", "land_sea_mask", "1")
+GEOPOTENTIAL = WireVariable("z", "geopotential", "m2 s-2")
+STANDARD_GRAVITY = 9.80665
+"""m s-2: surface geopotential divided by it is the height of the cell (ECMWF)."""
+
+WIRE_UNITS = {
+    wire.short_name: wire.units for wires in ERA5_VARIABLES.values() for wire in wires
+} | {LAND_SEA_MASK.short_name: LAND_SEA_MASK.units, GEOPOTENTIAL.short_name: GEOPOTENTIAL.units,
+     "u100": "m s-1", "v100": "m s-1", "sp": "Pa", "msl": "Pa", "skt": "K", "sst": "K", "strd": "J m-2"}  # fmt: skip
+"""Units of parameters in formats that carry none (CSV)."""
+
+_CONVERSIONS = {
+    ("K", "degC"): (1.0, -273.15),
+    ("m", "mm"): (1000.0, 0.0),
+    ("kg m-2", "mm"): (1.0, 0.0),
+    ("J m-2", "W m-2"): (1.0 / 3600.0, 0.0),
+}
+
+
+def plain_units(units: str) -> str:
+    """ECMWF spelling to the registry's: ``J m**-2`` becomes ``J m-2``, ``m of water equivalent`` becomes ``m``."""
+    return units.replace("**", "").replace(" of water equivalent", "").strip()
+
+
+def conversion(found: str, name: str, where: str) -> tuple[float, float]:
+    """Scale and offset that turn units found in a file into those of the registry.
+
+    Raises
+    ------
+    UnitsError : the units are not those ERA5 uses for this variable; names the file.
+    """
+    wanted = VARIABLES[name].units
+    if found == wanted:
+        return 1.0, 0.0
+    try:
+        return _CONVERSIONS[found, wanted]
+    except KeyError:
+        raise UnitsError(
+            f"{where}: {name} has units '{found}', which I cannot convert to '{wanted}'.\n"
+            "  Give the file as the Climate Data Store delivered it."
+        ) from None
+
+
+def request_names(variables: tuple[str, ...]) -> list[str]:
+    """Names for a request, each once, in the order of the variables.
+
+    Raises
+    ------
+    SourceError : ERA5 has no such variable; lists those it has.
+    """
+    for name in variables:
+        if name not in ERA5_VARIABLES:
+            raise SourceError(
+                f"ERA5: no variable '{name}'.\n  Set dynamic_inputs.variables to some of: {', '.join(ERA5_VARIABLES)}."
+            )
+    return list(dict.fromkeys(wire.request_name for name in variables for wire in ERA5_VARIABLES[name]))
