@@ -33,8 +33,8 @@ def common_stations(
     Dataset (station), with the coordinates of the target: ``included`` int8 0/1, ``reason`` (text, empty if included),
     ``observed_fraction`` (station, split) float32 of train, validation and test.
     """
-    observed = target.soil_moisture_scored.transpose("station", "time").notnull().values
-    fractions = observed_fractions(observed, target.indexes["time"], study)
+    observed = np.isfinite(target.soil_moisture_scored.transpose("station", "time").values)
+    fractions = observed_fractions(observed, pd.DatetimeIndex(target.time.values), study)
     stations = target.station.values.astype(str)
     reasons = [
         _target_reason(observed[i], fractions[i], study)
@@ -54,7 +54,11 @@ def common_stations(
         coords={"station": target.station, "split": list(SPLITS[1:])},
     )
     table = table.assign_coords({n: target[n].reset_coords(drop=True) for n in STATION_COORDINATES if n in target})
-    table.included.attrs = {"long_name": "in the study", "flag_values": np.int8([0, 1]), "flag_meanings": "no yes"}
+    table.included.attrs = {
+        "long_name": "in the study",
+        "flag_values": np.array([0, 1], "int8"),
+        "flag_meanings": "no yes",
+    }
     table.reason.attrs = {"long_name": "why the station is not in the study"}
     table.observed_fraction.attrs = {"long_name": "share of steps observed", "units": "1"}
     return table
@@ -119,5 +123,5 @@ def _lack_reason(station: str, source: xr.Dataset, names: Sequence[str], what: s
     return "" if any(bool(_present(own[name]).any()) for name in names) else f"no {what}"
 
 
-def _present(values: xr.DataArray) -> xr.DataArray:
-    return values.notnull() if values.dtype.kind == "f" else values >= 0
+def _present(values: xr.DataArray) -> np.ndarray:
+    return np.isfinite(values.values) if values.dtype.kind == "f" else values.values >= 0

@@ -65,10 +65,9 @@ def build_cube(
     cube = cube.assign(
         nearest_stations(own.latitude.values, own.longitude.values, study.model.neighbours, held_out).data_vars
     )
-    cube["split"] = split_labels(cube.indexes["time"], study.splits)
-    cube["held_out"] = ("station", held_out.astype("int8"), {
-        "long_name": "held out of training in space", "flag_values": np.int8([0, 1]), "flag_meanings": "no yes",
-    })  # fmt: skip
+    cube["split"] = split_labels(pd.DatetimeIndex(cube.time.values), study.splits)
+    yes_or_no = {"flag_values": np.array([0, 1], "int8"), "flag_meanings": "no yes"}
+    cube["held_out"] = ("station", held_out.astype("int8"), {"long_name": "held out of training", **yes_or_no})
     return cube.transpose("station", "time", ...)
 
 

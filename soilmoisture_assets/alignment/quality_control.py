@@ -3,10 +3,11 @@
 Belongs here: the checks, their parameters with sources, masks and counts by reason.
 Not here: flags that an archive brings (flags.py), the choice of depth and sensor (depth.py), steps (time_steps.py).
 
-Two masks come out of every check. The target mask may use later values: a spike shows when it is over, a stuck
-sensor is stuck from its first repetition. The antecedent mask uses only what was knowable at each value's own time,
-because that series is an input at forecast time. Scores use every observation within the registry's limits, so
-that stricter masking can never improve a score.
+The target mask may use later values: a spike shows when it is over, a stuck sensor is stuck from its first
+repetition. The antecedent series is an input at forecast time: it is masked only by what was knowable at each value's
+own time (a run that has lasted too long by then). A reading of frozen soil is no target, for it misses the ice, but it
+stays an input: it is what the sensor showed, beside the temperature that says why. Scores use every observation
+within the registry's limits, so that stricter masking can never improve a score.
 """
 
 from collections.abc import Collection
@@ -51,7 +52,7 @@ class Limits:
     the daily means of a shower and the drainage after it are taken for spikes) ..."""
     spike_variation: float = 1.0
     """... and the values of a day on either side, without the spike, vary by less than this (sigma / mu)."""
-    stuck_for: pd.Timedelta = pd.Timedelta(days=10)
+    stuck_days: float = 10
     """Values that stay exactly the same for this long are a stuck sensor."""
     frozen_below: float = 0.0
     """degC of the air (or soil) below which a dielectric sensor does not see the water."""
@@ -89,12 +90,11 @@ def control(
     if "spike" in checks:
         found["spike"] = spikes(scored, max(2, round(DAY / interval / 2)) if interval < DAY else 5, limits)
     if "stuck" in checks:
-        repeats = int(limits.stuck_for / interval)
+        repeats = round(limits.stuck_days * DAY / interval)
         found["stuck"], known["stuck"] = stuck(scored, repeats)
     if "frozen" in checks and temperature is not None:
         air = temperature.reindex(station=soil_moisture.station, time=soil_moisture.time)
         found["frozen"] = np.isfinite(scored) & (air.transpose("station", "time").values < limits.frozen_below)
-        known["frozen"] = found["frozen"]
     flags = sum((np.int8(FLAG_MASKS[name]) * mask for name, mask in found.items()), np.zeros(values.shape, "int8"))
     return masked_series(soil_moisture, scored, flags, np.any(list(known.values()), axis=0))
 
@@ -216,7 +216,7 @@ def within_limits(inputs: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
         low, high = VARIABLES[str(name)].valid_min, VARIABLES[str(name)].valid_max
         high = min(high, (HOURLY_MAXIMA if hourly else DAILY_MAXIMA).get(str(name), np.inf))
         if name == "shortwave":
-            values = values.where((values < -NIGHT_OFFSET) | (values > 0) | values.isnull(), np.float32(0))
+            values = values.where((values < -NIGHT_OFFSET) | (values > 0) | np.isnan(values), np.float32(0))
         bad = (values < low) | (values > high)
         masked[name] = values.where(~bad).assign_attrs(values.attrs)
         count[f"masked_range_{name}"] = bad.sum("time").astype("int32")

@@ -54,7 +54,7 @@ def encodings(attributes: xr.Dataset) -> dict[str, dict[str, object]]:
     described: dict[str, dict[str, object]] = {}
     for name in map(str, attributes.data_vars):
         variable, values = VARIABLES[name], attributes[name]
-        missing = values == MISSING_CODE if variable.is_category else values.isnull()
+        missing = values.values == MISSING_CODE if variable.is_category else np.isnan(values.values)
         described[name] = {
             "long_name": variable.long_name,
             "kind": "category" if variable.is_category else "number",
@@ -63,10 +63,10 @@ def encodings(attributes: xr.Dataset) -> dict[str, dict[str, object]]:
             "source": variable.source,
             "missing": MISSING_CODE if variable.is_category else "NaN",
             "stations": int(values.size),
-            "missing_stations": [str(station) for station in values.station.values[missing.values]],
+            "missing_stations": [str(station) for station in values.station.values[missing]],
         }
         if variable.is_category:
-            codes, count = np.unique(values.values[~missing.values], return_counts=True)
+            codes, count = np.unique(values.values[~missing], return_counts=True)
             described[name]["classes"] = {str(code): text for code, text in variable.classes.items()}
             described[name]["stations_per_class"] = {
                 variable.classes[int(code)]: int(n) for code, n in zip(codes, count, strict=True)

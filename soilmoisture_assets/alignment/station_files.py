@@ -55,8 +55,8 @@ def read_target_file(path: str | Path, target: TargetSettings, period: Period, d
         )
     series = series.isel(depth=np.flatnonzero(inside))
     series = convert_units(series.astype("float32").rename("soil_moisture"), VARIABLES["soil_moisture"], str(path))
-    series = series.to_dataset().rename(altitude="elevation")
-    return _ends(series, target, period, path).transpose("station", "depth", "time")
+    layer = series.to_dataset().rename(altitude="elevation")
+    return _ends(layer, target, period, path).transpose("station", "depth", "time")
 
 
 def read_dynamic_inputs_file(
@@ -89,7 +89,7 @@ def read_static_attributes_file(path: str | Path, names: Sequence[str], domain: 
     stations = stations.drop_vars("altitude")
     values = {}
     for name in names:
-        if name == "elevation" and name not in stations.data_vars and altitude.notnull().any():
+        if name == "elevation" and name not in stations.data_vars and np.isfinite(altitude).any():
             values[name] = altitude.drop_vars("altitude").astype("float32")
             continue
         found = _find(stations, VARIABLES[name], path)
@@ -175,10 +175,9 @@ def _with_stations(found: xr.Dataset, path: str | Path) -> xr.Dataset:
         "network": {"long_name": "network"},
         "station_name": {"long_name": "name used by the network"},
     }
-    return found.assign_coords(
-        station=("station", np.array(slugs, dtype=object), {"cf_role": "timeseries_id", "long_name": "station"}),
-        **{n: ("station", np.asarray(values), attributes[n]) for n, values in coordinates.items()},
-    )
+    named: dict[str, object] = {n: ("station", values, attributes[n]) for n, values in coordinates.items()}
+    named["station"] = ("station", np.array(slugs, dtype=object), {"cf_role": "timeseries_id", "long_name": "station"})
+    return found.assign_coords(named)
 
 
 def _slug(name: str, network: str) -> str:
@@ -269,7 +268,7 @@ def _with_depth(stations: xr.Dataset, series: xr.DataArray, path: str | Path) ->
     for name, variable in stations.variables.items():
         is_depth = variable.attrs.get("standard_name") == "depth" or str(name).lower() == "depth"
         if is_depth and variable.ndim <= 1 and (variable.ndim == 0 or variable.dims[0] in series.dims):
-            depth = stations[name]
+            depth, name = stations[name], str(name)
             break
     else:
         raise SourceError(
@@ -293,7 +292,10 @@ def _metres(depth: xr.DataArray, path: str | Path) -> np.ndarray:
 
 
 def _ends(series: xr.Dataset, source: FileSource, period: Period, path: str | Path) -> xr.Dataset:
-    """Stamps become the ends of their hours or days, in UTC unless they are local calendar days."""
+    """Stamps become the ends of their hours or days, in UTC unless they are local calendar days.
+
+    The local time of hourly values is the nominal zone of each station, a whole hour per 15 degrees of longitude.
+    """
     if "time" not in series.dims or series.time.dtype.kind != "M":
         raise TimeAxisError(
             f"{path}: no decodable time axis.\n  Give 'time' with units such as 'hours since 2015-01-01'."
@@ -302,19 +304,29 @@ def _ends(series: xr.Dataset, source: FileSource, period: Period, path: str | Pa
     stamps = pd.DatetimeIndex(series.time.values).as_unit("ns")
     if interval >= DAY and source.time_zone == "local":
         stamps = stamps.floor("D") if source.time_label == "start" else stamps.ceil("D")
-    elif source.time_zone == "local":
-        raise TimeAxisError(
-            f"{path}: stamps every {interval} in local time have no common UTC axis.\n"
-            "  Convert them to UTC and set time_zone = 'UTC'."
-        )
     ends = stamps + interval if source.time_label == "start" else stamps
-    inside = period.contains(ends.values)
+    series = series.assign_coords(time=("time", ends))
+    if interval < DAY and source.time_zone == "local":
+        series = _in_utc(series, interval, path)
+    inside = period.contains(series.time.values)
     if not inside.any():
         raise SourceError(
             f"{path}: its times {ends[0]} ... {ends[-1]} lie outside the period {period.start} ... {period.end}.\n"
             "  Change [period] in the study."
         )
-    series = series.assign_coords(time=("time", ends)).isel(time=np.flatnonzero(inside)).load()
-    series = regular(series, interval)
+    series = regular(series.isel(time=np.flatnonzero(inside)).load(), interval)
     series.time.attrs = {"standard_name": "time", "long_name": f"end of the {'day' if interval >= DAY else 'hour'}"}
     return series
+
+
+def _in_utc(series: xr.Dataset, interval: pd.Timedelta, path: str | Path) -> xr.Dataset:
+    """Move each station from its nominal zone to UTC, on one axis that holds all of them."""
+    zones = np.round(series.longitude.values / 15).astype(int)
+    moved = []
+    for zone in np.unique(zones):
+        own = series.isel(station=np.flatnonzero(zones == zone)).load()
+        moved.append(own.assign_coords(time=own.time - np.timedelta64(int(zone), "h")))
+    together = xr.concat(moved, dim="station", join="outer", coords="minimal", compat="override")
+    if spacing(together.time.values, str(path)) != interval:
+        raise TimeAxisError(f"{path}: stamps every {interval} do not fit whole-hour time zones.\n  Give them in UTC.")
+    return together.sel(station=series.station.values)

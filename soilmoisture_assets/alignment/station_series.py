@@ -10,10 +10,14 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.quality_control import control, counts, within_limits
 from soilmoisture_assets.alignment.station_files import choose_depth, read_dynamic_inputs_file, read_target_file
+from soilmoisture_assets.alignment.sun import clock_offset, fill_dark_hours
 from soilmoisture_assets.alignment.time_steps import HOUR, last_of_step, spacing, to_steps, valid_hours
 from soilmoisture_assets.errors import SourceError, StudyError
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
+
+CLOCK_TOLERANCE_HOURS = 1.5
+"""Radiation centred further from noon than this tells that a record's clock is not the one declared."""
 
 
 def file_target(study: Study, temperature: xr.DataArray | None = None) -> xr.Dataset:
@@ -38,7 +42,7 @@ def file_target(study: Study, temperature: xr.DataArray | None = None) -> xr.Dat
     if temperature is not None:
         temperature = _at_interval(temperature, spacing(chosen.time.values, path))
     checked = control(chosen.soil_moisture, study.target.quality_control, temperature)
-    observed = checked.soil_moisture_scored.notnull()
+    observed = np.isfinite(checked.soil_moisture_scored)
     if not observed.any():
         variable = VARIABLES["soil_moisture"]
         raise SourceError(
@@ -51,11 +55,17 @@ def file_target(study: Study, temperature: xr.DataArray | None = None) -> xr.Dat
 def file_dynamic_inputs(study: Study) -> xr.Dataset:
     """Read the study's dynamic inputs file: (station, time), hourly or daily as the file, impossible values masked.
 
-    ``masked_range_<name>`` (station) says how many were.
+    ``masked_range_<name>`` (station) says how many were. Hourly shortwave that is missing at night is zero, provided
+    that the radiation itself agrees with the clock the study declares; ``clock_offset`` (station) [hour] shows it.
     """
     path, section = str(study.dynamic_inputs.path), study.dynamic_inputs
     inputs = read_dynamic_inputs_file(path, section.variables, section, study.period, study.domain)
     masked, count = within_limits(inputs)
+    if "shortwave" in masked and spacing(masked.time.values, path) == HOUR:
+        offset = clock_offset(masked.shortwave)
+        agrees = abs(offset) <= CLOCK_TOLERANCE_HOURS
+        masked["shortwave"] = fill_dark_hours(masked.shortwave).where(agrees, masked.shortwave)
+        masked["clock_offset"] = offset
     return masked.assign(count)
 
 
@@ -87,7 +97,7 @@ def target_on_steps(checked: xr.Dataset, study: Study) -> xr.Dataset:
         steps = checked[[*series, "sensor"]]
         few = xr.zeros_like(checked.latitude, dtype="int32")
     steps = on_axis(steps, study.time_axis)
-    steps["sensor"] = steps.sensor.where(steps.soil_moisture_scored.notnull(), -1).astype("int16")
+    steps["sensor"] = steps.sensor.where(np.isfinite(steps.soil_moisture_scored), -1).astype("int16")
     steps["sensor"].attrs = {"long_name": "sensor in use when the step ended, -1 none"}
     few = few.astype("int32").assign_attrs(long_name="steps with some but too few observed hours", units="1")
     return steps.assign(counts(checked.quality_flag)).assign(masked_few_hours=few)

@@ -46,10 +46,8 @@ def to_steps(hourly: xr.DataArray, step: pd.Timedelta, how: Aggregation, min_hou
         raise StudyError(
             f"time.min_hours: {min_hours} is not possible in a step of {hours} h.\n  Set it to 1 ... {hours}."
         )
-    if how == "sum":
-        values = sums.where(counts == hours)
-    else:
-        values = sums.where(counts >= min_hours) / counts.where(counts > 0)
+    enough = counts == hours if how == "sum" else counts >= min_hours
+    values = sums.where(enough) if how == "sum" else sums.where(enough) / counts.where(enough)
     return values.astype("float32").assign_attrs(hourly.attrs).rename(hourly.name)
 
 
@@ -96,7 +94,7 @@ def spacing(times: np.ndarray, origin: str) -> pd.Timedelta:
     smallest = steps.min()
     if (bad := steps % smallest != np.timedelta64(0, "ns")).any():
         raise TimeAxisError(
-            f"{origin}: stamp {_text(stamps[int(np.argmax(bad)) + 1])} is off the interval of {pd.Timedelta(smallest)}.\n"
+            f"{origin}: stamp {_text(stamps[int(np.argmax(bad)) + 1])} is off the interval of {_text(smallest)}.\n"
             "  Stamps must lie on one regular interval; rows may be missing."
         )
     return pd.Timedelta(smallest)
@@ -162,5 +160,5 @@ def _hours(step: pd.Timedelta) -> int:
     return int(hours)
 
 
-def _text(stamp: np.datetime64) -> str:
-    return str(pd.Timestamp(stamp))
+def _text(value: np.datetime64 | np.timedelta64) -> str:
+    return str(pd.Timestamp(value) if isinstance(value, np.datetime64) else pd.Timedelta(value))
