@@ -111,6 +111,11 @@ class Sandbox:
         with self._lock:
             self._faults.append((fault, fault.times))
 
+    def clear_faults(self) -> None:
+        """The services have good days again."""
+        with self._lock:
+            self._faults.clear()
+
     def count(self, service: str, path_contains: str = "") -> int:
         """Number of requests received by a service whose path or query contains the text."""
         return sum(1 for name, _, path in self.requests if name == service and path_contains in path)

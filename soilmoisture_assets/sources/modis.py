@@ -1,0 +1,269 @@
+"""Land cover at stations: MODIS MCD12Q1 v061 (IGBP classes, yearly, 500 m) through Earth Engine.
+
+Belongs here: accounts, the one expression that samples every station and year, its answer.
+Not here: retries (http.py), resuming (station_cache.py), classes and their names (metadata/variables.py).
+
+Source: Friedl and Sulla-Menashe 2022, doi:10.5067/MODIS/MCD12Q1.061;
+developers.google.com/earth-engine/datasets/catalog/MODIS_061_MCD12Q1.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.errors import SourceError, SourceUnavailable
+from soilmoisture_assets.metadata.variables import IGBP_CLASSES, VARIABLES
+from soilmoisture_assets.sources.http import Answer, HttpClient, Progress, read_json
+from soilmoisture_assets.sources.station_cache import Place, StationCache, places_of, station_coordinates
+
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials
+
+COLLECTION = "MODIS/061/MCD12Q1"
+BAND = "LC_Type1"
+STATIONS_PER_REQUEST = 1000
+"""Earth Engine returns at most 5000 features, and large graphs are refused."""
+MISSING = np.int8(-1)
+
+_ACCOUNT_HELP = (
+    "  Either a service account: SOILMOISTURE_EARTHENGINE_SERVICE_ACCOUNT_FILE=<its JSON key file>\n"
+    "  or your own account: run `earthengine authenticate` once, and set SOILMOISTURE_EARTHENGINE_PROJECT to a Google\n"
+    "  Cloud project registered for Earth Engine (https://code.earthengine.google.com/register; free for research)."
+)
+
+
+def fetch_land_cover(
+    stations: xr.Dataset, cache_dir: Path, years: Sequence[int] | None = None, progress: Progress | None = None, *,
+    project: str | None = None, service_account_file: Path | None = None, url: str | None = None,
+    timeout: float = 300, backoff: float = 2.0,
+) -> xr.Dataset:  # fmt: skip
+    """The IGBP class of the 500 m pixel each station lies in, per year.
+
+    One request answers for up to 1000 stations and all years; what it says is kept per station in ``cache_dir``, so a
+    rerun asks only for stations and years that are missing.
+
+    Parameters
+    ----------
+    stations : coordinates station, latitude, longitude (station).
+    years : which; None: every year the collection has.
+    project, service_account_file, url : see ``connect``.
+
+    Returns
+    -------
+    ``land_cover`` (station, year) int8, -1 where missing, with CF flags; ``problem`` (station) why values are
+    missing, empty where none is.
+
+    Raises
+    ------
+    SourceError : no usable account (the message says which is missing and how to get it), or a year that is not there.
+    SourceUnavailable : Earth Engine answered for no station.
+    """
+
+    def available() -> list[int]:
+        connect(project=project, service_account_file=service_account_file, url=url, timeout=timeout, backoff=backoff)
+        return available_years()
+
+    cache = StationCache(cache_dir)
+    places = places_of(stations)
+    wanted = sorted(set(years)) if years is not None else available()
+    known = {place.station: _classes(cache.load(place)) for place in places}
+    missing = [place for place in places if not set(wanted) <= set(known[place.station])]
+    problems: dict[str, str] = {}
+    if progress and len(places) > len(missing):
+        progress(len(places) - len(missing), len(places), "kept from an earlier run")
+    if missing:
+        absent = [year for year in wanted if year not in (there := available())]
+        if absent:
+            raise SourceError(
+                f"MODIS land cover: {COLLECTION} has {there[0]} to {there[-1]}, not {absent[0]}.\n"
+                "  Ask for years it has; the product of a year appears about a year after its end."
+            )
+    last_error: SourceError | None = None
+    for start in range(0, len(missing), STATIONS_PER_REQUEST):
+        batch = missing[start : start + STATIONS_PER_REQUEST]
+        needed = [year for year in wanted if any(year not in known[place.station] for place in batch)]
+        try:
+            classes = _sample(batch, needed)
+        except SourceError as error:
+            last_error = error
+            problems |= {place.station: str(error).partition("\n")[0] for place in batch}
+        else:
+            for place in batch:
+                known[place.station] |= classes[place.station]
+                cache.save(place, {"classes": {str(year): code for year, code in known[place.station].items()}})
+        if progress:
+            progress(len(places) - len(missing) + start + len(batch), len(places), f"{len(needed)} years")
+    if last_error and not any(known.values()):
+        raise last_error
+    return _dataset(stations, places, wanted, known, problems)
+
+
+def connect(
+    *, project: str | None = None, service_account_file: Path | None = None, url: str | None = None,
+    timeout: float = 300, backoff: float = 2.0,
+) -> None:  # fmt: skip
+    """Connect the process to Earth Engine.
+
+    Parameters
+    ----------
+    project : Google Cloud project; a service account brings its own.
+    service_account_file : JSON key of a service account; None: the user's own account on this machine.
+    url : another address of the service; on loopback (the sandbox) no account is needed.
+
+    Raises
+    ------
+    SourceError : no account, no project, or Earth Engine refuses them; says which and how to get it.
+    SourceUnavailable : Earth Engine does not answer.
+    """
+    import ee
+    import ee.deprecation
+
+    on_loopback = url is not None and urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+    credentials = _anonymous() if on_loopback else _credentials(service_account_file)
+    # The client would look for notices on deprecated assets on the internet, without a timeout.
+    ee.deprecation.InitializeDeprecatedAssets = lambda: None
+    client = HttpClient("Earth Engine", timeout=timeout, backoff=backoff)
+    _translate(
+        lambda: ee.Initialize(
+            credentials=credentials,
+            project=project or ("sandbox" if on_loopback else getattr(credentials, "project_id", None)),
+            url=url,
+            http_transport=_Transport(client),
+        )
+    )
+    ee.data.setMaxRetries(0)  # the transport retries
+
+
+def available_years() -> list[int]:
+    """The years the collection has, in order; needs ``connect`` first."""
+    import ee
+
+    indices = _translate(ee.ImageCollection(COLLECTION).aggregate_array("system:index").getInfo)
+    years = sorted(int(str(index)[:4]) for index in indices)
+    if not years:
+        raise SourceUnavailable(f"Earth Engine: {COLLECTION} is empty.\n  Run it again later.")
+    return years
+
+
+def land_cover_tiles(year: int) -> str:
+    """Address template of map tiles ({z}, {x}, {y}) of a year's IGBP classes; needs ``connect`` first."""
+    import ee
+
+    image = ee.Image(f"{COLLECTION}/{year}_01_01").select(BAND)
+    style = {"min": min(IGBP_CLASSES), "max": max(IGBP_CLASSES)}
+    return _translate(lambda: image.getMapId(style))["tile_fetcher"].url_format
+
+
+def _sample(places: list[Place], years: list[int]) -> dict[str, dict[int, int | None]]:
+    """Class per station and year, None where the pixel has none: one request."""
+    import ee
+
+    indices = [f"{year}_01_01" for year in years]
+    images = ee.ImageCollection(COLLECTION).filter(ee.Filter.inList("system:index", indices)).select(BAND)
+    points = ee.FeatureCollection(
+        [ee.Feature(ee.Geometry.Point([p.longitude, p.latitude]), {"row": row}) for row, p in enumerate(places)]
+    )
+    # without a scale the pixels are the product's own
+    sampled = images.toBands().reduceRegions(collection=points, reducer=ee.Reducer.first())
+    features = _translate(sampled.getInfo)["features"]
+    # an image of one band names its output after the reducer
+    bands = [f"{index}_{BAND}" for index in indices] if len(indices) > 1 else ["first"]
+    result: dict[str, dict[int, int | None]] = {}
+    for feature in features:
+        properties = feature["properties"]
+        codes = [properties.get(band) for band in bands]
+        if strange := [code for code in codes if code is not None and code not in IGBP_CLASSES]:
+            raise SourceError(f"Earth Engine: it answered land cover class {strange[0]}, which IGBP does not have")
+        result[places[properties["row"]].station] = dict(zip(years, codes, strict=True))
+    if len(result) < len(places) or all(code is None for codes in result.values() for code in codes.values()):
+        raise SourceUnavailable(
+            "Earth Engine: it answered without land cover for any station: an outage.\n  Run it again later."
+        )
+    return result
+
+
+class _Transport:
+    """What the Earth Engine client sends its requests through: our timeouts and retries."""
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+
+    def request(
+        self, uri: str, method: str = "GET", body: str | bytes | None = None,
+        headers: Mapping[str, str] | None = None, **_: object,
+    ) -> tuple[Any, bytes]:  # fmt: skip
+        import httplib2  # type: ignore[import-untyped]
+
+        def read(answer: Answer) -> Answer:
+            read_json(answer.body)
+            return answer
+
+        answer = self._client.send(method, uri, read, body=body, headers=headers, refuse=False)
+        return httplib2.Response({**answer.headers, "status": answer.status}), answer.body
+
+
+def _anonymous() -> "Credentials":
+    from google.auth.credentials import AnonymousCredentials
+
+    return AnonymousCredentials()
+
+
+def _credentials(service_account_file: Path | None) -> "Credentials":
+    import ee
+    from google.oauth2 import service_account
+
+    if service_account_file is not None:
+        try:
+            return service_account.Credentials.from_service_account_file(
+                str(service_account_file), scopes=ee.oauth.SCOPES
+            )
+        except (OSError, ValueError) as error:
+            raise SourceError(
+                f"Earth Engine: {service_account_file} is not the key file of a service account "
+                f"({type(error).__name__}).\n{_ACCOUNT_HELP}"
+            ) from error
+    try:
+        return ee.data.get_persistent_credentials()
+    except ee.EEException as error:
+        raise SourceError(f"Earth Engine: no account on this machine.\n{_ACCOUNT_HELP}") from error
+
+
+def _translate(call: Callable[[], Any]) -> Any:
+    """Run a call of the Earth Engine client; its errors become ours."""
+    import ee
+    from google.auth.exceptions import GoogleAuthError
+    from googleapiclient.errors import Error as GoogleApiError  # type: ignore[import-untyped]
+
+    try:
+        return call()
+    except (ee.EEException, GoogleAuthError, GoogleApiError) as error:
+        message = " ".join(str(error).split())
+        account = any(word in message.lower() for word in ("project", "permission", "credential", "auth", "token"))
+        advice = _ACCOUNT_HELP if account else "  Ask for fewer stations or years, or run it again later."
+        raise SourceError(f"Earth Engine: {message}.\n{advice}") from error
+
+
+def _classes(record: dict[str, Any] | None) -> dict[int, int | None]:
+    return {int(year): code for year, code in (record or {}).get("classes", {}).items()}
+
+
+def _dataset(
+    stations: xr.Dataset, places: list[Place], years: list[int], known: dict[str, dict[int, int | None]],
+    problems: dict[str, str],
+) -> xr.Dataset:  # fmt: skip
+    codes = np.full((len(places), len(years)), MISSING, dtype="int8")
+    problem = []
+    for row, place in enumerate(places):
+        found = known[place.station]
+        codes[row] = [MISSING if found.get(year) is None else found[year] for year in years]
+        blank = [str(year) for year in years if year in found and found[year] is None]
+        problem.append(problems.get(place.station, f"no class in {', '.join(blank)}" if blank else ""))
+    dataset = station_coordinates(stations).assign_coords(year=("year", np.array(years, dtype="int32")))
+    dataset["land_cover"] = (("station", "year"), codes, VARIABLES["land_cover"].attributes())
+    dataset["land_cover"].encoding["_FillValue"] = MISSING
+    dataset["problem"] = ("station", problem, {"long_name": "why values are missing"})
+    return dataset

@@ -1,0 +1,240 @@
+"""SoilGrids 2.0 at stations, over the REST service of ISRIC.
+
+Belongs here: the query, units and depths on the wire, the nearest valid cell where a station has none.
+Not here: retries and rates (http.py), resuming (station_cache.py), names and units
+(metadata/variables.py).
+
+Source: Poggio et al. 2021, doi:10.5194/soil-7-217-2021; rest.isric.org/soilgrids/v2.0/docs.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from geographiclib.geodesic import Geodesic
+
+from soilmoisture_assets.errors import SourceError, SourceUnavailable
+from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABLES
+from soilmoisture_assets.sources.http import HttpClient, Parameters, Progress, UnusableAnswer, read_json
+from soilmoisture_assets.sources.station_cache import Place, StationCache, ask_stations, places_of, station_coordinates
+
+DEPTH_LAYERS = {
+    "0-5cm": (0, 5), "5-15cm": (5, 15), "15-30cm": (15, 30), "30-60cm": (30, 60), "60-100cm": (60, 100),
+    "100-200cm": (100, 200),
+}  # fmt: skip
+"""Label on the wire, top and bottom in cm."""
+TOPSOIL = ("0-5cm", "5-15cm", "15-30cm")
+STOCK_LAYER = "0-30cm"
+"""The one layer of the organic carbon stock (ocs)."""
+
+# Units after dividing by d_factor as the service names them, and the registry's. The service calls the density's
+# target hg/m³ although dg/dm³ (= hg/m³) divided by 10 is kg/m³.
+_TARGET_UNITS = {
+    "kg/dm³": "kg dm-3", "cmol(c)/kg": "cmol kg-1", "cm³/100cm³": "%", "%": "%", "g/kg": "g kg-1", "hg/m³": "kg m-3",
+    "kg/m³": "kg m-3", "kg/m²": "kg m-2", "-": "1", "10-2 cm³/cm³": "%", "(10-2 cm³/cm³)": "%",
+}  # fmt: skip
+
+# Cells asked, nearest first, where the station's own 250 m cell holds nothing: distance in km, number of bearings.
+_RINGS = ((0.5, 4), (1.0, 8), (2.0, 8), (3.5, 8), (5.0, 8))
+FALLBACK_KM = _RINGS[-1][0]
+
+_FARMLAND = (41.75, -93.90)
+"""A field in Iowa: a service that has nothing here has an outage."""
+
+Layers = dict[str, dict[str, Any]]
+"""Per property: d_factor, target_units, values (label to integer or None)."""
+
+
+def fetch_soilgrids(
+    stations: xr.Dataset, cache_dir: Path, url: str, requests_per_minute: float = 5.0,
+    progress: Progress | None = None, *, timeout: float = 60, backoff: float = 5.0,
+) -> xr.Dataset:  # fmt: skip
+    """The 14 soil properties at stations.
+
+    Each station is one request, kept in ``cache_dir``: an interrupted run resumes where it stopped. A property that
+    is null at the station (water, city) is taken from the nearest valid of the cells asked at 0.5 to 5 km around;
+    ``fallback_distance`` says how far. Whether nulls are data is checked against a place known to have data.
+
+    Parameters
+    ----------
+    stations : coordinates station, latitude, longitude (station).
+    url : base address, such as https://rest.isric.org/soilgrids/v2.0.
+    requests_per_minute : 5 is ISRIC's fair use.
+
+    Returns
+    -------
+    (station[, depth_layer]) float32 in the registry's units: ``<name>`` the thickness-weighted mean of 0-30 cm,
+    ``<name>_0_200cm`` that of all depths, ``<name>_by_depth`` (station, depth_layer); ``ocs`` is 0-30 cm only.
+    ``fallback_distance`` (station) [km], ``problem`` (station) why values are missing, empty where none is.
+
+    Raises
+    ------
+    SourceUnavailable : the service answered for no station: it is down, or sends nulls and web pages for data.
+    """
+    client = HttpClient("SoilGrids", requests_per_minute=requests_per_minute, timeout=timeout, backoff=backoff)
+    places = places_of(stations)
+    records = ask_stations(
+        places, StationCache(cache_dir), _SoilGrids(client, url).ask, _is_complete, "SoilGrids", progress
+    )
+    values = {
+        name: np.full((len(places), 1 if name == "ocs" else len(DEPTH_LAYERS)), np.nan, dtype="float32")
+        for name in SOILGRIDS_PROPERTIES
+    }
+    distance = np.full(len(places), np.nan, dtype="float32")
+    problem = [records.problems.get(place.station, "") for place in places]
+    for row, place in enumerate(places):
+        layers = records.found.get(place.station, {}).get("layers", {})
+        for name, layer in layers.items():
+            values[name][row] = depth_values(name, layer)
+        if layers:
+            distance[row] = max(layer["distance_km"] for layer in layers.values())
+        if place.station in records.found and (absent := [name for name in SOILGRIDS_PROPERTIES if name not in layers]):
+            problem[row] = f"no {', '.join(absent)} within {FALLBACK_KM:g} km: water, city or ice"
+    return _dataset(stations, values, distance, problem)
+
+
+def read_properties(answer: Any) -> Layers:
+    """Layers of one answer of ``properties/query``, properties that are not the platform's left out.
+
+    Raises UnusableAnswer where the answer has another shape or other units than documented.
+    """
+    layers: Layers = {}
+    try:
+        for layer in answer["properties"]["layers"]:
+            name, unit = layer["name"], layer["unit_measure"]
+            if name not in SOILGRIDS_PROPERTIES:
+                continue
+            if _TARGET_UNITS.get(unit["target_units"]) != VARIABLES[name].units or not unit["d_factor"] > 0:
+                raise UnusableAnswer(
+                    f"it answered '{name}' in {unit['target_units']} with d_factor {unit['d_factor']}, "
+                    f"which I cannot read as {VARIABLES[name].units}"
+                )
+            layers[name] = {
+                "d_factor": unit["d_factor"],
+                "target_units": unit["target_units"],
+                "values": {depth["label"]: depth["values"]["mean"] for depth in layer["depths"]},
+            }
+    except (KeyError, TypeError) as error:
+        raise UnusableAnswer(f"it answered JSON without what was asked ({type(error).__name__}: {error})") from error
+    return layers
+
+
+def depth_values(name: str, layer: dict[str, Any]) -> np.ndarray:
+    """Values per depth layer (ocs: its one layer) in the registry's units, float32, NaN where null.
+
+    Raises SourceError where a value lies outside the registry's range, as it does when units have changed.
+    """
+    labels = [STOCK_LAYER] if name == "ocs" else list(DEPTH_LAYERS)
+    integers = [layer["values"].get(label) for label in labels]
+    values = np.array([np.nan if integer is None else integer for integer in integers], "float64") / layer["d_factor"]
+    variable = VARIABLES[name]
+    if (outside := values[(values < variable.valid_min) | (values > variable.valid_max)]).size:
+        raise SourceError(
+            f"SoilGrids: {name} is {outside[0]:g} {variable.units}, outside {variable.valid_min:g} to "
+            f"{variable.valid_max:g}: the service's units may have changed"
+        )
+    return values.astype("float32")
+
+
+def thickness_weighted_mean(values: np.ndarray, labels: tuple[str, ...] = tuple(DEPTH_LAYERS)) -> np.ndarray:
+    """Mean over the named layers of (…, depth_layer), weighted by thickness; NaN where any of them is missing."""
+    every = list(DEPTH_LAYERS)
+    thickness = np.array([DEPTH_LAYERS[label][1] - DEPTH_LAYERS[label][0] for label in labels], dtype="float32")
+    return (values[..., [every.index(label) for label in labels]] * thickness).sum(-1) / thickness.sum()
+
+
+class _SoilGrids:
+    """The service, and a place where it is known to have data."""
+
+    def __init__(self, client: HttpClient, url: str) -> None:
+        self._client = client
+        self._url = f"{url.rstrip('/')}/properties/query"
+        self._known = _FARMLAND
+
+    def ask(self, place: Place) -> dict[str, Any]:
+        """The record of a station: per property its layers and how far away they are from."""
+        wanted = list(SOILGRIDS_PROPERTIES)
+        layers = self._valid(place.latitude, place.longitude, wanted, distance_km=0.0)
+        if not layers:  # water, a city, or an outage that looks like it
+            self._check_for_outage()
+            layers = self._valid(place.latitude, place.longitude, wanted, distance_km=0.0)
+        if layers:
+            self._known = (place.latitude, place.longitude)
+        for distance, latitude, longitude in cells_around(place):
+            missing = [name for name in wanted if name not in layers]
+            if not missing:
+                break
+            layers.update(self._valid(latitude, longitude, missing, distance))
+        if not layers:
+            self._check_for_outage()
+        return {"asked": wanted, "layers": layers}
+
+    def _valid(self, latitude: float, longitude: float, names: list[str], distance_km: float) -> Layers:
+        """The properties of which a cell holds every layer."""
+        answer = self._query(latitude, longitude, names)
+        layers = {name: {**answer[name], "distance_km": distance_km} for name in names}
+        return {name: layer for name, layer in layers.items() if np.isfinite(depth_values(name, layer)).all()}
+
+    def _check_for_outage(self) -> None:
+        """Raises SourceUnavailable where the service answers nulls for a place that has data."""
+        if not self._valid(*self._known, ["clay"], distance_km=0.0):
+            raise SourceUnavailable(
+                "SoilGrids: it answers with nulls even where it has data: an outage.\n"
+                "  Run it again later; what has been fetched is kept."
+            )
+
+    def _query(self, latitude: float, longitude: float, names: list[str]) -> Layers:
+        def read(body: bytes) -> Layers:
+            layers = read_properties(read_json(body))
+            if absent := [name for name in names if name not in layers]:
+                raise UnusableAnswer(f"its answer lacks {', '.join(absent)}")
+            return layers
+
+        parameters: Parameters = {
+            "lon": round(longitude, 6),
+            "lat": round(latitude, 6),
+            "property": names,
+            "depth": [*DEPTH_LAYERS, STOCK_LAYER],
+            "value": ["mean"],
+        }
+        return self._client.get(self._url, parameters, read)
+
+
+def cells_around(place: Place) -> Iterator[tuple[float, float, float]]:
+    """Distance [km], latitude and longitude of the cells asked around a station that has no data, nearest first."""
+    for distance, bearings in _RINGS:
+        for step in range(bearings):
+            point = Geodesic.WGS84.Direct(place.latitude, place.longitude, step * 360 / bearings, distance * 1000)
+            yield distance, point["lat2"], point["lon2"]
+
+
+def _is_complete(record: dict[str, Any]) -> bool:
+    return set(record.get("asked", ())) >= set(SOILGRIDS_PROPERTIES)
+
+
+def _dataset(
+    stations: xr.Dataset, values: dict[str, np.ndarray], distance: np.ndarray, problem: list[str]
+) -> xr.Dataset:
+    dataset = station_coordinates(stations).assign_coords(
+        depth_layer=("depth_layer", list(DEPTH_LAYERS), {"long_name": "depth layer"}),
+        depth_top=("depth_layer", [top / 100 for top, _ in DEPTH_LAYERS.values()], {"units": "m"}),
+        depth_bottom=("depth_layer", [bottom / 100 for _, bottom in DEPTH_LAYERS.values()], {"units": "m"}),
+    )
+    for name, by_depth in values.items():
+        attributes = VARIABLES[name].attributes()
+        long_name = VARIABLES[name].long_name
+        if name == "ocs":
+            dataset[name] = ("station", by_depth[:, 0], attributes)
+            continue
+        topsoil = attributes | {"long_name": f"{long_name}, thickness-weighted mean of 0-30 cm"}
+        column = attributes | {"long_name": f"{long_name}, thickness-weighted mean of 0-200 cm"}
+        dataset[name] = ("station", thickness_weighted_mean(by_depth, TOPSOIL), topsoil)
+        dataset[f"{name}_0_200cm"] = ("station", thickness_weighted_mean(by_depth), column)
+        dataset[f"{name}_by_depth"] = (("station", "depth_layer"), by_depth, attributes)
+    dataset["fallback_distance"] = (
+        "station", distance, {"long_name": "distance to the cell that values are from", "units": "km"},
+    )  # fmt: skip
+    dataset["problem"] = ("station", problem, {"long_name": "why values are missing"})
+    return dataset

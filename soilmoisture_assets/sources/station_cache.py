@@ -1,0 +1,138 @@
+"""What services told about single stations, kept one file per station so that an interrupted run can resume.
+
+Belongs here: the files and the loop over stations that every point service shares.
+Not here: what is asked and how an answer is read (soilgrids.py, elevation.py, modis.py).
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from soilmoisture_assets.errors import SourceError, SourceUnavailable
+from soilmoisture_assets.sources.http import Progress
+
+GIVE_UP_AFTER = 5
+"""Stations in a row without an answer from the service: the others are not asked in this run."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A station as the point services know it: slug, degrees north, degrees east."""
+
+    station: str
+    latitude: float
+    longitude: float
+
+
+@dataclass
+class Records:
+    """What is known after a run: a record per station, and per station without one the reason."""
+
+    found: dict[str, dict[str, Any]] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+class StationCache:
+    """A folder with one JSON file per station. A record counts only for the place it was asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, place: Place) -> dict[str, Any] | None:
+        """The record of a station, None where there is none, it is damaged or the station has moved since."""
+        try:
+            record = json.loads((self._folder / f"{place.station}.json").read_text())
+            moved = max(abs(record["latitude"] - place.latitude), abs(record["longitude"] - place.longitude))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return record if moved < 1e-6 else None
+
+    def save(self, place: Place, record: dict[str, Any]) -> None:
+        """Write a record whole or not at all."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        content = {"latitude": place.latitude, "longitude": place.longitude, **record}
+        descriptor, temporary = tempfile.mkstemp(dir=self._folder, suffix=".partial")
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                json.dump(content, file)
+            os.replace(temporary, self._folder / f"{place.station}.json")
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+
+def ask_stations(
+    places: list[Place], cache: StationCache, ask: Callable[[Place], dict[str, Any]], complete: Callable[[Any], bool],
+    service: str, progress: Progress | None, at_once: int = 1,
+) -> Records:  # fmt: skip
+    """Ask a service about every station that has no complete record yet; each answer is kept at once.
+
+    A station that fails keeps its reason and does not stop the others. After ``GIVE_UP_AFTER`` stations in a row
+    without an answer the rest is left for a later run.
+
+    Raises
+    ------
+    SourceError : not one station has a record; SourceUnavailable where that is because the service is down.
+    """
+    records, done, unanswered = Records(), 0, 0
+
+    def note(place: Place, text: str) -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(done, len(places), text)
+
+    missing = []
+    for place in places:
+        record = cache.load(place)
+        if record is not None and complete(record):
+            records.found[place.station] = record
+            note(place, f"{place.station}: kept from an earlier run")
+        else:
+            missing.append(place)
+
+    last_error: SourceError | None = None
+    queue: Iterable[Place] = iter(missing)
+    with ThreadPoolExecutor(at_once) as pool:
+        running: dict[Future[dict[str, Any]], Place] = {pool.submit(ask, p): p for p in islice(queue, at_once)}
+        while running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                place = running.pop(future)
+                try:
+                    record = future.result()
+                    cache.save(place, record)
+                    records.found[place.station] = record
+                    unanswered = 0
+                    note(place, place.station)
+                except SourceError as error:
+                    last_error = error
+                    unanswered = unanswered + 1 if isinstance(error, SourceUnavailable) else 0
+                    records.problems[place.station] = str(error).partition("\n")[0]
+                    note(place, f"{place.station}: {records.problems[place.station]}")
+                if unanswered < GIVE_UP_AFTER:
+                    running.update({pool.submit(ask, p): p for p in islice(queue, 1)})
+    for place in queue:
+        records.problems[place.station] = f"{service}: not asked, it did not answer for {unanswered} stations in a row"
+        note(place, f"{place.station}: not asked")
+    if last_error and not records.found:
+        raise last_error
+    return records
+
+
+def places_of(stations: xr.Dataset) -> list[Place]:
+    """The stations of a dataset with coordinates station, latitude and longitude."""
+    columns = (stations[name].values.tolist() for name in ("station", "latitude", "longitude"))
+    return [Place(str(station), latitude, longitude) for station, latitude, longitude in zip(*columns, strict=True)]
+
+
+def station_coordinates(stations: xr.Dataset) -> xr.Dataset:
+    """A dataset that holds nothing but the coordinates along station."""
+    return xr.Dataset(coords={name: c for name, c in stations.coords.items() if c.dims in ((), ("station",))})
