@@ -37,9 +37,9 @@ class Climate:
     def __init__(self, seed: int) -> None:
         # Shares of variance: spells of weeks, fronts, and rain bands within them.
         self._storms = (
-            (0.15, Waves.draw(seed, "spells", 32, (3000.0, 8000.0), (8.0, 0.0), 6.0)),
-            (0.60, Waves.draw(seed, "fronts", 64, (1100.0, 3500.0), (32.0, 4.0), 12.0)),
-            (0.25, Waves.draw(seed, "bands", 64, (350.0, 900.0), (38.0, 8.0), 14.0)),
+            (0.35, Waves.draw(seed, "spells", 32, (3000.0, 8000.0), (8.0, 0.0), 6.0)),
+            (0.50, Waves.draw(seed, "fronts", 64, (1100.0, 3500.0), (24.0, 4.0), 9.0)),
+            (0.15, Waves.draw(seed, "bands", 64, (350.0, 900.0), (30.0, 8.0), 12.0)),
         )
         self._air_masses = (
             (0.45, Waves.draw(seed, "slow air masses", 32, (3500.0, 9000.0), (9.0, 0.0), 7.0)),
@@ -54,7 +54,7 @@ class Climate:
         """Annual mean and half the annual range (point,) in degC."""
         north = np.asarray(latitude, dtype=float)
         continental = 1 - np.exp(-distance_to_pacific(latitude, longitude) / 450)
-        mean = 25.5 - 0.78 * (north - 25) - 0.0042 * landform(latitude, longitude) + 2.5 * (1 - continental)
+        mean = 25.5 - 0.78 * (north - 25) - 0.0036 * landform(latitude, longitude) + 2.5 * (1 - continental)
         half_range = (4.5 + 0.48 * (north - 25)) * (0.35 + 0.65 * continental)
         return mean + 0.6 * self._local.still(kilometres(latitude, longitude)), np.maximum(half_range, 3.0)
 
@@ -200,7 +200,7 @@ class Climate:
         """Air temperature damped and delayed, and a little warmer: snow and soil keep the cold out."""
         mean, half_range = self.temperature_normals(*place)
         season = np.cos(2 * np.pi * (days - _WARMEST_DAY - 6) / 365.25)
-        factors = np.stack([mean + 1.5 + 0.1 * half_range, 0.87 * half_range], axis=-1)
+        factors = np.stack([mean + 1.5 + 0.2 * half_range, 0.76 * half_range], axis=-1)
         base = _product([(factors, np.stack([np.ones_like(season), season]))])
         return base + np.float32(0.55) * self._air(points, hours, _SOIL_DAMPING_HOURS) * self._spread(place, days)
 

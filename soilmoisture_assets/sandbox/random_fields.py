@@ -61,7 +61,7 @@ class Waves:
         travel a little differently, so that patterns also grow and decay.
         """
         random = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        lengths = np.exp(random.uniform(*np.log(wavelengths), modes))
+        lengths = np.exp(random.uniform(np.log(wavelengths[0]), np.log(wavelengths[1]), modes))
         direction = random.uniform(0, 2 * np.pi, modes)
         numbers = np.stack([np.cos(direction), np.sin(direction)], axis=-1) * (2 * np.pi / lengths)[:, None]
         frequencies = np.zeros(modes)

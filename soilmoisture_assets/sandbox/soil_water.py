@@ -16,9 +16,9 @@ from soilmoisture_assets.sandbox.random_fields import Floats
 
 Matrix = NDArray[np.float32]
 
-SURFACE_DEPTH, ROOT_DEPTH = 100.0, 500.0
-"""Thickness of the layers [mm]: 0-0.10 m and 0.10-0.60 m."""
-_SURFACE_SHARE = 0.42
+SURFACE_DEPTH, ROOT_DEPTH = 180.0, 500.0
+"""Thickness of the layers [mm]: the well-mixed topsoil that a sensor at 0.05 m stands for, and the root zone."""
+_SURFACE_SHARE = 0.5
 """Share of potential evapotranspiration that the surface layer meets when wet."""
 
 
@@ -43,7 +43,8 @@ class SoilColumn:
     def from_properties(cls, soil: Mapping[str, ArrayLike], slope: ArrayLike, vegetation: ArrayLike) -> Self:
         """Derive hydraulics from SoilGrids properties (registry units), slope [degree] and plant cover 0..1.
 
-        Source: Cosby et al. 1984, doi:10.1029/WR020i006p00682, table 5 (conductivity and exponent from texture).
+        Source: Cosby et al. 1984, doi:10.1029/WR020i006p00682, table 5 (conductivity and exponent from texture);
+        the conductivity of the field, crusted and compacted, is taken as a third of the laboratory's.
         """
         value = {name: np.asarray(soil[name], dtype=np.float32) for name in
                  ("bdod", "cfvo", "clay", "sand", "wv0033", "wv1500")}  # fmt: skip
@@ -55,7 +56,7 @@ class SoilColumn:
             saturation=saturation,
             field_capacity=capacity,
             wilting_point=np.minimum(value["wv1500"] / 100 * fine, capacity - 0.03),
-            conductivity=25.4 * 10 ** (0.0153 * value["sand"] - 0.884),
+            conductivity=8.0 * 10 ** (0.0153 * value["sand"] - 0.884),
             exponent=2 * b + 3,
             shed=np.clip(0.5 * np.sin(np.deg2rad(np.asarray(slope, dtype=np.float32))), 0, 0.5),
             vegetation=np.asarray(vegetation, dtype=np.float32),
@@ -67,9 +68,9 @@ class SoilWater:
     """Result of a simulation, each (point, time) float32 at the end of the hour."""
 
     surface: Matrix
-    """Volumetric soil moisture, 0-0.10 m [m3 m-3]."""
+    """Volumetric soil moisture of the topsoil [m3 m-3]."""
     root_zone: Matrix
-    """Volumetric soil moisture, 0.10-0.60 m [m3 m-3]."""
+    """Volumetric soil moisture below it [m3 m-3]."""
     snow: Matrix
     """Snow water equivalent [mm]."""
 

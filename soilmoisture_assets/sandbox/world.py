@@ -149,7 +149,10 @@ class World:
             raise ValueError(f"snow and soil moisture of this world begin on {self.spin_up:%Y-%m-%d}")
         hours, positions = self._simulated_hours(times)
         water = self.soil_water(north, east, hours)
-        return {"snow_depth": water.snow[:, positions] / 1000, "soil_moisture_era5": water.surface[:, positions]}
+        return {
+            "snow_depth": water.snow[:, positions] * np.float32(0.001),
+            "soil_moisture_era5": water.surface[:, positions],
+        }
 
     def _simulated_hours(self, times: NDArray[np.datetime64]) -> tuple[NDArray[np.datetime64], NDArray[np.intp]]:
         """All hours from spin-up to the last of ``times``, and where ``times`` are among them."""
