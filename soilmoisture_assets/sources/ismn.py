@@ -484,7 +484,7 @@ def inspect_archive(path: Path | str, progress: Progress | None = None) -> dict[
         "format": " + ".join(archive.layouts),
         "files": [_file_entry(file, archive.station_ids[file.network, file.station_name]) for file in archive.files],
         "stations": [_station_entry(station, series) for station, series in archive.series.items() if series],
-        "problems": [{"file": problem.file, "message": problem.message} for problem in archive.problems],
+        "problems": [str(problem) for problem in archive.problems],
     }
 
 
