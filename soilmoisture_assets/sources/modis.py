@@ -76,8 +76,8 @@ def fetch_land_cover(
     if progress and len(places) > len(missing):
         progress(len(places) - len(missing), len(places), "kept from an earlier run")
     if missing:
-        absent = [year for year in wanted if year not in (there := available())]
-        if absent:
+        there = available()
+        if absent := [year for year in wanted if year not in there]:
             raise SourceError(
                 f"MODIS land cover: {COLLECTION} has {there[0]} to {there[-1]}, not {absent[0]}.\n"
                 "  Ask for years it has; the product of a year appears about a year after its end."
@@ -165,7 +165,7 @@ def _sample(places: list[Place], years: list[int]) -> dict[str, dict[int, int | 
     indices = [f"{year}_01_01" for year in years]
     images = ee.ImageCollection(COLLECTION).filter(ee.Filter.inList("system:index", indices)).select(BAND)
     points = ee.FeatureCollection(
-        [ee.Feature(ee.Geometry.Point([p.longitude, p.latitude]), {"row": row}) for row, p in enumerate(places)]
+        [ee.Feature(ee.Geometry.Point([p.longitude, p.latitude]), {"station": p.station}) for p in places]
     )
     # without a scale the pixels are the product's own
     sampled = images.toBands().reduceRegions(collection=points, reducer=ee.Reducer.first())
@@ -178,7 +178,7 @@ def _sample(places: list[Place], years: list[int]) -> dict[str, dict[int, int | 
         codes = [properties.get(band) for band in bands]
         if strange := [code for code in codes if code is not None and code not in IGBP_CLASSES]:
             raise SourceError(f"Earth Engine: it answered land cover class {strange[0]}, which IGBP does not have")
-        result[places[properties["row"]].station] = dict(zip(years, codes, strict=True))
+        result[properties["station"]] = dict(zip(years, codes, strict=True))
     if len(result) < len(places) or all(code is None for codes in result.values() for code in codes.values()):
         raise SourceUnavailable(
             "Earth Engine: it answered without land cover for any station: an outage.\n  Run it again later."

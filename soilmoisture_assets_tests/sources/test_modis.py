@@ -1,0 +1,125 @@
+"""Land cover through the real Earth Engine client against the sandbox."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from soilmoisture_assets.errors import SourceError, SourceUnavailable
+from soilmoisture_assets.metadata.variables import IGBP_CLASSES
+from soilmoisture_assets.sandbox.server import Fault, Sandbox
+from soilmoisture_assets.sandbox.world import World
+from soilmoisture_assets.sources import modis
+from soilmoisture_assets.sources.modis import connect, fetch_land_cover
+
+PLACES = ((40.0, -100.0), (47.5, -121.0), (35.0, -90.0), (33.0, -112.0))
+
+
+@pytest.fixture
+def fetch(sandbox: Sandbox, tmp_path: Path) -> Callable[..., xr.Dataset]:
+    def run(stations: xr.Dataset, years=None, progress=None) -> xr.Dataset:
+        return fetch_land_cover(
+            stations, tmp_path, years, progress, url=sandbox.urls["earthengine"], timeout=0.5, backoff=0.01
+        )  # fmt: skip
+
+    return run
+
+
+def test_each_year_has_the_class_of_each_station(fetch, stations_at, world: World):
+    cover = fetch(stations_at(*PLACES), [2017, 2018, 2019])
+    assert cover["land_cover"].dims == ("station", "year")
+    assert cover["land_cover"].dtype == "int8"
+    assert cover["year"].values.tolist() == [2017, 2018, 2019]
+    latitude, longitude = np.array(PLACES).T
+    for year in (2017, 2019):
+        np.testing.assert_array_equal(
+            cover["land_cover"].sel(year=year), world.land_cover(latitude, longitude, year)
+        )  # fmt: skip
+    assert cover["land_cover"].attrs["flag_values"].tolist() == list(IGBP_CLASSES)
+    assert cover["problem"].values.tolist() == [""] * 4
+
+
+def test_one_year_alone_is_read_as_well(fetch, stations_at, world: World):
+    cover = fetch(stations_at(*PLACES), [2018])
+    np.testing.assert_array_equal(cover["land_cover"][:, 0], world.land_cover(*np.array(PLACES).T, 2018))
+
+
+def test_without_years_all_up_to_the_latest_are_fetched(fetch, stations_at):
+    cover = fetch(stations_at(*PLACES))
+    assert cover["year"].values.tolist() == list(range(2001, 2025))
+
+
+def test_stations_and_years_of_a_batch_are_one_request(fetch, stations_at, sandbox: Sandbox):
+    fetch(stations_at(*PLACES), [2017, 2018, 2019])
+    assert sandbox.count("earthengine", "value:compute") == 2  # which years there are, and all their values
+
+
+def test_many_stations_are_asked_in_batches(fetch, stations_at, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(modis, "STATIONS_PER_REQUEST", 3)
+    steps = []
+    fetch(stations_at(*PLACES), [2018], lambda done, total, text: steps.append((done, total)))
+    assert sandbox.count("earthengine", "value:compute") == 3
+    assert steps == [(3, 4), (4, 4)]
+
+
+def test_a_rerun_asks_only_for_missing_years_and_stations(fetch, stations_at, sandbox: Sandbox):
+    fetch(stations_at(*PLACES[:2]), [2018])
+    before = len(sandbox.requests)
+    fetch(stations_at(*PLACES[:2]), [2018])
+    assert len(sandbox.requests) == before
+    cover = fetch(stations_at(*PLACES), [2018, 2019])
+    assert (cover["land_cover"] > 0).all()
+
+
+def test_a_batch_that_fails_leaves_the_others(fetch, stations_at, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(modis, "STATIONS_PER_REQUEST", 2)
+    fetch(stations_at(*PLACES[:2]), [2018])
+    sandbox.add_fault(Fault("earthengine", "nulls", times=2, path_contains="compute"))  # the list of years, the batch
+    cover = fetch(stations_at(*PLACES), [2018])
+    assert (cover["land_cover"][:, 0] > 0).values.tolist() == [True, True, False, False]
+    assert "without land cover" in cover["problem"].item(3)
+
+
+@pytest.mark.parametrize("path", ["discovery", "algorithms", "compute"])
+@pytest.mark.parametrize("kind", ["429", "500", "timeout", "reset", "truncated", "html"])
+def test_a_fault_that_passes_leaves_no_trace(fetch, stations_at, sandbox: Sandbox, kind: str, path: str):
+    import ee
+
+    ee.Reset()
+    sandbox.add_fault(Fault("earthengine", kind, seconds=1, path_contains=path))
+    cover = fetch(stations_at(*PLACES), [2018])
+    assert (cover["land_cover"] > 0).all()
+
+
+@pytest.mark.parametrize("kind", ["500", "html", "nulls", "wrong_variable"])
+def test_a_fault_that_stays_is_an_outage_and_never_data(fetch, stations_at, sandbox: Sandbox, tmp_path, kind: str):
+    sandbox.add_fault(Fault("earthengine", kind, times=999, path_contains="compute"))
+    with pytest.raises(SourceUnavailable, match="Earth Engine"):
+        fetch(stations_at(*PLACES), [2018])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_year_that_is_not_there_is_refused_with_those_that_are(fetch, stations_at):
+    with pytest.raises(SourceError, match="has 2001 to 2024, not 2031"):
+        fetch(stations_at(*PLACES), [2018, 2031])
+
+
+def test_a_missing_account_is_named_with_the_ways_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    with pytest.raises(SourceError, match="no account on this machine") as missing:
+        connect()
+    assert "earthengine authenticate" in str(missing.value)
+    assert "SOILMOISTURE_EARTHENGINE_SERVICE_ACCOUNT_FILE" in str(missing.value)
+
+
+def test_a_file_that_is_no_key_is_refused_without_showing_it(tmp_path: Path):
+    key = tmp_path / "key.json"
+    key.write_text(json.dumps({"private_key": "secret"}))
+    with pytest.raises(SourceError, match="not the key file of a service account") as refused:
+        connect(service_account_file=key)
+    assert "secret" not in str(refused.value)
