@@ -15,7 +15,7 @@ import xarray as xr
 
 from soilmoisture_assets.errors import SoilMoistureError, SourceError
 from soilmoisture_assets.metadata.variables import VARIABLES
-from soilmoisture_assets.sources.era5_merge import HOUR, Delivery, Grid
+from soilmoisture_assets.sources.era5_merge import HOUR, Delivery
 from soilmoisture_assets.sources.era5_parts import FINAL, PRELIMINARY, UNKNOWN, opened, units_of
 from soilmoisture_assets.sources.era5_variables import (
     ERA5_VARIABLES,
@@ -76,7 +76,8 @@ def normalise(
         axis = times if hours is None else hours.to_numpy("datetime64[ns]")
         if times[0] > axis[0]:
             raise SourceError(
-                f"{delivery.origin}: begins at {pd.Timestamp(times[0])}, hours from {pd.Timestamp(axis[0])} are needed.\n"
+                f"{delivery.origin}: begins at {pd.Timestamp(times[0])}, hours from {pd.Timestamp(axis[0])} on "
+                "are needed.\n"
                 "  Request the days before too."
             )
         codes = np.full(len(axis), UNKNOWN, "int8")
@@ -113,7 +114,7 @@ def read_invariants(paths: Paths) -> xr.Dataset | None:
 
 
 def inspect_era5(path: Path | str) -> dict[str, Any]:
-    """Say what an ERA5 file, folder or ZIP holds and whether it can serve; json-able, never raises for what it is given.
+    """Say what an ERA5 file, folder or ZIP holds and whether it can serve; json-able, never raises.
 
     ``variables`` are registry names where the platform knows them and the file's own names otherwise, ``units`` those
     after normalising, ``preliminary_share`` is None where the file does not say, ``refused`` is None or the reason.
@@ -265,8 +266,9 @@ def _describe(delivery: Delivery, report: dict[str, Any]) -> None:
         report["preliminary_share"] = round(float((marked == PRELIMINARY).mean()), 4)
     if len(marked) < len(codes):
         report["notes"].append(f"{len(codes) - len(marked)} hours carry no expver: final and preliminary look the same")
-    if others:
-        report["notes"].append(f"not used by this platform: {', '.join(others)}")
+    unused = [name for name in others if name not in (LAND_SEA_MASK.short_name, GEOPOTENTIAL.short_name)]
+    if unused:
+        report["notes"].append(f"not used by this platform: {', '.join(unused)}")
     report["grid"] = delivery.described_grid()
     delivery.check(sorted(used) or delivery.names)
     for wire in _wires(known, delivery):

@@ -120,7 +120,7 @@ class Delivery:
         return list(dict.fromkeys(str(name) for part in self.parts for name in part.fields.data_vars))
 
     def index(self, name: str, point: Point | None = None) -> HourIndex:
-        """Where the hours of a variable are; of an hour delivered twice the final one is taken, else the later file's."""
+        """Where the hours of a variable are. Of an hour delivered twice the final one is taken, else the later file."""
         times, part_numbers, rows, expver = [], [], [], []
         for number, part in enumerate(self.parts):
             if name in part.fields and (point is None or self._point(part) == point):
@@ -139,7 +139,7 @@ class Delivery:
         return HourIndex(stamps[first], numbers[chosen], row[chosen], codes[chosen])
 
     def check(self, names: Iterable[str], hours: pd.DatetimeIndex | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Hours of these variables together, with their release. Raises SourceError where they cannot be used as hours."""
+        """Hours of these variables, with their release. Raises SourceError where they cannot be used as hours."""
         indices = {name: self._index_of_all_points(name) for name in names}
         if hours is not None:
             indices = {name: _within(index, hours) for name, index in indices.items()}
