@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,7 @@ _debug = False
 
 def main() -> None:
     """Entry point: errors are one clear line with the fix, a traceback only with --debug."""
+    warnings.filterwarnings("ignore", module="dagster.*")  # backfill policies are "beta"
     try:
         app()
     except SoilMoistureError as error:

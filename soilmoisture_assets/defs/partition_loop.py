@@ -4,15 +4,18 @@ Belongs here: the loop and the record of failures. Not here: what is computed fo
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from soilmoisture_assets.defs.deployment import FOLDER
-from soilmoisture_assets.io_managers.base import FolderIOManager
+
+Write = Callable[[Any, dg.AssetKey, str], Path]
+"""Stores the value of one partition atomically and returns where; an IO manager's ``write`` is one."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class PartitionResult:
 
 
 def store_each(
-    context: dg.AssetExecutionContext, manager: FolderIOManager, results: Iterable[PartitionResult]
+    context: dg.AssetExecutionContext, write: Write, results: Iterable[PartitionResult]
 ) -> Iterator[dg.AssetMaterialization]:
     """Store results as they come and record each partition at once, so that a crash keeps what is done.
 
@@ -40,12 +43,16 @@ def store_each(
     for result in results:
         key = result.key or context.asset_key
         if result.failure is None:
-            path = manager.write(result.value, key, result.partition)
+            path = write(result.value, key, result.partition)
             _failure_path(key, result.partition).unlink(missing_ok=True)
             done += 1
             context.log.info(f"{key.to_user_string()} {result.partition}: stored ({done} of {total})")
             yield dg.AssetMaterialization(
-                key, partition=result.partition, metadata={"path": dg.MetadataValue.path(path), **result.metadata}
+                key,
+                partition=result.partition,
+                metadata={"path": dg.MetadataValue.path(path), **result.metadata},
+                # says which code made it and that it is new; Dagster looks up no other tag by partition
+                tags={DATA_VERSION_TAG: f"{context.assets_def.code_versions_by_key[key]}@{context.run_id[:8]}"},
             )
         else:
             failed[f"{key.to_user_string()} {result.partition}"] = result.failure

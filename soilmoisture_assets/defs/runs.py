@@ -10,12 +10,12 @@ from itertools import groupby
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import CODE_VERSION_TAG
+from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
-from soilmoisture_assets.defs.cube.stations import common_stations
 from soilmoisture_assets.defs.partitions import station
-from soilmoisture_assets.errors import StudyError
+from soilmoisture_assets.defs.resources import resources
+from soilmoisture_assets.errors import SoilMoistureError, StudyError
 
 
 @dataclass(frozen=True)
@@ -67,48 +67,58 @@ def outdated(
 
     Out of date is what was never made, was made by another code version, or before something it is made from.
     """
+    history = _History(instance)
     if stage.partitions_def is None:
         stale: list[dg.AssetKey] = []
         for key in stage.keys:
             parents_stale = any(parent in stale for parent in graph.get(key).parent_keys)
-            if parents_stale or not _is_current(instance, graph, key, None):
+            if parents_stale or not history.is_current(graph, key, None):
                 stale.append(key)
         if stale:
             yield tuple(stale), []
         return
     missing = {
-        key: tuple(name for name in partitions if not _is_current(instance, graph, key, name)) for key in stage.keys
+        key: tuple(name for name in partitions if not history.is_current(graph, key, name)) for key in stage.keys
     }
     for names in dict.fromkeys(missing.values()):
         if names:
             yield tuple(key for key in stage.keys if missing[key] == names), list(names)
 
 
-def _is_current(instance: dg.DagsterInstance, graph: Any, key: dg.AssetKey, partition: str | None) -> bool:
-    made, version = _last_made(instance, key, partition)
-    if not made or version != graph.get(key).code_version:
-        return False
-    for parent in graph.get(key).parent_keys:
-        if not graph.has(parent):
-            continue
-        same = partition is not None and graph.get(parent).partitions_def == graph.get(key).partitions_def
-        if _last_made(instance, parent, partition if same else None)[0] > made:
+class _History:
+    """When and with which code version each asset and partition was made last; one query per asset."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+        self._made: dict[dg.AssetKey, dict[str | None, tuple[int, str | None]]] = {}
+
+    def is_current(self, graph: Any, key: dg.AssetKey, partition: str | None) -> bool:
+        node = graph.get(key)
+        made, version = self._of(key).get(partition, (0, None))
+        if not made or version != node.code_version:
             return False
-    return True
+        for parent in node.parent_keys:
+            same = partition is not None and graph.get(parent).partitions_def == node.partitions_def
+            if self._of(parent).get(partition if same else None, (0, None))[0] > made:
+                return False
+        return True
 
-
-def _last_made(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None) -> tuple[int, str | None]:
-    """Storage id (grows with time) and code version of the last materialization; 0 where there is none."""
-    if partition is None:
-        record = next(iter(instance.get_asset_records([key])), None)
-        last = record.asset_entry.last_materialization_record if record else None
-        if last is None or last.asset_materialization is None:
-            return 0, None
-        return last.storage_id, (last.asset_materialization.tags or {}).get(CODE_VERSION_TAG)
-    event = dg.DagsterEventType.ASSET_MATERIALIZATION
-    made = instance.get_latest_storage_id_by_partition(key, event, {partition}).get(partition, 0)
-    tags = instance.event_log_storage.get_latest_tags_by_partition(key, event, [CODE_VERSION_TAG], [partition])
-    return made, tags.get(partition, {}).get(CODE_VERSION_TAG)
+    def _of(self, key: dg.AssetKey) -> dict[str | None, tuple[int, str | None]]:
+        """Storage id (it grows with time) and code version by partition; None is the asset as a whole."""
+        if key not in self._made:
+            record = next(iter(self._instance.get_asset_records([key])), None)
+            last = record.asset_entry.last_materialization_record if record else None
+            made: dict[str | None, tuple[int, str | None]] = {}
+            if last is not None and last.asset_materialization is not None:
+                made[None] = last.storage_id, (last.asset_materialization.tags or {}).get(CODE_VERSION_TAG)
+            event = dg.DagsterEventType.ASSET_MATERIALIZATION
+            ids = self._instance.get_latest_storage_id_by_partition(key, event)
+            tags = self._instance.event_log_storage.get_latest_tags_by_partition(key, event, [DATA_VERSION_TAG])
+            for partition, storage_id in ids.items():
+                data_version = tags.get(partition, {}).get(DATA_VERSION_TAG, "")
+                made[partition] = storage_id, data_version.rpartition("@")[0]
+            self._made[key] = made
+        return self._made[key]
 
 
 def launch(
@@ -147,7 +157,7 @@ def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
         if failure is not None and "failed" in failure.metadata:
             failed |= failure.metadata["failed"].data  # type: ignore[operator]
         elif event.step_failure_data.error is not None:
-            errors.append(_innermost(event.step_failure_data.error))
+            errors.append(_message(event.step_key, event.step_failure_data.error))
         else:
             errors.append(event.message or "step failed")
     if not result.success and not errors and not failed:
@@ -155,11 +165,17 @@ def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
     return Outcome(result.run_id, "\n".join(errors) or None, failed)
 
 
-def _innermost(error: Any) -> str:
-    """The message of the error that the asset raised, without Dagster's wrapping."""
+def _message(step: str | None, error: Any) -> str:
+    """What the asset raised, without Dagster's wrapping; a fault of the code keeps its last lines of traceback."""
     while error.cause is not None:
         error = error.cause
-    return error.message.strip()
+    name, _, message = error.message.strip().partition(": ")
+    if name.rpartition(".")[0].startswith("soilmoisture_assets.") or name in _OWN_ERRORS:
+        return message
+    return f"{step}: {error.message.strip()}\n{''.join(error.stack[-3:]).rstrip()}"
+
+
+_OWN_ERRORS = {error.__name__ for error in SoilMoistureError.__subclasses__()} | {"SourceUnavailable"}
 
 
 def partitions_of(
@@ -181,5 +197,12 @@ def partitions_of(
     if stations:
         return every, stations
     if stage.keys[0].path[0] == "models":
-        return every, [name for name in every if name in set(common_stations())]
+        held_out_too = stage.keys[0].path[1] != "station"
+        return every, [name for name in every if name in _common_stations(held_out_too)]
     return every, every
+
+
+def _common_stations(held_out_too: bool) -> set[str]:
+    """Stations of the cube; held-out ones have forecasts of the regional model but no model of their own."""
+    cube = resources()["zarr"].read(dg.AssetKey(["cube", "station_cube"]))
+    return set(cube.station.values[(cube.held_out.values == 0) | held_out_too].astype(str))

@@ -65,6 +65,10 @@ class FolderIOManager(dg.IOManager):
         names = (entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
         return sorted(name.removesuffix(self.suffix) for name in names if name.endswith(self.suffix))
 
+    def partitions(self, key: dg.AssetKey) -> Partitions:
+        """The stored partitions as a lazy mapping."""
+        return Partitions(self, key, self.stored_partitions(key))
+
     def write(self, value: Any, key: dg.AssetKey, partition: str | None = None) -> Path:
         """Write the asset, or one partition, atomically. Returns its path."""
         path = self.path(key, partition)

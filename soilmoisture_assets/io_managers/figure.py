@@ -26,7 +26,9 @@ class FigureIOManager(FolderIOManager):
         elif isinstance(value, bytes):
             path.write_bytes(value)
         else:
-            value.savefig(path, format="png", dpi=300)
+            from soilmoisture_assets.plots.style import save_figure
+
+            save_figure(value, path)
 
     def load(self, path: Path) -> Path:
         return path

@@ -1,0 +1,105 @@
+"""Models: forecasts of the validation and test periods per station. Not here: the models, the scores."""
+
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.defs.deployment import BACKFILL, OWNERS, STUDY
+from soilmoisture_assets.defs.models.regional_model import KEYS as REGIONAL_KEYS
+from soilmoisture_assets.defs.models.station_model import KEYS as STATION_KEYS
+from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each
+from soilmoisture_assets.defs.partitions import station
+from soilmoisture_assets.defs.progress import progress
+from soilmoisture_assets.defs.versions import version
+from soilmoisture_assets.io_managers.checkpoint import CheckpointIOManager
+from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
+from soilmoisture_assets.io_managers.zarr import ZarrIOManager
+from soilmoisture_assets.study import Experiment, Study
+
+KEYS = {experiment: dg.AssetKey(["models", "forecasts", experiment.value]) for experiment in STUDY.model.experiments}
+STATIONS_AT_ONCE = 64
+
+
+@dg.multi_asset(
+    name="forecasts",
+    specs=[
+        dg.AssetSpec(
+            key,
+            description="Quantile forecasts per lead with the observations, by the regional and the station's own model; "
+            f"experiment {experiment}: {experiment.description}.",
+            deps=[dg.AssetKey(["cube", "station_cube"]), REGIONAL_KEYS[experiment], STATION_KEYS[experiment]],
+            partitions_def=station,
+            skippable=True,
+            group_name="models",
+            kinds={"netcdf", "pytorch"},
+            owners=OWNERS,
+            code_version=version("1", "models"),
+        )
+        for experiment, key in KEYS.items()
+    ],
+    can_subset=True,
+    backfill_policy=BACKFILL,
+)
+def forecasts(
+    context: dg.AssetExecutionContext,
+    study: dg.ResourceParam[Study],
+    zarr: dg.ResourceParam[ZarrIOManager],
+    checkpoint: dg.ResourceParam[CheckpointIOManager],
+    netcdf: dg.ResourceParam[NetcdfIOManager],
+) -> Iterator[dg.AssetMaterialization]:
+    """Forecast every validation and test start. Without a station model only the regional one forecasts."""
+    cube = zarr.read(dg.AssetKey(["cube", "station_cube"])).load()
+    in_cube = set(cube.station.values.astype(str))
+
+    def results() -> Iterator[PartitionResult]:
+        report = progress(context)
+        for experiment, key in KEYS.items():
+            if key not in context.selected_asset_keys:
+                continue
+            for name in context.partition_keys:
+                if name not in in_cube:
+                    yield PartitionResult(name, failure="not in the station cube: cube/stations says why", key=key)
+            names = [name for name in context.partition_keys if name in in_cube]
+            for low in range(0, len(names), STATIONS_AT_ONCE):
+                report(low, len(names), f"{experiment} forecasts")
+                part = names[low : low + STATIONS_AT_ONCE]
+                yield from _forecast_stations(cube, study, experiment, part, checkpoint)
+
+    yield from store_each(context, netcdf.write, results())
+
+
+def _forecast_stations(
+    cube: xr.Dataset, study: Study, experiment: Experiment, names: list[str], checkpoint: CheckpointIOManager
+) -> Iterator[PartitionResult]:
+    from soilmoisture_assets.learning.predict import forecast
+
+    stored = set(checkpoint.stored_partitions(STATION_KEYS[experiment]))
+    models = {name: checkpoint.read(STATION_KEYS[experiment], name) for name in names if name in stored}
+    by_method = {"regional_model": forecast(cube, checkpoint.read(REGIONAL_KEYS[experiment]), study, names)}
+    if models:
+        by_method["station_model"] = forecast(cube, models, study)
+    for name in names:
+        own = {method: found.sel(station=[name]) for method, found in by_method.items() if name in found.station}
+        dataset = xr.concat(
+            [found.soil_moisture_forecast for found in own.values()], dim=xr.Variable("method", list(own))
+        ).to_dataset()
+        dataset["soil_moisture_observed"] = own["regional_model"].soil_moisture_observed
+        dataset.attrs = {"experiment": experiment.value}
+        error = dataset.soil_moisture_forecast.sel(quantile=0.5) - dataset.soil_moisture_observed
+        last = error.isel(method=-1, lead=-1, station=0)
+        metadata = {
+            "method": list(own)[-1],
+            "scored": int(last.notnull().sum()),
+            "rmse_last_lead_m3_m3": float(np.sqrt((last**2).mean())),
+        }
+        yield PartitionResult(name, dataset, metadata=metadata, key=KEYS[experiment])
+
+
+def gather(stored: Mapping[str, xr.Dataset], method: str) -> xr.Dataset:
+    """The stored stations of one experiment and method as one dataset (station, start, lead, quantile)."""
+    parts = [dataset.sel(method=method) for dataset in stored.values() if method in dataset.method.values]
+    found = xr.concat(parts, dim="station", data_vars="all", coords="different", compat="equals", join="outer")
+    return found.drop_vars("method").assign_attrs(method=method, experiment=parts[0].attrs["experiment"])
+

@@ -1,0 +1,62 @@
+"""Models: one per station and experiment, all trained as one program. Not here: the training (learning/fit.py)."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from soilmoisture_assets.defs.deployment import BACKFILL, OWNERS, SETTINGS, STUDY
+from soilmoisture_assets.defs.models.regional_model import KEYS as REGIONAL_KEYS
+from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each
+from soilmoisture_assets.defs.partitions import station
+from soilmoisture_assets.defs.progress import progress
+from soilmoisture_assets.defs.versions import version
+from soilmoisture_assets.io_managers.checkpoint import CheckpointIOManager
+from soilmoisture_assets.io_managers.zarr import ZarrIOManager
+from soilmoisture_assets.study import Study
+
+KEYS = {experiment: dg.AssetKey(["models", "station", experiment.value]) for experiment in STUDY.model.experiments}
+
+
+@dg.multi_asset(
+    name="station_models",
+    specs=[
+        dg.AssetSpec(
+            key,
+            description=f"The station's own network, {STUDY.model.station_training.replace('_', '-')}d from the regional "
+            f"one; experiment {experiment}: {experiment.description}.",
+            deps=[dg.AssetKey(["cube", "station_cube"]), REGIONAL_KEYS[experiment]],
+            partitions_def=station,
+            skippable=True,
+            group_name="models",
+            kinds={"pytorch"},
+            owners=OWNERS,
+            code_version=version("1", "models"),
+        )
+        for experiment, key in KEYS.items()
+    ],
+    can_subset=True,
+    backfill_policy=BACKFILL,
+    pool="training",
+)
+def station_models(
+    context: dg.AssetExecutionContext,
+    study: dg.ResourceParam[Study],
+    zarr: dg.ResourceParam[ZarrIOManager],
+    checkpoint: dg.ResourceParam[CheckpointIOManager],
+) -> Iterator[dg.AssetMaterialization]:
+    """Fine-tune stations in batches; each is stored as its batch finishes. One that cannot be trained stays missing."""
+    from soilmoisture_assets.learning.fit import fit_stations
+
+    cube = zarr.read(dg.AssetKey(["cube", "station_cube"])).load()
+
+    def results() -> Iterator[PartitionResult]:
+        for experiment, key in KEYS.items():
+            if key not in context.selected_asset_keys:
+                continue
+            regional = checkpoint.read(REGIONAL_KEYS[experiment])
+            for fit in fit_stations(
+                cube, regional, study, list(context.partition_keys), progress=progress(context), threads=SETTINGS.threads
+            ):
+                yield PartitionResult(fit.station, fit.model, fit.failure, dict(fit.metadata), key)
+
+    yield from store_each(context, checkpoint.write, results())
