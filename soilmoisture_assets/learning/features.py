@@ -1,0 +1,293 @@
+"""Features: what the network reads of each step, made from a station cube and causal in time.
+
+Belongs here: filled weather, exponential memories of it, a simple water balance, calendar, antecedent moisture and its
+age, the static vector of a station and of its neighbours. Every channel at step t uses values up to t alone.
+Not here: scaling to network units (scaling.py), cutting windows (windows.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.signal import lfilter
+
+from soilmoisture_assets.metadata.variables import VARIABLES
+
+MEMORY_DAYS: dict[str, tuple[int, ...]] = {
+    "precipitation": (2, 5, 12, 30, 90, 270),
+    "temperature": (5, 20, 60),
+    "shortwave": (5, 20, 60),
+}
+"""Time constants of the exponential memories, days; other variables get ``OTHER_MEMORY_DAYS``."""
+OTHER_MEMORY_DAYS = (5, 20)
+MOISTURE_MEMORY_DAYS = (5, 20, 90)
+BUCKET_CAPACITIES = (15.0, 40.0, 100.0, 250.0)
+"""Water-holding capacities of the water balance, mm."""
+MAXIMUM_BASE_AGE_DAYS = 30.0
+"""A last observation older than this no longer anchors a forecast; the station's mean does."""
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Time-dependent features in natural units.
+
+    ``values`` (station, time, channel) float32 without NaN; ``names`` and ``sources`` (channel): the registry variable a
+    channel is made from ("soil_moisture", "calendar" and "water_balance" included).
+    """
+
+    values: np.ndarray
+    names: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    def __add__(self, other: "Channels") -> "Channels":
+        return Channels(
+            np.concatenate([self.values, other.values], axis=2), self.names + other.names, self.sources + other.sources
+        )
+
+
+def training_steps(cube: xr.Dataset) -> np.ndarray:
+    """(time) bool: steps of the training split."""
+    return np.asarray(cube["split"].values) == 1
+
+
+def weather_channels(cube: xr.Dataset, names: Sequence[str], step: pd.Timedelta) -> Channels:
+    """Filled weather, whether it was observed, its exponential memories and the water balance.
+
+    A missing value is replaced by the seasonal mean of the station's training period (of all training stations where the
+    station is held out or has no record), and its ``observed`` channel is 0.
+    """
+    times = pd.DatetimeIndex(cube["time"].values)
+    step_days = step / pd.Timedelta(days=1)
+    channels: list[np.ndarray] = []
+    labels: list[tuple[str, str]] = []
+    filled: dict[str, np.ndarray] = {}
+    for name in names:
+        raw = np.asarray(cube[name].transpose("station", "time").values, dtype=np.float64)
+        raw = np.where(np.isfinite(raw), raw, np.nan)
+        values = filled[name] = _fill_with_season(raw, times, training_steps(cube), np.asarray(cube["held_out"]) == 1)
+        compress = np.log1p if VARIABLES[name].aggregation == "sum" and VARIABLES[name].valid_min == 0 else np.asarray
+        channels += [compress(values), np.isfinite(raw).astype(float)]
+        labels += [(name, name), (f"{name}_observed", name)]
+        for days in MEMORY_DAYS.get(name, OTHER_MEMORY_DAYS):
+            channels.append(compress(exponential_memory(values, days / step_days)))
+            labels.append((f"{name}_memory_{days}d", name))
+    if {"precipitation", "temperature"} <= set(names):
+        radiation = filled.get("shortwave", _clear_season(times, np.asarray(cube["latitude"].values)))
+        balance = water_balance(filled["precipitation"], filled["temperature"], radiation, step_days)
+        for name, series in balance.items():
+            channels.append(series)
+            labels.append((name, "water_balance"))
+    return Channels(
+        np.stack(channels, axis=2).astype(np.float32),
+        tuple(name for name, _ in labels),
+        tuple(source for _, source in labels),
+    )
+
+
+def exponential_memory(values: np.ndarray, constant_steps: float) -> np.ndarray:
+    """Exponentially weighted mean of the values up to each step; starts from the mean of the first 90 steps.
+
+    The antecedent precipitation index of hydrology (Kohler & Linsley 1951) as a mean instead of a sum.
+    """
+    keep = np.exp(-1.0 / constant_steps)
+    start = values[:, :90].mean(axis=1, keepdims=True)
+    return lfilter([1 - keep], [1, -keep], values, axis=1, zi=keep * start)[0]
+
+
+def water_balance(
+    precipitation: np.ndarray, temperature: np.ndarray, shortwave: np.ndarray, step_days: float
+) -> dict[str, np.ndarray]:
+    """Relative filling of soil buckets of several depths, and the snow store, after each step.
+
+    Parameters
+    ----------
+    precipitation [mm per step], temperature [degC], shortwave [W m-2] : (station, time) without NaN.
+    step_days : length of a step in days.
+
+    Returns
+    -------
+    ``bucket_<mm>mm`` [1] and ``snow_store`` [log1p mm], each (station, time).
+
+    Sources: potential evaporation after Makkink (1957); snow by a degree-day factor of 3 mm per degree and day.
+    """
+    saturation_slope = (
+        4098 * 0.6108 * np.exp(17.27 * temperature / (temperature + 237.3)) / (temperature + 237.3) ** 2
+    )  # kPa K-1
+    evaporation = 0.65 * saturation_slope / (saturation_slope + 0.066) * np.maximum(shortwave, 0) * 0.0864 / 2.45
+    snowing = np.clip((1.5 - temperature) / 3.0, 0, 1)
+    melting = 3.0 * np.maximum(temperature, 0) * step_days
+    capacity = np.array(BUCKET_CAPACITIES)[:, None]
+    stations, steps = precipitation.shape
+    filling = np.full((len(capacity), stations), 0.5) * capacity
+    snow = np.zeros(stations)
+    buckets = np.empty((steps, len(capacity), stations), dtype=np.float32)
+    snow_store = np.empty((steps, stations), dtype=np.float32)
+    for t in range(steps):
+        snow += precipitation[:, t] * snowing[:, t]
+        melt = np.minimum(snow, melting[:, t])
+        snow -= melt
+        relative = filling / capacity
+        drainage = relative**4 * capacity * (1 - np.exp(-step_days / 3))
+        filling += (
+            precipitation[:, t] * (1 - snowing[:, t]) + melt - evaporation[:, t] * step_days * relative - drainage
+        )
+        np.clip(filling, 0, capacity, out=filling)
+        buckets[t] = filling / capacity
+        snow_store[t] = snow
+    result = {f"bucket_{int(mm)}mm": buckets[:, i].T for i, mm in enumerate(BUCKET_CAPACITIES)}
+    return {**result, "snow_store": np.log1p(snow_store).T}
+
+
+def calendar_channels(cube: xr.Dataset, step: pd.Timedelta) -> Channels:
+    """Sine and cosine of the day of year (two harmonics) and, for steps below a day, of the time of day."""
+    times = pd.DatetimeIndex(cube["time"].values)
+    year = _year_angle(times)
+    series = {
+        "year_sin": np.sin(year),
+        "year_cos": np.cos(year),
+        "half_year_sin": np.sin(2 * year),
+        "half_year_cos": np.cos(2 * year),
+    }
+    if step < pd.Timedelta(days=1):
+        day = 2 * np.pi * np.asarray(times.hour, dtype=float) / 24
+        series |= {"day_sin": np.sin(day), "day_cos": np.cos(day)}
+    values = np.stack(list(series.values()), axis=1).astype(np.float32)
+    return Channels(
+        np.broadcast_to(values, (cube.sizes["station"], *values.shape)), tuple(series), ("calendar",) * len(series)
+    )
+
+
+@dataclass(frozen=True)
+class Antecedent:
+    """Antecedent moisture: channels, and the last observation that anchors a forecast.
+
+    ``base`` (station, time) float32 [m3 m-3]: last observation, NaN where none is recent; ``sensor`` (station, time):
+    the sensor that gave it, -1 where none or unknown.
+    """
+
+    channels: Channels
+    base: np.ndarray
+    sensor: np.ndarray
+
+
+def antecedent_moisture(cube: xr.Dataset, mean: np.ndarray, spread: np.ndarray, step: pd.Timedelta) -> Antecedent:
+    """Moisture known at each step, in units of the station's training spread, with age and memories.
+
+    Parameters
+    ----------
+    mean, spread : (station) float [m3 m-3], training statistics of the station (regional for held-out stations).
+    """
+    moisture = np.asarray(cube["soil_moisture_antecedent"].transpose("station", "time").values, dtype=np.float64)
+    moisture = np.where(np.isfinite(moisture), moisture, np.nan)
+    step_days = step / pd.Timedelta(days=1)
+    position = np.arange(moisture.shape[1])
+    last = np.maximum.accumulate(np.where(np.isfinite(moisture), position, -1), axis=1)
+    age = np.where(last >= 0, (position - last) * step_days, np.inf)
+    recent = age <= MAXIMUM_BASE_AGE_DAYS
+    held = np.take_along_axis(moisture, np.maximum(last, 0), axis=1)
+    base = np.where(recent, held, np.nan)
+    standard = np.where(recent, (held - mean[:, None]) / spread[:, None], 0.0)
+    previous = np.concatenate([standard[:, :1], standard[:, :-1]], axis=1)
+    series = {
+        "moisture": standard,
+        "moisture_change": standard - previous,
+        "moisture_observed": np.isfinite(moisture).astype(float),
+        "moisture_age": np.log1p(np.minimum(age, 2 * MAXIMUM_BASE_AGE_DAYS)),
+    }
+    for days in MOISTURE_MEMORY_DAYS:
+        series[f"moisture_memory_{days}d"] = exponential_memory(standard, days / step_days)
+    sensor = np.asarray(cube["sensor"].transpose("station", "time").values) if "sensor" in cube else None
+    sensor = np.full(moisture.shape, -1) if sensor is None else np.take_along_axis(sensor, np.maximum(last, 0), axis=1)
+    values = np.stack(list(series.values()), axis=2).astype(np.float32)
+    channels = Channels(values, tuple(series), ("soil_moisture",) * len(series))
+    return Antecedent(channels, base.astype(np.float32), np.where(last >= 0, sensor, -1).astype(np.int16))
+
+
+def static_vector(cube: xr.Dataset, names: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:
+    """(station, feature) float64 with NaN where missing, feature names, and the variable each is made from.
+
+    Numbers as they are, categories one-hot over the registry's classes, then latitude, longitude and elevation.
+    """
+    columns: list[np.ndarray] = []
+    labels: list[tuple[str, str]] = []
+    for name in names:
+        variable = VARIABLES[name]
+        values = np.asarray(cube[name].values, dtype=np.float64)
+        if variable.is_category:
+            for code, meaning in variable.classes.items():
+                columns.append((values == code).astype(float))
+                labels.append((f"{name}: {meaning}", name))
+        else:
+            columns.append(values)
+            labels.append((name, name))
+    for name in ("latitude", "longitude", "elevation"):
+        if name not in names and name in cube.coords:
+            columns.append(np.asarray(cube[name].values, dtype=np.float64))
+            labels.append((name, name))
+    vector = np.stack(columns, axis=1)
+    vector = np.where(np.isfinite(vector), vector, np.nan)
+    return vector, tuple(name for name, _ in labels), tuple(source for _, source in labels)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """``index`` (station, neighbour) int, -1 where there is none; ``geometry`` (station, neighbour, 4): log1p of the
+    distance in 100 km, sine and cosine of the bearing, and 1 where the neighbour exists."""
+
+    index: np.ndarray
+    geometry: np.ndarray
+
+
+def neighbours(cube: xr.Dataset, count: int) -> Neighbours:
+    """The first ``count`` neighbours of the cube."""
+    index = np.asarray(cube["neighbour_index"].values, dtype=np.int64)[:, :count]
+    exists = index >= 0
+    distance = np.asarray(cube["neighbour_distance"].values, dtype=np.float64)[:, :count]
+    bearing = np.radians(np.asarray(cube["neighbour_bearing"].values, dtype=np.float64)[:, :count])
+    geometry = np.stack([np.log1p(distance / 100), np.sin(bearing), np.cos(bearing), exists.astype(float)], axis=2)
+    return Neighbours(index, np.where(exists[:, :, None], np.nan_to_num(geometry), 0).astype(np.float32))
+
+
+def _year_angle(times: pd.DatetimeIndex) -> np.ndarray:
+    return 2 * np.pi * np.asarray(times.dayofyear, dtype=float) / 365.25
+
+
+def _season_basis(times: pd.DatetimeIndex) -> np.ndarray:
+    angle = _year_angle(times)
+    return np.stack([np.ones_like(angle), np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle)], axis=1)
+
+
+def _fill_with_season(
+    values: np.ndarray, times: pd.DatetimeIndex, training: np.ndarray, held_out: np.ndarray
+) -> np.ndarray:
+    """Replace NaN by a seasonal mean of training data: the station's own with at least 180 values, else regional."""
+    basis = _season_basis(times)
+    usable = np.isfinite(values) & training & ~held_out[:, None]
+    count = usable.sum(axis=0)
+    average = np.where(count > 0, np.where(usable, values, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
+    pooled = _season_fit(basis, average) if usable.any() else np.zeros(5)
+    filled = values.copy()
+    for station in np.flatnonzero(np.isnan(values).any(axis=1)):
+        own = usable[station]
+        fit = _season_fit(basis, np.where(own, values[station], np.nan)) if own.sum() >= 180 else pooled
+        gap = np.isnan(values[station])
+        filled[station, gap] = basis[gap] @ fit
+    return filled
+
+
+def _season_fit(basis: np.ndarray, series: np.ndarray) -> np.ndarray:
+    seen = np.isfinite(series)
+    ridge = 1e-3 * max(seen.sum(), 1) * np.diag([0, 1, 1, 1, 1])
+    return np.linalg.lstsq(basis[seen].T @ basis[seen] + ridge, basis[seen].T @ series[seen], rcond=None)[0]
+
+
+def _clear_season(times: pd.DatetimeIndex, latitude: np.ndarray) -> np.ndarray:
+    """Half of the radiation at the top of the atmosphere, W m-2 (Allen et al. 1998, FAO 56, equation 21)."""
+    day = _year_angle(times)[None]
+    declination = 0.409 * np.sin(day - 1.39)
+    phi = np.radians(latitude)[:, None]
+    sunset = np.arccos(np.clip(-np.tan(phi) * np.tan(declination), -1, 1))
+    sun = sunset * np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.sin(sunset)
+    return 0.5 * 1367 / np.pi * (1 + 0.033 * np.cos(day)) * sun

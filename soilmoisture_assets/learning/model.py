@@ -1,0 +1,99 @@
+"""Model: a trained network with everything needed to use it on a station cube.
+
+Belongs here: the Model, its samples as float tensors and its differentiable central forecast.
+Not here: training (fit.py), files (checkpoint.py), whole forecasts (predict.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from soilmoisture_assets.learning.network import Inputs, NetworkShape, Parameters, forward
+from soilmoisture_assets.learning.scaling import Scaler
+from soilmoisture_assets.learning.windows import Runs, Windows
+from soilmoisture_assets.study import Experiment
+
+
+@dataclass
+class Model:
+    """One trained network.
+
+    ``parameters`` have a leading model axis of one. ``stations`` are those with an identity of their own, in the order of
+    the identity table behind the unknown station; a station model knows itself alone. ``widening`` (lead, 2) are factors
+    on the lower and upper half of the interval, found on calibration data.
+    """
+
+    shape: NetworkShape
+    parameters: Parameters
+    scaler: Scaler
+    experiment: Experiment
+    study_hash: str
+    seed: int
+    stations: tuple[str, ...]
+    station: str | None = None
+    widening: Tensor | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def identity_index(self, names: Sequence[str]) -> np.ndarray:
+        """(name) row of the identity table: 0 for stations unknown to the model."""
+        if self.station is not None:
+            return np.zeros(len(names), dtype=np.int64)
+        known = {name: i + 1 for i, name in enumerate(self.stations)}
+        return np.array([known.get(name, 0) for name in names], dtype=np.int64)
+
+    def samples(self, windows: Windows, station: str, starts: np.ndarray) -> tuple[Tensor, ...]:
+        """Float inputs of single starts of one station, for attribution.
+
+        Parameters
+        ----------
+        windows : of this model's experiment and scaler.
+        starts : datetime64, labels of steps in the cube.
+
+        Returns
+        -------
+        history (sample, day, feature), future (sample, lead, feature), static (sample, feature), neighbours
+        (sample, neighbour, feature), identity (sample, width), base (sample, 1) in units of the station's spread,
+        and scale (sample, 2): mean and spread of the station's moisture [m3 m-3].
+        """
+        row = windows.stations.index(station)
+        first = torch.from_numpy(np.searchsorted(windows.times, starts))
+        runs = Runs(torch.full((1, len(first)), row), first[None])
+        index = int(self.identity_index([station])[0])
+        identity = self.parameters["identity"][:, index].expand(1, len(first), -1).contiguous()
+        inputs = windows.inputs(runs, 1, identity)
+        base, _, _ = windows.targets(runs, 1, None)
+        scale = torch.stack([windows.mean[row], windows.spread[row]]).expand(len(first), 2).contiguous()
+        return (
+            inputs.history[0],
+            inputs.future[0, :, 0],
+            inputs.static[0],
+            inputs.neighbours[0],
+            inputs.identity[0],
+            base[0, :, 0],
+            scale,
+        )
+
+    def median_at(self, lead: int) -> "MedianAtLead":
+        """Differentiable central forecast at a lead [hours] as a torch module of the tensors of ``samples``."""
+        step_hours = 24 // self.shape.steps_per_day
+        return MedianAtLead(self, lead // step_hours - 1)
+
+
+class MedianAtLead(torch.nn.Module):
+    """Maps the tensors of ``Model.samples`` to the central forecast (sample, 1) at one lead, m3 m-3."""
+
+    def __init__(self, model: Model, lead: int) -> None:
+        super().__init__()
+        self.model, self.lead = model, lead
+
+    def forward(
+        self, history: Tensor, future: Tensor, static: Tensor, neighbours: Tensor, identity: Tensor, base: Tensor,
+        scale: Tensor,
+    ) -> Tensor:  # fmt: skip
+        inputs = Inputs(history[None], future[None, :, None], static[None], neighbours[None], identity[None])
+        change = forward(self.model.parameters, self.model.shape, inputs)[0, :, 0, self.lead, 1:2]
+        return scale[:, :1] + scale[:, 1:] * (base + change)

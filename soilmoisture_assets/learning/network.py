@@ -1,0 +1,241 @@
+"""The network: a pre-norm Transformer over days of history and future steps, for many models at once.
+
+Belongs here: parameters, attention mask, forward pass. Every parameter has a leading model axis, so that many
+station models are one tensor program and one model is the special case of one.
+Not here: features and scaling (features.py, scaling.py), training (fit.py).
+
+A sample is a run of K starts of one station, one day apart, that share their history tokens. A history token attends to
+itself and the ``reach`` days before it; a future token of start s attends to the history up to s and to the future tokens
+of the same start up to its own lead. So a forecast depends on at most ``context_days`` days of history, is the same
+whether its start is computed alone or in a run, and lead L never sees anything after L.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Parameters = dict[str, Tensor]
+QUANTILES = (0.1, 0.5, 0.9)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Size of a network and how it is trained from the start."""
+
+    width: int
+    layers: int
+    heads: int
+    feed_forward: int
+    learning_rate: float
+    station_learning_rate: float
+
+
+PRESETS: Mapping[str, Preset] = {
+    "compact": Preset(64, 3, 4, 128, 2e-3, 3e-4),
+    "reference": Preset(256, 4, 8, 512, 5e-4, 1e-4),
+}
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """Everything that fixes the shapes of the parameters and of the inputs."""
+
+    width: int
+    layers: int
+    heads: int
+    feed_forward: int
+    history_features: int
+    future_features: int
+    static_features: int
+    neighbours: int
+    identities: int
+    identity_width: int
+    leads: int
+    steps_per_day: int
+    reach: int
+    anchored: bool
+    """Whether the output is a change from the last observation."""
+
+    @property
+    def context_days(self) -> int:
+        """Days of history a forecast can depend on."""
+        return self.reach * self.layers + 1
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Self:
+        return cls(**fields)
+
+
+GEOMETRY = 4
+"""Features of a neighbour beside its statics: distance, sine and cosine of the bearing, existence."""
+
+
+@dataclass
+class Inputs:
+    """Float inputs of B runs of K starts; M is the model axis.
+
+    history (M, B, C, history_features) with C = context_days + K - 1 days; future (M, B, K, leads, future_features);
+    static (M, B, static_features); neighbours (M, B, neighbours, static_features + 4); identity (M, B, identity_width).
+    """
+
+    history: Tensor
+    future: Tensor
+    static: Tensor
+    neighbours: Tensor
+    identity: Tensor
+
+
+def initial_parameters(shape: NetworkShape, models: int, generator: torch.Generator) -> Parameters:
+    """Random parameters, (models, …) each; the head starts at no change and a narrow interval."""
+    d = shape.width
+
+    def matrix(rows: int, columns: int, gain: float = 1.0) -> Tensor:
+        return torch.randn(models, rows, columns, generator=generator) * gain * rows**-0.5
+
+    def zeros(*size: int) -> Tensor:
+        return torch.zeros(models, *size)
+
+    parameters = {
+        "history.weight": matrix(shape.history_features, d),
+        "history.bias": zeros(1, d),
+        "future.weight": matrix(shape.future_features, d),
+        "future.bias": zeros(1, d),
+        "lead": torch.randn(models, shape.leads, d, generator=generator) * 0.1,
+        "identity": torch.randn(models, shape.identities, shape.identity_width, generator=generator) * 0.1,
+        "station.own": matrix(shape.static_features + shape.identity_width, d),
+        "station.bias": zeros(1, d),
+        "station.out": matrix(d, d, 0.5),
+        "station.out_bias": zeros(1, d),
+        "head.hidden": matrix(d, d),
+        "head.hidden_bias": zeros(1, d),
+        "head.out": matrix(d, 3, 0.1),
+        "head.out_bias": torch.tensor([0.0, -1.0, -1.0]).repeat(models, 1, 1),
+        "head.scale": torch.ones(models, shape.leads, 1),
+        "head.shift": zeros(shape.leads, 1),
+    }
+    if shape.neighbours:
+        parameters |= {
+            "station.neighbour": matrix(shape.static_features + GEOMETRY, d),
+            "station.neighbour_bias": zeros(1, d),
+            "station.near": matrix(d, d, 0.5),
+        }
+    for layer in range(shape.layers):
+        parameters |= {
+            f"{layer}.qkv": matrix(d, 3 * d),
+            f"{layer}.qkv_bias": zeros(1, 3 * d),
+            f"{layer}.mix": matrix(d, d, (2 * shape.layers) ** -0.5),
+            f"{layer}.mix_bias": zeros(1, d),
+            f"{layer}.up": matrix(d, shape.feed_forward),
+            f"{layer}.up_bias": zeros(1, shape.feed_forward),
+            f"{layer}.down": matrix(shape.feed_forward, d, (2 * shape.layers) ** -0.5),
+            f"{layer}.down_bias": zeros(1, d),
+        }
+    return parameters
+
+
+def forward(parameters: Parameters, shape: NetworkShape, inputs: Inputs) -> Tensor:
+    """Quantiles (M, B, K, leads, 3) in units of the station's spread, never crossing.
+
+    Relative to the last observation where ``shape.anchored``, else to the station's mean.
+    """
+    models, runs, days, _ = inputs.history.shape
+    starts = inputs.future.shape[2]
+    station = _station_token(parameters, inputs, shape)
+    history = _linear(inputs.history.flatten(1, 2), parameters["history.weight"], parameters["history.bias"])
+    future = _linear(inputs.future.flatten(1, 3), parameters["future.weight"], parameters["future.bias"])
+    future = future.unflatten(1, (runs, starts, shape.leads)) + parameters["lead"][:, None, None]
+    tokens = torch.cat(
+        [station[:, :, None], history.unflatten(1, (runs, days)) + station[:, :, None], future.flatten(2, 3)], dim=2
+    )
+    mask = attention_mask(shape, days, starts).to(tokens.device, tokens.dtype)
+    count = tokens.shape[2]
+    x = tokens.flatten(1, 2)
+    for layer in range(shape.layers):
+        x = x + _attend(parameters, layer, x, mask, shape, count)
+        hidden = _linear(_normalise(x), parameters[f"{layer}.up"], parameters[f"{layer}.up_bias"])
+        x = x + _linear(F.gelu(hidden), parameters[f"{layer}.down"], parameters[f"{layer}.down_bias"])
+    last = x.unflatten(1, (runs, count))[:, :, 1 + days :].flatten(1, 2)
+    hidden = F.gelu(_linear(_normalise(last), parameters["head.hidden"], parameters["head.hidden_bias"]))
+    raw = _linear(hidden, parameters["head.out"], parameters["head.out_bias"])
+    raw = raw.unflatten(1, (runs, starts, shape.leads))
+    scale, shift = parameters["head.scale"][:, None, None], parameters["head.shift"][:, None, None]
+    centre = raw[..., :1] * scale + shift
+    width = F.softplus(raw[..., 1:]) * scale.abs()
+    return torch.cat([centre - width[..., :1], centre, centre + width[..., 1:]], dim=-1)
+
+
+def _station_token(parameters: Parameters, inputs: Inputs, shape: NetworkShape) -> Tensor:
+    own = torch.cat([inputs.static, inputs.identity], dim=-1)
+    token = _linear(own, parameters["station.own"], parameters["station.bias"])
+    if shape.neighbours:
+        near = inputs.neighbours
+        each = F.gelu(
+            _linear(near.flatten(1, 2), parameters["station.neighbour"], parameters["station.neighbour_bias"])
+        ).unflatten(1, near.shape[1:3])
+        exists = near[..., -1:]
+        mean = (each * exists).sum(dim=2) / exists.sum(dim=2).clamp(min=1)
+        token = token + torch.bmm(mean, parameters["station.near"])
+    return _linear(F.gelu(token), parameters["station.out"], parameters["station.out_bias"])
+
+
+def _attend(parameters: Parameters, layer: int, x: Tensor, mask: Tensor, shape: NetworkShape, count: int) -> Tensor:
+    models, heads = x.shape[0], shape.heads
+    qkv = _linear(_normalise(x), parameters[f"{layer}.qkv"], parameters[f"{layer}.qkv_bias"])
+    q, k, v = qkv.reshape(-1, count, 3, heads, shape.width // heads).permute(2, 0, 3, 1, 4)
+    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    mixed = mixed.transpose(1, 2).reshape(models, -1, shape.width)
+    return _linear(mixed, parameters[f"{layer}.mix"], parameters[f"{layer}.mix_bias"])
+
+
+def _normalise(x: Tensor) -> Tensor:
+    """Layer normalisation; its gain and bias would be absorbed by the linear map that follows."""
+    return F.layer_norm(x, x.shape[-1:])
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(M, N, in) times (M, in, out)."""
+    if x.shape[0] == 1:
+        return torch.addmm(bias[0, 0], x[0], weight[0])[None]
+    return torch.baddbmm(bias, x, weight)
+
+
+@lru_cache(maxsize=32)
+def attention_mask(shape: NetworkShape, days: int, starts: int) -> Tensor:
+    """Additive mask (1, heads, tokens, tokens): who may attend to whom, and how strongly distance counts.
+
+    Tokens are the station, the days of history, then the leads of each start. Position enters as a penalty that grows with
+    the distance in days, with another slope for each head (attention with linear biases, Press et al. 2022).
+    """
+    position = torch.cat(
+        [
+            torch.zeros(1),
+            torch.arange(days, dtype=torch.float32),
+            (
+                torch.arange(days - starts, days)[:, None]
+                + torch.arange(1, shape.leads + 1)[None] / shape.steps_per_day
+            ).flatten(),
+        ]
+    )
+    start = torch.cat([torch.full((1 + days,), -1), torch.arange(starts).repeat_interleave(shape.leads)])
+    is_future = start >= 0
+    is_history = ~is_future
+    is_history[0] = False
+    limit = torch.where(is_future, (days - starts + start).float(), position)  # the last history day a query may see
+    distance = position[:, None] - position[None]
+    past = is_history[None] & (position[None] <= limit[:, None]) & (position[None] >= limit[:, None] - shape.reach)
+    same_start = is_future[:, None] & is_future[None] & (start[:, None] == start[None]) & (distance >= 0)
+    allowed = past | same_start
+    allowed[:, 0] = True
+    allowed[0, 1:] = False
+    slopes = torch.tensor([0.0, *(2.0 ** -(8 * i / shape.heads) * 2 for i in range(shape.heads - 1))])
+    penalty = -slopes[:, None, None] * distance.abs()
+    penalty[:, :, 0] = 0
+    return torch.where(allowed, penalty, torch.tensor(float("-inf")))[None]

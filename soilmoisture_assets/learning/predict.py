@@ -1,0 +1,238 @@
+"""Predict: forecasts of trained models as datasets.
+
+Belongs here: forecasts of the validation and test starts, and the forecast from each station's newest step.
+Not here: training (fit.py), scores (scoring/), figures (plots/).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from torch import Tensor
+
+from soilmoisture_assets.errors import StationError
+from soilmoisture_assets.learning.model import Model
+from soilmoisture_assets.learning.network import QUANTILES, forward
+from soilmoisture_assets.learning.windows import CALIBRATION, STOPPING, TEST, Runs, Windows, build_windows
+from soilmoisture_assets.study import Study
+
+STARTS = 16
+RUNS_AT_ONCE = 256
+MODELS_AT_ONCE = 64
+
+
+def forecast(
+    cube: xr.Dataset, models: Model | Mapping[str, Model], study: Study, stations: Sequence[str] | None = None
+) -> xr.Dataset:
+    """Forecast every validation and test start.
+
+    Parameters
+    ----------
+    cube : a `station_cube`.
+    models : the regional model, or station models by station.
+    stations : None takes all stations of the cube for the regional model, those with a model otherwise.
+
+    Returns
+    -------
+    `forecasts` dataset: ``soil_moisture_forecast`` (station, start, lead, quantile) and ``soil_moisture_observed``
+    (station, start, lead), float32 [m3 m-3]; observed is every value within the valid range, NaN where there is none.
+
+    Raises
+    ------
+    StationError : a station is not in the cube or has no model.
+    """
+    names = list(stations) if stations is not None else [
+        str(name) for name in cube["station"].values if isinstance(models, Model) or str(name) in models
+    ]  # fmt: skip
+    by_station = _models_of(models, names, cube)
+    first = models if isinstance(models, Model) else by_station[names[0]]
+    windows = build_windows(cube, first.experiment, study, first.scaler)
+    labels = windows.start_split[0, windows.pad : windows.pad + windows.steps].numpy()
+    starts = np.flatnonzero(np.isin(labels, (STOPPING, CALIBRATION, TEST)))
+    rows = np.array([windows.stations.index(name) for name in names])
+    quantiles = _quantiles(windows, by_station, names, rows, starts)
+    leads = np.arange(1, windows.shape.leads + 1)
+    scored = cube["soil_moisture_scored"].transpose("station", "time").values[rows]
+    return _dataset(
+        cube, windows, first, names, rows, windows.times[starts], quantiles,
+        observed=scored[:, starts[:, None] + leads].astype(np.float32),
+        split=np.asarray(cube["split"].values)[starts].astype(np.int8),
+    )  # fmt: skip
+
+
+def latest_forecast(
+    cube: xr.Dataset, models: Model | Mapping[str, Model], study: Study, stations: Sequence[str] | None = None
+) -> xr.Dataset:
+    """Forecast from each station's newest step with an observation.
+
+    Returns
+    -------
+    ``soil_moisture_forecast`` (station, lead, quantile) [m3 m-3], ``start`` (station) datetime64: the newest step,
+    ``last_observation`` (station) [m3 m-3], ``age`` (station) [hours] of the newest step against the end of the cube.
+    Stations without any observation are left out.
+    """
+    names = list(stations) if stations is not None else [
+        str(name) for name in cube["station"].values if isinstance(models, Model) or str(name) in models
+    ]  # fmt: skip
+    moisture = np.asarray(cube["soil_moisture_antecedent"].transpose("station", "time").values)
+    order = {str(name): i for i, name in enumerate(cube["station"].values)}
+    names = [name for name in names if np.isfinite(moisture[order[name]]).any()]
+    if not names:
+        raise StationError("no station has an observation to forecast from.\n  Check cube/target of this study.")
+    by_station = _models_of(models, names, cube)
+    first = by_station[names[0]]
+    windows = build_windows(cube, first.experiment, study, first.scaler)
+    rows = np.array([order[name] for name in names])
+    newest = np.array([np.flatnonzero(np.isfinite(moisture[row]))[-1] for row in rows])
+    quantiles = np.stack(
+        [
+            _quantiles(windows, by_station, [name], rows[i : i + 1], newest[i : i + 1])[0, 0]
+            for i, name in enumerate(names)
+        ]
+    )
+    times = pd.DatetimeIndex(windows.times)
+    return xr.Dataset(
+        {
+            "soil_moisture_forecast": (("station", "lead", "quantile"), quantiles, {"units": "m3 m-3"}),
+            "start": ("station", windows.times[newest]),
+            "last_observation": ("station", moisture[rows, newest], {"units": "m3 m-3"}),
+            "age": ("station", ((times[-1] - times[newest]) / pd.Timedelta(hours=1)).to_numpy(), {"units": "hours"}),
+        },
+        coords=_coordinates(cube, windows, names, rows),
+        attrs={"experiment": str(first.experiment), "method": _method(models)},
+    )
+
+
+@torch.no_grad()
+def _quantiles(
+    windows: Windows, models: Mapping[str, Model], names: list[str], rows: np.ndarray, starts: np.ndarray
+) -> np.ndarray:
+    """(station, start, lead, quantile) float32 [m3 m-3]."""
+    result = np.empty((len(names), len(starts), windows.shape.leads, len(QUANTILES)), dtype=np.float32)
+    groups: dict[int, list[int]] = {}
+    for i, name in enumerate(names):
+        groups.setdefault(id(models[name]) if models[name].station is None else -1, []).append(i)
+    for members in groups.values():
+        shared = models[names[members[0]]].station is None
+        size = len(members) if shared else MODELS_AT_ONCE
+        for low in range(0, len(members), size):
+            part = members[low : low + size]
+            result[part] = _group(windows, [models[names[i]] for i in part], shared, rows[part], starts)
+    return result
+
+
+def _group(windows: Windows, models: list[Model], shared: bool, rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Quantiles of stations that share one model, or have one each of one shape."""
+    per_day = windows.shape.steps_per_day
+    first, member, cell = _cover(starts, per_day)
+    model = models[0]
+    shape = model.shape
+    parameters = (
+        model.parameters if shared else {k: torch.cat([m.parameters[k] for m in models]) for k in model.parameters}
+    )
+    row = torch.from_numpy(rows)[:, None].expand(-1, len(first))
+    origin = torch.from_numpy(first)[None].expand(len(rows), -1)
+    index = torch.from_numpy(model.identity_index([windows.stations[r] for r in rows]))[:, None].expand(-1, len(first))
+    if shared:
+        row, origin, index = row.reshape(1, -1), origin.reshape(1, -1), index.reshape(1, -1)
+    batch = RUNS_AT_ONCE if shared else max(RUNS_AT_ONCE // len(models), 1)
+    pieces = []
+    for low in range(0, row.shape[1], batch):
+        part = slice(low, low + batch)
+        runs = Runs(row[:, part], origin[:, part])
+        table = parameters["identity"]
+        identity = table.gather(1, index[:, part][..., None].expand(-1, -1, table.shape[2]))
+        base, _, _ = windows.targets(runs, STARTS, None)
+        pieces.append(forward(parameters, shape, windows.inputs(runs, STARTS, identity)) + base[..., None])
+    standard = torch.cat(pieces, dim=1).reshape(len(rows), len(first), STARTS, shape.leads, 3)
+    standard = _widen(standard, models, shared)
+    values = standard * windows.spread[rows][:, None, None, None, None] + windows.mean[rows][:, None, None, None, None]
+    return values.clamp(min=0)[:, member, cell].numpy()
+
+
+def _widen(quantiles: Tensor, models: list[Model], shared: bool) -> Tensor:
+    if models[0].widening is None:
+        return quantiles
+    factors = torch.stack([m.widening for m in (models[:1] if shared else models) if m.widening is not None])
+    factors = factors[:, None, None]
+    centre = quantiles[..., 1:2]
+    low = centre + (quantiles[..., :1] - centre) * factors[..., :1]
+    high = centre + (quantiles[..., 2:] - centre) * factors[..., 1:]
+    return torch.cat([low, centre, high], dim=-1)
+
+
+def _cover(starts: np.ndarray, per_day: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Runs that contain all starts: first step of each run, and for each start its run and its place in it."""
+    place: dict[int, tuple[int, int]] = {}
+    firsts: list[int] = []
+    for start in starts.tolist():
+        if start in place:
+            continue
+        for k in range(STARTS):
+            place[start + k * per_day] = (len(firsts), k)
+        firsts.append(start)
+    found = np.array([place[start] for start in starts.tolist()])
+    return np.array(firsts), found[:, 0], found[:, 1]
+
+
+def _models_of(models: Model | Mapping[str, Model], names: list[str], cube: xr.Dataset) -> dict[str, Model]:
+    known = {str(name) for name in cube["station"].values}
+    for name in names:
+        if name not in known:
+            raise StationError(f"{name} is not in the station cube.\n  Choose among cube/stations.")
+        if not isinstance(models, Model) and name not in models:
+            raise StationError(f"{name} has no station model.\n  Materialize models/station for it first.")
+    if not names:
+        raise StationError("there is no station to forecast.\n  Give at least one station with a model.")
+    return {name: models if isinstance(models, Model) else models[name] for name in names}
+
+
+def _method(models: Model | Mapping[str, Model]) -> str:
+    return "regional_model" if isinstance(models, Model) else "station_model"
+
+
+def _coordinates(cube: xr.Dataset, windows: Windows, names: list[str], rows: np.ndarray) -> dict[str, object]:
+    step_hours = 24 // windows.shape.steps_per_day
+    leads = (np.arange(1, windows.shape.leads + 1) * step_hours).astype(np.int32)
+    coordinates: dict[str, object] = {
+        "station": names,
+        "lead": ("lead", leads, {"units": "hours", "long_name": "lead time"}),
+        "quantile": list(QUANTILES),
+    }
+    for name in ("latitude", "longitude", "elevation", "network", "station_name"):
+        if name in cube.coords:
+            coordinates[name] = ("station", cube[name].values[rows], cube[name].attrs)
+    return coordinates
+
+
+def _dataset(
+    cube: xr.Dataset, windows: Windows, model: Model, names: list[str], rows: np.ndarray, starts: np.ndarray,
+    quantiles: np.ndarray, *, observed: np.ndarray, split: np.ndarray,
+) -> xr.Dataset:  # fmt: skip
+    attributes = {"units": "m3 m-3", "standard_name": "volume_fraction_of_condensed_water_in_soil"}
+    return xr.Dataset(
+        {
+            "soil_moisture_forecast": (
+                ("station", "start", "lead", "quantile"), quantiles, attributes | {"long_name": "forecast soil moisture"},
+            ),
+            "soil_moisture_observed": (
+                ("station", "start", "lead"), observed, attributes | {"long_name": "observed soil moisture"},
+            ),
+        },
+        coords={
+            **_coordinates(cube, windows, names, rows),
+            "start": starts,
+            "split": ("start", split, {"flag_values": np.array([0, 1, 2, 3], "int8"),
+                                       "flag_meanings": "none train validation test"}),
+            "calibration": ("start", _calibration(windows, starts), {
+                "long_name": "validation start kept from early stopping, for calibration of intervals"}),
+        },
+        attrs={"experiment": str(model.experiment), "method": "regional_model" if model.station is None else "station_model"},
+    )  # fmt: skip
+
+
+def _calibration(windows: Windows, starts: np.ndarray) -> np.ndarray:
+    labels = windows.start_split[0, windows.pad : windows.pad + windows.steps].numpy()
+    return (labels[np.searchsorted(windows.times, starts)] == CALIBRATION).astype(np.int8)

@@ -1,0 +1,259 @@
+"""Windows: a station cube as tensors in memory, and the index gathers that cut samples from it.
+
+Belongs here: which starts are valid in which split, runs of consecutive starts, gathering inputs, targets and weights.
+Not here: the features themselves (features.py), the network (network.py).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from soilmoisture_assets.learning import features
+from soilmoisture_assets.learning.network import PRESETS, Inputs, NetworkShape
+from soilmoisture_assets.learning.scaling import Scaler
+from soilmoisture_assets.study import Experiment, Study
+
+TRAIN, STOPPING, TEST, CALIBRATION = 1, 2, 3, 4
+"""Labels of starts. Validation starts fall in alternating blocks: one kind stops training, the other calibrates."""
+BLOCK_DAYS = 28
+IDENTITY_WIDTH = 8
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs of starts: ``row`` (run) station row and ``first`` (run) step of the first of K starts, a day apart."""
+
+    row: Tensor
+    first: Tensor
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def __getitem__(self, index: Tensor) -> "Runs":
+        return Runs(self.row[index], self.first[index])
+
+
+@dataclass
+class Windows:
+    """One experiment's tensors. Steps are padded in front and behind, so that every gather lies inside.
+
+    history (station, step, feature), future (station, step, feature), base, target and mean-free weights (station, step).
+    Moisture is in units of the station's training spread, relative to its training mean.
+    """
+
+    stations: list[str]
+    times: np.ndarray
+    experiment: Experiment
+    shape: NetworkShape
+    scaler: Scaler
+    history: Tensor
+    future: Tensor
+    static: Tensor
+    neighbours: Tensor
+    base: Tensor
+    base_sensor: Tensor
+    target: Tensor
+    sensor: Tensor
+    start_split: Tensor
+    mean: Tensor
+    spread: Tensor
+    held_out: np.ndarray
+    history_names: tuple[str, ...]
+    history_sources: tuple[str, ...]
+    future_names: tuple[str, ...]
+    future_sources: tuple[str, ...]
+    static_names: tuple[str, ...]
+    static_sources: tuple[str, ...]
+    pad: int
+
+    @property
+    def steps(self) -> int:
+        return len(self.times)
+
+    def inputs(self, runs: Runs, starts: int, identity: Tensor) -> Inputs:
+        """Gather the inputs of runs (M, B) of ``starts`` starts; ``identity`` (M, B, identity_width)."""
+        per_day, leads = self.shape.steps_per_day, self.shape.leads
+        days = self.shape.context_days + starts - 1
+        origin = (runs.row * self.history.shape[1] + runs.first + self.pad)[..., None]
+        back = torch.arange(-self.shape.context_days * per_day + 1, (starts - 1) * per_day + 1, device=origin.device)
+        history = self.history.flatten(0, 1)[origin + back]
+        ahead = torch.arange(starts, device=origin.device)[:, None] * per_day + torch.arange(
+            1, leads + 1, device=origin.device
+        )
+        future = self.future.flatten(0, 1)[origin[..., None] + ahead]
+        return Inputs(
+            history.unflatten(2, (days, per_day)).flatten(3, 4),
+            future,
+            self.static[runs.row],
+            self.neighbours[runs.row],
+            identity,
+        )
+
+    def targets(self, runs: Runs, starts: int, split: int | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Base (M, B, K, 1), target and weight (M, B, K, leads) of runs; weight 1 where the target counts.
+
+        A lead counts when its target is observed, its start lies in the split (any, where ``split`` is None) and the
+        sensor is the one that gave the last observation.
+        """
+        per_day, leads = self.shape.steps_per_day, self.shape.leads
+        origin = (runs.row * self.target.shape[1] + runs.first + self.pad)[..., None]
+        start = origin + torch.arange(starts, device=origin.device) * per_day
+        ahead = start[..., None] + torch.arange(1, leads + 1, device=origin.device)
+        base = self.base.flatten()[start][..., None]
+        target = self.target.flatten()[ahead]
+        seen = torch.isfinite(target)
+        labels = self.start_split.flatten()[start][..., None]
+        counts = seen & ((labels == split) if split is not None else (labels > 0))
+        if self.shape.anchored:
+            before, after = self.base_sensor.flatten()[start][..., None], self.sensor.flatten()[ahead]
+            counts &= (before == after) | (before < 0) | (after < 0)
+        return base, torch.where(seen, target, 0.0), counts.to(target.dtype)
+
+    def runs(self, rows: np.ndarray, split: int, starts: int, shift: np.ndarray | None = None) -> Runs:
+        """Cut the starts of a split into runs of ``starts`` starts for each station row and phase of the day.
+
+        ``shift`` (row) moves the cut, in days. Runs without a single target are left out.
+        """
+        per_day = self.shape.steps_per_day
+        label = self.start_split[0, self.pad : self.pad + self.steps].numpy() == split
+        where = np.flatnonzero(label)
+        if not len(where):
+            empty = torch.zeros(0, dtype=torch.long)
+            return Runs(empty, empty)
+        low, high = where[0], where[-1]
+        shift = np.zeros(len(rows), int) if shift is None else shift
+        cuts = np.arange(low - (starts - 1) * per_day, high + 1, starts * per_day)
+        first = cuts[None, None] + shift[:, None, None] * per_day + np.arange(per_day)[None, :, None]
+        row = np.broadcast_to(rows[:, None, None], first.shape).reshape(-1)
+        first = first.reshape(-1)
+        offsets = np.arange(starts) * per_day
+        usable = self._usable(split)
+        inside = first[:, None] + offsets
+        inside = np.where((inside >= 0) & (inside < self.steps), inside, self.steps)
+        keep = usable[row[:, None], inside].any(axis=1)
+        return Runs(torch.from_numpy(row[keep].copy()), torch.from_numpy(first[keep].copy()))
+
+    def _usable(self, split: int) -> np.ndarray:
+        """(station, step + 1) bool: the start has a target at some lead; the last column is always False."""
+        seen = torch.isfinite(self.target[:, self.pad :])
+        some = torch.zeros_like(seen[:, : self.steps])
+        for lead in range(1, self.shape.leads + 1):
+            some |= seen[:, lead : lead + self.steps]
+        some &= self.start_split[:, self.pad : self.pad + self.steps] == split
+        return np.concatenate([some.numpy(), np.zeros((len(some), 1), bool)], axis=1)
+
+    def count(self, row: int, split: int) -> int:
+        """Starts of a station with at least one target in the split."""
+        return int(self._usable(split)[row].sum())
+
+    def to(self, device: torch.device) -> "Windows":
+        """The same windows with their tensors on a device."""
+        moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in vars(self).items()}
+        return Windows(**moved)
+
+
+def start_labels(split: np.ndarray, leads: int, block: int) -> np.ndarray:
+    """(time) int8: the split of each start whose own step and all of whose leads lie in it, else 0.
+
+    Every other block of ``block`` validation steps is labelled CALIBRATION: it never decides when training stops.
+    """
+    padded = np.concatenate([split, np.zeros(leads, split.dtype)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, leads + 1)
+    labels = np.where((windows == windows[:, :1]).all(axis=1), split, 0).astype(np.int8)
+    validation = labels == STOPPING
+    order = np.cumsum(validation) - 1
+    return np.where(validation & (order // block % 2 == 1), np.int8(CALIBRATION), labels)
+
+
+def build_windows(
+    cube: xr.Dataset, experiment: Experiment, study: Study, scaler: Scaler | None = None, *, pad_starts: int = 64
+) -> Windows:
+    """Make the tensors of one experiment from a station cube.
+
+    Parameters
+    ----------
+    cube : a `station_cube`.
+    scaler : statistics of a trained model; None computes them from the cube's training period.
+
+    Raises
+    ------
+    StationError : no station with training data.
+    """
+    step, per_day = study.step, study.steps_per_day
+    stations = [str(name) for name in cube["station"].values]
+    weather = features.weather_channels(cube, study.dynamic_inputs.variables, step)
+    calendar = features.calendar_channels(cube, step)
+    static, static_names, static_sources = features.static_vector(cube, study.static_attributes.variables)
+    scaler = scaler or Scaler.fit(cube, weather, static, static_names)
+    mean, spread = scaler.moisture_of(stations)
+    scaled = scaler.scale_static(static)
+    near = features.neighbours(cube, study.model.neighbours)
+    neighbour = np.concatenate([np.where(near.index[..., None] >= 0, scaled[near.index], 0), near.geometry], axis=2)
+
+    scaled_weather = features.Channels(scaler.scale_weather(weather), weather.names, weather.sources)
+    history = scaled_weather + calendar
+    future = scaled_weather + calendar if experiment.knows_weather else calendar
+    antecedent = features.antecedent_moisture(cube, mean, spread, step)
+    if experiment.sees_moisture:
+        history = history + antecedent.channels
+    target = np.asarray(cube["soil_moisture"].transpose("station", "time").values, dtype=np.float32)
+    target = (target - mean[:, None]) / spread[:, None]
+    base = np.nan_to_num((antecedent.base - mean[:, None]) / spread[:, None])
+    if not experiment.sees_moisture:
+        base = np.zeros_like(base)
+    leads = len(study.lead_hours)
+    days = study.model.history_days if experiment.sees_moisture else study.model.history_days_drivers
+    preset = PRESETS[study.model.preset]
+    shape = NetworkShape(
+        width=preset.width,
+        layers=preset.layers,
+        heads=preset.heads,
+        feed_forward=preset.feed_forward,
+        history_features=len(history.names) * per_day,
+        future_features=len(future.names),
+        static_features=scaled.shape[1],
+        neighbours=near.index.shape[1],
+        identities=len(stations) + 1,
+        identity_width=IDENTITY_WIDTH,
+        leads=leads,
+        steps_per_day=per_day,
+        reach=max((days - 1) // preset.layers, 1),
+        anchored=experiment.sees_moisture,
+    )
+    pad = (shape.context_days + pad_starts) * per_day + leads + 1
+    labels = start_labels(np.asarray(cube["split"].values), leads, BLOCK_DAYS * per_day)
+    sensor = np.asarray(cube["sensor"].values) if "sensor" in cube else np.full(target.shape, -1)
+
+    def tensor(values: np.ndarray, fill: float = 0.0) -> Tensor:
+        width = [(0, 0), (pad, pad), *[(0, 0)] * (values.ndim - 2)]
+        return torch.from_numpy(np.pad(values, width, constant_values=fill))
+
+    return Windows(
+        stations=stations,
+        times=np.asarray(cube["time"].values),
+        experiment=experiment,
+        shape=shape,
+        scaler=scaler,
+        history=tensor(history.values),
+        future=tensor(future.values),
+        static=torch.from_numpy(scaled),
+        neighbours=torch.from_numpy(neighbour.astype(np.float32)),
+        base=tensor(base.astype(np.float32)),
+        base_sensor=tensor(antecedent.sensor, -1),
+        target=tensor(target.astype(np.float32), np.nan),
+        sensor=tensor(sensor.astype(np.int16), -1),
+        start_split=tensor(np.broadcast_to(labels, target.shape)),
+        mean=torch.from_numpy(mean.astype(np.float32)),
+        spread=torch.from_numpy(spread.astype(np.float32)),
+        held_out=np.asarray(cube["held_out"].values) == 1,
+        history_names=history.names,
+        history_sources=history.sources,
+        future_names=future.names,
+        future_sources=future.sources,
+        static_names=static_names,
+        static_sources=static_sources,
+        pad=pad,
+    )
