@@ -104,6 +104,15 @@ IGBP_CLASSES = {
     17: "water body",
 }
 
+# Colours of the classes in the Earth Engine catalogue entry of MODIS/061/MCD12Q1.
+IGBP_COLOURS = dict(
+    enumerate(
+        "#05450a #086a10 #54a708 #78d203 #009900 #c6b044 #dcd159 #dade48 #fbff13 #b6ff05 #27ff87 #c24f44 #a5a5a5 "
+        "#ff6d4c #69fff8 #f9ffa4 #1c0dff".split(),
+        start=1,
+    )
+)
+
 # Köppen–Geiger classes: Peel et al. 2007, doi:10.5194/hess-11-1633-2007, table 1; As only in Rubel et al. 2017.
 KOEPPEN_CLASSES = dict(
     enumerate(
