@@ -24,7 +24,7 @@ CONUS: Box = (-125.0, -66.5, 24.0, 50.0)
 
 
 def map_extent(longitude: np.ndarray, latitude: np.ndarray) -> Box:
-    """Box to draw: CONUS where the points span much of it, otherwise the points with a margin of at least 1.5°."""
+    """Box to draw: CONUS where the points span much of it, otherwise the points with a margin of at least 3°."""
     lon, lat = np.asarray(longitude, dtype="float64"), np.asarray(latitude, dtype="float64")
     lon, lat = lon[np.isfinite(lon)], lat[np.isfinite(lat)]
     if not lon.size or not lat.size:
@@ -33,7 +33,7 @@ def map_extent(longitude: np.ndarray, latitude: np.ndarray) -> Box:
     within = west >= CONUS[0] and east <= CONUS[1] and south >= CONUS[2] and north <= CONUS[3]
     if within and east - west > 20:
         return CONUS
-    margin = max(1.5, 0.08 * (east - west), 0.08 * (north - south))
+    margin = max(3.0, 0.08 * (east - west), 0.08 * (north - south))
     # A frame about 1.6 times as wide as it is high, so that a single station does not get a sliver of a map.
     narrow = np.cos(np.deg2rad((south + north) / 2))
     height = max(north - south + 2 * margin, (east - west + 2 * margin) * narrow / 2)
@@ -66,9 +66,9 @@ def projection(box: Box) -> Any:
 
 
 def map_axes(
-    figure: "Figure | SubFigure", position: "SubplotSpec | tuple[int, int, int]", box: Box, *, abbreviations: bool = False
+    figure: "Figure | SubFigure", position: "SubplotSpec | tuple[int, int, int]", box: Box, *, line_width: float = 0.6
 ) -> "GeoAxes":
-    """Axes on the box with coast, country and state lines, and the states' abbreviations where asked for."""
+    """Axes on the box with coast, country and state lines of this width [points]."""
     import cartopy.crs as ccrs
     from matplotlib.collections import LineCollection
 
@@ -77,34 +77,44 @@ def map_axes(
     axes = figure.add_subplot(*where, projection=target)
     axes.set_facecolor("#F7F7F5")
     plate = ccrs.PlateCarree()
-    edge = np.linspace(0, 1, 50)
     west, east, south, north = box
-    frame = target.transform_points(
-        plate,
-        np.concatenate([west + edge * (east - west)] * 2 + [np.full(50, west), np.full(50, east)]),
-        np.concatenate([np.full(50, south), np.full(50, north)] + [south + edge * (north - south)] * 2),
-    )
-    axes.set_xlim(frame[:, 0].min(), frame[:, 0].max())
-    axes.set_ylim(frame[:, 1].min(), frame[:, 1].max())
+    left, right, bottom, top = map_frame(box, target)
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
     around = (max(-180, west - 15), min(180, east + 15), max(-90, south - 8), min(90, north + 8))
-    for layer, colour, width in (("states", "#B8B8B8", 0.4), ("countries", "#707070", 0.6), ("coast", "#707070", 0.5)):
+    for layer, colour, width in (("states", "#B8B8B8", 0.7), ("countries", "#707070", 1.0), ("coast", "#707070", 0.8)):
         lines = [
             target.transform_points(plate, line[:, 0], line[:, 1])[:, :2]
             for line in outlines(layer, around)  # type: ignore[arg-type]
         ]
-        axes.add_collection(LineCollection(lines, colors=colour, linewidths=width, zorder=1), autolim=False)
+        axes.add_collection(
+            LineCollection(lines, colors=colour, linewidths=width * line_width, zorder=1), autolim=False
+        )
     axes.spines["geo"].set(linewidth=0.6, edgecolor="#707070")
-    if abbreviations:
-        for name, (longitude, latitude) in STATE_ABBREVIATIONS.items():
-            if west <= longitude <= east and south <= latitude <= north:
-                x, y = target.transform_point(longitude, latitude, plate)
-                axes.text(x, y, name, ha="center", va="center", fontsize=6, color="#8A8A8A", zorder=1.5, clip_on=True)
     return axes
 
 
-def marker_size(count: int, box_inches: float = 7.0) -> float:
+def write_abbreviations(axes: "GeoAxes", box: Box, points: np.ndarray) -> np.ndarray:
+    """Write the states' letters where no point covers them; returns their (state, 2) positions on the axes."""
+    west, east, south, north = box
+    reach = 0.012 * (axes.get_xlim()[1] - axes.get_xlim()[0])
+    shifts = [(0, 0), (0, 0.7), (0, -0.7), (0.8, 0), (-0.8, 0), (0.8, 0.7), (-0.8, -0.7), (0.8, -0.7), (-0.8, 0.7)]
+    written = []
+    for name, (longitude, latitude) in STATE_ABBREVIATIONS.items():
+        if not (west <= longitude <= east and south <= latitude <= north):
+            continue
+        places = project(axes, [longitude + x for x, _ in shifts], [latitude + y for _, y in shifts])
+        apart = np.abs(places[:, None] - points[None]).max(axis=2).min(axis=1, initial=np.inf)
+        free = np.flatnonzero(apart > reach)
+        place = places[free[0] if len(free) else int(np.argmax(apart))]
+        axes.text(*place, name, ha="center", va="center", fontsize=6, color="#8A8A8A", zorder=1.5, clip_on=True)
+        written.append(place)
+    return np.array(written).reshape(-1, 2)
+
+
+def marker_size(count: int) -> float:
     """Area of a station marker (points²): 30 stations are seen, 360 do not hide each other."""
-    return float(np.clip(900 / max(count, 1) ** 0.75, 7, 42) * (box_inches / 7.0))
+    return float(np.clip(900 / max(count, 1) ** 0.75, 10, 42))
 
 
 def scatter_stations(
@@ -144,7 +154,13 @@ def scatter_stations(
 
 
 def colour_bar(
-    figure: "Figure | SubFigure", points: Any, axes: Any, label: str, *, values: np.ndarray | None = None, **options: Any
+    figure: "Figure | SubFigure",
+    points: Any,
+    axes: Any,
+    label: str,
+    *,
+    values: np.ndarray | None = None,
+    **options: Any,
 ) -> "Colorbar":
     """A colour bar with its units; pointed ends where values lie beyond the scale."""
     low, high = points.get_clim()
@@ -164,6 +180,20 @@ def project(axes: "GeoAxes", longitude: Sequence[float], latitude: Sequence[floa
         _plate(), np.asarray(longitude, dtype="float64"), np.asarray(latitude, dtype="float64")
     )
     return points[:, :2]
+
+
+def map_frame(box: Box, target: Any) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of a box in the coordinates of its projection."""
+    if box == CONUS:  # the country itself: the corners of its box would add an ocean on either side
+        return -2.42e6, 2.32e6, -1.48e6, 1.50e6
+    west, east, south, north = box
+    along, across = np.linspace(west, east, 50), np.linspace(south, north, 50)
+    edge = target.transform_points(
+        _plate(),
+        np.concatenate([along, along, np.full(50, west), np.full(50, east)]),
+        np.concatenate([np.full(50, south), np.full(50, north), across, across]),
+    )
+    return edge[:, 0].min(), edge[:, 0].max(), edge[:, 1].min(), edge[:, 1].max()
 
 
 def _plate() -> Any:

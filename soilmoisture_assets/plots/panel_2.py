@@ -37,12 +37,12 @@ def panel_2(
     r2 = part["r2"].sel(lead=windows).transpose("station", "lead").values.astype("float64")
     maps = len(windows)
     rows = int(np.ceil((maps + 1) / 2))
-    figure = style.new_figure(height=2.75 * rows + 1.3)
+    figure = style.new_figure(height=2.45 * rows + 1.35)
     grid = figure.add_gridspec(rows, 2)
     box = map_extent(part["longitude"].values, part["latitude"].values)
     panels = []
     for place, window in enumerate(windows):
-        axes = map_axes(figure, grid[place // 2, place % 2], box)
+        axes = map_axes(figure, grid[place // 2, place % 2], box, line_width=0.4)
         points = scatter_stations(
             axes, part, r2[:, place], limits=(0, 1), size=float(np.clip(420 / len(r2) ** 0.7, 5, 26))
         )

@@ -34,10 +34,11 @@ def panel_5(shap: xr.Dataset, *, most_static: int = 30) -> "Figure":
         for kind in ("static", "dynamic")
     )
     windows = [int(window) for window in shap["window"].values]
-    figure = style.new_figure(height=1.6 + 0.22 * max(len(static), 8) + 0.24 * (len(static) + len(dynamic)) * 0.55,
-                              width=style.FULL_WIDTH * 1.15)  # fmt: skip
-    grid = figure.add_gridspec(2, 2, height_ratios=[0.25 + 0.11 * len(dynamic), 1], width_ratios=[1, 0.8])
-    panels = [figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[:, 1])]
+    dynamic_height = 0.5 + 0.3 * max(len(dynamic), 2)
+    static_height = 0.5 + 0.19 * max(len(static), 6)
+    figure = style.new_figure(height=1.5 + dynamic_height + static_height, width=style.FULL_WIDTH * 1.15)
+    grid = figure.add_gridspec(3, 2, height_ratios=[0.3, dynamic_height, static_height], width_ratios=[1, 0.8])
+    panels = [figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[2, 0]), figure.add_subplot(grid[1:, 1])]
     for axes, chosen, title in (
         (panels[0], dynamic, "a  Dynamic features"),
         (panels[1], static, "b  Static features" + (f" (first {most_static})" if len(static) == most_static else "")),
@@ -47,7 +48,10 @@ def panel_5(shap: xr.Dataset, *, most_static: int = 30) -> "Figure":
     panels[1].set_xlabel(SHAP_LABEL)
     both = [*dynamic, *static]
     _relative_change(panels[2], values[:, :, both], [names[i] for i in both], windows)
-    panels[0].legend(loc="lower left", bbox_to_anchor=(0.32, 1.0), ncols=len(windows), borderaxespad=0.2)
+    legend = figure.add_subplot(grid[0, :])
+    legend.axis("off")
+    handles, labels = panels[0 if dynamic else 1].get_legend_handles_labels()
+    legend.legend(handles, labels, loc="center left", ncols=len(windows), borderaxespad=0)
     return style.finish(
         figure, _message(names, strength, dynamic, static, shap),
         "a, b: mean over stations of mean |SHAP|, in the unit of the forecast; a and b have scales of their own. c: change "
@@ -93,10 +97,11 @@ def _relative_change(axes: "Axes", values: np.ndarray, names: list[str], windows
     axes.axvline(0, color=style.BLACK, linewidth=0.6)
     axes.set_yticks(range(len(kept)), [feature_label(names[i]) for i in kept])
     axes.set_ylim(len(kept) - 0.4, -0.6)
-    axes.set_xlabel("relative change of mean |SHAP| [%]")
+    axes.set_xlabel("change of mean |SHAP| [%]")
     axes.grid(True, axis="x")
 
 
 def _message(names: list[str], strength: np.ndarray, dynamic: list[int], static: list[int], shap: xr.Dataset) -> str:
     leaders = [feature_label(names[group[0]]) for group in (dynamic, static) if group]
-    return f"{' and '.join(leaders)} move the forecast most ({method_and_experiment(shap)})"
+    text = f"{' and '.join(leaders)} move the forecast most ({method_and_experiment(shap)})"
+    return text[:1].upper() + text[1:]

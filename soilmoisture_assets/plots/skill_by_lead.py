@@ -54,11 +54,7 @@ def skill_by_lead(summary: pd.DataFrame, skill: xr.Dataset, *, split: str = "tes
         )  # fmt: skip
     else:
         style.note_in_place_of_data(legend, f"no scores in the {split} split")
-    below = (
-        " Medians below the axis are not drawn."
-        if part["median_r2"].min() < floor
-        else ""
-    )
+    below = " Medians below the axis are not drawn." if part["median_r2"].min() < floor else ""
     stations = int(part["stations"].max()) if len(part) else 0
     return style.finish(
         figure, _message(part, experiments),

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.maps import map_axes, map_extent, marker_size, project
+from soilmoisture_assets.plots.maps import map_axes, map_extent, marker_size, project, write_abbreviations
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,12 +34,12 @@ def station_map(stations: xr.Dataset) -> "Figure":
         network: (_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)])
         for i, network in enumerate(sorted(set(networks)))
     }
-    columns, size, line = (3, 7.0, 0.135) if count <= MOST_NUMBERED else (4, 5.2, 0.098)
-    rows = int(np.ceil((count + 2 * len(looks)) / columns)) + 1
-    figure = style.new_figure(height=5.4 + rows * line)
-    grid = figure.add_gridspec(2, 1, height_ratios=[4.6, rows * line])
+    columns, size, line = (3, 7.0, 0.135) if count <= MOST_NUMBERED else (5, 5.2, 0.098)
+    rows = int(np.ceil((count + len(looks) + columns) / columns)) + 1
+    figure = style.new_figure(height=5.0 + rows * line)
+    grid = figure.add_gridspec(2, 1, height_ratios=[4.5, rows * line])
     box = map_extent(stations["longitude"].values, stations["latitude"].values)
-    axes = map_axes(figure, grid[0], box, abbreviations=True)
+    axes = map_axes(figure, grid[0], box)
     where = project(axes, stations["longitude"].values, stations["latitude"].values)
     for network, (colour, marker) in looks.items():
         members = [i for i in range(count) if networks[i] == network]
@@ -47,10 +47,11 @@ def station_map(stations: xr.Dataset) -> "Figure":
             where[members, 0], where[members, 1], s=marker_size(count), c=colour, marker=marker,
             edgecolors="white", linewidths=0.4, zorder=3,
         )  # fmt: skip
+    letters = write_abbreviations(axes, box, where)
     if count <= MOST_NUMBERED:
-        _write_numbers(axes, where[order])
+        _write_numbers(axes, where[order], letters)
     _write_names(figure.add_subplot(grid[1]), stations, order, looks, rows, columns, size)
-    named = f"{count} station{'s' * (count != 1)} of {len(looks)} network{'s' * (len(looks) != 1)}"
+    named = f"{style.counted(count, 'station')} of {style.counted(len(looks), 'network')}"
     numbered = "numbers refer to the list. " if count <= MOST_NUMBERED else "the list names them by network. "
     return style.finish(
         figure, f"{named} make up the study", f"Stations by network (colour and shape); {numbered}"
@@ -67,7 +68,7 @@ def _write_names(
     place = 0
     heading = ""
     numbered = len(order) <= MOST_NUMBERED
-    width = 44 if columns == 3 else 42
+    width = 44 if columns == 3 else 34
     for number, index in enumerate(order, start=1):
         network = str(stations["network"].values[index])
         if network != heading:
@@ -87,14 +88,14 @@ def _write_names(
         place += 1
 
 
-def _write_numbers(axes: "Axes", points: np.ndarray) -> None:
-    """Numbers beside their markers, each at the side that is free of markers and of numbers written before."""
+def _write_numbers(axes: "Axes", points: np.ndarray, letters: np.ndarray) -> None:
+    """Numbers beside their markers, each at the side that is free of markers, letters and other numbers."""
     span = axes.get_xlim()[1] - axes.get_xlim()[0]
     reach, width, height = 0.014 * span, 0.010 * span, 0.009 * span
     sides = [(np.cos(a) * reach * 1.2, np.sin(a) * reach) for a in np.deg2rad([0, 90, 180, 270, 45, 135, 225, 315])]
     written: list[np.ndarray] = []
     for number, point in enumerate(points, start=1):
-        taken = np.array([*(other for other in points if other is not point), *written])
+        taken = np.array([*(other for other in points if other is not point), *letters, *written])
 
         def crowding(side: tuple[float, float], point: np.ndarray = point, taken: np.ndarray = taken) -> float:
             apart = np.abs(taken - (point + side)) / [2 * width, 2 * height]

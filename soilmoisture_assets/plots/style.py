@@ -200,6 +200,11 @@ def station_labels(stations: xr.Dataset) -> list[str]:
     ]
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 station``, ``25 stations``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
@@ -217,8 +222,7 @@ def period_of(times: Iterable[Any], name: str = "") -> str:
 def _station_count(sources: tuple[xr.Dataset, ...]) -> str:
     for source in sources:
         if "station" in source.sizes:
-            count = source.sizes["station"]
-            return f"n = {count} station{'s' if count != 1 else ''}"
+            return f"n = {counted(source.sizes['station'], 'station')}"
     return ""
 
 

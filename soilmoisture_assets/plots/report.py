@@ -1,0 +1,234 @@
+"""The report: one self-contained HTML page that tells a study from its data to its drivers.
+
+Belongs here: what the page holds, and how figures are made small enough for it. Not here: tables
+(report_tables.py), the station explorer's numbers (report_stations.py), looks and behaviour (report.html, .css, .js).
+"""
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from soilmoisture_assets.metadata.provenance import CITATIONS, LICENCES, SYNTHETIC_NOTICE, code_version
+from soilmoisture_assets.plots.report_stations import station_explorer, station_svg
+from soilmoisture_assets.plots.report_tables import (
+    Table,
+    coverage_table,
+    driver_tables,
+    frame_table,
+    held_out_tables,
+    quality_table,
+    settings_table,
+    skill_tables,
+)
+from soilmoisture_assets.plots.style import method_label, saved_title_and_caption
+from soilmoisture_assets.study import Study
+
+IMAGE_BYTES = 10_000_000
+"""Room for all images of the page before base64; the page stays below 25 MB."""
+
+_WIDTHS = (1500, 1200, 900, 700)
+"""Pixels tried in turn until the images fit."""
+
+
+@dataclass(frozen=True)
+class FigureEntry:
+    """A stored figure: PNG, animated WebP or interactive HTML, and what the page says of it."""
+
+    path: Path
+    title: str
+    caption: str
+    group: str
+
+    @classmethod
+    def stored(cls, path: Path, group: str) -> "FigureEntry":
+        """Entry of a figure file, with the title and caption that travel in it; the file name where there are none."""
+        title, caption = saved_title_and_caption(path) if path.suffix in (".png", ".webp") else ("", "")
+        return cls(path, title or path.stem.replace("_", " "), caption, group)
+
+
+def build_report(
+    study: Study,
+    *,
+    cube: xr.Dataset | None = None,
+    skill_summary: pd.DataFrame | None = None,
+    skill: xr.Dataset | None = None,
+    forecasts: Mapping[str, xr.Dataset] | None = None,
+    shap: Mapping[str, xr.Dataset] | None = None,
+    figures: Sequence[FigureEntry] = (),
+    excluded: pd.DataFrame | None = None,
+    failures: pd.DataFrame | None = None,
+    tables: Mapping[str, pd.DataFrame] | None = None,
+    provenance: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """The page as text. What is missing is said to be missing.
+
+    Parameters
+    ----------
+    cube : station cube; coverage, quality counts and the stations of the explorer.
+    skill_summary : split, experiment, method, lead_hours, stations, median_r2, low, high.
+    skill : scores per station, for the explorer and the held-out stations.
+    forecasts, shap : per experiment.
+    figures : shown by group, in the order given. PNG and WebP are made smaller and inlined; HTML files are named.
+    excluded : stations left out, with reasons. failures : stations that could not be trained, with reasons.
+    tables : further tables of the analysis, by caption.
+    provenance : attributes of stored datasets (title, source, license, references, history …).
+    """
+    forecasts, shap = forecasts or {}, shap or {}
+    stations = next((source for source in (cube, *forecasts.values(), skill) if source is not None), None)
+    page = {
+        "study": study,
+        "version": code_version(),
+        "notice": SYNTHETIC_NOTICE if study.sandbox else "",
+        "settings": settings_table(study),
+        "settings_json": json.dumps(study.model_dump(mode="json"), indent=2),
+        "facts": _facts(study, cube, excluded, forecasts),
+        "data_tables": _tables([coverage_table(cube), quality_table(cube)] if cube is not None else []),
+        "excluded": _frame("Stations left out of the cube, and why", excluded),
+        "failures": _frame("Stations that could not be trained or forecast, and why", failures),
+        "skill_tables": _tables(skill_tables(skill_summary) if skill_summary is not None else []),
+        "held_out_tables": held_out_tables(skill, cube) if skill is not None and cube is not None else [],
+        "driver_tables": _tables(driver_tables(shap)),
+        "more_tables": [frame_table(caption, frame) for caption, frame in (tables or {}).items() if len(frame)],
+        "explorer": _explorer(stations, forecasts, skill, shap),
+        "groups": _groups(figures),
+        "provenance": provenance,
+        "citations": [(name, CITATIONS[name], LICENCES[name]) for name in _sources(study)],
+    }
+    return _template().render(page)
+
+
+def _facts(
+    study: Study, cube: xr.Dataset | None, excluded: pd.DataFrame | None, forecasts: Mapping[str, xr.Dataset]
+) -> list[tuple[str, str]]:
+    facts = [("Period", f"{study.period.start} – {study.period.end}"), ("Step", study.time.step)]
+    if cube is not None:
+        observed = float(np.isfinite(cube["soil_moisture_scored"].values).mean())
+        facts += [
+            ("Stations", str(cube.sizes["station"])), ("Steps", f"{cube.sizes['time']:,}"),
+            ("Steps observed", f"{100 * observed:.0f} %"),
+        ]  # fmt: skip
+    if excluded is not None and len(excluded):
+        facts.append(("Stations left out", str(len(excluded))))
+    if forecasts:
+        issued = sum(
+            int(item.sizes["station"] * item.sizes["start"] * item.sizes["lead"]) for item in forecasts.values()
+        )
+        facts += [("Experiments", ", ".join(forecasts)), ("Forecast values", f"{issued:,}")]
+    return facts
+
+
+def _explorer(
+    stations: xr.Dataset | None, forecasts: Mapping[str, xr.Dataset], skill: xr.Dataset | None,
+    shap: Mapping[str, xr.Dataset],
+) -> dict[str, Any] | None:  # fmt: skip
+    if stations is None or not stations.sizes.get("station"):
+        return None
+    values, legend = np.full(stations.sizes["station"], np.nan), "no scores: stations are drawn grey"
+    if skill is not None:
+        experiment = str(skill["experiment"].values[-1])
+        methods = [str(name) for name in skill["method"].values]
+        method = next((name for name in ("station_model", "regional_model") if name in methods), methods[0])
+        lead = int(skill["lead"].values[-1])
+        split = "test" if "test" in skill["split"].values else str(skill["split"].values[-1])
+        values = (
+            skill["r2"].sel({"split": split, "experiment": experiment, "method": method, "lead": lead})
+            .reindex(station=stations["station"].values).values
+        )  # fmt: skip
+        legend = f"R² {lead} h ahead, {split} split: experiment {experiment}, {method_label(method)}"
+    packed = json.dumps(station_explorer(stations, forecasts, skill, shap), separators=(",", ":"), allow_nan=False)
+    return {
+        # "<" cannot end the script element early once it is written as an escape.
+        "json": packed.replace("<", "\\u003c"),
+        "map": station_svg(stations, values),
+        "legend": legend,
+        "has_forecasts": bool(forecasts), "has_scores": skill is not None, "has_drivers": bool(shap),
+    }  # fmt: skip
+
+
+def _groups(figures: Sequence[FigureEntry]) -> list[dict[str, Any]]:
+    images = _inlined([entry for entry in figures if entry.path.suffix != ".html"])
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for entry in figures:
+        groups.setdefault(entry.group, []).append(
+            {
+                "name": entry.path.stem, "file": entry.path.name, "title": entry.title, "caption": entry.caption,
+                "animated": entry.path.suffix == ".webp", **images.get(entry.path, {"uri": ""}),
+            }
+        )  # fmt: skip
+    return [{"title": title, "figures": entries} for title, entries in groups.items()]
+
+
+def _inlined(entries: Sequence[FigureEntry]) -> dict[Path, dict[str, Any]]:
+    """Data URIs of all images, at the largest width of which all fit in the page."""
+    for width in _WIDTHS:
+        images = {entry.path: _image(entry.path, width) for entry in entries}
+        if sum(len(image[0]) for image in images.values()) <= IMAGE_BYTES:
+            break
+    return {
+        path: {"uri": "data:image/webp;base64," + base64.b64encode(content).decode(), "width": size[0], "height": size[1]}
+        for path, (content, size) in images.items()
+    } if entries else {}  # fmt: skip
+
+
+def _image(path: Path, width: int) -> tuple[bytes, tuple[int, int]]:
+    """A stored image as WebP no wider than this; an animation keeps its frames and their timing."""
+    from PIL import Image, ImageSequence
+
+    out = io.BytesIO()
+    with Image.open(path) as image:
+        if getattr(image, "n_frames", 1) > 1:
+            frames = [
+                _fitted(frame.convert("RGB"), min(width // 2, 640), 10_000) for frame in ImageSequence.Iterator(image)
+            ]
+            duration = int(image.info.get("duration", 100))
+            frames[0].save(
+                out, "WEBP", save_all=True, append_images=frames[1:], duration=duration, loop=0, quality=45, method=2
+            )
+            return out.getvalue(), frames[0].size
+        smaller = _fitted(image.convert("RGB"), width, 2 * width)
+        smaller.save(out, "WEBP", quality=82, method=4)
+        return out.getvalue(), smaller.size
+
+
+def _fitted(image: Any, width: int, height: int) -> Any:
+    from PIL import Image
+
+    image.thumbnail((width, height), Image.Resampling.LANCZOS)
+    return image
+
+
+def _sources(study: Study) -> list[str]:
+    used = {
+        "ismn": study.target.source == "ismn",
+        "era5": study.dynamic_inputs.source == "era5",
+        **dict.fromkeys(("soilgrids", "modis", "elevation"), study.static_attributes.source == "services"),
+    }
+    return [name for name, yes in used.items() if yes]
+
+
+def _tables(tables: list[Table]) -> list[Table]:
+    return [table for table in tables if table.rows]
+
+
+def _frame(caption: str, frame: pd.DataFrame | None) -> Table | None:
+    return frame_table(caption, frame) if frame is not None and len(frame) else None
+
+
+def _template() -> Any:
+    import jinja2
+
+    files = resources.files("soilmoisture_assets.plots")
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: files.joinpath(name).read_text(encoding="utf-8")),
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("report.html")

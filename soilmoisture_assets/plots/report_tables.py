@@ -1,0 +1,188 @@
+"""Tables of the report: settings, coverage, quality, skill and drivers as rows of text.
+
+Belongs here: turning datasets into small printable tables. Not here: the page (report.py), numbers that an
+analysis should have made.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.labels import SPLIT_CODES, feature_label
+from soilmoisture_assets.study import Study
+
+MASKING_REASONS = {
+    "masked_range": "outside the registry's valid range",
+    "masked_spike": "spike",
+    "masked_stuck": "stuck sensor",
+    "masked_frozen": "frozen soil",
+    "masked_flag": "flagged by the provider",
+    "masked_few_hours": "too few good hours in the step",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table to print: caption, column heads, rows of text."""
+
+    caption: str
+    columns: list[str]
+    rows: list[list[str]] = field(default_factory=list)
+
+
+def settings_table(study: Study) -> Table:
+    model, target = study.model, study.target
+    rows = [
+        ["Period", f"{study.period.start} to {study.period.end}"],
+        ["Step", f"{study.time.step}, labelled by its end (UTC)"],
+        *[[f"{name.capitalize()} split", f"{getattr(study.splits, name).start} to {getattr(study.splits, name).end}"]
+          for name in ("train", "validation", "test")],
+        ["Domain", f"{study.domain.south}° to {study.domain.north}° N, {study.domain.west}° to {study.domain.east}° E"],
+        ["Networks", ", ".join(target.networks) or "all of the source"],
+        ["Soil layer", f"{target.depth_from} to {target.depth_to} m, preferred depth {target.preferred_depth} m"],
+        ["Target", f"{target.source}; good flags {', '.join(target.good_flags)}"],
+        ["Dynamic inputs", f"{', '.join(study.dynamic_inputs.variables)} ({study.dynamic_inputs.source})"],
+        ["Static attributes", f"{len(study.static_attributes.variables)} ({study.static_attributes.source})"],
+        ["Experiments", "; ".join(f"{item.value}: {item.description}" for item in model.experiments)],
+        ["Leads", ", ".join(f"{lead} h" for lead in study.lead_hours)],
+        ["Model", f"{model.preset}; regional {model.regional_epochs} epochs, stations {model.station_epochs} epochs "
+                  f"({model.station_training.replace('_', ' ')}), {model.neighbours} neighbours"],
+        ["Held-out stations", f"{100 * study.splits.held_out_fraction:.0f} %"],
+        ["Seed", str(study.seed)],
+        ["Study hash", study.hash],
+    ]  # fmt: skip
+    return Table("Settings of the study", ["Setting", "Value"], rows)
+
+
+def coverage_table(cube: xr.Dataset) -> Table:
+    """Stations per network and the median share of steps observed in each split [%]."""
+    observed = np.isfinite(cube["soil_moisture_scored"].transpose("station", "time").values)
+    splits = cube["split"].values
+    shares = {
+        name: 100 * observed[:, splits == code].mean(axis=1)
+        for name, code in SPLIT_CODES.items()
+        if (splits == code).any()
+    }
+    networks = cube["network"].values.astype(str)
+    rows = []
+    for network in [*sorted(set(networks)), "all"]:
+        members = networks == network if network != "all" else np.ones(len(networks), dtype=bool)
+        rows.append(
+            [network, str(int(members.sum())), *(f"{np.median(share[members]):.0f}" for share in shares.values())]
+        )
+    return Table(
+        "Stations per network, and median share of steps observed",
+        ["Network", "Stations", *(f"{name} [%]" for name in shares)], rows,
+    )  # fmt: skip
+
+
+def quality_table(cube: xr.Dataset) -> Table:
+    """Steps masked per reason, over all stations."""
+    steps = cube.sizes["station"] * cube.sizes["time"]
+    rows = []
+    for name, reason in MASKING_REASONS.items():
+        if name in cube:
+            counts = cube[name].values.astype("int64")
+            rows.append([reason, f"{counts.sum():,}", f"{100 * counts.sum() / max(steps, 1):.2f}",
+                         f"{int((counts > 0).sum())}"])  # fmt: skip
+    return Table(
+        "Steps masked in the target, by reason (masked values stay in the raw store; scores use every value in range)",
+        ["Reason", "Steps", "Share of all steps [%]", "Stations concerned"], rows,
+    )  # fmt: skip
+
+
+def skill_tables(summary: pd.DataFrame, split: str = "test") -> list[Table]:
+    """Median R² with its interval per method and lead, one table per experiment."""
+    tables = []
+    part = summary[summary["split"].astype(str) == split]
+    for experiment, rows in part.groupby("experiment", sort=False, observed=True):
+        leads = sorted(rows["lead_hours"].unique())
+        table = Table(
+            f"Experiment {experiment}, {split} split: median R² over {int(rows['stations'].max())} stations "
+            "[95 % bootstrap interval]",
+            ["Method", *(f"{lead} h" for lead in leads)],
+        )
+        for method, line in rows.groupby("method", sort=False, observed=True):
+            by_lead = line.set_index("lead_hours")
+            cells = [_interval(by_lead.loc[lead]) if lead in by_lead.index else "–" for lead in leads]
+            if any(cell != "–" for cell in cells):
+                table.rows.append([style.method_label(str(method)), *cells])
+        tables.append(table)
+    return tables
+
+
+def held_out_tables(skill: xr.Dataset, cube: xr.Dataset, split: str = "test") -> list[Table]:
+    """Median R² of the stations no model was trained on; nothing where the study holds none out."""
+    held_out = cube["station"].values[cube["held_out"].values.astype(bool)] if "held_out" in cube else []
+    chosen = np.isin(skill["station"].values, held_out)
+    if not chosen.any():
+        return []
+    part = skill["r2"].sel(split=split).isel(station=np.flatnonzero(chosen))
+    tables = []
+    for experiment in part["experiment"].values:
+        table = Table(
+            f"Experiment {experiment}, {split} split: median R² over {int(chosen.sum())} held-out stations",
+            ["Method", *(f"{int(lead)} h" for lead in part["lead"].values)],
+        )
+        for method in part["method"].values:
+            values = part.sel({"experiment": experiment, "method": method}).transpose("station", "lead").values
+            if np.isfinite(values).any():
+                table.rows.append([style.method_label(str(method)), *(_number(np.nanmedian(x)) for x in values.T)])
+        tables.append(table)
+    return tables
+
+
+def driver_tables(shap: Mapping[str, xr.Dataset], most: int = 12) -> list[Table]:
+    """The strongest features of each experiment: mean |SHAP| over stations [10⁻³ m³ m⁻³] per window."""
+    tables = []
+    for experiment, dataset in shap.items():
+        mean = 1e3 * dataset["mean_absolute_shap"].transpose("station", "window", "feature").mean("station").values
+        order = np.argsort(-np.nan_to_num(mean[-1]))[:most]
+        residual = ""
+        if "additivity_residual" in dataset:
+            typical = float(np.abs(dataset["additivity_residual"]).median()) * 1e3
+            residual = f"; median |additivity residual| {typical:.2f}"
+        tables.append(
+            Table(
+                f"Experiment {experiment}: mean |SHAP| over {dataset.sizes['station']} stations "
+                f"[10⁻³ m³ m⁻³]{residual}",
+                ["Feature", "Group", *(f"{int(window)} h" for window in dataset["window"].values)],
+                [
+                    [feature_label(str(dataset["feature"].values[i])), str(dataset["feature_group"].values[i]),
+                     *(f"{value:.2f}" for value in mean[:, i])]
+                    for i in order
+                ],
+            )
+        )  # fmt: skip
+    return tables
+
+
+def frame_table(caption: str, frame: pd.DataFrame) -> Table:
+    """Any tidy table, its numbers at three significant digits."""
+    return Table(
+        caption,
+        [str(column).replace("_", " ") for column in frame.columns],
+        [[_cell(value) for value in row] for row in frame.itertuples(index=False)],
+    )
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float | np.floating):
+        return "–" if not np.isfinite(value) else f"{value:.3g}"
+    return str(value)
+
+
+def _interval(row: pd.Series) -> str:
+    if not np.isfinite(row["median_r2"]):
+        return "–"
+    low, high = row.get("low", np.nan), row.get("high", np.nan)
+    between = f" [{_number(low)}, {_number(high)}]" if np.isfinite(low) and np.isfinite(high) else ""
+    return _number(row["median_r2"]) + between
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−") if np.isfinite(value) else "–"

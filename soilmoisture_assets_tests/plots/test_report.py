@@ -1,0 +1,122 @@
+"""The report: one page, self-contained, usable by mouse and keyboard."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from soilmoisture_assets.plots.panel_5 import panel_5
+from soilmoisture_assets.plots.report import FigureEntry, build_report
+from soilmoisture_assets.plots.skill_by_lead import skill_by_lead
+from soilmoisture_assets.plots.style import save_figure
+from soilmoisture_assets.study import load_study
+from soilmoisture_assets_tests.plots import made_up
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    figures = [
+        FigureEntry.stored(save_figure(skill_by_lead(made_up.skill_summary(8), made_up.skill(8)), folder / "a.png"), "Skill"),
+        FigureEntry.stored(save_figure(panel_5(made_up.shap(8)), folder / "b.png"), "Drivers"),
+    ]  # fmt: skip
+    path = folder / "report.html"
+    path.write_text(
+        build_report(
+            load_study("demo"),
+            cube=made_up.cube(8),
+            skill_summary=made_up.skill_summary(8),
+            skill=made_up.skill(8),
+            forecasts={name: made_up.forecasts(8, name, every=6) for name in ("drivers", "forecast")},
+            shap={"drivers": made_up.shap(8)},
+            figures=figures,
+            excluded=pd.DataFrame({"station": ["SCAN__Dry_</script>_Lake"], "reason": ["31 % of test observed"]}),
+            provenance=[made_up.cube(8).attrs],
+        ),
+        encoding="utf-8",
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("no Chromium on this machine: install chromium to test the report in a browser")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as session:
+        started = session.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+def test_the_page_asks_for_nothing_outside_itself(page):
+    text = page.read_text()
+    assert not re.search(r"""(?:src|href)\s*=\s*["'](?!data:|#)""", text)
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_every_image_has_a_text(page):
+    images = re.findall(r"<img [^>]*>", page.read_text())
+    assert len(images) == 2
+    assert all(re.search(r'alt="[^"]{40,}"', image) for image in images)
+
+
+def test_synthetic_data_are_called_synthetic(page):
+    assert "SYNTHETIC: made by the embedded sandbox, not measured" in page.read_text()
+
+
+def test_a_study_without_results_gets_a_page_that_says_so():
+    text = build_report(load_study("conus"))
+    for words in ("no station cube yet", "no skill scores yet", "has no attribution", "no figures yet"):
+        assert words in text
+    assert "SYNTHETIC" not in text
+
+
+def test_a_study_without_attribution_still_shows_its_stations():
+    text = build_report(load_study("demo"), cube=made_up.cube(3), forecasts={"forecast": made_up.forecasts(3)})
+    assert "This study has no attribution: drivers are not available." in text
+    assert 'id="fan"' in text
+
+
+def test_names_cannot_break_out_of_the_page(page):
+    assert "Dry_</script>" not in page.read_text()
+
+
+def test_the_page_works_in_a_browser(page, browser):
+    tab = browser.new_page(viewport={"width": 1200, "height": 900})
+    troubles: list[str] = []
+    requests: list[str] = []
+    tab.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
+    tab.on("pageerror", lambda error: troubles.append(str(error)))
+    tab.on("requestfailed", lambda request: troubles.append(f"failed: {request.url[:80]}"))
+    tab.on("request", lambda request: requests.append(request.url) if not request.url.startswith("data:") else None)
+    tab.goto(page.as_uri())
+
+    assert tab.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    before = tab.inner_text("#picked")
+    tab.locator("#stations circle").nth(5).click(force=True)
+    clicked = tab.inner_text("#picked")
+    assert str(made_up.stations(8)["station_name"].values[5]) in clicked
+    assert clicked != before
+    drawn = tab.inner_html("#fan")
+    tab.focus("#map")
+    tab.keyboard.press("ArrowRight")
+    assert tab.inner_text("#picked") != clicked
+    assert tab.inner_html("#fan") != drawn
+    for chart in ("#series svg path", "#fan svg path", "#scores table"):
+        assert tab.locator(chart).count() > 0
+    tab.select_option("#experiment", "drivers")
+    assert tab.locator("#bars svg rect").count() == 10
+    issued = tab.inner_text("#start-text")
+    tab.focus("#start")
+    tab.keyboard.press("ArrowRight")
+    assert tab.inner_text("#start-text") != issued
+    assert "NaN" not in tab.inner_html("#explorer figure")
+    assert troubles == []
+    assert requests == [page.as_uri()]
+    tab.close()
