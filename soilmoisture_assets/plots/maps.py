@@ -4,11 +4,11 @@ Belongs here: projection, extent, frame, scatter and colour bar. Not here: where
 what a figure says (its own file).
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from soilmoisture_assets.plots.outlines import STATE_ABBREVIATIONS, Box, outlines
 from soilmoisture_assets.plots.style import SEQUENTIAL, colour_limits
@@ -170,11 +170,11 @@ def colour_bar(
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
     bar = figure.colorbar(points, ax=axes, extend=extend, **({"shrink": 0.85, "pad": 0.02, "aspect": 30} | options))
     bar.set_label(label)
-    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+    bar.outline.set_linewidth(0.5)
     return bar
 
 
-def project(axes: "GeoAxes", longitude: Sequence[float], latitude: Sequence[float]) -> np.ndarray:
+def project(axes: "GeoAxes", longitude: ArrayLike, latitude: ArrayLike) -> np.ndarray:
     """(point, 2) positions on the axes of longitudes and latitudes in degrees."""
     points = axes.projection.transform_points(
         _plate(), np.asarray(longitude, dtype="float64"), np.asarray(latitude, dtype="float64")

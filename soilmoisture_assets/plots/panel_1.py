@@ -1,7 +1,7 @@
 """Panel 1: the series of the best predicted stations, observed and forecast at the head of each window."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
@@ -12,6 +12,8 @@ from soilmoisture_assets.plots.labels import in_split, method_and_experiment, sp
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_LINES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
 
 
 @style.styled
@@ -28,6 +30,7 @@ def panel_1(
     windows : hours; each is drawn at its last lead. Windows that are no lead of the forecasts are left out.
     """
     import matplotlib.dates as mdates
+    from matplotlib.ticker import MaxNLocator
 
     windows = [window for window in windows if window in forecasts["lead"].values]
     issued = in_split(forecasts, split)
@@ -53,7 +56,7 @@ def panel_1(
         observed = issued["soil_moisture_observed"].isel(station=station).transpose("start", "lead").values
         first = list(issued["lead"].values).index(windows[0])
         axes.plot(valid[:, first], observed[:, first], color=style.BLACK, linewidth=1.5, zorder=2)
-        for window, colour, line in zip(windows, style.WINDOW_COLOURS, ("-", "--", ":"), strict=False):
+        for window, colour, line in zip(windows, style.WINDOW_COLOURS, _LINES, strict=False):
             lead = list(issued["lead"].values).index(window)
             median = issued["soil_moisture_forecast"].isel(station=station, lead=lead).sel(quantile=0.5).values
             axes.plot(valid[:, lead], median, color=colour, linewidth=0.7, linestyle=line, zorder=3)
@@ -62,7 +65,7 @@ def panel_1(
         )
         axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=4 if rows > 1 else 9))
         axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator(), show_offset=False))
-        axes.yaxis.set_major_locator(_few_ticks())
+        axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.tick_params(labelsize=6)
     axes = figure.add_subplot(grid[0, :])
     axes.axis("off")
@@ -76,8 +79,8 @@ def panel_1(
     return style.finish(
         figure,
         f"Best {style.counted(len(ranked), 'station')}: median R² {medians} ({method_and_experiment(forecasts)})",
-        f"Observed soil moisture and forecast medians at their valid time; R² at {', '.join(map(str, windows))} h above "
-        f"each panel. Stations ranked by R² at {windows[0]} h, of {forecasts.sizes['station']}.",
+        f"Observed soil moisture and forecast medians at their valid time; R² at {', '.join(map(str, windows))} h "
+        f"above each panel. Stations ranked by R² at {windows[0]} h, of {forecasts.sizes['station']}.",
         forecasts, skill, period=split_period(forecasts, split), n=f"n = {style.counted(len(ranked), 'station')} shown",
     )  # fmt: skip
 
@@ -87,11 +90,5 @@ def _legend_handles(windows: Sequence[int]) -> list:
 
     return [Line2D([], [], color=style.BLACK, linewidth=1.4, label="observed")] + [
         Line2D([], [], color=colour, linestyle=line, linewidth=1.4, label=f"forecast {window} h ahead")
-        for window, colour, line in zip(windows, style.WINDOW_COLOURS, ("-", "--", ":"), strict=False)
+        for window, colour, line in zip(windows, style.WINDOW_COLOURS, _LINES, strict=False)
     ]
-
-
-def _few_ticks() -> object:
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(4)

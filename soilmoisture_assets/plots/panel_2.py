@@ -57,8 +57,8 @@ def panel_2(
     return style.finish(
         figure, _message(r2, windows, experiment, method),
         f"R² (Nash–Sutcliffe) at the last lead of each window; open circles: no score. {'abcdefgh'[maps]}: change "
-        f"against {windows[0]} h, with the number of stations that gain and lose among all stations and among those above "
-        f"R² {USEFUL_R2} at {windows[0]} h (which by itself favours losses).",
+        f"against {windows[0]} h, with the number of stations that gain and lose among all stations and among those "
+        f"above R² {USEFUL_R2} at {windows[0]} h (which by itself favours losses).",
         part, period=period or split_period(skill, split),
     )  # fmt: skip
 
@@ -93,4 +93,7 @@ def _message(r2: np.ndarray, windows: Sequence[int], experiment: str, method: st
         return f"Skill at {windows[0]} h {subject}"
     both = np.isfinite(r2[:, 0]) & np.isfinite(r2[:, -1])
     losses = int((r2[both, -1] < r2[both, 0]).sum())
-    return f"At {windows[-1]} h, {losses} of {int(both.sum())} stations are predicted less well than at {windows[0]} h {subject}"
+    return (
+        f"At {windows[-1]} h, {losses} of {int(both.sum())} stations are predicted less well than at {windows[0]} h "
+        f"{subject}"
+    )

@@ -30,7 +30,7 @@ def panel_5(shap: xr.Dataset, *, most_static: int = 30) -> "Figure":
     names = [str(name) for name in shap["feature"].values]
     strength = np.nanmean(values, axis=(0, 1))
     static, dynamic = (
-        sorted(np.flatnonzero(kinds == kind), key=lambda i: -strength[i])[:most_static]
+        sorted((int(i) for i in np.flatnonzero(kinds == kind)), key=lambda i: -strength[i])[:most_static]
         for kind in ("static", "dynamic")
     )
     windows = [int(window) for window in shap["window"].values]
@@ -54,8 +54,8 @@ def panel_5(shap: xr.Dataset, *, most_static: int = 30) -> "Figure":
     legend.legend(handles, labels, loc="center left", ncols=len(windows), borderaxespad=0)
     return style.finish(
         figure, _message(names, strength, dynamic, static, shap),
-        "a, b: mean over stations of mean |SHAP|, in the unit of the forecast; a and b have scales of their own. c: change "
-        f"from {windows[0]} to {windows[-1]} h in percent; features below 1 % of the strongest are left out. "
+        "a, b: mean over stations of mean |SHAP|, in the unit of the forecast; a and b have scales of their own. c: "
+        f"change from {windows[0]} to {windows[-1]} h in percent; features below 1 % of the strongest are left out. "
         "Whiskers: 95 % bootstrap interval over stations.",
         shap,
     )  # fmt: skip

@@ -42,8 +42,9 @@ def reliability(
         figure,
         f"{100 * float(quantiles[-1] - quantiles[0]):.0f} % intervals hold, at {int(first['lead'].values[-1])} h: "
         + ", ".join(messages),
-        "Left: share of observations below each forecast quantile against the quantile (on the line: calibrated). Right: "
-        "share inside the interval per station (box: quartiles, whiskers: 5 to 95 % of stations), dashed: what is promised.",
+        "Left: share of observations below each forecast quantile against the quantile (on the line: calibrated). "
+        "Right: share inside the interval per station (box: quartiles, whiskers: 5 to 95 % of stations), dashed: "
+        "what is promised.",
         *forecasts.values(), period=split_period(first, split),
     )  # fmt: skip
 

@@ -174,7 +174,9 @@ def _inlined(entries: Sequence[FigureEntry]) -> dict[Path, dict[str, Any]]:
         if sum(len(image[0]) for image in images.values()) <= IMAGE_BYTES:
             break
     return {
-        path: {"uri": "data:image/webp;base64," + base64.b64encode(content).decode(), "width": size[0], "height": size[1]}
+        path: {
+            "uri": "data:image/webp;base64," + base64.b64encode(content).decode(), "width": size[0], "height": size[1],
+        }
         for path, (content, size) in images.items()
     } if entries else {}  # fmt: skip
 

@@ -144,7 +144,7 @@ def driver_tables(shap: Mapping[str, xr.Dataset], most: int = 12) -> list[Table]
         order = np.argsort(-np.nan_to_num(mean[-1]))[:most]
         residual = ""
         if "additivity_residual" in dataset:
-            typical = float(np.abs(dataset["additivity_residual"]).median()) * 1e3
+            typical = float(np.nanmedian(np.abs(dataset["additivity_residual"].values))) * 1e3
             residual = f"; median |additivity residual| {typical:.2f}"
         tables.append(
             Table(

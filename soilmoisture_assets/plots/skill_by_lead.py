@@ -10,6 +10,7 @@ from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.labels import split_period
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -30,7 +31,7 @@ def skill_by_lead(summary: pd.DataFrame, skill: xr.Dataset, *, split: str = "tes
     grid = figure.add_gridspec(2, max(1, len(experiments)), height_ratios=[1, 0.2])
     floor = _floor(part)
     shared = None
-    handles: dict[str, object] = {}
+    handles: dict[str, Artist] = {}
     for column, experiment in enumerate(experiments):
         axes = figure.add_subplot(grid[0, column], sharey=shared)
         shared = shared or axes
@@ -58,17 +59,17 @@ def skill_by_lead(summary: pd.DataFrame, skill: xr.Dataset, *, split: str = "tes
     stations = int(part["stations"].max()) if len(part) else 0
     return style.finish(
         figure, _message(part, experiments),
-        "Median over stations of R² (Nash–Sutcliffe) of every method on one common sample; bars: 95 % bootstrap interval "
-        f"over stations.{below}",
+        "Median over stations of R² (Nash–Sutcliffe) of every method on one common sample; bars: 95 % bootstrap "
+        f"interval over stations.{below}",
         skill, n=f"n = {stations} stations", period=period or split_period(skill, split),
     )  # fmt: skip
 
 
-def _lines(axes: "Axes", rows: pd.DataFrame) -> dict[str, object]:
+def _lines(axes: "Axes", rows: pd.DataFrame) -> dict[str, Artist]:
     methods = list(dict.fromkeys(rows["method"].astype(str)))
     leads = np.sort(rows["lead_hours"].unique())
     step = float(np.diff(leads).min()) if len(leads) > 1 else 12.0
-    drawn: dict[str, object] = {}
+    drawn: dict[str, Artist] = {}
     for place, method in enumerate(methods):
         line = rows[rows["method"].astype(str) == method].sort_values("lead_hours")
         line = line[np.isfinite(line["median_r2"])]
@@ -76,12 +77,13 @@ def _lines(axes: "Axes", rows: pd.DataFrame) -> dict[str, object]:
             continue
         colour, marker, dash = style.METHOD_STYLES.get(method, (style.GREY, ".", "-"))
         model = method.endswith("_model")
-        drawn[method] = axes.errorbar(
+        bars = axes.errorbar(
             line["lead_hours"] + (place - (len(methods) - 1) / 2) * step * 0.06, line["median_r2"],
             yerr=np.abs(np.array([line["median_r2"] - line["low"], line["high"] - line["median_r2"]])),
             color=colour, marker=marker, markersize=4, linestyle=dash, linewidth=1.6 if model else 0.9,
             elinewidth=0.6, zorder=4 if model else 3,
         )  # fmt: skip
+        drawn[method] = bars.lines[0]
     axes.set_xticks(leads)
     return drawn
 

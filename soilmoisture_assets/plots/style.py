@@ -57,7 +57,7 @@ GROUP_COLOURS: Mapping[str, str] = {
 SEQUENTIAL = "viridis"
 DIVERGING = "PuOr"
 
-_PARAMETERS: dict[str, Any] = {
+_PARAMETERS: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 8,

@@ -143,7 +143,7 @@ def skill_summary(count: int) -> pd.DataFrame:
             for method in METHODS:
                 for lead in LEADS:
                     part = scores.sel({"split": split, "experiment": experiment, "method": method, "lead": lead})
-                    if part["r2"].isnull().all():
+                    if not np.isfinite(part["r2"]).any():
                         continue
                     median = float(part["r2"].median())
                     rows.append(

@@ -20,9 +20,12 @@ from soilmoisture_assets_tests.plots import made_up
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     figures = [
-        FigureEntry.stored(save_figure(skill_by_lead(made_up.skill_summary(8), made_up.skill(8)), folder / "a.png"), "Skill"),
-        FigureEntry.stored(save_figure(panel_5(made_up.shap(8)), folder / "b.png"), "Drivers"),
-    ]  # fmt: skip
+        FigureEntry.stored(save_figure(figure, folder / f"{name}.png"), name)
+        for name, figure in (
+            ("skill", skill_by_lead(made_up.skill_summary(8), made_up.skill(8))),
+            ("drivers", panel_5(made_up.shap(8))),
+        )
+    ]
     path = folder / "report.html"
     path.write_text(
         build_report(
