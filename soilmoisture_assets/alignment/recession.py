@@ -170,7 +170,11 @@ def fit_recession(values: np.ndarray) -> RecessionFit:
     left = moisture - theta_r - delta * decay
     jacobian = np.stack([delta * decay * hours / tau**2, np.ones_like(hours), decay], axis=1)
     variance = float((left**2).sum() / max(len(hours) - 3, 1)) * _autocorrelation_factor(left)
-    errors = np.sqrt(np.maximum(np.diag(np.linalg.pinv(jacobian.T @ jacobian)) * variance, 0))
+    scale = np.sqrt((jacobian**2).sum(axis=0))
+    scale[scale == 0] = np.inf
+    normal = (jacobian / scale).T @ (jacobian / scale)
+    known = np.linalg.matrix_rank(normal, tol=1e-10) == 3
+    errors = np.sqrt(np.diag(np.linalg.inv(normal)) * variance) / scale if known else np.full(3, np.inf)
     spread = float(((moisture - moisture.mean()) ** 2).sum())
     tau_error, theta_r_error, delta_error = (float(error) for error in errors)
     return RecessionFit(
@@ -199,7 +203,7 @@ def stations_table(curves: Mapping[str, xr.Dataset]) -> pd.DataFrame:
             "station": station,
             "events": found.sizes["event"],
             "good_fits": int(found.good_fit.sum()),
-            "tau_distribution": str(found.distribution.values[int(found.tau_aic.argmin())])
+            "tau_distribution": str(found.distribution.values[int(np.nanargmin(found.tau_aic.values))])
             if np.isfinite(found.tau_aic.values).any()
             else "",
         }

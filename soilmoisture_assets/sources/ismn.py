@@ -412,16 +412,16 @@ def _as_dataset(station: str, variable: str, series: list[tuple[SensorFile, Reco
     files = [file for file, _ in series]
     largest = max(files, key=lambda file: file.rows)
     coordinates = {
-        name: xr.Variable((), value[1][0], *value[2:])
-        for name, value in _station_coordinates([(station, largest)]).items()
+        name: xr.Variable((), np.array(column[0], np.asarray(column).dtype), *attributes)
+        for name, (_, column, *attributes) in _station_coordinates([(station, largest)]).items()
     }
     known = VARIABLES.get(variable)
-    attributes = known.attributes() if known and known.role == "target" else {
+    described = known.attributes() if known and known.role == "target" else {
         "long_name": variable.replace("_", " "), "units": UNITS.get(variable, "1")
     }  # fmt: skip
     return xr.Dataset(
         {
-            variable: (("sensor", "time"), values, attributes),
+            variable: (("sensor", "time"), values, described),
             **{
                 name: (("sensor", "time"), codes[name], tables[name].attributes(long_name))
                 for name, long_name in (("flag", "ISMN quality flag"), ("provider_flag", "flag of the data provider"))
