@@ -1,0 +1,82 @@
+"""Gradient boosting pooled over stations: what a practitioner would pick first.
+
+Belongs here: its features, its grid, the fit. Not here: which candidate wins (baselines.py, on validation data).
+
+Source: Ke et al. 2017 (LightGBM), as scikit-learn's HistGradientBoostingRegressor.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from soilmoisture_assets.scoring.inputs import FILTER_DAYS, Array, Inputs, at, exponentially_filtered, season
+from soilmoisture_assets.study import Experiment
+
+ITERATIONS = (25, 50, 100, 200, 300)
+"""Trees of the candidates; learning rate 0.1, 31 leaves, at least 20 samples each. With the two forms (raw moisture,
+change from the last observation) this is the whole grid."""
+
+HISTORY_DAYS = 7
+MOST_SAMPLES = 150_000
+"""More training samples than this are thinned at random (seeded): the scores do not change in the third digit."""
+
+
+def boosting_features(inputs: Inputs, experiment: Experiment, starts: Array, lead: int, climatology: Array) -> Array:
+    """Per sample: a week of weather and moisture, filtered weather, known weather, season, attributes and the
+    station's climate of moisture.
+
+    Parameters
+    ----------
+    starts : indices of the last steps whose moisture may be known.
+    lead : steps ahead.
+    climatology : (station, time) moisture climatology of the training period.
+
+    Returns
+    -------
+    (station, start, feature) float32, NaN where not measured: the trees handle gaps themselves.
+    """
+    shape = (len(inputs.target), len(starts))
+    per_day = inputs.steps_per_day
+    newest = lead if experiment.knows_weather else 0
+    columns = []
+    for values in inputs.weather_as_measured.values():
+        columns += [at(values, starts, -step) for step in range(HISTORY_DAYS * per_day)]
+        if experiment.knows_weather:
+            columns += [at(values, starts, step) for step in range(1, lead + 1)]
+    for values in inputs.weather.values():
+        for days in FILTER_DAYS:
+            columns.append(at(exponentially_filtered(values, days * per_day), starts, newest))
+    columns += [np.broadcast_to(wave, shape) for wave in at(season(inputs.time, 1).T, starts, lead)]
+    columns += [np.broadcast_to(column[:, None], shape) for column in inputs.attributes.T]
+    columns.append(at(climatology, starts, lead))
+    if experiment.sees_moisture:
+        columns += [at(inputs.last, starts, 0), at(inputs.age, starts, 0)]
+        columns += [at(inputs.antecedent, starts, -step) for step in range(1, HISTORY_DAYS * per_day)]
+    return np.stack(columns, axis=-1).astype("float32")
+
+
+def boosting_candidates(features: Array, target: Array, wanted: Array, *, seed: int) -> Iterator[tuple[int, Array]]:
+    """Fit once and give the forecasts of every number of trees in the grid.
+
+    Parameters
+    ----------
+    features : (sample, feature) of the training samples.
+    target : (sample,) finite.
+    wanted : (row, feature) to predict.
+
+    Yields
+    ------
+    number of trees, forecasts (row,).
+    """
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    if len(target) > MOST_SAMPLES:
+        kept = np.random.default_rng(seed).choice(len(target), MOST_SAMPLES, replace=False)
+        kept.sort()
+        features, target = features[kept], target[kept]
+    model = HistGradientBoostingRegressor(
+        learning_rate=0.1, max_iter=max(ITERATIONS), early_stopping=False, random_state=seed
+    ).fit(features, target)
+    for trees, forecast in enumerate(model.staged_predict(wanted), start=1):
+        if trees in ITERATIONS:
+            yield trees, forecast

@@ -1,0 +1,48 @@
+"""Day-of-year climatology: the season of each station, from training data alone.
+
+Belongs here: the harmonic fit. Not here: the baseline that repeats it (baselines.py), anomaly scores (scores.py).
+"""
+
+import numpy as np
+import pandas as pd
+
+from soilmoisture_assets.scoring.inputs import Array, season
+
+HARMONICS = 2
+"""Annual and half-annual waves: smoother than daily means, and enough for one wet and one dry season."""
+
+FEWEST_VALUES = 30
+
+
+def fit_climatology(values: Array, time: pd.DatetimeIndex) -> Array:
+    """Least-squares harmonics of each station's finite values.
+
+    A weak ridge (one value's weight per coefficient) keeps the waves flat where a season was never observed.
+
+    Parameters
+    ----------
+    values : (station, time) training values, NaN where missing or not to be used.
+    time : step labels.
+
+    Returns
+    -------
+    (station, 1 + 2·HARMONICS) coefficients; NaN for a station with fewer than 30 values.
+    """
+    waves = _waves(time)
+    penalty = np.diag([0.0] + [1.0] * (waves.shape[1] - 1))
+    coefficients = np.full((len(values), waves.shape[1]), np.nan)
+    for station, series in enumerate(values):
+        known = np.isfinite(series)
+        if known.sum() >= FEWEST_VALUES:
+            seen = waves[known]
+            coefficients[station] = np.linalg.solve(seen.T @ seen + penalty, seen.T @ series[known].astype("float64"))
+    return coefficients
+
+
+def climatology_at(coefficients: Array, time: pd.DatetimeIndex) -> Array:
+    """The climatology (station, time) of the fitted coefficients at any instants."""
+    return coefficients @ _waves(time).T
+
+
+def _waves(time: pd.DatetimeIndex) -> Array:
+    return np.concatenate([np.ones((len(time), 1)), season(time, HARMONICS)], axis=1)

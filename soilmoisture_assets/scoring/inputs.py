@@ -1,0 +1,155 @@
+"""What the simple methods are given: the arrays of a station cube, and what each instant may know of them.
+
+Belongs here: the last known moisture and its age, exponentially filtered weather, the season, gathering at starts.
+Not here: the methods (baselines.py and its siblings); tensors of the networks (learning/windows.py).
+
+Nothing here looks ahead: a value at step i comes from steps up to i, and gathering at start + offset is the only way
+to reach further. Statistics that fill gaps come from training steps of stations that are not held out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.study import Study
+
+Array = NDArray[Any]
+
+OLDEST_ANTECEDENT = pd.Timedelta(days=3)
+"""An antecedent value older than this is not a last observation."""
+
+FILTER_DAYS = (1, 2, 4, 8, 16, 32, 64)
+"""Time constants of the exponential filters, in days."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Arrays on (station, time) of one cube; float32, NaN where missing.
+
+    ``target`` is what is fitted, ``last`` the newest antecedent value at most three days old, ``age`` its age in steps
+    and ``sensor_of_last`` the sensor it came from. ``weather`` is filled with training means and holds precipitation
+    on a log scale too; ``weather_as_measured`` has its gaps. ``attributes`` (station, attribute) holds coordinates,
+    elevation and statics, categories one-hot.
+    """
+
+    time: pd.DatetimeIndex
+    steps_per_day: int
+    target: Array
+    antecedent: Array
+    last: Array
+    age: Array
+    sensor: Array
+    sensor_of_last: Array
+    weather: dict[str, Array]
+    weather_as_measured: dict[str, Array]
+    attributes: Array
+    training_steps: Array
+    held_out: Array
+
+    @property
+    def training_target(self) -> Array:
+        """The target where anything may be fitted to it: training steps of stations that are not held out."""
+        return np.where(self.training_steps & ~self.held_out[:, None], self.target, np.nan)
+
+
+def inputs_of(cube: xr.Dataset, study: Study) -> Inputs:
+    """Read what the simple methods need from a station cube into memory."""
+    cube = cube.transpose("station", "time", ...)
+    training_steps = cube["split"].values == 1
+    held_out = cube["held_out"].values.astype(bool)
+    measured = {name: cube[name].values.astype("float32") for name in study.dynamic_inputs.variables}
+    scaled = measured.copy()
+    if "precipitation" in measured:
+        scaled["precipitation_log"] = np.log1p(np.maximum(measured["precipitation"], 0))
+    antecedent = cube["soil_moisture_antecedent"].values.astype("float32")
+    last, age = last_known(antecedent, round(OLDEST_ANTECEDENT / study.step))
+    sensor = cube["sensor"].values
+    newest = np.arange(len(training_steps)) - np.nan_to_num(age).astype(int)
+    return Inputs(
+        time=pd.DatetimeIndex(cube["time"].values),
+        steps_per_day=study.steps_per_day,
+        target=cube["soil_moisture"].values.astype("float32"),
+        antecedent=antecedent,
+        last=last,
+        age=age,
+        sensor=sensor,
+        sensor_of_last=np.take_along_axis(sensor, newest, axis=1),
+        weather={name: _filled(values, training_steps, held_out) for name, values in scaled.items()},
+        weather_as_measured=measured,
+        attributes=_attributes(cube, study.static_attributes.variables),
+        training_steps=training_steps,
+        held_out=held_out,
+    )
+
+
+def last_known(values: Array, oldest: int) -> tuple[Array, Array]:
+    """The newest finite value up to each step and its age in steps; NaN where it is older than ``oldest`` steps.
+
+    values : (station, time). Both results have its shape.
+    """
+    steps = np.arange(values.shape[1])
+    newest = np.maximum.accumulate(np.where(np.isfinite(values), steps, -oldest - 1), axis=1)
+    age = (steps - newest).astype("float32")
+    found = np.take_along_axis(values, np.maximum(newest, 0), axis=1)
+    too_old = age > oldest
+    return np.where(too_old, np.nan, found), np.where(too_old, np.nan, age)
+
+
+def exponentially_filtered(values: Array, time_constant: float) -> Array:
+    """Recursive exponential mean along time, y(i) = a·y(i-1) + (1 - a)·x(i) with a = exp(-1/time_constant).
+
+    values : (station, time) without gaps; time_constant in steps. The first step starts from its own value.
+
+    Source: Wagner et al. 1999, doi:10.1016/S0034-4257(99)00036-X, in the recursive form of Albergel et al. 2008,
+    doi:10.5194/hess-12-1323-2008.
+    """
+    from scipy.signal import lfilter
+
+    decay = np.exp(-1 / time_constant)
+    start = decay * values[:, :1].astype("float64")
+    filtered, _ = lfilter([1 - decay], [1, -decay], values.astype("float64"), axis=1, zi=start)
+    return filtered.astype("float32")
+
+
+def season(time: pd.DatetimeIndex, harmonics: int) -> Array:
+    """Sine and cosine of the day of the year, (time, 2·harmonics); one turn is 365.2425 days."""
+    midday = time - pd.Timedelta(hours=12)
+    turn = 2 * np.pi * (midday.dayofyear.to_numpy() - 1 + midday.hour.to_numpy() / 24) / 365.2425
+    turns = np.arange(1, harmonics + 1) * turn[:, None]
+    return np.concatenate([np.sin(turns), np.cos(turns)], axis=1)
+
+
+def at(values: Array, starts: Array, offset: int) -> Array:
+    """Values (…, time) at ``starts + offset``, NaN beyond either end: (…, start)."""
+    steps = starts + offset
+    inside = (steps >= 0) & (steps < values.shape[-1])
+    return np.where(inside, values[..., np.clip(steps, 0, values.shape[-1] - 1)], np.nan)
+
+
+def _filled(values: Array, training_steps: Array, held_out: Array) -> Array:
+    """Gaps become the station's training mean, or the mean of all stations where it has none or is held out."""
+    training = np.where(training_steps & ~held_out[:, None], values, np.nan)
+    counts = np.isfinite(training).sum(axis=1)
+    sums = np.nansum(training, axis=1, dtype="float64")
+    overall = sums.sum() / counts.sum() if counts.sum() else 0.0
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), overall)
+    return np.where(np.isfinite(values), values, means[:, None]).astype("float32")
+
+
+def _attributes(cube: xr.Dataset, names: Sequence[str]) -> Array:
+    columns = []
+    for name in dict.fromkeys(("latitude", "longitude", "elevation", *names)):
+        values = cube[name].values
+        if name in VARIABLES and VARIABLES[name].is_category:
+            columns += [
+                (values == code).astype("float32") for code in VARIABLES[name].classes if (values == code).any()
+            ]
+        else:
+            columns.append(values.astype("float32"))
+    return np.stack(columns, axis=1)
