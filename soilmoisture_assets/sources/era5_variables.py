@@ -5,6 +5,7 @@ names and units inside the platform (metadata/variables.py).
 Source: ECMWF, "ERA5: data documentation", tables 1 to 9; accumulations are over the hour that ends at the stamp.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,6 +52,13 @@ GEOPOTENTIAL = WireVariable("z", "geopotential", "m2 s-2")
 STANDARD_GRAVITY = 9.80665
 """m s-2: surface geopotential divided by it is the height of the cell (ECMWF)."""
 
+SHORT_NAMES = {
+    wire.request_name: wire.short_name
+    for wires in (*ERA5_VARIABLES.values(), (LAND_SEA_MASK, GEOPOTENTIAL))
+    for wire in wires
+}
+"""Names in files by names in requests."""
+
 WIRE_UNITS = {
     wire.short_name: wire.units for wires in ERA5_VARIABLES.values() for wire in wires
 } | {LAND_SEA_MASK.short_name: LAND_SEA_MASK.units, GEOPOTENTIAL.short_name: GEOPOTENTIAL.units,
@@ -89,7 +97,7 @@ def conversion(found: str, name: str, where: str) -> tuple[float, float]:
         ) from None
 
 
-def request_names(variables: tuple[str, ...]) -> list[str]:
+def request_names(variables: Sequence[str]) -> list[str]:
     """Names for a request, each once, in the order of the variables.
 
     Raises

@@ -1,0 +1,247 @@
+"""ERA5 at stations: one value per hour, station and variable.
+
+Belongs here: nearest land cell, bilinear over land cells, lapse rate, distances; grids and point series alike.
+Not here: reading ERA5 (sources/era5_formats.py), time steps (time_steps.py).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.errors import SourceError
+
+Method = Literal["nearest_land", "bilinear"]
+
+LAPSE_RATE = 0.0065
+"""K m-1: mean decrease of air temperature with height (ICAO standard atmosphere)."""
+LAND = 0.5
+"""A cell is land where the land-sea mask exceeds this (ECMWF)."""
+_EARTH_RADIUS = 6371.0
+_SEARCH = 3
+"""Cells to each side in which the nearest land cell is sought."""
+_HOURS_AT_ONCE = 96
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """For each station the cells (flat indices) and their weights: both (station, cell)."""
+
+    cells: np.ndarray
+    weights: np.ndarray
+
+
+def collocate(
+    hourly: xr.Dataset,
+    stations: xr.Dataset,
+    method: Method,
+    land_sea_mask: xr.Dataset | None = None,
+    lapse_rate: bool = False,
+) -> xr.Dataset:
+    """Take ERA5 to the stations.
+
+    Parameters
+    ----------
+    hourly : (time, latitude, longitude) as normalised, or (point, time) of the point dataset; ``expver`` per time kept.
+    stations : coordinates station, latitude, longitude, elevation and more on ``station``; all are kept.
+    method : "nearest_land" the nearest cell that is land; "bilinear" over those of the four cells around that are land.
+        Point series are taken as they are: the service chose the cell.
+    land_sea_mask : (latitude, longitude) ``land_sea_mask`` and ``surface_elevation`` on the same grid
+        (:func:`read_invariants`). None: every cell counts as land.
+    lapse_rate : add 0.0065 K per metre that the station lies below the cell to temperature and dew point.
+
+    Returns
+    -------
+    (station, time) float32 per variable; coordinates cell_latitude, cell_longitude and cell_distance [km] of the cell
+    with most weight, and expver(time). Stations outside the grid are NaN, with NaN coordinates.
+
+    Raises
+    ------
+    SourceError : the mask is on another grid; heights are needed and not there.
+
+    Source: ECMWF, "ERA5: land-sea mask"; lapse rate: ICAO Doc 7488.
+    """
+    if "point" in hourly.dims:
+        series, cells = _of_points(hourly, stations)
+    else:
+        series, cells = _of_grid(hourly, stations, method, land_sea_mask)
+    if lapse_rate:
+        if land_sea_mask is None or "surface_elevation" not in land_sea_mask:
+            raise SourceError(
+                "era5.lapse_rate_correction: the heights of the ERA5 cells are not there.\n"
+                "  Give a delivery with 'geopotential', or set lapse_rate_correction = false."
+            )
+        series = _with_lapse_rate(series, stations, land_sea_mask, cells)
+    return series.assign_coords(_cell_coordinates(stations, *cells))
+
+
+def nearest_cells(
+    stations: xr.Dataset, latitude: np.ndarray, longitude: np.ndarray, land: np.ndarray | None
+) -> np.ndarray:
+    """Flat index of the nearest land cell of each station: (station,) int64, -1 outside the grid.
+
+    ``land`` is (latitude, longitude) bool; where none is near, or without it, the nearest cell of any kind is taken.
+    """
+    inside, row, column = _position(stations, latitude, longitude)
+    nearest_row, nearest_column = np.rint(row).astype(int), np.rint(column).astype(int)
+    offset = np.arange(-_SEARCH, _SEARCH + 1)
+    rows, columns = (a.ravel() for a in np.meshgrid(offset, offset, indexing="ij"))
+    near_row = np.clip(nearest_row[:, None] + rows, 0, len(latitude) - 1)
+    near_column = np.clip(nearest_column[:, None] + columns, 0, len(longitude) - 1)
+    distance = great_circle_km(
+        stations["latitude"].values[:, None], stations["longitude"].values[:, None],
+        latitude[near_row], longitude[near_column],
+    )  # fmt: skip
+    if land is not None:
+        is_land = land[near_row, near_column]
+        distance = np.where(is_land | ~is_land.any(axis=1, keepdims=True), distance, np.inf)
+    best = np.argmin(distance, axis=1)[:, None]
+    chosen = np.take_along_axis(near_row * len(longitude) + near_column, best, axis=1)[:, 0]
+    return np.where(inside, chosen, -1)
+
+
+def great_circle_km(
+    latitude_1: np.ndarray, longitude_1: np.ndarray, latitude_2: np.ndarray, longitude_2: np.ndarray
+) -> np.ndarray:
+    """Great-circle distance in km of points in degrees (haversine, mean Earth radius)."""
+    north_1, north_2 = np.deg2rad(latitude_1), np.deg2rad(latitude_2)
+    half_north = (north_2 - north_1) / 2
+    half_east = np.deg2rad(np.asarray(longitude_2) - longitude_1) / 2
+    chord = np.sin(half_north) ** 2 + np.cos(north_1) * np.cos(north_2) * np.sin(half_east) ** 2
+    return 2 * _EARTH_RADIUS * np.arcsin(np.sqrt(np.clip(chord, 0, 1)))
+
+
+def _position(stations: xr.Dataset, latitude: np.ndarray, longitude: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Whether stations lie in the grid (half a cell beyond its edge counts), and their fractional row and column."""
+    inside = np.ones(stations.sizes["station"], bool)
+    positions = []
+    for values, axis in ((stations["latitude"].values, latitude), (stations["longitude"].values, longitude)):
+        spacing = float(np.median(np.diff(axis))) if len(axis) > 1 else 0.5
+        inside &= (values >= axis[0] - spacing / 2 - 1e-6) & (values <= axis[-1] + spacing / 2 + 1e-6)
+        positions.append(np.interp(values, axis, np.arange(len(axis))))
+    return inside, *positions
+
+
+def _of_grid(
+    hourly: xr.Dataset, stations: xr.Dataset, method: Method, mask: xr.Dataset | None
+) -> tuple[xr.Dataset, tuple[np.ndarray, np.ndarray]]:
+    latitude, longitude = hourly["latitude"].values, hourly["longitude"].values
+    land = None
+    if mask is not None and "land_sea_mask" in mask:
+        if not (np.array_equal(mask["latitude"], latitude) and np.array_equal(mask["longitude"], longitude)):
+            raise SourceError(
+                "the ERA5 land-sea mask is on another grid than the values.\n  Fetch it for the same domain and resolution."
+            )
+        land = mask["land_sea_mask"].values > LAND
+    nearest = nearest_cells(stations, latitude, longitude, land)
+    weights = _Weights(nearest[:, None], np.ones((len(nearest), 1), "float32"))
+    if method == "bilinear":
+        weights = _bilinear(stations, latitude, longitude, land, nearest)
+    outside = nearest < 0
+    used, position = np.unique(np.where(outside[:, None], 0, weights.cells), return_inverse=True)
+    position = position.reshape(weights.cells.shape)
+    values = {
+        str(name): (("station", "time"), _gather(field, used, position, weights.weights, outside), field.attrs)
+        for name, field in hourly.data_vars.items()
+    }
+    main = np.take_along_axis(weights.cells, np.argmax(weights.weights, axis=1)[:, None], axis=1)[:, 0]
+    rows, columns = np.divmod(main, len(longitude))
+    cells = (np.where(outside, np.nan, latitude[rows]), np.where(outside, np.nan, longitude[columns]))
+    kept = {"time": hourly["time"]} | ({"expver": hourly["expver"]} if "expver" in hourly.coords else {})
+    return xr.Dataset(values, kept), cells
+
+
+def _bilinear(
+    stations: xr.Dataset, latitude: np.ndarray, longitude: np.ndarray, land: np.ndarray | None, nearest: np.ndarray
+) -> _Weights:
+    """Weights of the four cells around each station, those over sea dropped and the rest rescaled to one."""
+    _, row, column = _position(stations, latitude, longitude)
+    south = np.clip(np.floor(row).astype(int), 0, max(len(latitude) - 2, 0))
+    west = np.clip(np.floor(column).astype(int), 0, max(len(longitude) - 2, 0))
+    north, east = np.minimum(south + 1, len(latitude) - 1), np.minimum(west + 1, len(longitude) - 1)
+    up, right = row - south, column - west
+    rows = np.stack([south, south, north, north], axis=1)
+    columns = np.stack([west, east, west, east], axis=1)
+    weights = np.stack([(1 - up) * (1 - right), (1 - up) * right, up * (1 - right), up * right], axis=1)
+    if land is not None:
+        weights = weights * land[rows, columns]
+    total = weights.sum(axis=1, keepdims=True)
+    cells = np.where(total > 1e-6, rows * len(longitude) + columns, nearest[:, None])
+    weights = np.where(total > 1e-6, weights / np.maximum(total, 1e-6), [[1.0, 0.0, 0.0, 0.0]])
+    return _Weights(cells, weights.astype("float32"))
+
+
+def _gather(
+    field: xr.DataArray, used: np.ndarray, position: np.ndarray, weights: np.ndarray, outside: np.ndarray
+) -> np.ndarray:
+    """(station, time) weighted values of the cells. Stored fields are read once, in order, a few days at a time."""
+    field = field.transpose("time", "latitude", "longitude")
+    hours = field.sizes["time"]
+    at_cells = np.empty((len(used), hours), "float32")
+    step = _HOURS_AT_ONCE if field.variable._in_memory else hours
+    for first in range(0, hours, step):
+        block = field.isel(time=slice(first, first + step)).values.reshape(min(step, hours - first), -1)
+        at_cells[:, first : first + step] = block.take(used, axis=1).T
+    if position.shape[1] == 1:
+        values = at_cells if np.array_equal(position[:, 0], np.arange(len(used))) else at_cells[position[:, 0]]
+    else:
+        values = np.einsum("sct,sc->st", at_cells[position], weights)
+    values[outside] = np.nan
+    return values
+
+
+def _of_points(
+    hourly: xr.Dataset, stations: xr.Dataset
+) -> tuple[xr.Dataset, tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+    """The point of each station by name, else the nearest point within half a degree."""
+    names = hourly["station"].values.tolist()
+    latitude, longitude = hourly["latitude"].values, hourly["longitude"].values
+    if any(names):
+        number = {name: i for i, name in enumerate(names)}
+        chosen = np.array([number.get(name, -1) for name in stations["station"].values.tolist()])
+    else:
+        across = stations["latitude"].values[:, None] - latitude
+        along = stations["longitude"].values[:, None] - longitude
+        distance = great_circle_km(
+            stations["latitude"].values[:, None], stations["longitude"].values[:, None], latitude, longitude
+        )
+        distance = np.where((np.abs(across) <= 0.5) & (np.abs(along) <= 0.5), distance, np.inf)
+        chosen = np.where(np.isfinite(distance.min(axis=1)), np.argmin(distance, axis=1), -1)
+    missing = chosen < 0
+    values = {}
+    for name, field in hourly.data_vars.items():
+        taken = field.transpose("point", "time").values[chosen]
+        taken[missing] = np.nan
+        values[str(name)] = (("station", "time"), taken, field.attrs)
+    cells = (np.where(missing, np.nan, latitude[chosen]), np.where(missing, np.nan, longitude[chosen]))
+    return xr.Dataset(values, {"time": hourly["time"], "expver": hourly["expver"]}), cells
+
+
+def _with_lapse_rate(
+    series: xr.Dataset, stations: xr.Dataset, invariants: xr.Dataset, cells: tuple[np.ndarray, np.ndarray]
+) -> xr.Dataset:
+    """Temperatures at the station's height. A station without a height keeps those of the cell."""
+    heights = invariants["surface_elevation"]
+    known = np.isfinite(cells[0])
+    at = {
+        name: xr.DataArray(np.where(known, values, heights[name].values[0]), dims="station")
+        for name, values in zip(("latitude", "longitude"), cells, strict=True)
+    }
+    below = heights.sel(at, method="nearest").values - stations["elevation"].values
+    warmer = np.where(np.isfinite(below), below * LAPSE_RATE, 0.0).astype("float32")[:, None]
+    for name in ("temperature", "dewpoint"):
+        if name in series:
+            series[name] = (("station", "time"), series[name].values + warmer, series[name].attrs)
+            series[name].attrs["comment"] = "to station height with 0.0065 K m-1"
+    return series
+
+
+def _cell_coordinates(stations: xr.Dataset, latitude: np.ndarray, longitude: np.ndarray) -> dict[str, object]:
+    distance = great_circle_km(stations["latitude"].values, stations["longitude"].values, latitude, longitude)
+    on_station = {name: c for name, c in stations.coords.items() if c.dims == ("station",)}
+    return on_station | {
+        "cell_latitude": ("station", latitude, {"units": "degrees_north", "long_name": "latitude of the ERA5 cell"}),
+        "cell_longitude": ("station", longitude, {"units": "degrees_east", "long_name": "longitude of the ERA5 cell"}),
+        "cell_distance": ("station", distance, {"units": "km", "long_name": "distance to the ERA5 cell"}),
+    }

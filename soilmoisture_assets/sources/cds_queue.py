@@ -1,0 +1,386 @@
+"""Jobs in the queue of the Climate Data Store: submitted once, waited for, resumed, split, downloaded and checked.
+
+Belongs here: everything about jobs, whatever their dataset. ``cdsapi`` speaks the protocol; its own retries are off,
+because repeating a submission whose answer was lost would queue the job twice.
+Not here: what to request and how deliveries are put together (era5.py).
+"""
+
+import contextlib
+import datetime as dt
+import json
+import os
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import requests
+
+from soilmoisture_assets.errors import SoilMoistureError, SourceError, SourceUnavailable
+
+Log = Callable[[str], None]
+Trouble = Literal["busy", "rejected", "too large", "gone", "unusable", "unpublished", "final"]
+
+_LONGEST_POLL = 120.0
+_LONGEST_PAUSE = 600.0
+_SUBMISSION_MARGIN = dt.timedelta(minutes=10)
+_MOST_UNUSABLE = 3
+
+
+@dataclass(frozen=True, eq=False)
+class CdsRequest:
+    """A request under a file-safe name that is the same in every run; ``inputs`` as the API documents them."""
+
+    name: str
+    dataset: str
+    inputs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CdsOutcome:
+    """What became of a request: its files in order (several where it had to be split), or why there are none."""
+
+    request: CdsRequest
+    files: tuple[Path, ...] = ()
+    error: SoilMoistureError | None = None
+
+
+@dataclass
+class _Job:
+    """A request on its way, as remembered in ``<state_dir>/<name>.json`` across runs."""
+
+    request: CdsRequest
+    lock: IO[str]
+    intended: str | None = None
+    job_id: str | None = None
+    remote: Any = None
+    status: str = ""
+    due: float = 0.0
+    pause: float = 0.0
+    poll: float = 0.0
+    unusable: int = 0
+    started: float = field(default_factory=time.monotonic)
+    troubled_since: float | None = None
+
+
+class CdsQueue:
+    """Keeps a few jobs in the queue at a time and remembers them across runs.
+
+    Parameters
+    ----------
+    url, key : address and token of the service; None: from ``CDSAPI_URL``, ``CDSAPI_KEY`` or ``~/.cdsapirc``.
+    state_dir : job ids and finished downloads lie here until they are taken.
+    at_once : jobs queued or running at a time.
+    poll_seconds : first pause between looks at a job; pauses grow to two minutes.
+    patience : how long a service may stay out of order or refuse jobs before a request is given up.
+    log : receives a line for each change of state.
+    """
+
+    def __init__(
+        self, url: str | None, key: str | None, state_dir: Path, *, at_once: int = 4, poll_seconds: float = 1.0,
+        patience: dt.timedelta = dt.timedelta(hours=24), log: Log = lambda line: None,
+    ) -> None:  # fmt: skip
+        self._url, self._key = url, key
+        self._state_dir = state_dir
+        self._at_once = at_once
+        self._poll_seconds = poll_seconds
+        self._patience = patience.total_seconds()
+        self._log = log
+        self._client: Any = None
+
+    def fetch(
+        self,
+        wanted: Sequence[CdsRequest],
+        check: Callable[[CdsRequest, Path], None],
+        split: Callable[[CdsRequest], Sequence[CdsRequest]],
+    ) -> Iterator[CdsOutcome]:
+        """Bring requests home, in the order they finish.
+
+        Parameters
+        ----------
+        check : raises SourceError for a file that is not what was asked for; the request is then made again.
+        split : parts of a request that costs too much; none where it cannot be split.
+
+        Yields one outcome per request. The files stay in ``state_dir`` until :meth:`forget`.
+
+        Raises
+        ------
+        SourceError : credentials or licence are missing: no request can succeed.
+        """
+        self._state_dir.mkdir(parents=True, exist_ok=True)
+        whole = {request.name: [request] for request in wanted}
+        waiting = deque(wanted)
+        active: list[_Job] = []
+        origin = {request.name: request for request in wanted}
+        finished: dict[str, Path] = {}
+        try:
+            while waiting or active:
+                for _ in range(min(len(waiting), self._at_once - len(active))):
+                    request = waiting.popleft()
+                    opened = self._open(request)
+                    if opened:
+                        active.append(opened)
+                    else:
+                        waiting.append(request)
+                for job in list(active):
+                    if time.monotonic() < job.due:
+                        continue
+                    parent = origin[job.request.name]
+                    try:
+                        result = self._advance(job, check, split)
+                    except _Hopeless:
+                        raise
+                    except SoilMoistureError as error:
+                        for sibling in [j for j in active if origin[j.request.name] is parent]:
+                            active.remove(sibling)
+                            sibling.lock.close()
+                        waiting = deque(r for r in waiting if origin[r.name] is not parent)
+                        yield CdsOutcome(parent, error=error)
+                        break
+                    if result is None:
+                        continue
+                    active.remove(job)
+                    job.lock.close()
+                    if isinstance(result, Path):
+                        finished[job.request.name] = result
+                    else:
+                        parts = whole[parent.name]
+                        at = parts.index(job.request)
+                        parts[at : at + 1] = result
+                        origin |= {part.name: parent for part in result}
+                        waiting.extendleft(reversed(result))
+                    if all(part.name in finished for part in whole[parent.name]):
+                        yield CdsOutcome(parent, tuple(finished[part.name] for part in whole[parent.name]))
+                pause = min((job.due for job in active), default=time.monotonic() + self._poll_seconds)
+                time.sleep(max(0.0, pause - time.monotonic()))
+        except _Hopeless as error:
+            raise SourceError(str(error)) from error
+        finally:
+            for job in active:
+                job.lock.close()
+
+    def forget(self, outcome: CdsOutcome) -> None:
+        """Remove what is remembered of a request whose files have been taken."""
+        stems = [outcome.request.name, *(path.stem for path in outcome.files)]
+        for stem in stems:
+            for path in self._state_dir.glob(f"{stem}*"):
+                path.unlink(missing_ok=True)
+
+    def _open(self, request: CdsRequest) -> _Job | None:
+        """Take up a request where the last run left it; None while another process works on it."""
+        import fcntl
+
+        lock = (self._state_dir / f"{request.name}.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            return None
+        job = _Job(request, lock, poll=self._poll_seconds)
+        state_file = self._state_dir / f"{request.name}.json"
+        if state_file.is_file():
+            state = json.loads(state_file.read_text())
+            job.intended, job.job_id = state["intended"], state["job_id"]
+            if job.job_id:
+                self._log(f"{request.name}: resuming job {job.job_id}")
+        return job
+
+    def _advance(
+        self, job: _Job, check: Callable[[CdsRequest, Path], None],
+        split: Callable[[CdsRequest], Sequence[CdsRequest]],
+    ) -> Path | list[CdsRequest] | None:  # fmt: skip
+        """One look at a job: its file, its parts where it was split, or None while it goes on."""
+        file = self._state_dir / f"{job.request.name}.zip"
+        if file.is_file():
+            return file
+        if (self._state_dir / f"{job.request.name}.split").exists():
+            return list(split(job.request))
+        try:
+            if job.job_id is None:
+                self._submit(job)
+                job.due = time.monotonic() + min(self._poll_seconds, 0.1)
+                return None
+            if not self._is_ready(job):
+                job.due = time.monotonic() + job.poll
+                job.poll = min(job.poll * 1.5, _LONGEST_POLL)
+                return None
+            self._download(job, file, check)
+            return file
+        except SourceUnavailable:
+            raise
+        except (requests.RequestException, RuntimeError, OSError, SourceError, ValueError, KeyError) as error:
+            if isinstance(error, _Hopeless):
+                raise
+            return self._troubled(job, error, split)
+
+    def _submit(self, job: _Job) -> None:
+        """Queue the job, unless an earlier attempt whose answer was lost did."""
+        if job.intended:
+            job.job_id = self._adopted(job)
+        if job.job_id is None:
+            job.intended = dt.datetime.now(dt.UTC).isoformat()
+            self._remember(job)
+            job.remote = self._connected().submit(job.request.dataset, job.request.inputs)
+            job.job_id = str(job.remote.request_id)
+            self._log(f"{job.request.name}: queued as job {job.job_id}")
+        self._remember(job)
+
+    def _adopted(self, job: _Job) -> str | None:
+        """The job that an interrupted run queued without learning its id, if there is one."""
+        since = dt.datetime.fromisoformat(str(job.intended)) - _SUBMISSION_MARGIN
+        listing = self._connected().get_jobs(limit=100, sortby="-created").json
+        for entry in listing.get("jobs", []):
+            created = dt.datetime.fromisoformat(entry["created"].replace("Z", "+00:00"))
+            created = created if created.tzinfo else created.replace(tzinfo=dt.UTC)
+            usable = entry["status"] in ("accepted", "running", "successful")
+            if not usable or created < since or entry["processID"] != job.request.dataset:
+                continue
+            found = entry.get("metadata", {}).get("request", {}).get("ids")
+            found = found or self._connected().get_remote(entry["jobID"]).request
+            if _same(found, job.request.inputs):
+                self._log(f"{job.request.name}: found its job {entry['jobID']} in the queue")
+                return str(entry["jobID"])
+        return None
+
+    def _is_ready(self, job: _Job) -> bool:
+        job.remote = job.remote or self._connected().get_remote(job.job_id)
+        ready = bool(job.remote.results_ready)  # raises with the service's words where the job failed or was rejected
+        if job.remote.last_status != job.status:
+            job.status = str(job.remote.last_status)
+            seconds = time.monotonic() - job.started
+            self._log(f"{job.request.name}: {job.status} after {seconds:.0f} s (job {job.job_id})")
+        if not ready:
+            job.troubled_since = None
+        return ready
+
+    def _download(self, job: _Job, file: Path, check: Callable[[CdsRequest, Path], None]) -> None:
+        """Download beside the file, check size and content, then rename: a file that exists is whole."""
+        partial = file.with_suffix(".part")
+        job.remote.download(str(partial))  # compares the size with the announced one
+        try:
+            check(job.request, partial)
+        except SourceError as error:
+            job.unusable += 1
+            if job.unusable >= _MOST_UNUSABLE:
+                raise SourceUnavailable(
+                    f"{job.request.name}: the service keeps delivering unusable files.\n  {error}"
+                ) from error
+            raise
+        os.replace(partial, file)
+        self._log(f"{job.request.name}: downloaded {file.stat().st_size / 1e6:.1f} MB")
+
+    def _troubled(
+        self, job: _Job, error: Exception, split: Callable[[CdsRequest], Sequence[CdsRequest]]
+    ) -> list[CdsRequest] | None:
+        """Wait, queue again, split or give up, according to what went wrong."""
+        trouble, words = _understood(error)
+        name = job.request.name
+        if trouble == "too large":
+            parts = list(split(job.request))
+            if parts:
+                (self._state_dir / f"{name}.split").touch()
+                self._log(f"{name}: costs too much for one request; split into {len(parts)}")
+                return parts
+            raise SourceError(f"{name}: the smallest possible request still costs too much.\n  {words}")
+        if trouble == "unpublished":
+            raise SourceUnavailable(f"{name}: not published yet. {words}\n  The daily schedule will ask again.")
+        if trouble == "final":
+            self._drop(job)
+            raise SourceError(f"{name}: the Climate Data Store refused it.\n  {words}")
+        now = time.monotonic()
+        job.troubled_since = job.troubled_since or now
+        if now - job.troubled_since > self._patience:
+            raise SourceUnavailable(f"{name}: no success for {self._patience / 3600:.1f} h.\n  {words}")
+        if trouble in ("rejected", "gone", "unusable"):
+            self._drop(job)
+        base = self._poll_seconds * (10 if trouble == "rejected" else 1)
+        job.pause = min(max(job.pause * 2, base), _LONGEST_PAUSE)
+        asked = re.search(r"wait (\d+) seconds", words)
+        pause = max(job.pause, float(asked.group(1)) if asked else 0.0)
+        job.due = now + pause
+        self._log(f"{name}: {trouble}, next attempt in {pause:.0f} s ({words.splitlines()[-1]})")
+        return None
+
+    def _drop(self, job: _Job) -> None:
+        job.job_id, job.intended, job.remote, job.status, job.poll = None, None, None, "", self._poll_seconds
+        self._remember(job)
+
+    def _remember(self, job: _Job) -> None:
+        file = self._state_dir / f"{job.request.name}.json"
+        partial = file.with_suffix(".json.tmp")
+        partial.write_text(json.dumps({"job_id": job.job_id, "intended": job.intended, "inputs": job.request.inputs}))
+        os.replace(partial, file)
+
+    def _connected(self) -> Any:
+        """The datastores client behind ``cdsapi``. Raises SourceError where there are no credentials."""
+        if self._client is None:
+            import cdsapi
+
+            try:
+                client = cdsapi.Client(
+                    url=self._url, key=self._key, quiet=True, progress=False, retry_max=1, wait_until_complete=False
+                )
+            except Exception as error:  # cdsapi raises plain Exception for a missing configuration
+                raise _Hopeless(
+                    "the Climate Data Store needs an account: no address or key found.\n"
+                    "  Put 'url: https://cds.climate.copernicus.eu/api' and 'key: <your token>' into ~/.cdsapirc, "
+                    "or set SOILMOISTURE_CDS_URL and SOILMOISTURE_CDS_KEY."
+                ) from error
+            if not hasattr(client, "client"):
+                raise _Hopeless(
+                    "the key of the Climate Data Store is of the old form <uid>:<key>, which is out of use.\n"
+                    "  Copy the personal access token from your profile page to SOILMOISTURE_CDS_KEY or ~/.cdsapirc."
+                )
+            self._client = client.client
+        return self._client
+
+
+class _Hopeless(SourceError):
+    """Nothing can be fetched until the user acts."""
+
+
+def _understood(error: Exception) -> tuple[Trouble, str]:
+    """What an error of the service means, and its words. Raises _Hopeless for credentials and licences."""
+    words = str(error).strip() or type(error).__name__
+    said = words.lower()
+    response = error.response if isinstance(error, requests.HTTPError) else None
+    status = response.status_code if response is not None else None
+    if isinstance(error, SourceError):
+        return "unusable", words
+    if "licence" in said and status == 403:
+        page = re.search(r"https?://\S+", words.split("\n", 1)[-1])
+        where = page.group().rstrip(".,;") if page else "the dataset's download page"
+        raise _Hopeless(f"the licence of the dataset has not been accepted.\n  Accept it once at {where}") from error
+    if "cost limits exceeded" in said or "request is too large" in said:
+        return "too large", words
+    if status in (401, 403):
+        raise _Hopeless(
+            "the Climate Data Store does not accept the key.\n"
+            "  Check SOILMOISTURE_CDS_KEY or ~/.cdsapirc against the token on your profile page."
+        ) from error
+    if "temporarily limited" in said or "has been rejected" in said:
+        return "rejected", words
+    if "available yet" in said or "returned no data" in said:
+        return "unpublished", words
+    if status == 404:
+        return "gone", words
+    if status is not None and status < 500 and status not in (408, 429):
+        return "final", words
+    return "busy", words
+
+
+def _same(found: dict[str, Any], inputs: dict[str, Any]) -> bool:
+    """Whether a queued request is this one; the service may add defaults and turn single values into lists."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        items = value if isinstance(value, list) else [value]
+        with contextlib.suppress(TypeError, ValueError):
+            return [float(item) for item in items]
+        return sorted(map(str, items))
+
+    return all(key in found and plain(found[key]) == plain(value) for key, value in inputs.items())
