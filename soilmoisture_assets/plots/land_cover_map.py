@@ -15,7 +15,7 @@ from soilmoisture_assets.plots.outlines import Box, outlines
 
 _TEMPLATE = Path(__file__).with_suffix(".html")
 _LEAFLET = "xstatic/pkg/leaflet/data"
-_FINEST = 0.02
+_FINEST = 0.03
 """Degrees: outlines keep no two points closer than this."""
 
 
@@ -44,15 +44,17 @@ def land_cover_map(land_cover: xr.Dataset, tiles: Mapping[int, str] | None = Non
 
     page = folium.Map(tiles=None, zoom_snap=0.25, control_scale=True, prefer_canvas=True)
     page.default_js, page.default_css = [], []  # links to content networks
-    page.get_root().header.add_child(Element(f"<style>{_leaflet('leaflet.css')}</style>"))
-    page.get_root().header.add_child(Element(f"<script>{_leaflet('leaflet.js')}</script>"))
+    root: Any = page.get_root()
+    root.header.add_child(Element(f"<style>{_leaflet('leaflet.css')}</style>"))
+    root.header.add_child(Element(f"<script>{_leaflet('leaflet.js')}</script>"))
 
     overlay: Any = MacroElement()
     overlay._template = Environment(autoescape=True).from_string(_TEMPLATE.read_text(encoding="utf-8"))
     overlay.title = f"{style.counted(changed, 'station')} of {len(codes)} changed land cover class, {span}"
+    source = land_cover.attrs.get("source", "MODIS MCD12Q1 v061")
     overlay.caption = (
-        f"IGBP land cover class (MODIS MCD12Q1 v061, 500 m) of the pixel each station lies in. n = "
-        f"{style.counted(len(codes), 'station')}, {span}. Source: {land_cover.attrs.get('source', 'MODIS MCD12Q1 v061')}."
+        "IGBP land cover class (MODIS MCD12Q1 v061, 500 m) of the pixel each station lies in. "
+        f"n = {style.counted(len(codes), 'station')}, {span}. Source: {source}."
     )
     overlay.synthetic = bool(int(land_cover.attrs.get("synthetic", 0)))
     overlay.content = {
@@ -76,7 +78,7 @@ def land_cover_map(land_cover: xr.Dataset, tiles: Mapping[int, str] | None = Non
         "tiles": {year: address for year, address in (tiles or {}).items() if year in years},
     }
     page.add_child(overlay)
-    return page.get_root().render()
+    return root.render()
 
 
 def _leaflet(name: str) -> str:

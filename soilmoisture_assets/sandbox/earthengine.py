@@ -6,6 +6,7 @@ Not here: the land cover (world.py), faults and HTTP (server.py).
 Source: developers.google.com/earth-engine/reference/rest (v1: projects.algorithms.list, projects.value.compute).
 """
 
+import hashlib
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ FIRST_YEAR, LATEST_YEAR = 2001, 2024
 
 # Name, type of the result, arguments (name, type, optional): the signatures the client checks its calls against.
 _ALGORITHMS: dict[str, tuple[str, list[tuple[str, str, bool]]]] = {
+    "Image.load": ("Image", [("id", "String", False), ("version", "Long", True)]),
     "ImageCollection.load": ("ImageCollection", [("id", "String", False), ("version", "Long", True)]),
     "ImageCollection.toBands": ("Image", [("collection", "ImageCollection", False)]),
     "Collection.filter": ("Collection", [("collection", "Collection", False), ("filter", "Filter", False)]),
@@ -41,6 +43,12 @@ _ALGORITHMS: dict[str, tuple[str, list[tuple[str, str, bool]]]] = {
     ),
     "Image.select": (
         "Image", [("input", "Image", False), ("bandSelectors", "List", False), ("newNames", "List", True)],
+    ),
+    "Image.visualize": (
+        "Image",
+        [("image", "Image", False), ("bands", "Object", True), ("gain", "Object", True), ("bias", "Object", True),
+         ("min", "Object", True), ("max", "Object", True), ("gamma", "Object", True), ("opacity", "Number", True),
+         ("palette", "Object", True), ("forceRgbOutput", "Boolean", True)],
     ),
     "Image.reduceRegions": (
         "FeatureCollection",
@@ -65,6 +73,9 @@ def earthengine_service(world: "World") -> Handler:
             return json_response(_discovery(request.service_url))
         if request.path.endswith("/algorithms"):
             return json_response({"algorithms": [_signature(name) for name in _ALGORITHMS]})
+        if request.path.endswith("/maps"):
+            project = request.path.removeprefix("/v1/").removesuffix("/maps")
+            return json_response({"name": f"{project}/maps/{hashlib.sha256(request.body).hexdigest()[:32]}"})
         if request.path.endswith("/value:compute"):
             try:
                 result = _Evaluation(world, json.loads(request.body)["expression"]).result()
@@ -181,8 +192,22 @@ def _signature(name: str) -> dict[str, Any]:
     }
 
 
+_PROJECT = {"type": "string", "location": "path", "required": True, "pattern": "^projects/[^/]+$"}
+
+
+def _post(method: str, parameter: str, path: str) -> dict[str, Any]:
+    return {
+        "id": f"earthengine.projects.{method}",
+        "httpMethod": "POST",
+        "path": f"v1/{{+{parameter}}}/{path}",
+        "parameterOrder": [parameter],
+        "parameters": {parameter: _PROJECT, "fields": {"type": "string", "location": "query"}},
+        "request": {"$ref": "Request"},
+        "response": {"$ref": "Reply"},
+    }
+
+
 def _discovery(url: str) -> dict[str, Any]:
-    parent = {"type": "string", "location": "path", "required": True, "pattern": "^projects/[^/]+$"}
     page = {"type": "integer", "location": "query", "format": "int32"}
     standard = {name: {"type": "string", "location": "query"} for name in ("alt", "fields", "key", "quotaUser")}
     return {
@@ -207,24 +232,13 @@ def _discovery(url: str) -> dict[str, Any]:
                                 "httpMethod": "GET",
                                 "path": "v1/{+parent}/algorithms",
                                 "parameterOrder": ["parent"],
-                                "parameters": {"parent": parent, "pageSize": page},
+                                "parameters": {"parent": _PROJECT, "pageSize": page},
                                 "response": {"$ref": "Reply"},
                             }
                         }
                     },
-                    "value": {
-                        "methods": {
-                            "compute": {
-                                "id": "earthengine.projects.value.compute",
-                                "httpMethod": "POST",
-                                "path": "v1/{+project}/value:compute",
-                                "parameterOrder": ["project"],
-                                "parameters": {"project": parent},
-                                "request": {"$ref": "Request"},
-                                "response": {"$ref": "Reply"},
-                            }
-                        }
-                    },
+                    "value": {"methods": {"compute": _post("value.compute", "project", "value:compute")}},
+                    "maps": {"methods": {"create": _post("maps.create", "parent", "maps")}},
                 }
             }
         },

@@ -8,6 +8,7 @@ developers.google.com/earth-engine/datasets/catalog/MODIS_061_MCD12Q1.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, SourceUnavailable
-from soilmoisture_assets.metadata.variables import IGBP_CLASSES, VARIABLES
+from soilmoisture_assets.metadata.variables import IGBP_CLASSES, IGBP_COLOURS, VARIABLES
 from soilmoisture_assets.sources.http import Answer, HttpClient, Progress, read_json
 from soilmoisture_assets.sources.station_cache import Place, StationCache, places_of, station_coordinates
 
@@ -63,25 +64,23 @@ def fetch_land_cover(
     SourceUnavailable : Earth Engine answered for no station.
     """
 
-    def available() -> list[int]:
-        connect(project=project, service_account_file=service_account_file, url=url, timeout=timeout, backoff=backoff)
-        return available_years()
-
     cache = StationCache(cache_dir)
     places = places_of(stations)
-    wanted = sorted(set(years)) if years is not None else available()
     known = {place.station: _classes(cache.load(place)) for place in places}
-    missing = [place for place in places if not set(wanted) <= set(known[place.station])]
-    problems: dict[str, str] = {}
-    if progress and len(places) > len(missing):
-        progress(len(places) - len(missing), len(places), "kept from an earlier run")
-    if missing:
-        there = available()
+    wanted = sorted(set(years or ()))
+    if years is None or any(year not in known[place.station] for place in places for year in wanted):
+        connect(project=project, service_account_file=service_account_file, url=url, timeout=timeout, backoff=backoff)
+        there = available_years()
+        wanted = wanted or there
         if absent := [year for year in wanted if year not in there]:
             raise SourceError(
                 f"MODIS land cover: {COLLECTION} has {there[0]} to {there[-1]}, not {absent[0]}.\n"
                 "  Ask for years it has; the product of a year appears about a year after its end."
             )
+    missing = [place for place in places if not set(wanted) <= set(known[place.station])]
+    problems: dict[str, str] = {}
+    if progress and len(places) > len(missing):
+        progress(len(places) - len(missing), len(places), "kept from an earlier run")
     last_error: SourceError | None = None
     for start in range(0, len(missing), STATIONS_PER_REQUEST):
         batch = missing[start : start + STATIONS_PER_REQUEST]
@@ -149,13 +148,19 @@ def available_years() -> list[int]:
     return years
 
 
-def land_cover_tiles(year: int) -> str:
-    """Address template of map tiles ({z}, {x}, {y}) of a year's IGBP classes; needs ``connect`` first."""
+def land_cover_tiles(years: Sequence[int]) -> dict[int, str]:
+    """Address template ({z}, {x}, {y}) of map tiles of the IGBP classes per year; needs ``connect`` first.
+
+    Earth Engine forgets such an address after some hours or days: it is for looking now, not for keeping.
+    """
     import ee
 
-    image = ee.Image(f"{COLLECTION}/{year}_01_01").select(BAND)
-    style = {"min": min(IGBP_CLASSES), "max": max(IGBP_CLASSES)}
-    return _translate(lambda: image.getMapId(style))["tile_fetcher"].url_format
+    addresses = {}
+    for year in years:
+        image = ee.Image(f"{COLLECTION}/{year}_01_01").select(BAND)
+        style = {"min": min(IGBP_CLASSES), "max": max(IGBP_CLASSES), "palette": list(IGBP_COLOURS.values())}
+        addresses[year] = _translate(partial(image.getMapId, style))["tile_fetcher"].url_format
+    return addresses
 
 
 def _sample(places: list[Place], years: list[int]) -> dict[str, dict[int, int | None]]:

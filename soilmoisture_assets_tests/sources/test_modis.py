@@ -13,7 +13,7 @@ from soilmoisture_assets.metadata.variables import IGBP_CLASSES
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.sources import modis
-from soilmoisture_assets.sources.modis import connect, fetch_land_cover
+from soilmoisture_assets.sources.modis import connect, fetch_land_cover, land_cover_tiles
 
 PLACES = ((40.0, -100.0), (47.5, -121.0), (35.0, -90.0), (33.0, -112.0))
 
@@ -47,9 +47,10 @@ def test_one_year_alone_is_read_as_well(fetch, stations_at, world: World):
     np.testing.assert_array_equal(cover["land_cover"][:, 0], world.land_cover(*np.array(PLACES).T, 2018))
 
 
-def test_without_years_all_up_to_the_latest_are_fetched(fetch, stations_at):
+def test_without_years_all_up_to_the_latest_are_fetched(fetch, stations_at, sandbox: Sandbox):
     cover = fetch(stations_at(*PLACES))
     assert cover["year"].values.tolist() == list(range(2001, 2025))
+    assert sandbox.count("earthengine", "value:compute") == 2
 
 
 def test_stations_and_years_of_a_batch_are_one_request(fetch, stations_at, sandbox: Sandbox):
@@ -105,6 +106,15 @@ def test_a_fault_that_stays_is_an_outage_and_never_data(fetch, stations_at, sand
 def test_a_year_that_is_not_there_is_refused_with_those_that_are(fetch, stations_at):
     with pytest.raises(SourceError, match="has 2001 to 2024, not 2031"):
         fetch(stations_at(*PLACES), [2018, 2031])
+
+
+def test_map_tiles_have_an_address_per_year(sandbox: Sandbox):
+    connect(url=sandbox.urls["earthengine"])
+    tiles = land_cover_tiles([2018, 2019])
+    assert set(tiles) == {2018, 2019}
+    assert tiles[2018] != tiles[2019]
+    assert all(address.startswith(sandbox.urls["earthengine"]) for address in tiles.values())
+    assert all(address.endswith("/tiles/{z}/{x}/{y}") for address in tiles.values())
 
 
 def test_a_missing_account_is_named_with_the_ways_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
