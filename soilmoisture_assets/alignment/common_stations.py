@@ -26,6 +26,7 @@ def common_stations(
 
     A station is in when it has dynamic inputs, static attributes, and enough observations in every split
     (``study.target.common_fraction`` of its steps; scored observations count, so that masking changes no station).
+    Where the target already says why a station has no series (``problem``), that is the reason.
     Where a station appears twice the more complete record is in, and the other's reason names it.
 
     Returns
@@ -36,8 +37,10 @@ def common_stations(
     observed = np.isfinite(target.soil_moisture_scored.transpose("station", "time").values)
     fractions = observed_fractions(observed, pd.DatetimeIndex(target.time.values), study)
     stations = target.station.values.astype(str)
+    problems = target["problem"].values if "problem" in target else [""] * len(stations)
     reasons = [
-        _target_reason(observed[i], fractions[i], study)
+        str(problems[i])
+        or _target_reason(observed[i], fractions[i], study)
         or _lack_reason(station, dynamic_inputs, study.dynamic_inputs.variables, "dynamic inputs")
         or _lack_reason(station, static_attributes, study.static_attributes.variables, "static attributes")
         for i, station in enumerate(stations)

@@ -5,6 +5,7 @@ Not here: how each part is made (station_series.py, static_encoding.py, common_s
 """
 
 from collections import Counter
+from collections.abc import Hashable
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ def build_cube(
     """
     if stations is None:
         stations = common_stations(target, dynamic_inputs, static_attributes, study)
-    included = np.sort(stations.station.values[stations.included.values == 1].astype(str))
+    included = np.sort(stations.station.values[stations.included.values == 1].astype(object))
     if len(included) == 0:
         raise StudyError(_no_station(stations, study))
     encoded = encode_static_attributes(
@@ -56,8 +57,8 @@ def build_cube(
     own = target.sel(station=included)
     if "elevation" in encoded:
         own = own.drop_vars("elevation", errors="ignore")
-    inputs = dynamic_inputs.sel(station=included)
-    cube = own.assign(inputs.data_vars).assign(encoded.data_vars)
+    inputs = _variables(dynamic_inputs.sel(station=included))
+    cube = own.assign(inputs).assign(_variables(encoded))
     held_out = held_out_stations(
         own.latitude.values, own.longitude.values,
         study.splits.held_out_fraction, study.splits.held_out_block_km, study.seed,
@@ -65,7 +66,8 @@ def build_cube(
     cube = cube.assign(
         nearest_stations(own.latitude.values, own.longitude.values, study.model.neighbours, held_out).data_vars
     )
-    cube["split"] = split_labels(pd.DatetimeIndex(cube.time.values), study.splits)
+    split = split_labels(pd.DatetimeIndex(cube.time.values), study.splits)
+    cube["split"] = ("time", split.values, split.attrs)
     yes_or_no = {"flag_values": np.array([0, 1], "int8"), "flag_meanings": "no yes"}
     cube["held_out"] = ("station", held_out.astype("int8"), {"long_name": "held out of training", **yes_or_no})
     return cube.transpose("station", "time", ...)
@@ -96,14 +98,19 @@ def align_hourly(soil_moisture: xr.Dataset, dynamic_inputs: xr.Dataset, stations
     last = max(part.time.values[-1] for part in parts)
     axis = pd.date_range(first, last, freq=interval, unit="ns")
     placed = [_placed(regular(part, own), stations, axis) for part, own in zip(parts, intervals, strict=True)]
-    aligned = placed[0].assign(placed[1].data_vars)
-    aligned.time.attrs = {"standard_name": "time", "long_name": "end of the interval"}
-    return aligned
+    aligned = placed[0].assign(_variables(placed[1]))
+    stamps = ("time", axis, {"standard_name": "time", "long_name": "end of the interval"})
+    return aligned.assign_coords(time=stamps)
 
 
 def _placed(part: xr.Dataset, stations: list[str], axis: pd.DatetimeIndex) -> xr.Dataset:
     fill = {n: np.nan if v.dtype.kind == "f" else (0 if n == "quality_flag" else -1) for n, v in part.data_vars.items()}
     return part.reindex(station=stations, fill_value=fill).reindex(time=axis, fill_value=fill)
+
+
+def _variables(part: xr.Dataset) -> dict[Hashable, xr.Variable]:
+    """The variables alone: the coordinates are those of the target."""
+    return {name: values.variable for name, values in part.data_vars.items()}
 
 
 def _no_station(stations: xr.Dataset, study: Study) -> str:

@@ -47,6 +47,9 @@ class Limits:
     """A spike departs from both neighbours by at least this fraction of them ..."""
     spike_symmetry: float = 0.2
     """... its second differences before and after are equal to within this fraction ..."""
+    spike_height: float = 0.01
+    """... it is at least this high, m3 m-3, the smallest change Dorigo et al. take for a break (D07, D08): less is the
+    resolution of the sensor in dry soil ..."""
     spike_return: float = 0.2
     """... it comes back to the value before by all but this fraction of its height (not in Dorigo et al.: without it
     the daily means of a shower and the drainage after it are taken for spikes) ..."""
@@ -169,7 +172,8 @@ def spikes(values: np.ndarray, half_window: int, limits: Limits = LIMITS) -> np.
         symmetric = (ratio > 1 - limits.spike_symmetry) & (ratio < 1 + limits.spike_symmetry)
         height = np.abs(here - (before + after) / 2)
         returned = np.abs(after - before) <= limits.spike_return * height
-    found[:, 2:-2] = (up | down) & symmetric & returned
+        high = height >= limits.spike_height
+    found[:, 2:-2] = (up | down) & symmetric & returned & high
     for station, at in np.argwhere(found):
         around = values[station, max(0, at - half_window) : at + half_window + 1].copy()
         around[min(at, half_window)] = np.nan
@@ -219,7 +223,8 @@ def within_limits(inputs: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
             values = values.where((values < -NIGHT_OFFSET) | (values > 0) | np.isnan(values), np.float32(0))
         bad = (values < low) | (values > high)
         masked[name] = values.where(~bad).assign_attrs(values.attrs)
-        count[f"masked_range_{name}"] = bad.sum("time").astype("int32")
+        described = {"long_name": f"values of {name} beyond the physical limits", "units": "1"}
+        count[f"masked_range_{name}"] = bad.sum("time").astype("int32").drop_attrs().assign_attrs(described)
     return inputs.assign(masked), xr.Dataset(count)
 
 

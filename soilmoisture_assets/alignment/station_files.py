@@ -144,8 +144,7 @@ def _with_stations(found: xr.Dataset, path: str | Path) -> xr.Dataset:
         )
     identifier = found[identifiers[0]]
     if identifier.ndim == 0:
-        found = found.expand_dims("station")
-        identifier = found[identifiers[0]]
+        found, identifier = found.expand_dims("station"), identifier.expand_dims("station")
     if identifier.ndim != 1:
         raise SourceError(f"{path}: '{identifier.name}' has dimensions {identifier.dims}.\n  Give it as (station).")
     names = [_text(name) for name in identifier.values]
@@ -315,8 +314,8 @@ def _ends(series: xr.Dataset, source: FileSource, period: Period, path: str | Pa
             "  Change [period] in the study."
         )
     series = regular(series.isel(time=np.flatnonzero(inside)).load(), interval)
-    series.time.attrs = {"standard_name": "time", "long_name": f"end of the {'day' if interval >= DAY else 'hour'}"}
-    return series
+    described = {"standard_name": "time", "long_name": f"end of the {'day' if interval >= DAY else 'hour'}"}
+    return series.assign_coords(time=("time", pd.DatetimeIndex(series.time.values), described))
 
 
 def _in_utc(series: xr.Dataset, interval: pd.Timedelta, path: str | Path) -> xr.Dataset:

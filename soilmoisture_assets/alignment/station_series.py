@@ -132,8 +132,7 @@ def on_axis(steps: xr.Dataset, axis: pd.DatetimeIndex) -> xr.Dataset:
     """Put a dataset on the study's step axis; steps it lacks are NaN, integers -1."""
     fill = {n: np.nan if v.dtype.kind == "f" else -1 for n, v in steps.data_vars.items()}
     placed = steps.reindex(time=axis, fill_value=fill)
-    placed.time.attrs = {"standard_name": "time", "long_name": "end of the step"}
-    return placed
+    return placed.assign_coords(time=("time", axis, {"standard_name": "time", "long_name": "end of the step"}))
 
 
 def _is_hourly(series: xr.Dataset, study: Study, section: str) -> bool:
