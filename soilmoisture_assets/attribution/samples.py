@@ -1,0 +1,231 @@
+"""Samples: windows of a cube as flat tensors whose every column belongs to one feature, and the forecast of them.
+
+Belongs here: which windows are explained and which are the background, which column belongs to which feature, the
+water balance unfolded into the parts of its drivers, the central forecast at several leads as one torch module.
+Not here: what is done with them (shap_values.py, permutation.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from soilmoisture_assets.attribution.water_balance import balance_shares
+from soilmoisture_assets.learning.features import weather_channels
+from soilmoisture_assets.learning.model import Model
+from soilmoisture_assets.learning.network import Inputs, forward
+from soilmoisture_assets.learning.windows import TEST, TRAIN, Windows, build_windows
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.study import Study
+
+STATION_RECORD, NEIGHBOURS = "station_record", "neighbours"
+"""Features that are no variable of the registry: mean and spread of the station's own record with its identity in the
+network; statics and positions of its neighbours."""
+_GROUPS = {
+    STATION_RECORD: "record",
+    NEIGHBOURS: "location",
+    "latitude": "location",
+    "longitude": "location",
+    "elevation": "topography",
+    "soil_moisture": "antecedent",
+    "calendar": "calendar",
+    "water_balance": "dynamic",
+}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """What an attribution is about: ``kind`` is static or dynamic, ``group`` the registry's feature group."""
+
+    name: str
+    kind: str
+    group: str
+    units: str
+
+
+class Samples:
+    """Flat samples of one model on one cube.
+
+    ``features`` are those of the model, static first; ``feature_of`` (column) is the position of each column's feature;
+    ``day_of`` (column) counts days before the start (0: the day that ends with it, negative: days ahead; the constant
+    ``NO_DAY`` for statics).
+    """
+
+    NO_DAY = np.iinfo(np.int32).max
+
+    def __init__(self, cube: xr.Dataset, model: Model, study: Study) -> None:
+        self.model = model
+        plain = build_windows(cube, model.experiment, study, model.scaler)
+        self.windows, self._fold = _unfold_balance(plain, cube, study)
+        example = model.samples(self.windows, self.windows.stations[0], self.windows.times[:1])
+        self._shapes = [tuple(part.shape[1:]) for part in example]
+        self._sizes = [int(np.prod(shape)) for shape in self._shapes]
+        sources = self._sources()
+        names = list(dict.fromkeys(source for source, _, _ in sources))
+        kinds = {source: kind for source, kind, _ in sources}
+        names = [n for n in names if kinds[n] == "static"] + [n for n in names if kinds[n] == "dynamic"]
+        self.features = [_feature(name, kinds[name]) for name in names]
+        place = {name: i for i, name in enumerate(names)}
+        self.feature_of = np.array([place[source] for source, _, _ in sources], dtype=np.int64)
+        self.day_of = np.array([day for _, _, day in sources], dtype=np.int32)
+
+    @property
+    def columns(self) -> int:
+        return len(self.feature_of)
+
+    def _sources(self) -> list[tuple[str, str, int]]:
+        """Feature, kind and day of every column, in the order of ``Model.samples`` flattened."""
+        windows, shape = self.windows, self.model.shape
+        days, per_day = shape.context_days, shape.steps_per_day
+        columns = [
+            (source, "dynamic", days - 1 - day)
+            for day in range(days)
+            for _ in range(per_day)
+            for source in windows.history_sources
+        ]
+        columns += [
+            (source, "dynamic", -1 - lead // per_day)
+            for lead in range(shape.leads)
+            for source in windows.future_sources
+        ]
+        static = [(source, "static", self.NO_DAY) for source in windows.static_sources]
+        columns += [*static, *static]  # values, then whether they are missing
+        neighbours, record = (NEIGHBOURS, "static", self.NO_DAY), (STATION_RECORD, "static", self.NO_DAY)
+        columns += [neighbours] * self._sizes[3] + [record] * self._sizes[4]
+        base = ("soil_moisture", "dynamic", 0) if shape.anchored else record
+        return [*columns, *[base] * self._sizes[5], *[record] * self._sizes[6]]
+
+    def flat(self, station: str, starts: np.ndarray) -> Tensor:
+        """Samples (start, column) of a station; ``starts`` are labels of steps."""
+        parts = self.model.samples(self.windows, station, starts)
+        return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+    def module(self, leads: Sequence[int]) -> "Medians":
+        """The central forecast (sample, lead) [m3 m-3] of flat samples at leads in hours."""
+        step_hours = 24 // self.model.shape.steps_per_day
+        return Medians(self.model, self._shapes, self._fold, [lead // step_hours - 1 for lead in leads])
+
+    def explained_starts(self, station: str, count: int) -> np.ndarray:
+        """At most ``count`` test starts of a station with an observed target, evenly spread over the test period.
+
+        A station without any is explained at test starts all the same.
+        """
+        row = self.windows.stations.index(station)
+        usable = self._starts(TEST, row)
+        usable = usable if len(usable) else np.flatnonzero(self._labels(row) == TEST)
+        chosen = np.unique(np.linspace(0, len(usable) - 1, min(count, len(usable))).round().astype(int))
+        return self.windows.times[usable[chosen]]
+
+    def background(self, count: int, seed: int) -> Tensor:
+        """Training samples (sample, column), drawn evenly over the stations that were trained on, at random in time."""
+        random = np.random.default_rng(seed)
+        usable = {
+            name: starts
+            for row, name in enumerate(self.windows.stations)
+            if not self.windows.held_out[row] and len(starts := self._starts(TRAIN, row))
+        }
+        order = random.permutation(list(usable))
+        drawn = [str(order[i % len(order)]) for i in range(count)]
+        chosen = [self.windows.times[random.choice(usable[name])] for name in drawn]
+        return torch.cat([self.flat(name, np.array([start])) for name, start in zip(drawn, chosen, strict=True)])
+
+    def observed(self, station: str, starts: np.ndarray, leads: Sequence[int]) -> np.ndarray:
+        """Observed moisture (start, lead) [m3 m-3] of the fitted target, NaN where there is none."""
+        windows = self.windows
+        row, step_hours = windows.stations.index(station), 24 // self.model.shape.steps_per_day
+        first = np.searchsorted(windows.times, starts) + windows.pad
+        ahead = first[:, None] + np.array(leads) // step_hours
+        return (windows.mean[row] + windows.spread[row] * windows.target[row]).numpy()[ahead]
+
+    def _labels(self, row: int) -> np.ndarray:
+        windows = self.windows
+        return windows.start_split[row, windows.pad : windows.pad + windows.steps].numpy()
+
+    def _starts(self, split: int, row: int) -> np.ndarray:
+        """Starts of a split whose target at the last lead was observed."""
+        windows, leads = self.windows, self.model.shape.leads
+        last = windows.target[row, windows.pad + leads : windows.pad + leads + windows.steps].numpy()
+        return np.flatnonzero((self._labels(row) == split) & np.isfinite(last))
+
+
+class Medians(torch.nn.Module):
+    """Maps flat samples (sample, column) to the central forecast (sample, lead), m3 m-3."""
+
+    def __init__(
+        self, model: Model, shapes: list[tuple[int, ...]], fold: tuple[Tensor, Tensor], leads: list[int]
+    ) -> None:
+        super().__init__()
+        self.model, self.shapes, self.fold, self.leads = model, shapes, fold, leads
+        self.sizes = [int(np.prod(shape)) for shape in shapes]
+
+    def forward(self, flat: Tensor) -> Tensor:
+        """The network of the model; the parts of the water balance are added up first."""
+        history, future, static, neighbours, identity, base, scale = (
+            part.unflatten(1, shape) for part, shape in zip(flat.split(self.sizes, dim=1), self.shapes, strict=True)
+        )
+        per_day = self.model.shape.steps_per_day
+        history = (history.unflatten(2, (per_day, -1)) @ self.fold[0]).flatten(2, 3)
+        inputs = Inputs(
+            history[None], (future @ self.fold[1])[None, :, None], static[None], neighbours[None], identity[None]
+        )
+        change = forward(self.model.parameters, self.model.shape, inputs)[0, :, 0, :, 1]
+        return scale[:, :1] + scale[:, 1:] * (base + change[:, self.leads])
+
+
+def _feature(name: str, kind: str) -> Feature:
+    variable = VARIABLES.get(name)
+    group = _GROUPS.get(name) or (variable.group if variable else kind)
+    return Feature(name, kind, group, variable.units if variable else "1")
+
+
+def _unfold_balance(windows: Windows, cube: xr.Dataset, study: Study) -> tuple[Windows, tuple[Tensor, Tensor]]:
+    """Replace each channel of the water balance by one channel per driver; they add up to it.
+
+    Returns the windows and the matrices (unfolded, plain) that add the channels of history and future up again.
+    """
+    weather = weather_channels(cube, study.dynamic_inputs.variables, study.step)
+    parts, drivers = balance_shares(weather, study.step / np.timedelta64(1, "D"))
+    width = len(windows.history_names)
+    if not drivers:
+        return windows, (torch.eye(width), torch.eye(len(windows.future_names)))
+    balance = [i for i, source in enumerate(weather.sources) if source == "water_balance"]
+    spread = torch.tensor([windows.scaler.weather_spread[i] for i in balance])
+    scaled = torch.nn.functional.pad(
+        (torch.from_numpy(parts) / spread[:, None]).permute(0, 2, 3, 1), (windows.pad, windows.pad)
+    ).permute(0, 3, 1, 2)  # (station, padded step, balance channel, driver)
+    inside = slice(windows.pad, windows.pad + windows.steps)
+
+    def unfold(values: Tensor, names: tuple[str, ...], sources: tuple[str, ...]) -> tuple[Tensor, list[int], list[str]]:
+        channels: list[Tensor] = []
+        origin: list[int] = []
+        found: list[str] = []
+        for i, (name, source) in enumerate(zip(names, sources, strict=True)):
+            if source != "water_balance":
+                channels.append(values[..., i])
+                origin.append(i)
+                found.append(source)
+                continue
+            own = scaled[:, :, balance.index(weather.names.index(name))].clone()
+            rest = values[:, inside, i] - own[:, inside].sum(dim=2)
+            own[:, inside] += rest[..., None] / len(drivers)
+            channels += list(own.unbind(dim=2))
+            origin += [i] * len(drivers)
+            found += drivers
+        return torch.stack(channels, dim=2), origin, found
+
+    history, history_origin, history_sources = unfold(windows.history, windows.history_names, windows.history_sources)
+    future, future_origin, future_sources = unfold(windows.future, windows.future_names, windows.future_sources)
+    fold = (torch.eye(width)[history_origin], torch.eye(len(windows.future_names))[future_origin])
+    unfolded = replace(
+        windows,
+        history=history,
+        future=future,
+        history_names=tuple(windows.history_names[i] for i in history_origin),
+        history_sources=tuple(history_sources),
+        future_names=tuple(windows.future_names[i] for i in future_origin),
+        future_sources=tuple(future_sources),
+    )
+    return unfolded, fold
