@@ -204,6 +204,7 @@ def _dataset(
             "chosen": (("method", "lead"), chosen, {"long_name": "candidate chosen on validation starts"}),
         },
         coords={
+            "experiment": str(experiment),
             "method": list(METHODS),
             "station": cube["station"].values,
             "start": ("start", cube["time"].values[starts], {"long_name": "last step whose moisture may be known"}),
