@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
 from soilmoisture_assets.errors import SourceError, SourceUnavailable
+from soilmoisture_assets.metadata.provenance import code_version
 
 T = TypeVar("T")
 Progress = Callable[[int, int, str], None]
@@ -27,6 +29,9 @@ Parameters = Mapping[str, str | float | Sequence[str]]
 
 LONGEST_WAIT = 120.0
 """Seconds: a service that asks for more (Retry-After) counts as unavailable, so that nothing hangs for hours."""
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_NO_PROXY = {"http": "", "https": "", "all": ""}  # a proxy of the environment cannot reach this machine's loopback
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ class HttpClient:
         self._next_start = 0.0
         self._lock = threading.Lock()
         self._session = requests.Session()
+        self._session.headers["User-Agent"] = f"soilmoisture_assets/{code_version()}"
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=16))
 
@@ -110,8 +116,9 @@ class HttpClient:
             wait = self._backoff * 2**attempt * random.uniform(0.5, 1.5)
             try:
                 with self._session.request(
-                    method, url, params=parameters, data=body, headers=headers, timeout=self._timeout, stream=True
-                ) as response:
+                    method, url, params=parameters, data=body, headers=headers, timeout=self._timeout, stream=True,
+                    proxies=_NO_PROXY if urlsplit(url).hostname in LOOPBACK else None,
+                ) as response:  # fmt: skip
                     answer = Answer(response.status_code, dict(response.headers), self._body(response))
                 if answer.status not in (408, 429) and answer.status < 500:
                     if answer.status < 400 or not refuse:

@@ -18,7 +18,7 @@ import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, SourceUnavailable
 from soilmoisture_assets.metadata.variables import IGBP_CLASSES, IGBP_COLOURS, VARIABLES
-from soilmoisture_assets.sources.http import Answer, HttpClient, Progress, read_json
+from soilmoisture_assets.sources.http import LOOPBACK, Answer, HttpClient, Progress, read_json
 from soilmoisture_assets.sources.station_cache import Place, StationCache, places_of, station_coordinates
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def connect(
     import ee
     import ee.deprecation
 
-    on_loopback = url is not None and urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+    on_loopback = url is not None and urlsplit(url).hostname in LOOPBACK
     credentials = _anonymous() if on_loopback else _credentials(service_account_file)
     # The client would look for notices on deprecated assets on the internet, without a timeout.
     ee.deprecation.InitializeDeprecatedAssets = lambda: None
@@ -175,12 +175,12 @@ def _sample(places: list[Place], years: list[int]) -> dict[str, dict[int, int | 
     # without a scale the pixels are the product's own
     sampled = images.toBands().reduceRegions(collection=points, reducer=ee.Reducer.first())
     features = _translate(sampled.getInfo)["features"]
-    # an image of one band names its output after the reducer
-    bands = [f"{index}_{BAND}" for index in indices] if len(indices) > 1 else ["first"]
+    bands = [f"{index}_{BAND}" for index in indices]
+    only = "first" if len(bands) == 1 else ""  # an image of one band names its output after the reducer
     result: dict[str, dict[int, int | None]] = {}
     for feature in features:
         properties = feature["properties"]
-        codes = [properties.get(band) for band in bands]
+        codes = [properties.get(band, properties.get(only)) for band in bands]
         if strange := [code for code in codes if code is not None and code not in IGBP_CLASSES]:
             raise SourceError(f"Earth Engine: it answered land cover class {strange[0]}, which IGBP does not have")
         result[properties["station"]] = dict(zip(years, codes, strict=True))

@@ -29,12 +29,13 @@ TOPSOIL = ("0-5cm", "5-15cm", "15-30cm")
 STOCK_LAYER = "0-30cm"
 """The one layer of the organic carbon stock (ocs)."""
 
-# Units after dividing by d_factor as the service names them, and the registry's. The service calls the density's
-# target hg/m³ although dg/dm³ (= hg/m³) divided by 10 is kg/m³.
+# Units after dividing by d_factor as the service names them (powers written plainly), and the registry's. The service
+# calls the density's target hg/m³ although dg/dm³ (= hg/m³) divided by 10 is kg/m³.
 _TARGET_UNITS = {
-    "kg/dm³": "kg dm-3", "cmol(c)/kg": "cmol kg-1", "cm³/100cm³": "%", "%": "%", "g/kg": "g kg-1", "hg/m³": "kg m-3",
-    "kg/m³": "kg m-3", "kg/m²": "kg m-2", "-": "1", "10-2 cm³/cm³": "%", "(10-2 cm³/cm³)": "%",
+    "kg/dm3": "kg dm-3", "cmol(c)/kg": "cmol kg-1", "cm3/100cm3": "%", "%": "%", "g/kg": "g kg-1", "hg/m3": "kg m-3",
+    "kg/m3": "kg m-3", "kg/m2": "kg m-2", "-": "1", "10-2cm3/cm3": "%",
 }  # fmt: skip
+_PLAIN_POWERS = str.maketrans("²³", "23", "^ ")
 
 # Cells asked, nearest first, where the station's own 250 m cell holds nothing: distance in km, number of bearings.
 _RINGS = ((0.5, 4), (1.0, 8), (2.0, 8), (3.5, 8), (5.0, 8))
@@ -106,7 +107,8 @@ def read_properties(answer: Any) -> Layers:
             name, unit = layer["name"], layer["unit_measure"]
             if name not in SOILGRIDS_PROPERTIES:
                 continue
-            if _TARGET_UNITS.get(unit["target_units"]) != VARIABLES[name].units or not unit["d_factor"] > 0:
+            target = _TARGET_UNITS.get(unit["target_units"].translate(_PLAIN_POWERS))
+            if target != VARIABLES[name].units or not unit["d_factor"] > 0:
                 raise UnusableAnswer(
                     f"it answered '{name}' in {unit['target_units']} with d_factor {unit['d_factor']}, "
                     f"which I cannot read as {VARIABLES[name].units}"
@@ -116,7 +118,7 @@ def read_properties(answer: Any) -> Layers:
                 "target_units": unit["target_units"],
                 "values": {depth["label"]: depth["values"]["mean"] for depth in layer["depths"]},
             }
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise UnusableAnswer(f"it answered JSON without what was asked ({type(error).__name__}: {error})") from error
     return layers
 

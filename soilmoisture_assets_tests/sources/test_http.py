@@ -80,3 +80,11 @@ def test_requests_keep_to_their_rate(sandbox: Sandbox):
     for _ in range(4):
         throttled.get(f"{sandbox.urls['soilgrids']}/properties/query", PLACE)
     assert 0.6 <= time.monotonic() - began < 2
+
+
+def test_a_proxy_is_not_asked_for_this_machine(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    for name in ("http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert client(attempts=1).get(f"{sandbox.urls['soilgrids']}/properties/query", PLACE)
