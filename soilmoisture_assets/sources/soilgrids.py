@@ -221,9 +221,13 @@ def _dataset(
 ) -> xr.Dataset:
     dataset = station_coordinates(stations).assign_coords(
         depth_layer=("depth_layer", list(DEPTH_LAYERS), {"long_name": "depth layer"}),
-        depth_top=("depth_layer", [top / 100 for top, _ in DEPTH_LAYERS.values()], {"units": "m"}),
-        depth_bottom=("depth_layer", [bottom / 100 for _, bottom in DEPTH_LAYERS.values()], {"units": "m"}),
-    )
+        depth_top=(
+            "depth_layer", [top / 100 for top, _ in DEPTH_LAYERS.values()], {"long_name": "top", "units": "m"},
+        ),
+        depth_bottom=(
+            "depth_layer", [bottom / 100 for _, bottom in DEPTH_LAYERS.values()], {"long_name": "bottom", "units": "m"},
+        ),
+    )  # fmt: skip
     for name, by_depth in values.items():
         attributes = VARIABLES[name].attributes()
         long_name = VARIABLES[name].long_name
