@@ -73,8 +73,40 @@ def target_from_ismn(
     return together
 
 
+def checked_from_ismn(raw: Mapping[str, xr.Dataset], stations: xr.Dataset, study: Study) -> xr.Dataset:
+    """Hourly soil moisture of the chosen depths, checked as for :func:`target_from_ismn`, before steps.
+
+    Parameters
+    ----------
+    raw : raw dataset by station id; a station without a usable series is left out.
+    stations : table with coordinates on ``station``.
+
+    Returns
+    -------
+    (station, time) as :func:`quality_control.control` returns it, with ``sensor`` int16.
+    """
+    found = []
+    for station, record in raw.items():
+        try:
+            series = choose_series(record, study.target, study.period)
+        except StationError:
+            continue
+        found.append(_checked(series, stations[[]].sel(station=[station])))
+    fill = {"sensor": -1, "quality_flag": 0}
+    return xr.concat(found, dim="station", join="outer", coords="minimal", compat="override", fill_value=fill)
+
+
 def _station_target(raw: xr.Dataset, place: xr.Dataset, study: Study) -> xr.Dataset:
     series = choose_series(raw, study.target, study.period)
+    target = target_on_steps(_checked(series, place), study)
+    used = np.unique(target.sensor.values)
+    target["sensors_used"] = ("station", np.array([(used >= 0).sum()], dtype="int32"))
+    target["sensors_used"].attrs = {"long_name": "successive sensors in the series", "units": "1"}
+    target["depth_choice"] = ("station", np.array([series.attrs["reason"]], dtype=object))
+    return target.assign_coords(depth=("station", [series.attrs["depth"]], DEPTH_ATTRIBUTES))
+
+
+def _checked(series: xr.Dataset, place: xr.Dataset) -> xr.Dataset:
     values = series.soil_moisture.values[None]
     variable = VARIABLES["soil_moisture"]
     there = np.isfinite(values)
@@ -86,12 +118,7 @@ def _station_target(raw: xr.Dataset, place: xr.Dataset, study: Study) -> xr.Data
     )
     checked = masked_series(template, np.where(flags == 0, values, np.nan), flags, flags > 0)
     checked["sensor"] = ("station", "time"), np.where(flags == 0, series.sensor.values[None], -1).astype("int16")
-    target = target_on_steps(checked, study)
-    used = np.unique(target.sensor.values)
-    target["sensors_used"] = ("station", np.array([(used >= 0).sum()], dtype="int32"))
-    target["sensors_used"].attrs = {"long_name": "successive sensors in the series", "units": "1"}
-    target["depth_choice"] = ("station", np.array([series.attrs["reason"]], dtype=object))
-    return target.assign_coords(depth=("station", [series.attrs["depth"]], DEPTH_ATTRIBUTES))
+    return checked
 
 
 DEPTH_ATTRIBUTES = {"units": "m", "positive": "down", "long_name": "depth of the record in use"}

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import dagster as dg
-import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.io_managers.datasets import DatasetIOManager
@@ -26,4 +25,4 @@ class ZarrIOManager(DatasetIOManager):
         dataset = xr.open_zarr(path, consolidated=False, chunks=None)
         # numpy's variable-width strings cannot be cast to fixed width, which most of the stack expects
         texts = {name: dataset[name] for name in dataset.variables if dataset[name].dtype.kind == "T"}
-        return dataset.assign({name: text.copy(data=np.array(text.values.tolist())) for name, text in texts.items()})
+        return dataset.assign({name: (text.dims, text.values.astype(object), text.attrs) for name, text in texts.items()})

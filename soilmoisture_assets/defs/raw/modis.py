@@ -1,0 +1,65 @@
+"""Raw MODIS: yearly IGBP land cover at the stations. Not here: the client (sources/modis.py)."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from soilmoisture_assets.defs.deployment import FOLDER, OWNERS
+from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each
+from soilmoisture_assets.defs.partitions import land_cover_year
+from soilmoisture_assets.defs.progress import progress
+from soilmoisture_assets.defs.resources import Services
+from soilmoisture_assets.defs.versions import version
+from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
+from soilmoisture_assets.settings import Settings
+
+
+@dg.multi_asset(
+    name="modis_land_cover",
+    specs=[
+        dg.AssetSpec(
+            ["raw", "modis", "land_cover"],
+            description="IGBP class of the 500 m pixel of each station (MCD12Q1 v061), one file per year.",
+            deps=[dg.AssetKey(["raw", "ismn", "stations"])],
+            partitions_def=land_cover_year,
+            skippable=True,
+            group_name="raw",
+            kinds={"netcdf", "earthengine"},
+            owners=OWNERS,
+            code_version=version("1", "services"),
+        )
+    ],
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="earthengine",
+    retry_policy=dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL),
+)
+def land_cover(
+    context: dg.AssetExecutionContext,
+    services: dg.ResourceParam[Services],
+    settings: dg.ResourceParam[Settings],
+    netcdf: dg.ResourceParam[NetcdfIOManager],
+) -> Iterator[dg.AssetMaterialization]:
+    """Ask Earth Engine for all stations and years in as few requests as it takes; answers are cached."""
+    from soilmoisture_assets.sources.modis import fetch_land_cover
+
+    years = [int(year) for year in context.partition_keys]
+    stations = netcdf.read(dg.AssetKey(["raw", "ismn", "stations"]))
+    with services.open() as urls:
+        found = fetch_land_cover(
+            stations,
+            FOLDER / "raw" / "modis" / "answers",
+            years,
+            progress(context),
+            project="sandbox" if services.study.sandbox else settings.earthengine_project,
+            service_account_file=settings.earthengine_service_account_file,
+            url=urls.earthengine,
+        )
+
+    def results() -> Iterator[PartitionResult]:
+        for year in years:
+            own = found.sel(year=year)
+            yield PartitionResult(
+                str(year), own.drop_vars("problem"), metadata={"stations": int((own.land_cover >= 0).sum())}
+            )
+
+    yield from store_each(context, netcdf.write, results())

@@ -1,0 +1,40 @@
+"""A scanned ISMN archive on disk, so that its files are counted once. Not here: the scan itself (ismn.py)."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.sources.ismn import Archive
+from soilmoisture_assets.sources.ismn_files import SensorFile
+from soilmoisture_assets.sources.ismn_members import Problem
+from soilmoisture_assets.sources.ismn_records import Layout
+
+
+def save_scan(archive: Archive, path: Path) -> None:
+    """Write what ``scan_archive`` found as JSON, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(asdict(archive), default=str))
+    temporary.replace(path)
+
+
+def load_scan(path: Path) -> Archive:
+    """Read a scan back. Raises SourceError where there is none."""
+    if not path.exists():
+        raise SourceError(f"{path}: the archive has not been scanned.\n  Materialize raw/ismn/stations first.")
+    stored = json.loads(path.read_text())
+    return Archive(
+        Path(stored["path"]),
+        tuple(_sensor_file(fields) for fields in stored["files"]),
+        stored["static_files"],
+        tuple(Problem(**fields) for fields in stored["problems"]),
+    )
+
+
+def _sensor_file(fields: dict[str, Any]) -> SensorFile:
+    stamps = {name: np.datetime64(fields[name]) if fields[name] else None for name in ("start", "end")}
+    return SensorFile(**fields | stamps | {"layout": Layout(**fields["layout"])})
