@@ -57,6 +57,7 @@ def common_stations(
         coords={"station": target.station, "split": list(SPLITS[1:])},
     )
     table = table.assign_coords({n: target[n].reset_coords(drop=True) for n in STATION_COORDINATES if n in target})
+    table.attrs["common_fraction"] = study.target.common_fraction
     table.included.attrs = {
         "long_name": "in the study",
         "flag_values": np.array([0, 1], "int8"),

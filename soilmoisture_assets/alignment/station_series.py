@@ -80,8 +80,8 @@ def target_on_steps(checked: xr.Dataset, study: Study) -> xr.Dataset:
     Returns
     -------
     ``soil_moisture``, ``soil_moisture_antecedent``, ``soil_moisture_scored`` float32 and ``sensor`` int16
-    (station, time) on ``study.time_axis``; ``masked_<check>`` and ``masked_few_hours`` (station) int32, counted in
-    values of the source and in steps.
+    (station, time) on ``study.time_axis``; ``masked_<check>`` of ``source_values`` (station) int32, counted in values
+    of the source, and ``masked_few_hours`` in steps.
 
     Raises
     ------
@@ -100,7 +100,9 @@ def target_on_steps(checked: xr.Dataset, study: Study) -> xr.Dataset:
     steps["sensor"] = steps.sensor.where(np.isfinite(steps.soil_moisture_scored), -1).astype("int16")
     steps["sensor"].attrs = {"long_name": "sensor in use when the step ended, -1 none"}
     few = few.astype("int32").assign_attrs(long_name="steps with some but too few observed hours", units="1")
-    return steps.assign(counts(checked.quality_flag)).assign(masked_few_hours=few)
+    there = np.isfinite(checked.soil_moisture_scored) | (checked.quality_flag != 0)
+    values = there.sum("time").astype("int32").assign_attrs(long_name="values of the source", units="1")
+    return steps.assign(counts(checked.quality_flag)).assign(masked_few_hours=few, source_values=values)
 
 
 def inputs_on_steps(inputs: xr.Dataset, study: Study) -> xr.Dataset:

@@ -1,0 +1,100 @@
+"""Alignment: how the stations of the sources become the common stations of the study."""
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.maps import map_axes, map_extent, marker_size, project, write_abbreviations
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.gridspec import SubplotSpec
+
+_SPLIT_COLOURS = {"train": style.BLUE, "validation": style.ORANGE, "test": style.VERMILION}
+
+
+@style.styled
+def alignment_summary(stations: xr.Dataset, cube: xr.Dataset) -> "Figure":
+    """Where the stations are that are in and out, why the others are out, and how complete each split is.
+
+    Parameters
+    ----------
+    stations : table of all stations: ``included``, ``reason`` (station), ``observed_fraction`` (station, split).
+    cube : the station cube, for the steps of each split.
+    """
+    included = stations["included"].values == 1
+    figure = style.new_figure(height=6.4)
+    grid = figure.add_gridspec(2, 2, height_ratios=[3.6, 2.4], width_ratios=[1.15, 1])
+    _places(figure, grid[0, :], stations, included)
+    _reasons(figure.add_subplot(grid[1, 0]), stations, included)
+    _completeness(figure.add_subplot(grid[1, 1]), stations, cube)
+    total = len(included)
+    return style.finish(
+        figure,
+        f"{int(included.sum())} of {style.counted(total, 'station')} have target, inputs, statics and enough data",
+        "Map: stations in the study and out of it. Lower left: the first reason that keeps a station out. Lower right: "
+        "stations by the share of steps observed in each split; the line is the share the study asks for.",
+        stations, cube, n=f"n = {style.counted(total, 'station')}",
+    )  # fmt: skip
+
+
+def general_reason(reason: str) -> str:
+    """The reason without the numbers and names of one station, so that reasons can be counted."""
+    if reason.startswith("observed"):
+        splits = re.findall(r"of (\w+)", reason)
+        return f"too few observations in {' and '.join(splits)}"
+    return re.sub(r"duplicate of .*", "duplicate of a more complete station", reason)
+
+
+def _places(figure: "Figure", place: "SubplotSpec", stations: xr.Dataset, included: np.ndarray) -> None:
+    longitude, latitude = stations["longitude"].values, stations["latitude"].values
+    box = map_extent(longitude, latitude)
+    axes = map_axes(figure, place, box)
+    where = project(axes, longitude, latitude)
+    size = marker_size(len(included))
+    axes.scatter(
+        *where[~included].T, s=size * 0.8, marker="x", c=style.GREY, linewidths=0.9, zorder=3,
+        label=f"out of the study ({int((~included).sum())})",
+    )  # fmt: skip
+    axes.scatter(
+        *where[included].T, s=size, marker="o", c=style.BLUE, edgecolors="white", linewidths=0.4, zorder=4,
+        label=f"in the study ({int(included.sum())})",
+    )  # fmt: skip
+    write_abbreviations(axes, box, where)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, borderaxespad=0.2)
+
+
+def _reasons(axes: "Axes", stations: xr.Dataset, included: np.ndarray) -> None:
+    counted = Counter(general_reason(str(reason)) for reason in stations["reason"].values[~included]).most_common(7)
+    if not counted:
+        style.note_in_place_of_data(axes, "no station is out")
+        return
+    axes.barh(range(len(counted)), [count for _, count in counted], color=style.GREY, height=0.7)
+    axes.set_yticks(range(len(counted)), [style.shortened(reason, 52) for reason, _ in counted], fontsize=6.5)
+    for row, (_, count) in enumerate(counted):
+        axes.text(count, row, f" {count}", va="center", fontsize=7)
+    axes.set(ylim=(len(counted) - 0.5, -0.5), xticks=[], title="stations out, by reason")
+    axes.spines["bottom"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def _completeness(axes: "Axes", stations: xr.Dataset, cube: xr.Dataset) -> None:
+    steps = {name: int((cube["split"] == code).sum()) for code, name in enumerate(_SPLIT_COLOURS, start=1)}
+    for (name, colour), line in zip(_SPLIT_COLOURS.items(), ("-", "--", "-."), strict=True):
+        share = np.sort(stations["observed_fraction"].sel(split=name).values)[::-1]
+        axes.plot(
+            np.arange(1, len(share) + 1), share, color=colour, linestyle=line, label=f"{name}, {steps[name]:,} steps",
+            linewidth=1.4, drawstyle="steps-mid",
+        )  # fmt: skip
+    needed = stations.attrs.get("common_fraction")
+    if needed is not None:
+        axes.axhline(float(needed), color=style.BLACK, linewidth=0.7, linestyle=":")
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.set(ylim=(0, 1.02), xlabel="stations, from the most complete", title="observed share of steps")
+    axes.set_xlim(left=0)
+    axes.legend(loc="lower left", fontsize=6.5)
