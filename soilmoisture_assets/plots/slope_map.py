@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _FEWEST = 4
 """Stations a surface needs."""
+_MOST_DOTS = 60
+"""Up to this many stations the surface carries them as dots; more would hide it."""
 _CELLS = 60
 _BINS = 50
 
@@ -75,7 +77,8 @@ def _draw_surface(
     axes.plot_surface(east, north, surface, cmap=style.SEQUENTIAL, vmin=limits[0], vmax=limits[1], rcount=_CELLS,
                       ccount=_CELLS, linewidth=0, antialiased=False, alpha=0.85)  # fmt: skip
     axes.contour(east, north, surface, levels=levels, colors="#333333", linewidths=0.4)
-    axes.scatter(longitude, latitude, slope, s=5, c=style.BLACK, depthshade=False)
+    if len(slope) <= _MOST_DOTS:
+        axes.scatter(longitude, latitude, slope, s=5, c=style.BLACK, depthshade=False)
     axes.set_xlabel("longitude [°]", labelpad=0)
     axes.set_ylabel("latitude [°]", labelpad=0)
     axes.set_zlabel("slope [°]", labelpad=-2)
