@@ -51,7 +51,7 @@ class Samples:
 
     ``features`` are those of the model, static first; ``feature_of`` (column) is the position of each column's feature;
     ``day_of`` (column) counts days before the start (0: the day that ends with it, negative: days ahead; the constant
-    ``NO_DAY`` for statics).
+    ``NO_DAY`` for statics). The last column but one is the mean of the station's record [m3 m-3].
     """
 
     NO_DAY = np.iinfo(np.int32).max
@@ -162,17 +162,20 @@ class Medians(torch.nn.Module):
         self.sizes = [int(np.prod(shape)) for shape in shapes]
 
     def forward(self, flat: Tensor) -> Tensor:
-        """The network of the model; the parts of the water balance are added up first."""
+        """Central forecast: the mean of the station's record, which enters as it is, and the departure from it."""
+        return flat[:, -2:-1] + self.departure(flat)
+
+    def departure(self, flat: Tensor) -> Tensor:
+        """What the network adds to the mean; the parts of the water balance are added up first."""
         history, future, static, neighbours, identity, base, scale = (
             part.unflatten(1, shape) for part, shape in zip(flat.split(self.sizes, dim=1), self.shapes, strict=True)
         )
         per_day = self.model.shape.steps_per_day
         history = (history.unflatten(2, (per_day, -1)) @ self.fold[0]).flatten(2, 3)
-        inputs = Inputs(
-            history[None], (future @ self.fold[1])[None, :, None], static[None], neighbours[None], identity[None]
-        )
+        future = (future @ self.fold[1])[None, :, None]
+        inputs = Inputs(history[None], future, static[None], neighbours[None], identity[None])
         change = forward(self.model.parameters, self.model.shape, inputs)[0, :, 0, :, 1]
-        return scale[:, :1] + scale[:, 1:] * (base + change[:, self.leads])
+        return scale[:, 1:] * (base + change[:, self.leads])
 
 
 def _feature(name: str, kind: str) -> Feature:

@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from soilmoisture_assets.attribution.samples import Feature, Samples
+from soilmoisture_assets.attribution.samples import Feature, Medians, Samples
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.study import Study
 
@@ -38,7 +38,8 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
     Dataset with coordinates ``feature_group``, ``feature_kind`` and ``units`` on feature:
 
     - ``shap_value`` (station, window, feature) [m3 m-3]: signed, summed over time steps, mean of the explained windows;
-    - ``mean_absolute_shap``: the same sums, made absolute window by window before the mean;
+    - ``mean_absolute_shap``: the same sums of a dynamic feature, made absolute window by window before the mean; of a
+      static feature, which a station has once, made absolute after it;
     - ``shap_lag`` (station, window, dynamic_feature, lag_days) [m3 m-3]: mean absolute sum over a day; lag 0 is the day
       that ends with the start of the forecast, negative lags are days ahead. Memories (running means) carry older
       weather and count on the day on which the model reads them;
@@ -75,6 +76,7 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
         bundle = explained[torch.arange(width) % count].flatten()[None]
         values = explainer.shap_values(bundle, nsamples=DRAWS, rseed=study.seed + number)
         values = np.asarray(values)[0].reshape(width, samples.columns, len(windows))[:count]
+        values[:, -2] = (explained[:, -2:-1] - background[:, -2].mean()).numpy()  # enters as it is: no need to draw
         with torch.no_grad():
             moved = medians(explained).numpy() - expected
         results.append(_summarise(values, moved, samples, lags) | {"explained_windows": np.array(count)})
@@ -84,18 +86,18 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
 
 
 class _Bundle(torch.nn.Module):
-    """Many windows as one example: the sum of their forecasts.
+    """Many windows as one example: the sum of their forecasts, as departures from the means of the records.
 
     Windows do not touch each other, so the gradient of the sum by one window's columns is that of its own forecast, and
     the explainer, which takes examples one by one, works on large batches.
     """
 
-    def __init__(self, medians: torch.nn.Module, windows: int) -> None:
+    def __init__(self, medians: Medians, windows: int) -> None:
         super().__init__()
         self.medians, self.windows = medians, windows
 
     def forward(self, bundles: Tensor) -> Tensor:
-        forecasts = self.medians(bundles.unflatten(1, (self.windows, -1)).flatten(0, 1))
+        forecasts = self.medians.departure(bundles.unflatten(1, (self.windows, -1)).flatten(0, 1))
         return forecasts.unflatten(0, (-1, self.windows)).sum(dim=1)
 
 
@@ -116,9 +118,11 @@ def _summarise(values: np.ndarray, moved: np.ndarray, samples: Samples, lags: np
         [cell.get((int(f), int(d)), len(cell)) for f, d in zip(samples.feature_of, samples.day_of, strict=True)]
     )
     by_day = _sum_columns(values, cells, len(cell) + 1)[:, :-1].reshape(len(values), len(dynamic), len(lags), -1)
+    signed = by_feature.mean(axis=0)
+    is_static = np.array([feature.kind == "static" for feature in samples.features])[:, None]
     return {
-        "shap_value": by_feature.mean(axis=0).T,
-        "mean_absolute_shap": np.abs(by_feature).mean(axis=0).T,
+        "shap_value": signed.T,
+        "mean_absolute_shap": np.where(is_static, np.abs(signed), np.abs(by_feature).mean(axis=0)).T,
         "shap_lag": np.abs(by_day).mean(axis=0).transpose(2, 0, 1),
         "additivity_residual": np.abs(moved - by_feature.sum(axis=1)).mean(axis=0),
     }
