@@ -36,7 +36,7 @@ def land_cover_map(land_cover: xr.Dataset, tiles: Mapping[int, str] | None = Non
     from jinja2 import Environment
 
     years = [int(year) for year in land_cover["year"].values]
-    codes = land_cover["land_cover"].transpose("station", "year").values
+    codes = land_cover["land_cover"].transpose("station", "year").fillna(-1).values.astype("int8")
     latitude, longitude = land_cover["latitude"].values, land_cover["longitude"].values
     west, east, south, north = box = map_extent(longitude, latitude)
     changed = int((codes != codes[:, :1]).any(axis=1).sum())

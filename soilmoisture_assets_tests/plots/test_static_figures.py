@@ -82,6 +82,12 @@ def test_the_land_cover_page_needs_no_internet():
     assert "SYNTHETIC" in page
 
 
+def test_classes_read_back_as_numbers_with_gaps_are_drawn_alike():
+    stored = cover([10, 10], [-1, 1])
+    read_back = stored.assign(land_cover=stored["land_cover"].where(stored["land_cover"] > 0))
+    assert content_of(land_cover_map(read_back)) == content_of(land_cover_map(stored))
+
+
 def test_station_names_cannot_inject_script():
     dataset = cover([10, 10], [12, 12])
     dataset["station_name"] = ("station", np.array(["</script><script>alert(1)</script>", "B"], dtype=object))
