@@ -14,7 +14,7 @@ import xarray as xr
 from soilmoisture_assets.alignment.common_stations import common_stations
 from soilmoisture_assets.alignment.neighbours import nearest_stations
 from soilmoisture_assets.alignment.static_encoding import encode_static_attributes
-from soilmoisture_assets.alignment.time_steps import regular, spacing
+from soilmoisture_assets.alignment.time_steps import spacing
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.scoring.splits import held_out_stations, split_labels
 from soilmoisture_assets.study import Study
@@ -97,7 +97,7 @@ def align_hourly(soil_moisture: xr.Dataset, dynamic_inputs: xr.Dataset, stations
     first = min(part.time.values[0] for part in parts)
     last = max(part.time.values[-1] for part in parts)
     axis = pd.date_range(first, last, freq=interval, unit="ns")
-    placed = [_placed(regular(part, own), stations, axis) for part, own in zip(parts, intervals, strict=True)]
+    placed = [_placed(part, stations, axis) for part in parts]
     aligned = placed[0].assign(_variables(placed[1]))
     stamps = ("time", axis, {"standard_name": "time", "long_name": "end of the interval"})
     return aligned.assign_coords(time=stamps)

@@ -88,8 +88,8 @@ def _completeness(axes: "Axes", stations: xr.Dataset, cube: xr.Dataset) -> None:
     for (name, colour), line in zip(_SPLIT_COLOURS.items(), ("-", "--", "-."), strict=True):
         share = np.sort(stations["observed_fraction"].sel(split=name).values)[::-1]
         axes.plot(
-            np.arange(1, len(share) + 1), share, color=colour, linestyle=line, label=f"{name}, {steps[name]:,} steps",
-            linewidth=1.4, drawstyle="steps-mid",
+            np.arange(len(share) + 1), np.append(share, share[-1:]), color=colour, linestyle=line, linewidth=1.4,
+            drawstyle="steps-post", label=f"{name}, {steps[name]:,} steps",
         )  # fmt: skip
     needed = stations.attrs.get("common_fraction")
     if needed is not None:

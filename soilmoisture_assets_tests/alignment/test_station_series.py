@@ -106,6 +106,19 @@ def test_daily_moisture_is_checked_against_the_daily_mean_of_hourly_temperature(
     assert np.flatnonzero(np.isnan(target.soil_moisture.values[0])).tolist() == [1]
 
 
+def test_hourly_moisture_is_checked_against_the_daily_temperature_of_its_day(tmp_path: Path):
+    soil_moisture_file(tmp_path, hourly_moisture(), HOURS, [0.05])
+    days = pd.date_range("2015-01-02", periods=60, freq="D")  # labelled by their end
+    cold = np.full((2, 60), 3.0)
+    cold[0, 1] = -5
+    zero = np.zeros_like(cold)
+    meteorology_file(tmp_path, days, temperature=cold, precipitation=zero, shortwave=zero)
+    small = study(tmp_path, step="12h")
+    checked = file_target(small, file_dynamic_inputs(small).temperature)
+    frozen = HOURS[np.isnan(checked.soil_moisture.values[0])]
+    assert [str(frozen[0]), str(frozen[-1]), len(frozen)] == ["2015-01-02 01:00:00", "2015-01-03 00:00:00", 24]
+
+
 # Real records
 
 
