@@ -4,13 +4,14 @@ Belongs here: projection, extent, frame, scatter and colour bar. Not here: where
 what a figure says (its own file).
 """
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from soilmoisture_assets.plots.outlines import STATE_ABBREVIATIONS, Box, outlines
+from soilmoisture_assets.plots.outlines import STATE_ABBREVIATIONS, Box, Layer, outlines
 from soilmoisture_assets.plots.style import SEQUENTIAL, colour_limits
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.gridspec import SubplotSpec
 
 CONUS: Box = (-125.0, -66.5, 24.0, 50.0)
+
+_LINES: dict[Layer, tuple[str, float]] = {
+    "states": ("#B8B8B8", 0.7), "countries": ("#707070", 1.0), "coast": ("#707070", 0.8),
+}  # fmt: skip
 
 
 def map_extent(longitude: np.ndarray, latitude: np.ndarray) -> Box:
@@ -69,24 +74,17 @@ def map_axes(
     figure: "Figure | SubFigure", position: "SubplotSpec | tuple[int, int, int]", box: Box, *, line_width: float = 0.6
 ) -> "GeoAxes":
     """Axes on the box with coast, country and state lines of this width [points]."""
-    import cartopy.crs as ccrs
     from matplotlib.collections import LineCollection
 
     target = projection(box)
     where = position if isinstance(position, tuple) else (position,)
     axes = figure.add_subplot(*where, projection=target)
     axes.set_facecolor("#F7F7F5")
-    plate = ccrs.PlateCarree()
-    west, east, south, north = box
     left, right, bottom, top = map_frame(box, target)
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
-    around = (max(-180, west - 15), min(180, east + 15), max(-90, south - 8), min(90, north + 8))
-    for layer, colour, width in (("states", "#B8B8B8", 0.7), ("countries", "#707070", 1.0), ("coast", "#707070", 0.8)):
-        lines = [
-            target.transform_points(plate, line[:, 0], line[:, 1])[:, :2]
-            for line in outlines(layer, around)  # type: ignore[arg-type]
-        ]
+    for layer, lines in _projected_outlines(box).items():
+        colour, width = _LINES[layer]
         axes.add_collection(
             LineCollection(lines, colors=colour, linewidths=width * line_width, zorder=1), autolim=False
         )
@@ -163,6 +161,8 @@ def colour_bar(
     **options: Any,
 ) -> "Colorbar":
     """A colour bar with its units; pointed ends where values lie beyond the scale."""
+    from matplotlib.ticker import MaxNLocator
+
     low, high = points.get_clim()
     finite = np.asarray([] if values is None else values, dtype="float64")
     finite = finite[np.isfinite(finite)]
@@ -170,6 +170,8 @@ def colour_bar(
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
     bar = figure.colorbar(points, ax=axes, extend=extend, **({"shrink": 0.85, "pad": 0.02, "aspect": 30} | options))
     bar.set_label(label)
+    bar.locator = MaxNLocator(nbins=options.get("aspect", 30) // 6)
+    bar.update_ticks()
     bar.outline.set_linewidth(0.5)
     return bar
 
@@ -194,6 +196,28 @@ def map_frame(box: Box, target: Any) -> tuple[float, float, float, float]:
         np.concatenate([np.full(50, south), np.full(50, north), across, across]),
     )
     return edge[:, 0].min(), edge[:, 0].max(), edge[:, 1].min(), edge[:, 1].max()
+
+
+@lru_cache(maxsize=4)
+def _projected_outlines(box: Box) -> dict[Layer, list[np.ndarray]]:
+    """Lines in the coordinates of the box's projection; a figure of thirty maps projects them once."""
+    west, east, south, north = box
+    around = (max(-180.0, west - 15), min(180.0, east + 15), max(-90.0, south - 8), min(90.0, north + 8))
+    target, plate = projection(box), _plate()
+    left, right, bottom, top = map_frame(box, target)
+    smallest = (right - left) / 4000
+    projected: dict[Layer, list[np.ndarray]] = {}
+    for layer in _LINES:
+        lines = [target.transform_points(plate, line[:, 0], line[:, 1])[:, :2] for line in outlines(layer, around)]
+        projected[layer] = [_coarser(line, smallest) for line in lines if np.isfinite(line).all()]
+    return projected
+
+
+def _coarser(line: np.ndarray, smallest: float) -> np.ndarray:
+    """The line without points that lie closer than this to the last one kept: finer than print shows."""
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
+    kept = np.unique(np.searchsorted(along, np.arange(0, along[-1] + smallest, smallest)).clip(max=len(line) - 1))
+    return line[np.union1d(kept, [0, len(line) - 1])]
 
 
 def _plate() -> Any:

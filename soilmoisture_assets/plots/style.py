@@ -3,6 +3,7 @@
 Belongs here: what makes two figures look like one paper. Not here: maps (maps.py), any figure of its own.
 """
 
+import json
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
@@ -157,11 +158,13 @@ def saved_title_and_caption(path: Path) -> tuple[str, str]:
         texts = getattr(image, "text", {})
         if texts:
             return texts.get("Title", ""), texts.get("Description", "")
-        title, _, caption = str(image.getexif().get(_EXIF_DESCRIPTION, "")).partition("\n")
+        stored = image.getexif().get(EXIF_DESCRIPTION)
+        title, caption = json.loads(stored) if stored else ("", "")
         return title, caption
 
 
-_EXIF_DESCRIPTION = 0x010E
+EXIF_DESCRIPTION = 0x010E
+"""Tag of a WebP that holds title and caption as a JSON list, because the tag takes ASCII only."""
 
 
 def note_in_place_of_data(axes: "Axes", text: str) -> None:

@@ -185,3 +185,54 @@ def shap(count: int, experiment: str = "drivers") -> xr.Dataset:
         },
         attrs={**_ATTRIBUTES, "experiment": experiment},
     )  # fmt: skip
+
+
+def era5_grid(days: int = 400, resolution: float = 4.0) -> xr.Dataset:
+    """Hourly weather over CONUS from 2018-06-20 on: temperature, precipitation, shortwave."""
+    random = np.random.default_rng(5)
+    time = pd.date_range("2018-06-20T01:00", periods=24 * days, freq="h", unit="ns")
+    latitude, longitude = np.arange(50, 23.9, -resolution), np.arange(-125, -65.9, resolution)
+    season = np.cos(2 * np.pi * (time.dayofyear.to_numpy() - 200) / 365.25)[:, None, None]
+    noon = np.clip(np.cos(2 * np.pi * (time.hour.to_numpy() - 18) / 24), 0, None)[:, None, None]
+    south = (40 - latitude)[None, :, None]
+    shape = (len(time), len(latitude), len(longitude))
+    wave = np.sin(np.arange(len(time))[:, None, None] / 30 - longitude[None, None, :] / 8)
+    values = {
+        "temperature": 10 + 12 * season + 0.8 * south + 6 * noon + 3 * wave + random.normal(0, 0.5, shape),
+        "precipitation": np.where(wave > 0.7, random.gamma(0.5, 1.0, shape), 0),
+        "shortwave": noon * (550 + 200 * season) * random.uniform(0.5, 1, shape),
+    }
+    return xr.Dataset(
+        {
+            name: (("time", "latitude", "longitude"), field.astype("float32"), VARIABLES[name].attributes())
+            for name, field in values.items()
+        },
+        coords={"time": time, "latitude": latitude, "longitude": longitude},
+        attrs=_ATTRIBUTES,
+    )
+
+
+def hourly_moisture(count: int, days: int = 500) -> dict[str, xr.Dataset]:
+    """Per station an hourly record that rises with storms and dries exponentially, as one sensor measures it."""
+    random = np.random.default_rng(6)
+    time = pd.date_range("2018-01-01T01:00", periods=24 * days, freq="h", unit="ns")
+    records = {}
+    for station in station_coordinates(count)["station"][1]:
+        tau = random.uniform(80, 260)
+        rain = np.where(random.random(len(time)) < 1 / 400, random.uniform(0.05, 0.15, len(time)), 0)
+        level = np.empty(len(time))
+        state = 0.0
+        for hour, wetting in enumerate(rain):
+            state = min(state * np.exp(-1 / tau) + wetting, 0.3)
+            level[hour] = state
+        moisture = (0.1 + level + random.normal(0, 0.001, len(time))).astype("float32")
+        records[str(station)] = xr.Dataset(
+            {
+                "soil_moisture": ("time", moisture),
+                "good": ("time", np.ones(len(time), dtype=bool)),
+                "sensor": ("time", np.zeros(len(time), dtype="int16")),
+            },
+            coords={"time": time},
+            attrs=_ATTRIBUTES,
+        )
+    return records

@@ -1,0 +1,64 @@
+"""Aligned maps: target and inputs at the common stations on four dates, one of each season."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.dynamic_input_maps import dynamic_variables
+from soilmoisture_assets.plots.era5_grids import COLOURS
+from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@style.styled
+def aligned_maps(cube: xr.Dataset, *, dates: Sequence[str] = ()) -> "Figure":
+    """Soil moisture and every dynamic input at the stations on four dates, each row with one scale.
+
+    Parameters
+    ----------
+    cube : station cube.
+    dates : by default the middle of January, April, July and October of the first year that has all four.
+    """
+    times = pd.DatetimeIndex(cube["time"].values)
+    chosen = times[times.get_indexer(pd.DatetimeIndex(dates or _seasons(times)), method="nearest")]
+    names = ["soil_moisture_scored", *dynamic_variables(cube)]
+    figure = style.new_figure(height=1.1 + 1.5 * len(names), width=style.FULL_WIDTH * 1.35)
+    cells = figure.add_gridspec(len(names), len(chosen))
+    box = map_extent(cube["longitude"].values, cube["latitude"].values)
+    size = float(np.clip(260 / cube.sizes["station"] ** 0.7, 3.5, 18))
+    observed = []
+    for row, name in enumerate(names):
+        target = name == "soil_moisture_scored"
+        values = cube[name].sel(time=chosen).transpose("time", "station").values
+        limits = style.colour_limits(values)
+        panels = []
+        for column, time in enumerate(chosen):
+            axes = map_axes(figure, cells[row, column], box, line_width=0.35)
+            colours = "viridis_r" if target else COLOURS.get(name, "viridis_r")
+            points = scatter_stations(axes, cube, values[column], limits=limits, colours=colours, size=size)
+            axes.set_title(f"{time:%Y-%m-%d %H:%M}" if row == 0 else "")
+            panels.append(axes)
+            if target:
+                observed.append(int(np.isfinite(values[column]).sum()))
+        label = VARIABLES["soil_moisture" if target else name].label.replace(" [", "\n[")
+        colour_bar(figure, points, panels, label, values=values, location="right", aspect=18, pad=0.01)
+    return style.finish(
+        figure, f"Aligned data of four seasons: {min(observed)} to {max(observed)} of {cube.sizes['station']} stations "
+        "observed", "Target and inputs at the same steps (labelled by their end, UTC); open circles: missing.", cube,
+        period=style.period_of(chosen),
+    )  # fmt: skip
+
+
+def _seasons(times: pd.DatetimeIndex) -> list[pd.Timestamp]:
+    for year in sorted(set(times.year)):
+        dates = [pd.Timestamp(year, month, 15) for month in (1, 4, 7, 10)]
+        if dates[0] >= times[0] and dates[-1] <= times[-1]:
+            return dates
+    return list(times[np.linspace(0, len(times) - 1, 4).astype(int)])

@@ -1,0 +1,67 @@
+"""Dynamic input maps: the weather at the stations, at one step and over a year."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.era5_grids import COLOURS
+from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@style.styled
+def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figure":
+    """Each dynamic input at the stations: its value at one step, and its mean (amounts: total) over that year.
+
+    Parameters
+    ----------
+    inputs : dynamic inputs (station, time) with latitude and longitude on station.
+    time : step to show, by default the first of July of the middle year.
+    """
+    names = dynamic_variables(inputs)
+    times = pd.DatetimeIndex(inputs["time"].values)
+    middle = times[len(times) // 2]
+    shown = int(
+        times.get_indexer([pd.Timestamp(time) if time else pd.Timestamp(middle.year, 7, 1)], method="nearest")[0]
+    )
+    year = np.flatnonzero(times.year == times[shown].year)
+    steps_per_year = pd.Timedelta(days=365) / (times[1] - times[0]) if len(times) > 1 else 1.0
+    rows = max(1, len(names))
+    figure = style.new_figure(height=1.0 + 2.6 * rows)
+    cells = figure.add_gridspec(rows, 2)
+    box = map_extent(inputs["longitude"].values, inputs["latitude"].values)
+    size = float(np.clip(420 / inputs.sizes["station"] ** 0.7, 5, 26))
+    for row, name in enumerate(names):
+        variable = VARIABLES[name]
+        colours = COLOURS.get(name, "viridis_r")
+        total = variable.aggregation == "sum"
+        mean = inputs[name].isel(time=year).mean("time").values * (steps_per_year if total else 1)
+        for column, (values, label, title) in enumerate(
+            (
+                (inputs[name].isel(time=shown).values, variable.label, f"step ending {times[shown]:%Y-%m-%d %H:%M} UTC"),
+                (mean, variable.label.replace("[mm]", "[mm a⁻¹]") if total else variable.label,
+                 f"{'total' if total else 'mean'} of {times[shown].year}"),
+            )
+        ):  # fmt: skip
+            axes = map_axes(figure, cells[row, column], box, line_width=0.4)
+            points = scatter_stations(axes, inputs, values, colours=colours, size=size)
+            colour_bar(figure, points, axes, label, values=values, location="bottom", aspect=35)
+            axes.set_title(f"{'abcdefghijklmnopqr'[2 * row + column]}  {title}")
+    return style.finish(
+        figure, f"Weather at the stations on {times[shown]:%d %B %Y} and over the year",
+        "Values of the dynamic inputs per station; open circles: missing.", inputs,
+    )  # fmt: skip
+
+
+def dynamic_variables(dataset: xr.Dataset) -> list[str]:
+    """Registered dynamic inputs that a dataset holds on (station, time)."""
+    return [
+        str(name) for name in dataset.data_vars
+        if name in VARIABLES and VARIABLES[str(name)].role == "dynamic" and set(dataset[name].dims) == {"station", "time"}
+    ]  # fmt: skip

@@ -1,0 +1,150 @@
+"""ERA5 animation: weather moving over the domain, as animated WebP."""
+
+import io
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.era5_grids import COLOURS, grid_box
+from soilmoisture_assets.plots.maps import colour_bar, map_axes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_FRAMES = 200
+MILLISECONDS = 90
+
+
+def era5_animation(grid: xr.Dataset, variable: str, span: Literal["week", "days"]) -> bytes:
+    """An animated WebP of one variable: the hours of the first week of July, or the days of the record.
+
+    Parameters
+    ----------
+    grid : hourly ``variable`` (time, latitude, longitude).
+    span : "week": up to 168 hours from 1 July (from the start of the record where it has no July); "days": daily means,
+        or totals of amounts, of at most 200 days spread evenly over the record.
+
+    The map is drawn once; each frame colours its pixels by looking up the cell below them.
+    """
+    fields, unit = _fields(grid[variable], span)
+    limits = (0.0, style.colour_limits(fields.values)[1]) if VARIABLES[variable].aggregation == "sum" else (
+        style.colour_limits(fields.values, quantile=0.01)
+    )  # fmt: skip
+    figure = _base(grid, fields, variable, unit, limits, span)
+    frames = _frames(figure, figure.axes[0], fields, limits, COLOURS.get(variable, "viridis_r"), hours=span == "week")
+    return _animated(frames, json.dumps(style.title_and_caption(figure)))
+
+
+def _fields(values: xr.DataArray, span: str) -> tuple[xr.DataArray, str]:
+    values = values.transpose("time", "latitude", "longitude")
+    variable = VARIABLES[str(values.name)]
+    times = pd.DatetimeIndex(values["time"].values)
+    if span == "week":
+        july = np.flatnonzero((times.month == 7) & (times.day == 1) & (times.hour <= 1))
+        start = int(july[0]) if len(july) else 0
+        return values.isel(time=slice(start, start + 168)).load(), "h"
+    days = (times - pd.Timedelta(seconds=1)).normalize()
+    chosen = days.unique()
+    chosen = chosen[:: int(np.ceil(len(chosen) / MOST_FRAMES))]
+    kept = values.isel(time=np.flatnonzero(days.isin(chosen)))
+    grouped = kept.assign_coords(time=days[days.isin(chosen)]).groupby("time")
+    return (grouped.sum() if variable.aggregation == "sum" else grouped.mean()).load(), "d"
+
+
+@style.styled
+def _base(
+    grid: xr.Dataset, fields: xr.DataArray, variable: str, unit: str, limits: tuple[float, float], span: str
+) -> "Figure":
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    registered = VARIABLES[variable]
+    figure = style.new_figure(height=5.0)
+    axes = map_axes(figure, (1, 1, 1), grid_box(grid))
+    label = registered.label.replace("[mm]", f"[mm {unit}⁻¹]") if registered.aggregation == "sum" else registered.label
+    shades = ScalarMappable(Normalize(*limits), COLOURS.get(variable, "viridis_r"))
+    colour_bar(figure, shades, axes, label, values=fields.values, location="bottom", aspect=40, shrink=0.7)
+    axes.text(0, 1.01, "0000-00-00 00:00 UTC", transform=axes.transAxes, fontsize=9, va="bottom")
+    what = "hour by hour" if span == "week" else "day by day"
+    return style.finish(
+        figure, f"{registered.long_name[:1].upper()}{registered.long_name[1:]}, {what} (ERA5)",
+        "Hours are labelled by their end." if span == "week" else
+        f"Daily {'totals' if registered.aggregation == 'sum' else 'means'} (UTC).", grid,
+        period=style.period_of(fields["time"].values),
+        n=f"n = {grid.sizes['latitude'] * grid.sizes['longitude']} cells",
+    )  # fmt: skip
+
+
+def _frames(
+    figure: "Figure", axes: Any, fields: xr.DataArray, limits: tuple[float, float], colours: str, *, hours: bool
+) -> list[Any]:
+    import cartopy.crs as ccrs
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image, ImageDraw, ImageFont
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    stamp = axes.texts[0].get_window_extent()
+    axes.texts[0].set_text("")
+    figure.set_layout_engine("none")
+    canvas.draw()
+    base = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    height, width = base.shape[:2]
+    box = axes.get_window_extent()
+    left, right, top, bottom = int(box.x0) + 1, int(box.x1) - 1, height - int(box.y1) + 1, height - int(box.y0) - 1
+    columns, rows = np.meshgrid(np.arange(left, right), np.arange(top, bottom))
+    points = axes.transData.inverted().transform(np.column_stack([columns.ravel() + 0.5, height - rows.ravel() - 0.5]))
+    where = ccrs.PlateCarree().transform_points(axes.projection, points[:, 0], points[:, 1])
+    cell, inside = _cells(fields, where[:, 0], where[:, 1])
+    pixels = base[top:bottom, left:right]
+    plain = (pixels == np.array([0xF7, 0xF7, 0xF5])).all(axis=2).ravel() & inside
+    lookup = (matplotlib.colormaps[colours](np.arange(256))[:, :3] * 255).astype("uint8")
+    font = ImageFont.truetype(
+        str(matplotlib.get_data_path()) + "/fonts/ttf/DejaVuSans-Bold.ttf", max(10, round(stamp.height * 0.95))
+    )
+    values = fields.values.reshape(fields.sizes["time"], -1)
+    scaled = np.clip((values - limits[0]) / (limits[1] - limits[0]) * 255, 0, 255)
+    frames = []
+    for time, field in zip(fields["time"].values, scaled, strict=True):
+        shades = np.where(np.isfinite(field)[:, None], lookup[np.nan_to_num(field).astype("uint8")], 0xD0)
+        frame = base.copy()
+        area = frame[top:bottom, left:right].reshape(-1, 3)
+        area[plain] = shades[cell[plain]]
+        frame[top:bottom, left:right] = area.reshape(pixels.shape)
+        image = Image.fromarray(frame)
+        label = f"{pd.Timestamp(time):%Y-%m-%d %H:%M} UTC" if hours else style.day(time)
+        ImageDraw.Draw(image).text((stamp.x0, height - stamp.y1), label, fill="#222222", font=font)
+        frames.append(image)
+    return frames
+
+
+def _cells(fields: xr.DataArray, longitude: np.ndarray, latitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Index of the cell nearest to each point, and whether the point lies in it at all."""
+    nearest = []
+    inside = np.isfinite(longitude) & np.isfinite(latitude)
+    for name, points in (("latitude", latitude), ("longitude", longitude)):
+        centres = fields[name].values.astype("float64")
+        spacing = float(np.abs(np.diff(centres)).min()) if len(centres) > 1 else 1.0
+        index = pd.Index(centres).get_indexer(np.where(inside, points, centres[0]), method="nearest")
+        inside = inside & (np.abs(centres[index] - np.where(inside, points, np.inf)) <= 0.51 * spacing)
+        nearest.append(index)
+    return nearest[0] * fields.sizes["longitude"] + nearest[1], inside
+
+
+def _animated(frames: list[Any], description: str) -> bytes:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[style.EXIF_DESCRIPTION] = description
+    out = io.BytesIO()
+    frames[0].save(
+        out, "WEBP", save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0, quality=55, method=0,
+        exif=exif.tobytes(),
+    )  # fmt: skip
+    return out.getvalue()

@@ -1,0 +1,62 @@
+"""ERA5 histograms: which values the hourly fields of the domain take."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.era5_grids import grid_variables, thinned
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WET = 0.1
+"""mm: an hour with less rain is dry."""
+
+MOST_VALUES = 3_000_000
+
+
+@style.styled
+def era5_histograms(grid: xr.Dataset) -> "Figure":
+    """Histogram per variable over all cells and hours; precipitation on a logarithmic axis, wet hours only.
+
+    Parameters
+    ----------
+    grid : hourly variables (time, latitude, longitude), as ``raw/era5/hourly``.
+    """
+    names = grid_variables(grid)
+    sample = thinned(grid[names], MOST_VALUES)
+    columns = min(3, max(1, len(names)))
+    rows = max(1, int(np.ceil(len(names) / columns)))
+    figure = style.new_figure(height=1.1 + 2.3 * rows)
+    message = "Hourly ERA5 values of the domain"
+    for place, name in enumerate(names):
+        axes = figure.add_subplot(rows, columns, place + 1)
+        values = sample[name].values.ravel()
+        values = values[np.isfinite(values)].astype("float64")
+        cells_weighted = 100 / max(len(values), 1)
+        if VARIABLES[name].aggregation == "sum" and (values >= 0).all():
+            wet = values[values >= WET]
+            share = 100 * len(wet) / max(len(values), 1)
+            message = f"It rains in {share:.0f} % of hours"
+            if len(wet):
+                edges = np.geomspace(WET, max(float(wet.max()), 2 * WET), 40)
+                axes.hist(wet, bins=edges, weights=np.full(len(wet), cells_weighted), color=style.BLUE)
+                axes.set(xscale="log")
+            axes.set_title(f"{'abcdefghi'[place]}  {share:.1f} % of hours have {WET} mm or more")
+        else:
+            axes.hist(values, bins=50, weights=np.full(len(values), cells_weighted), color=style.BLUE)
+            axes.set_title(f"{'abcdefghi'[place]}  median {np.median(values):.1f}" if len(values) else "no values")
+        hourly = "hourly " if VARIABLES[name].aggregation == "sum" else ""
+        axes.set_xlabel(f"{hourly}{VARIABLES[name].label}".replace(" [", "\n["))
+        if place % columns == 0:
+            axes.set_ylabel("share of hours and cells [%]")
+        axes.grid(True, axis="y")
+    return style.finish(
+        figure, f"{message} (ERA5, all cells)",
+        "Share of cell-hours per bin." + ("" if sample.sizes["time"] == grid.sizes["time"] else
+                                         " Every n-th hour is used, n odd, so that all hours of the day count alike."),
+        grid, n=f"n = {grid.sizes['latitude'] * grid.sizes['longitude']} cells, {sample.sizes['time']} hours",
+    )  # fmt: skip

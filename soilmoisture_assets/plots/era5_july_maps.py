@@ -1,0 +1,52 @@
+"""ERA5 July maps: the mean July of the domain."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.era5_grids import COLOURS, draw_field, grid_box, grid_variables, hour_month
+from soilmoisture_assets.plots.maps import colour_bar, map_axes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@style.styled
+def era5_july_maps(grid: xr.Dataset) -> "Figure":
+    """Mean of all July hours per cell and variable; amounts as totals per day.
+
+    Parameters
+    ----------
+    grid : hourly variables (time, latitude, longitude), as ``raw/era5/hourly``.
+    """
+    names = grid_variables(grid)
+    month = hour_month(grid)
+    july = grid[names].isel(time=np.flatnonzero(month.month == 7))
+    columns = 2 if len(names) > 1 else 1
+    rows = max(1, int(np.ceil(len(names) / columns)))
+    figure = style.new_figure(height=1.0 + (2.5 if columns == 2 else 4.6) * rows)
+    cells = figure.add_gridspec(rows, columns)
+    warmest = ""
+    for place, name in enumerate(names):
+        variable = VARIABLES[name]
+        if not july.sizes["time"]:
+            style.note_in_place_of_data(figure.add_subplot(cells[place // columns, place % columns]), "no July")
+            continue
+        axes = map_axes(figure, cells[place // columns, place % columns], grid_box(grid), line_width=0.5)
+        field = july[name].mean("time") * (24 if variable.aggregation == "sum" else 1)
+        limits = style.colour_limits(field.values)
+        mesh = draw_field(axes, field, limits, COLOURS.get(name, "viridis_r"))
+        label = variable.label.replace("[mm]", "[mm d⁻¹]") if variable.aggregation == "sum" else variable.label
+        colour_bar(figure, mesh, axes, label, values=field.values, location="bottom", aspect=35)
+        axes.set_title(f"{'abcdefghi'[place]}  {variable.long_name}")
+        if name == "temperature":
+            warmest = f": {float(field.min()):.0f} to {float(field.max()):.0f} °C"
+    years = sorted({int(year) for year in month.year[month.month == 7]})
+    return style.finish(
+        figure, f"Mean July of the domain{warmest} (ERA5)",
+        f"Mean over all hours of July {', '.join(map(str, years)) or '(none in the record)'}; cells as delivered.", grid,
+        n=f"n = {grid.sizes['latitude'] * grid.sizes['longitude']} cells",
+    )  # fmt: skip

@@ -1,0 +1,56 @@
+"""Station series: the dynamic inputs of one station over time."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.dynamic_input_maps import dynamic_variables
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@style.styled
+def station_series(cube: xr.Dataset, *, station: str | None = None) -> "Figure":
+    """Soil moisture, where the dataset has it, above the dynamic inputs of one station.
+
+    Parameters
+    ----------
+    cube : (station, time), the station cube or the dynamic inputs alone.
+    station : station id; by default the one with the most observations (the first, where there are none).
+    """
+    import matplotlib.dates as mdates
+
+    names = [*(["soil_moisture_scored"] if "soil_moisture_scored" in cube else []), *dynamic_variables(cube)]
+    if station is None:
+        counts = np.isfinite(cube[names[0]].transpose("station", "time").values).sum(axis=1)
+        station = str(cube["station"].values[int(np.argmax(counts))])
+    one = cube.sel(station=[station])
+    times = one["time"].values
+    step = (times[1] - times[0]) if len(times) > 1 else np.timedelta64(12, "h")
+    figure = style.new_figure(height=1.1 + 1.4 * len(names))
+    top = None
+    for place, name in enumerate(names):
+        axes = figure.add_subplot(len(names), 1, place + 1, sharex=top)
+        top = top or axes
+        values = one[name].isel(station=0).values
+        registered = VARIABLES["soil_moisture" if name == "soil_moisture_scored" else name]
+        if registered.aggregation == "sum":
+            axes.bar(times, values, width=step, align="edge" if len(times) < 2 else "center", color=style.BLUE)
+        else:
+            axes.plot(times, values, color=style.BLACK if place == 0 else style.VERMILION, linewidth=0.7)
+        axes.set_ylabel(registered.label.replace(" [", "\n["), fontsize=7)
+        axes.grid(True, axis="y")
+        axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(mdates.AutoDateLocator()))
+        axes.tick_params(labelbottom=place == len(names) - 1)
+        axes.margins(x=0.01)
+    figure.align_ylabels()
+    hours = int(pd.Timedelta(step) / pd.Timedelta(hours=1))
+    return style.finish(
+        figure, f"{style.station_labels(one)[0]}: the record the models see",
+        f"Steps of {hours} h labelled by their end (UTC); gaps are missing values.", one,
+    )  # fmt: skip
