@@ -29,7 +29,9 @@ from soilmoisture_assets.study import Study, load_study
 if TYPE_CHECKING:
     import dagster as dg
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0])
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0]
+)
 inspect_app = typer.Typer(no_args_is_help=True, help="Say what is in an archive or file.")
 app.add_typer(inspect_app, name="inspect")
 
@@ -113,7 +115,7 @@ def ui(study: StudyOption = None, port: Annotated[int, typer.Option(help="Port o
 @app.command()
 def report(study: StudyOption = None) -> None:
     """Print the path of the study's report; build it first if it is missing or out of date."""
-    run(study=study, select="key:report")
+    run(study=study, select='key:"report/report"')
 
 
 @app.command()
@@ -215,7 +217,7 @@ def _run_stages(
     selection = dg.AssetSelection.from_string(select) if select else dg.AssetSelection.all()
     keys = selection.resolve(graph)
     if not keys:
-        raise StudyError(f"nothing matches --select '{select}'.\n  Try \"group:cube\", \"+key:report\" or leave it out.")
+        raise StudyError(f'nothing matches --select \'{select}\'.\n  Try "group:cube", "+key:report" or leave it out.')
     summary: dict[str, Any] = {"runs": [], "failed": {}, "errors": []}
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[detail]}"))
     with Progress(*columns, TimeElapsedColumn(), console=err, disable=quiet) as bars:

@@ -178,9 +178,7 @@ def _message(step: str | None, error: Any) -> str:
 _OWN_ERRORS = {error.__name__ for error in SoilMoistureError.__subclasses__()} | {"SourceUnavailable"}
 
 
-def partitions_of(
-    instance: dg.DagsterInstance, stage: Stage, stations: list[str]
-) -> tuple[list[str], list[str]]:
+def partitions_of(instance: dg.DagsterInstance, stage: Stage, stations: list[str]) -> tuple[list[str], list[str]]:
     """All partitions of a stage, and those to bring up to date.
 
     Models are made for the common stations unless stations are named; other station assets for every station.

@@ -25,4 +25,6 @@ class ZarrIOManager(DatasetIOManager):
         dataset = xr.open_zarr(path, consolidated=False, chunks=None)
         # numpy's variable-width strings cannot be cast to fixed width, which most of the stack expects
         texts = {name: dataset[name] for name in dataset.variables if dataset[name].dtype.kind == "T"}
-        return dataset.assign({name: (text.dims, text.values.astype(object), text.attrs) for name, text in texts.items()})
+        return dataset.assign(
+            {name: (text.dims, text.values.astype(object), text.attrs) for name, text in texts.items()}
+        )

@@ -18,7 +18,10 @@ def cube_asset(
     deps: Sequence[dg.AssetKey] = (),
     **inputs: list[str],
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Declare a cube asset; ``files`` are what it reads beside assets; each further keyword names a parameter of the function and the asset it is given."""
+    """Declare a cube asset; ``files`` are what it reads beside assets.
+
+    Each further keyword names a parameter of the function and the asset it is given.
+    """
     return dg.asset(
         key=["cube", name],
         ins={parameter: dg.AssetIn(key=key) for parameter, key in inputs.items()},

@@ -10,12 +10,13 @@ from soilmoisture_assets.defs.versions import version
 
 
 def figure_asset(
-    *key: str, code: str = "1", kind: str = "matplotlib", **inputs: Sequence[str]
+    *key: str, code: str = "1", kind: str = "matplotlib", deps: Sequence[dg.AssetKey] = (), **inputs: Sequence[str]
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Declare a figure; each further keyword names a parameter of the function and the asset it is given."""
     return dg.asset(
         key=["figures", *key],
         ins={name: dg.AssetIn(key=list(path)) for name, path in inputs.items()},
+        deps=deps,
         group_name="figures",
         kinds={kind},
         owners=OWNERS,

@@ -13,6 +13,7 @@ from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each
 from soilmoisture_assets.defs.partitions import station
 from soilmoisture_assets.defs.progress import progress
 from soilmoisture_assets.defs.versions import version
+from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.io_managers.checkpoint import CheckpointIOManager
 from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
 from soilmoisture_assets.io_managers.zarr import ZarrIOManager
@@ -27,7 +28,7 @@ STATIONS_AT_ONCE = 64
     specs=[
         dg.AssetSpec(
             key,
-            description="Quantile forecasts per lead with the observations, by the regional and the station's own model; "
+            description="Quantile forecasts per lead with the observations, by the regional and the own model; "
             f"experiment {experiment}: {experiment.description}.",
             deps=[dg.AssetKey(["cube", "station_cube"]), REGIONAL_KEYS[experiment], STATION_KEYS[experiment]],
             partitions_def=station,
@@ -103,3 +104,11 @@ def gather(stored: Mapping[str, xr.Dataset], method: str) -> xr.Dataset:
     found = xr.concat(parts, dim="station", data_vars="all", coords="different", compat="equals", join="outer")
     return found.drop_vars("method").assign_attrs(method=method, experiment=parts[0].attrs["experiment"])
 
+
+def best_forecasts(netcdf: NetcdfIOManager, experiment: Experiment) -> xr.Dataset:
+    """The stored forecasts of an experiment by the stations' own models, or by the regional one if there are none."""
+    stored = {name: dataset.load() for name, dataset in netcdf.partitions(KEYS[experiment]).items()}
+    if not stored:
+        raise SourceError(f"no forecasts of '{experiment}' are stored.\n  Materialize models/forecasts first.")
+    own = any("station_model" in dataset.method.values for dataset in stored.values())
+    return gather(stored, "station_model" if own else "regional_model")

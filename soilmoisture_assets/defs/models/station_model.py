@@ -22,8 +22,8 @@ KEYS = {experiment: dg.AssetKey(["models", "station", experiment.value]) for exp
     specs=[
         dg.AssetSpec(
             key,
-            description=f"The station's own network, {STUDY.model.station_training.replace('_', '-')}d from the regional "
-            f"one; experiment {experiment}: {experiment.description}.",
+            description=f"The station's own network ({STUDY.model.station_training.replace('_', ' ')}); "
+            f"experiment {experiment}: {experiment.description}.",
             deps=[dg.AssetKey(["cube", "station_cube"]), REGIONAL_KEYS[experiment]],
             partitions_def=station,
             skippable=True,
@@ -54,9 +54,8 @@ def station_models(
             if key not in context.selected_asset_keys:
                 continue
             regional = checkpoint.read(REGIONAL_KEYS[experiment])
-            for fit in fit_stations(
-                cube, regional, study, list(context.partition_keys), progress=progress(context), threads=SETTINGS.threads
-            ):
+            names = list(context.partition_keys)
+            for fit in fit_stations(cube, regional, study, names, progress=progress(context), threads=SETTINGS.threads):
                 yield PartitionResult(fit.station, fit.model, fit.failure, dict(fit.metadata), key)
 
     yield from store_each(context, checkpoint.write, results())

@@ -21,9 +21,7 @@ from soilmoisture_assets.defs.versions import version
     retry_policy=dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL),
     code_version=version("1", "services"),
 )
-def slope(
-    context: dg.AssetExecutionContext, stations: xr.Dataset, services: dg.ResourceParam[Services]
-) -> xr.Dataset:
+def slope(context: dg.AssetExecutionContext, stations: xr.Dataset, services: dg.ResourceParam[Services]) -> xr.Dataset:
     """Slope, aspect, elevation and curvature at the stations from nine 3DEP elevations each; answers are cached."""
     from soilmoisture_assets.sources.elevation import fetch_slope
 

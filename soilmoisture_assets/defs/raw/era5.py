@@ -133,9 +133,7 @@ def hourly(
     yield from store_each(context, netcdf.write, results())
 
 
-@_month_asset(
-    STATION_SERIES, "ERA5 at the stations: one value per hour, station and variable.", [HOURLY, STATIONS]
-)
+@_month_asset(STATION_SERIES, "ERA5 at the stations: one value per hour, station and variable.", [HOURLY, STATIONS])
 def station_series(
     context: dg.AssetExecutionContext, study: dg.ResourceParam[Study], netcdf: dg.ResourceParam[NetcdfIOManager]
 ) -> Iterator[dg.AssetMaterialization]:

@@ -42,7 +42,8 @@ def properties(
 
 def problems(found: xr.Dataset) -> dict[str, dg.MetadataValue]:
     """How many stations have values, and why the others have none."""
-    reasons = {str(name): str(text) for name, text in zip(found.station.values, found.problem.values, strict=True) if text}
+    every = zip(found.station.values, found.problem.values, strict=True)
+    reasons = {str(name): str(text) for name, text in every if text}
     return {
         "stations": dg.MetadataValue.int(found.sizes["station"]),
         "stations_with_problems": dg.MetadataValue.int(len(reasons)),
