@@ -64,8 +64,8 @@ def load_checkpoint(path: Path, study: Study | None = None, experiment: Experime
         raise CheckpointError(f"{path}: not a readable checkpoint ({error}).\n  Train the model again.") from error
     if fields.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path}: written in checkpoint format {fields.get('format')} by code version {fields.get('code_version')}; "
-            f"this code reads format {FORMAT}.\n  Train the model again."
+            f"{path}: written in checkpoint format {fields.get('format')} by version {fields.get('code_version')}, "
+            f"but this code reads {FORMAT}.\n  Train the model again."
         )
     if study is not None and fields["study_hash"] != study.hash:
         raise CheckpointError(

@@ -33,8 +33,8 @@ MAXIMUM_BASE_AGE_DAYS = 30.0
 class Channels:
     """Time-dependent features in natural units.
 
-    ``values`` (station, time, channel) float32 without NaN; ``names`` and ``sources`` (channel): the registry variable a
-    channel is made from ("soil_moisture", "calendar" and "water_balance" included).
+    ``values`` (station, time, channel) float32 without NaN; ``names`` (channel); ``sources`` (channel): the registry
+    variable a channel is made from, or "calendar" or "water_balance".
     """
 
     values: np.ndarray
@@ -55,8 +55,8 @@ def training_steps(cube: xr.Dataset) -> np.ndarray:
 def weather_channels(cube: xr.Dataset, names: Sequence[str], step: pd.Timedelta) -> Channels:
     """Filled weather, whether it was observed, its exponential memories and the water balance.
 
-    A missing value is replaced by the seasonal mean of the station's training period (of all training stations where the
-    station is held out or has no record), and its ``observed`` channel is 0.
+    A missing value is replaced by the seasonal mean of the station's training period, or of all training stations
+    where the station is held out or has no record, and its ``observed`` channel is 0.
     """
     times = pd.DatetimeIndex(cube["time"].values)
     step_days = step / pd.Timedelta(days=1)

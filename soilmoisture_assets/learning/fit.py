@@ -75,16 +75,16 @@ def fit_regional(
 
         def epoch_runs(epoch: int) -> Runs:
             runs = windows.runs(rows, TRAIN, STARTS, random.integers(0, STARTS, len(rows)))
-            return runs[torch.randperm(len(runs), generator=generator)[None]]
+            return runs[torch.randperm(len(runs), generator=generator)].as_batch()
 
         program = Program(
-            windows, windows.shape, parameters, epoch_runs, windows.runs(rows, STOPPING, STARTS)[None],
+            windows, windows.shape, parameters, epoch_runs, windows.runs(rows, STOPPING, STARTS).as_batch(),
             lambda runs: runs.row + 1, REGIONAL_BATCH, preset.learning_rate, study.model.regional_epochs, generator,
         )  # fmt: skip
-        best, record = program.train(progress)
+        best, records = program.train(progress)
     return Model(
         windows.shape, best, windows.scaler, experiment, study.hash, seed, tuple(windows.stations),
-        metadata=record | {"training_starts": int(sum(windows.count(int(row), TRAIN) for row in rows))},
+        metadata=records[0] | {"training_starts": sum(windows.count(int(row), TRAIN) for row in rows)},
     )  # fmt: skip
 
 
@@ -103,7 +103,6 @@ def fit_stations(
     Fine-tuned models start from the regional one, which stays where no epoch is better on validation data. A station
     with fewer than ``study.model.min_windows`` training starts, and a held-out station, gets no model but a reason.
     """
-    generator = torch.Generator().manual_seed(regional.seed)
     with _threads(threads):
         windows = build_windows(cube, regional.experiment, study, regional.scaler).to(_device(device))
     trainable = []
@@ -116,20 +115,19 @@ def fit_stations(
     batches = [trainable[i : i + MODELS_AT_ONCE] for i in range(0, len(trainable), MODELS_AT_ONCE)]
     for number, batch in enumerate(batches):
         with _threads(threads):
-            fits = _fit_batch(
-                windows, regional, study, batch, generator, _batch_progress(progress, number, len(batches))
-            )
+            fits = _fit_batch(windows, regional, study, batch, _batch_progress(progress, number, len(batches)))
         yield from fits
 
 
 def _fit_batch(
-    windows: Windows, regional: Model, study: Study, stations: list[str], generator: torch.Generator,
-    progress: Progress | None,
-) -> list[StationFit]:  # fmt: skip
+    windows: Windows, regional: Model, study: Study, stations: list[str], progress: Progress | None
+) -> list[StationFit]:
+    """Each station draws from its own generator, so that its model does not depend on the others of the batch."""
     rows = np.array([windows.stations.index(station) for station in stations])
     shape = replace(regional.shape, identities=1)
     preset = PRESETS[study.model.preset]
     fine_tune = study.model.station_training == "fine_tune"
+    random = [np.random.default_rng([regional.seed, *station.encode()]) for station in stations]
     if fine_tune:
         parameters = {
             name: value.repeat(len(rows), *[1] * (value.ndim - 1)) for name, value in regional.parameters.items()
@@ -137,26 +135,35 @@ def _fit_batch(
         own = torch.from_numpy(regional.identity_index(stations))
         parameters["identity"] = regional.parameters["identity"][0, own][:, None].clone()
     else:
-        parameters = initial_parameters(shape, len(rows), generator)
-    random = np.random.default_rng(regional.seed)
+        seeds = [torch.Generator().manual_seed(int(each.integers(2**31))) for each in random]
+        each_model = [initial_parameters(shape, 1, seed) for seed in seeds]
+        parameters = {name: torch.cat([each[name] for each in each_model]) for name in each_model[0]}
+    filler = -STARTS * windows.shape.steps_per_day
+    longest = windows.most_runs(TRAIN, STARTS)
 
     def epoch_runs(epoch: int) -> Runs:
-        shift = random.integers(0, STARTS, len(rows))
-        each = [windows.runs(rows[i : i + 1], TRAIN, STARTS, shift[i : i + 1]) for i in range(len(rows))]
-        return _stack([runs[torch.randperm(len(runs), generator=generator)] for runs in each], filler)
+        each = [
+            windows.runs(rows[i : i + 1], TRAIN, STARTS, draw.integers(0, STARTS, 1)).padded(longest, filler)
+            for i, draw in enumerate(random)
+        ]
+        order = [torch.from_numpy(draw.permutation(longest)) for draw in random]
+        return Runs.stack([runs[index] for runs, index in zip(each, order, strict=True)])
 
-    filler = -STARTS * windows.shape.steps_per_day
-    stopping = _stack([windows.runs(rows[i : i + 1], STOPPING, STARTS) for i in range(len(rows))], filler)
+    stopping = Runs.stack(
+        [
+            windows.runs(rows[i : i + 1], STOPPING, STARTS).padded(windows.most_runs(STOPPING, STARTS), filler)
+            for i in range(len(rows))
+        ]
+    )
     program = Program(
         windows, shape, parameters, epoch_runs, stopping, lambda runs: torch.zeros_like(runs.row), STATION_BATCH,
-        preset.station_learning_rate if fine_tune else preset.learning_rate, study.model.station_epochs, generator,
-        keep_start=fine_tune,
+        preset.station_learning_rate if fine_tune else preset.learning_rate, study.model.station_epochs,
+        torch.Generator(), keep_start=fine_tune,
     )  # fmt: skip
-    best, record = program.train(progress)
+    best, records = program.train(progress)
     fits = []
     for i, station in enumerate(stations):
-        metadata = {key: value[i] if isinstance(value, list) else value for key, value in record.items()}
-        metadata["fallback"] = fine_tune and metadata["best_epoch"] == 0
+        metadata = records[i] | {"fallback": fine_tune and records[i]["best_epoch"] == 0}
         model = replace(
             regional, shape=shape, parameters={name: value[i : i + 1].clone() for name, value in best.items()},
             station=station, stations=(station,), widening=None, metadata=metadata,
@@ -192,8 +199,8 @@ class Program:
         self.generator, self.keep_start = generator, keep_start
         self.models = next(iter(parameters.values())).shape[0]
 
-    def train(self, progress: Progress | None) -> tuple[Parameters, dict[str, Any]]:
-        """Best parameters (on CPU) and the record: best_epoch, validation_loss, epochs, seconds."""
+    def train(self, progress: Progress | None) -> tuple[Parameters, list[dict[str, Any]]]:
+        """Best parameters (on CPU), and a record per model: best_epoch, validation_loss, epochs, seconds."""
         started = time.monotonic()
         decayed = [value for name, value in self.parameters.items() if "bias" not in name and "head.s" not in name]
         plain = [value for name, value in self.parameters.items() if "bias" in name or "head.s" in name]
@@ -205,8 +212,10 @@ class Program:
         start_loss = self.validate() if self.keep_start else torch.full((self.models,), torch.inf)
         best_loss = start_loss.clone()
         best_epoch = torch.zeros(self.models, dtype=torch.long)
-        losses = []
         step = 0
+        least = (
+            self.batch * STARTS * self.shape.leads / 4
+        )  # a batch with few targets is a smaller step, not a noisier one
         for epoch in range(1, self.epochs + 1):
             runs = self.epoch_runs(epoch)
             batches = -(-runs.row.shape[1] // self.batch)
@@ -215,10 +224,10 @@ class Program:
                 rate = self._rate(step, batches * self.epochs)
                 for group in optimiser.param_groups:
                     group["lr"] = rate
-                part = slice(number * self.batch, (number + 1) * self.batch)
-                loss, weight = self.losses(self.parameters, Runs(runs.row[:, part], runs.first[:, part]), TRAIN, True)
+                part = runs.columns(number * self.batch, (number + 1) * self.batch)
+                loss, weight = self.losses(self.parameters, part, TRAIN, True)
                 optimiser.zero_grad()
-                (loss / weight.clamp(min=1)).sum().backward()
+                (loss / weight.clamp(min=least)).sum().backward()
                 self._clip()
                 optimiser.step()
                 step += 1
@@ -228,7 +237,6 @@ class Program:
                 )
                 total, count = total + float(loss.sum().detach()), count + float(weight.sum())
             validation = self.validate()
-            losses.append(validation)
             better = validation < best_loss
             best_loss = torch.where(better, validation, best_loss)
             best_epoch[better] = epoch
@@ -242,13 +250,13 @@ class Program:
                 )  # fmt: skip
             if bool((epoch - best_epoch >= PATIENCE).all()):
                 break
-        record = {
-            "best_epoch": best_epoch.tolist(),
-            "validation_loss": best_loss.tolist(),
-            "epochs": epoch,
-            "seconds": round(time.monotonic() - started, 1),
-        }
-        return {name: value.cpu() for name, value in best.items()}, record
+        seconds = round(time.monotonic() - started, 1)
+        records = [
+            {"best_epoch": int(at), "validation_loss": float(loss), "epochs": epoch, "seconds": seconds}
+            | ({"regional_validation_loss": float(before)} if self.keep_start else {})
+            for at, loss, before in zip(best_epoch, best_loss, start_loss, strict=True)
+        ]
+        return {name: value.cpu() for name, value in best.items()}, records
 
     @torch.no_grad()
     def validate(self) -> Tensor:
@@ -256,8 +264,7 @@ class Program:
         total, count = torch.zeros(self.models), torch.zeros(self.models)
         width = 4 * self.batch
         for first in range(0, self.stopping.row.shape[1], width):
-            runs = Runs(self.stopping.row[:, first : first + width], self.stopping.first[:, first : first + width])
-            loss, weight = self.losses(self.averaged, runs, STOPPING, False)
+            loss, weight = self.losses(self.averaged, self.stopping.columns(first, first + width), STOPPING, False)
             total, count = total + loss.cpu(), count + weight.cpu()
         return torch.where(count > 0, total / count, torch.inf)
 
@@ -285,7 +292,7 @@ class Program:
         )
 
     def _clip(self, limit: float = 1.0) -> None:
-        """Scale the gradient of each model to a norm of at most ``limit``; a gradient that is not finite becomes zero."""
+        """Limit the norm of each model's gradient; a gradient that is not finite becomes zero."""
         gradients = [value.grad for value in self.parameters.values() if value.grad is not None]
         norm = torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0).sqrt()
         factor = torch.where(torch.isfinite(norm), (limit / (norm + 1e-6)).clamp(max=1), 0.0)
@@ -315,17 +322,6 @@ def _cannot_train(windows: Windows, station: str, minimum: int) -> str | None:
     if count < minimum:
         return f"{station} has {count} training windows, fewer than {minimum} (model.min_windows): regional model used"
     return None
-
-
-def _stack(each: list[Runs], filler: int) -> Runs:
-    """Runs (M, N): shorter lists are filled with runs from ``filler``, which lie before the first step: no target."""
-    longest = max(max(len(runs) for runs in each), 1)
-    row = torch.zeros(len(each), longest, dtype=torch.long)
-    first = torch.full((len(each), longest), filler)
-    for i, runs in enumerate(each):
-        row[i, : len(runs)], first[i, : len(runs)] = runs.row, runs.first
-        row[i, len(runs) :] = runs.row[0] if len(runs) else 0
-    return Runs(row, first)
 
 
 def _batch_progress(progress: Progress | None, number: int, batches: int) -> Progress | None:

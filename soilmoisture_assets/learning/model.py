@@ -22,9 +22,9 @@ from soilmoisture_assets.study import Experiment
 class Model:
     """One trained network.
 
-    ``parameters`` have a leading model axis of one. ``stations`` are those with an identity of their own, in the order of
-    the identity table behind the unknown station; a station model knows itself alone. ``widening`` (lead, 2) are factors
-    on the lower and upper half of the interval, found on calibration data.
+    ``parameters`` have a leading model axis of one. ``stations`` are those with an identity of their own, in the order
+    of the identity table behind the unknown station; a station model knows itself alone. ``widening`` (lead, 2) are
+    factors on the lower and upper half of the interval, found on calibration data.
     """
 
     shape: NetworkShape

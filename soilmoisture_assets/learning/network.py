@@ -4,10 +4,10 @@ Belongs here: parameters, attention mask, forward pass. Every parameter has a le
 station models are one tensor program and one model is the special case of one.
 Not here: features and scaling (features.py, scaling.py), training (fit.py).
 
-A sample is a run of K starts of one station, one day apart, that share their history tokens. A history token attends to
-itself and the ``reach`` days before it; a future token of start s attends to the history up to s and to the future tokens
-of the same start up to its own lead. So a forecast depends on at most ``context_days`` days of history, is the same
-whether its start is computed alone or in a run, and lead L never sees anything after L.
+A sample is a run of K starts of one station, one day apart, that share their history tokens. A history token attends
+to itself and the ``reach`` days before it; a future token of start s attends to the history of the ``reach`` days up to
+s and to the future tokens of the same start up to its own lead. So a forecast depends on at most ``context_days`` days
+of history, is the same whether its start is computed alone or in a run, and lead L never sees anything after L.
 """
 
 from collections.abc import Mapping
@@ -146,7 +146,7 @@ def forward(parameters: Parameters, shape: NetworkShape, inputs: Inputs) -> Tens
 
     Relative to the last observation where ``shape.anchored``, else to the station's mean.
     """
-    models, runs, days, _ = inputs.history.shape
+    runs, days = inputs.history.shape[1:3]
     starts = inputs.future.shape[2]
     station = _station_token(parameters, inputs, shape)
     history = _linear(inputs.history.flatten(1, 2), parameters["history.weight"], parameters["history.bias"])
@@ -211,8 +211,8 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 def attention_mask(shape: NetworkShape, days: int, starts: int) -> Tensor:
     """Additive mask (1, heads, tokens, tokens): who may attend to whom, and how strongly distance counts.
 
-    Tokens are the station, the days of history, then the leads of each start. Position enters as a penalty that grows with
-    the distance in days, with another slope for each head (attention with linear biases, Press et al. 2022).
+    Tokens are the station, the days of history, then the leads of each start. Position enters as a penalty that grows
+    with the distance in days, with another slope for each head (attention with linear biases, Press et al. 2022).
     """
     position = torch.cat(
         [

@@ -58,7 +58,7 @@ def forecast(
     return _dataset(
         cube, windows, first, names, rows, windows.times[starts], quantiles,
         observed=scored[:, starts[:, None] + leads].astype(np.float32),
-        split=np.asarray(cube["split"].values)[starts].astype(np.int8),
+        split=np.where(labels[starts] == CALIBRATION, STOPPING, labels[starts]).astype(np.int8),
     )  # fmt: skip
 
 
@@ -215,7 +215,8 @@ def _dataset(
     return xr.Dataset(
         {
             "soil_moisture_forecast": (
-                ("station", "start", "lead", "quantile"), quantiles, attributes | {"long_name": "forecast soil moisture"},
+                ("station", "start", "lead", "quantile"), quantiles,
+                attributes | {"long_name": "forecast soil moisture"},
             ),
             "soil_moisture_observed": (
                 ("station", "start", "lead"), observed, attributes | {"long_name": "observed soil moisture"},
@@ -229,7 +230,10 @@ def _dataset(
             "calibration": ("start", _calibration(windows, starts), {
                 "long_name": "validation start kept from early stopping, for calibration of intervals"}),
         },
-        attrs={"experiment": str(model.experiment), "method": "regional_model" if model.station is None else "station_model"},
+        attrs={
+            "experiment": str(model.experiment),
+            "method": "regional_model" if model.station is None else "station_model",
+        },
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Scaling: statistics of the training period that turn features into network units and back.
 
-Belongs here: means and spreads of channels, statics and moisture, from training steps of stations that are not held out.
+Belongs here: means and spreads of channels, statics and moisture, from training steps of stations not held out.
 Not here: what the features are (features.py), the network (network.py).
 """
 
@@ -95,7 +95,9 @@ class Scaler:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
         """Rebuild what ``to_json`` gave; a missing or unknown field raises TypeError."""
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+        }
         values["moisture"] = {name: (pair[0], pair[1]) for name, pair in fields["moisture"].items()}
         return cls(**values)
 

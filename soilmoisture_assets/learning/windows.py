@@ -4,16 +4,19 @@ Belongs here: which starts are valid in which split, runs of consecutive starts,
 Not here: the features themselves (features.py), the network (network.py).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
+from torch.nn import functional as F
 
 from soilmoisture_assets.learning import features
 from soilmoisture_assets.learning.network import PRESETS, Inputs, NetworkShape
 from soilmoisture_assets.learning.scaling import Scaler
+from soilmoisture_assets.scoring.splits import valid_starts
 from soilmoisture_assets.study import Experiment, Study
 
 TRAIN, STOPPING, TEST, CALIBRATION = 1, 2, 3, 4
@@ -35,12 +38,30 @@ class Runs:
     def __getitem__(self, index: Tensor) -> "Runs":
         return Runs(self.row[index], self.first[index])
 
+    def as_batch(self) -> "Runs":
+        """Add the model axis of a single model."""
+        return Runs(self.row[None], self.first[None])
+
+    def padded(self, length: int, first: int) -> "Runs":
+        """Append runs that start at ``first``, before the first step, and have no target."""
+        missing = length - len(self)
+        return Runs(F.pad(self.row, (0, missing)), F.pad(self.first, (0, missing), value=first))
+
+    @classmethod
+    def stack(cls, each: list["Runs"]) -> "Runs":
+        """Runs (M, B) of M models."""
+        return cls(torch.stack([runs.row for runs in each]), torch.stack([runs.first for runs in each]))
+
+    def columns(self, low: int, high: int) -> "Runs":
+        """Part of the runs (M, B) of every model."""
+        return Runs(self.row[:, low:high], self.first[:, low:high])
+
 
 @dataclass
 class Windows:
     """One experiment's tensors. Steps are padded in front and behind, so that every gather lies inside.
 
-    history (station, step, feature), future (station, step, feature), base, target and mean-free weights (station, step).
+    history (station, step, feature), future (station, step, feature), base and target (station, step).
     Moisture is in units of the station's training spread, relative to its training mean.
     """
 
@@ -118,14 +139,14 @@ class Windows:
         ``shift`` (row) moves the cut, in days. Runs without a single target are left out.
         """
         per_day = self.shape.steps_per_day
-        label = self.start_split[0, self.pad : self.pad + self.steps].numpy() == split
+        label = self.start_split[0, self.pad : self.pad + self.steps].cpu().numpy() == split
         where = np.flatnonzero(label)
         if not len(where):
             empty = torch.zeros(0, dtype=torch.long)
             return Runs(empty, empty)
         low, high = where[0], where[-1]
         shift = np.zeros(len(rows), int) if shift is None else shift
-        cuts = np.arange(low - (starts - 1) * per_day, high + 1, starts * per_day)
+        cuts = self._cuts(low, high, starts)
         first = cuts[None, None] + shift[:, None, None] * per_day + np.arange(per_day)[None, :, None]
         row = np.broadcast_to(rows[:, None, None], first.shape).reshape(-1)
         first = first.reshape(-1)
@@ -136,6 +157,17 @@ class Windows:
         keep = usable[row[:, None], inside].any(axis=1)
         return Runs(torch.from_numpy(row[keep].copy()), torch.from_numpy(first[keep].copy()))
 
+    def most_runs(self, split: int, starts: int) -> int:
+        """The largest number of runs that ``runs`` can give for one row."""
+        label = self.start_split[0, self.pad : self.pad + self.steps].cpu().numpy() == split
+        where = np.flatnonzero(label)
+        per_day = self.shape.steps_per_day
+        return 0 if not len(where) else per_day * len(self._cuts(where[0], where[-1], starts))
+
+    def _cuts(self, low: int, high: int, starts: int) -> np.ndarray:
+        per_day = self.shape.steps_per_day
+        return np.arange(low - (starts - 1) * per_day, high + 1, starts * per_day)
+
     def _usable(self, split: int) -> np.ndarray:
         """(station, step + 1) bool: the start has a target at some lead; the last column is always False."""
         seen = torch.isfinite(self.target[:, self.pad :])
@@ -143,7 +175,7 @@ class Windows:
         for lead in range(1, self.shape.leads + 1):
             some |= seen[:, lead : lead + self.steps]
         some &= self.start_split[:, self.pad : self.pad + self.steps] == split
-        return np.concatenate([some.numpy(), np.zeros((len(some), 1), bool)], axis=1)
+        return np.concatenate([some.cpu().numpy(), np.zeros((len(some), 1), bool)], axis=1)
 
     def count(self, row: int, split: int) -> int:
         """Starts of a station with at least one target in the split."""
@@ -151,18 +183,16 @@ class Windows:
 
     def to(self, device: torch.device) -> "Windows":
         """The same windows with their tensors on a device."""
-        moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in vars(self).items()}
-        return Windows(**moved)
+        moved: dict[str, Any] = {n: value.to(device) for n, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **moved)
 
 
 def start_labels(split: np.ndarray, leads: int, block: int) -> np.ndarray:
-    """(time) int8: the split of each start whose own step and all of whose leads lie in it, else 0.
+    """(time) int8: the split that all leads of a start lie in, else 0.
 
     Every other block of ``block`` validation steps is labelled CALIBRATION: it never decides when training stops.
     """
-    padded = np.concatenate([split, np.zeros(leads, split.dtype)])
-    windows = np.lib.stride_tricks.sliding_window_view(padded, leads + 1)
-    labels = np.where((windows == windows[:, :1]).all(axis=1), split, 0).astype(np.int8)
+    labels = valid_starts(split, leads)
     validation = labels == STOPPING
     order = np.cumsum(validation) - 1
     return np.where(validation & (order // block % 2 == 1), np.int8(CALIBRATION), labels)

@@ -1,0 +1,102 @@
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from soilmoisture_assets.learning.features import (
+    antecedent_moisture,
+    exponential_memory,
+    neighbours,
+    static_vector,
+    water_balance,
+    weather_channels,
+)
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.study import Study
+
+DAY = pd.Timedelta(days=1)
+NAMES = ("temperature", "precipitation", "shortwave")
+
+
+def test_no_channel_depends_on_later_steps(cube: xr.Dataset):
+    changed = cube.copy(deep=True)
+    late = 600  # in the test period
+    for name in (*NAMES, "soil_moisture_antecedent"):
+        changed[name][:, late:] = 7.0
+    mean, spread = np.full(4, 0.2), np.full(4, 0.05)
+    for before, after in (
+        (weather_channels(cube, NAMES, DAY).values, weather_channels(changed, NAMES, DAY).values),
+        (
+            antecedent_moisture(cube, mean, spread, DAY).channels.values,
+            antecedent_moisture(changed, mean, spread, DAY).channels.values,
+        ),
+    ):
+        assert np.array_equal(before[:, :late], after[:, :late])
+        assert not np.array_equal(before[:, late:], after[:, late:])
+
+
+def test_missing_weather_is_filled_with_the_season_and_marked(cube: xr.Dataset):
+    gappy = cube.copy(deep=True)
+    gappy["temperature"][0, 100:130] = np.nan
+    gappy["temperature"][1, 100] = np.inf
+    channels = weather_channels(gappy, NAMES, DAY)
+    filled = channels.values[..., channels.names.index("temperature")]
+    observed = channels.values[..., channels.names.index("temperature_observed")]
+    assert np.isfinite(channels.values).all()
+    assert observed[0, 95:135].sum() == 10
+    assert observed[1, 100] == 0
+    assert abs(filled[0, 100:130].mean() - cube["temperature"].values[1:, 100:130].mean()) < 2.5
+
+
+def test_an_exponential_memory_of_a_constant_is_that_constant_and_forgets_with_its_time_constant():
+    assert np.allclose(exponential_memory(np.full((1, 200), 3.0), 10), 3)
+    pulse = np.zeros((1, 200))
+    pulse[0, 100] = 1
+    memory = exponential_memory(pulse, 10)[0]
+    assert memory[110] / memory[100] == pytest.approx(np.exp(-1))
+
+
+def test_buckets_fill_with_rain_dry_without_and_keep_snow_until_it_melts():
+    rain, warm, sun = np.zeros((1, 60)), np.full((1, 60), 20.0), np.full((1, 60), 200.0)
+    rain[0, 30] = 20
+    shallow = water_balance(rain, warm, sun, 1.0)["bucket_40mm"][0]
+    assert (np.diff(shallow[:30]) <= 0).all()
+    assert shallow[30] > shallow[29] + 0.3
+    assert shallow[59] < shallow[30]
+    cold = np.where(np.arange(60) < 45, -10.0, 10.0)[None]
+    balance = water_balance(rain, cold, sun, 1.0)
+    assert balance["snow_store"][0, 40] == pytest.approx(np.log1p(20), rel=1e-3)
+    assert balance["bucket_40mm"][0, 30] <= balance["bucket_40mm"][0, 29]
+    assert balance["snow_store"][0, 55] == pytest.approx(0, abs=1e-6)
+
+
+def test_antecedent_moisture_holds_the_last_value_with_its_age(cube: xr.Dataset):
+    gap = cube.copy(deep=True)
+    gap["soil_moisture_antecedent"][0, 200:260] = np.nan
+    last = float(gap["soil_moisture_antecedent"][0, :200].dropna("time")[-1])
+    antecedent = antecedent_moisture(gap, np.full(4, 0.2), np.full(4, 0.05), DAY)
+    assert antecedent.base[0, 210] == pytest.approx(last)
+    assert np.isnan(antecedent.base[0, 259])  # older than a month
+    age = antecedent.channels.values[0, :, antecedent.channels.names.index("moisture_age")]
+    assert (np.diff(age[200:225]) > 0).all()
+    assert np.isfinite(antecedent.channels.values).all()
+
+
+def test_categories_are_one_hot_and_a_missing_category_is_no_class(cube: xr.Dataset, study: Study):
+    missing = cube.copy(deep=True)
+    missing["climate_2007"][0] = -1
+    vector, names, sources = static_vector(missing, study.static_attributes.variables)
+    classes = [i for i, source in enumerate(sources) if source == "climate_2007"]
+    assert len(classes) == len(VARIABLES["climate_2007"].classes)
+    assert vector[:, classes].sum(axis=1).tolist() == [0, 1, 1, 1]
+    assert names[-3:] == ("latitude", "longitude", "elevation")
+    assert np.isnan(vector[0, names.index("clay")])
+
+
+def test_a_missing_neighbour_has_no_geometry(cube: xr.Dataset):
+    alone = cube.copy(deep=True)
+    alone["neighbour_index"][0] = -1
+    alone["neighbour_distance"][0] = np.nan
+    found = neighbours(alone, 2)
+    assert not found.geometry[0].any()
+    assert found.geometry[1, :, 3].all()

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from soilmoisture_assets.errors import StationError
+from soilmoisture_assets.learning.fit import fit_regional, fit_stations, sample_loss
+from soilmoisture_assets.learning.model import Model
+from soilmoisture_assets.learning.predict import forecast
+from soilmoisture_assets.study import Experiment, Study
+from soilmoisture_assets_tests.learning.synthetic import small_cube, small_study
+
+
+def rmse(forecasts: xr.Dataset) -> float:
+    error = forecasts.soil_moisture_forecast.sel(quantile=0.5) - forecasts.soil_moisture_observed
+    return float(np.sqrt((error.where(forecasts.split == 3) ** 2).mean()))
+
+
+def test_a_hindcast_beats_persistence_on_stations_that_dry_and_fill_with_rain():
+    study = small_study(regional_epochs=6)
+    cube = small_cube(study, stations=6)
+    found = forecast(cube, fit_regional(cube, Experiment.HINDCAST, study, threads=1), study)
+    last = cube["soil_moisture_antecedent"].interpolate_na("time", "nearest").sel(time=found.start).values
+    persistence = found.copy()
+    persistence["soil_moisture_forecast"] = xr.zeros_like(found.soil_moisture_forecast) + last[:, :, None, None]
+    assert rmse(found) < 0.6 * rmse(persistence)
+
+
+def test_station_models_keep_the_regional_model_where_nothing_is_better(
+    cube: xr.Dataset, models: dict[Experiment, Model], study: Study
+):
+    fits = {fit.station: fit for fit in fit_stations(cube, models[Experiment.HINDCAST], study, ["NET__s0", "NET__s1"])}
+    for fit in fits.values():
+        assert fit.model is not None
+        assert fit.failure is None
+        assert fit.model.metadata["validation_loss"] <= fit.model.metadata["regional_validation_loss"]
+        assert fit.model.metadata["fallback"] == (fit.model.metadata["best_epoch"] == 0)
+
+
+def test_a_station_of_a_batch_is_trained_as_if_alone(cube: xr.Dataset, models: dict[Experiment, Model], study: Study):
+    regional = models[Experiment.FORECAST]
+    together = {fit.station: fit.model for fit in fit_stations(cube, regional, study, ["NET__s0", "NET__s1"])}
+    (alone,) = fit_stations(cube, regional, study, ["NET__s1"])
+    for name, value in alone.model.parameters.items():
+        torch.testing.assert_close(value, together["NET__s1"].parameters[name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_station_that_cannot_be_trained_says_why_and_harms_no_other(study: Study):
+    cube = small_cube(study, stations=6)
+    cube["soil_moisture"][0] = np.nan
+    cube["soil_moisture"][1, 40:] = np.nan
+    cube["soil_moisture"][1, :20] = np.nan
+    cube["soil_moisture"][2] = 0.25
+    cube["soil_moisture_antecedent"][3, 50] = np.inf
+    cube["precipitation"][3, 60] = np.inf
+    regional = fit_regional(cube, Experiment.FORECAST, study, threads=1)
+    fits = {fit.station: fit for fit in fit_stations(cube, regional, study, [*cube.station.values, "NET__other"])}
+    reasons = {name: fit.failure for name, fit in fits.items() if fit.failure}
+    assert set(reasons) == {"NET__s0", "NET__s1", "NET__s5", "NET__other"}
+    assert "0 training windows" in reasons["NET__s0"]
+    assert "fewer than 60" in reasons["NET__s1"]
+    assert "held out" in reasons["NET__s5"]
+    assert "not in the station cube" in reasons["NET__other"]
+    for name in ("NET__s2", "NET__s3", "NET__s4"):
+        assert all(torch.isfinite(value).all() for value in fits[name].model.parameters.values())
+
+
+def test_a_held_out_station_changes_no_parameter(cube: xr.Dataset, study: Study, models: dict[Experiment, Model]):
+    changed = cube.copy(deep=True)
+    for name in ("soil_moisture", "soil_moisture_antecedent", "precipitation", "slope"):
+        changed[name][3] = 0.9
+    again = fit_regional(changed, Experiment.HINDCAST, study, threads=1)
+    for name, value in models[Experiment.HINDCAST].parameters.items():
+        assert torch.equal(value, again.parameters[name]), name
+
+
+def test_a_cube_without_training_data_is_refused(cube: xr.Dataset, study: Study):
+    empty = cube.copy(deep=True)
+    empty["soil_moisture"][:] = np.nan
+    with pytest.raises(StationError, match="training"):
+        fit_regional(empty, Experiment.DRIVERS, study)
+
+
+def test_the_loss_is_least_at_the_true_quantiles():
+    sample = torch.randn(20000, generator=torch.Generator().manual_seed(0))
+    low, high = np.quantile(sample, 0.1), np.quantile(sample, 0.9)
+
+    def loss(*quantiles: float) -> float:
+        return float(sample_loss(torch.tensor(quantiles).expand(len(sample), 3), sample).mean())
+
+    best = loss(low, 0.0, high)
+    for other in ((low - 0.3, 0, high), (low + 0.3, 0, high), (low, 0, high + 0.3), (low, 0.3, high), (low, 0, 0.5)):
+        assert loss(*other) > best
+
+
+def test_progress_tells_epochs_and_validation_loss(cube: xr.Dataset, study: Study):
+    lines: list[tuple[int, int, str]] = []
+    fit_regional(cube, Experiment.DRIVERS, study, progress=lambda *line: lines.append(line), threads=1)
+    assert [line[:2] for line in lines] == [(1, 2), (2, 2)]
+    assert all("validation" in line[2] for line in lines)

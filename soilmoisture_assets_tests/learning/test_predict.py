@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from soilmoisture_assets.errors import StationError
+from soilmoisture_assets.learning.fit import fit_regional, fit_stations
+from soilmoisture_assets.learning.model import Model
+from soilmoisture_assets.learning.predict import forecast, latest_forecast
+from soilmoisture_assets.learning.windows import build_windows
+from soilmoisture_assets.study import Experiment, Study
+from soilmoisture_assets_tests.learning.synthetic import small_cube, small_study
+
+
+def test_forecasts_cover_validation_and_test_starts_with_what_was_observed(
+    cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
+):
+    found = forecast(cube, models[Experiment.FORECAST], study)
+    assert found.soil_moisture_forecast.dims == ("station", "start", "lead", "quantile")
+    assert found.lead.values.tolist() == [24, 48, 72]
+    assert found["quantile"].values.tolist() == [0.1, 0.5, 0.9]
+    assert set(found.split.values.tolist()) == {2, 3}
+    start = found.start.values[10]
+    scored = cube["soil_moisture_scored"].sel(time=start + np.timedelta64(48, "h"))
+    np.testing.assert_array_equal(found.soil_moisture_observed.sel(start=start, lead=48).values, scored.values)
+    assert np.isfinite(found.soil_moisture_forecast).all()
+    assert (found.soil_moisture_forecast.diff("quantile") >= 0).all()
+
+
+@pytest.mark.parametrize("experiment", list(Experiment))
+def test_what_happens_after_a_lead_changes_nothing_at_that_lead(
+    experiment: Experiment, cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
+):
+    before = forecast(cube, models[experiment], study).soil_moisture_forecast
+    start, lead = before.start.values[200], 48
+    changed = cube.copy(deep=True)
+    later = cube.time.values > start + np.timedelta64(lead if experiment.knows_weather else 0, "h")
+    for name in ("temperature", "precipitation", "shortwave"):
+        changed[name][:, later] = 9.0
+    for name in ("soil_moisture", "soil_moisture_antecedent", "soil_moisture_scored"):
+        changed[name][:, cube.time.values > start] = 0.11
+    after = forecast(changed, models[experiment], study).soil_moisture_forecast
+    upto = slice(None, lead) if experiment.knows_weather else slice(None)
+    np.testing.assert_array_equal(before.sel(start=start, lead=upto), after.sel(start=start, lead=upto))
+    assert not np.allclose(before.isel(start=-1), after.isel(start=-1))
+
+
+def test_twelve_hour_steps_give_six_leads():
+    study = small_study("12h", regional_epochs=1)
+    cube = small_cube(study)
+    found = forecast(cube, fit_regional(cube, Experiment.HINDCAST, study, threads=1), study)
+    assert found.lead.values.tolist() == [12, 24, 36, 48, 60, 72]
+    assert (np.diff(found.start.values) == np.timedelta64(12, "h")).mean() > 0.98
+
+
+def test_station_and_regional_models_mix_and_each_station_gets_its_own(
+    cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
+):
+    regional = models[Experiment.HINDCAST]
+    own = {fit.station: fit.model for fit in fit_stations(cube, regional, study, ["NET__s1"])}
+    own["NET__s1"].parameters["head.shift"] += 1
+    mixed = forecast(cube, {"NET__s0": regional, **own}, study)
+    everywhere = forecast(cube, regional, study)
+    np.testing.assert_allclose(
+        mixed.soil_moisture_forecast.sel(station="NET__s0"), everywhere.soil_moisture_forecast.sel(station="NET__s0")
+    )
+    assert (
+        mixed.soil_moisture_forecast.sel(station="NET__s1") > everywhere.soil_moisture_forecast.sel(station="NET__s1")
+    ).all()
+
+
+def test_a_station_without_model_is_refused_by_name(cube: xr.Dataset, study: Study, models: dict[Experiment, Model]):
+    with pytest.raises(StationError, match="NET__s2 has no station model"):
+        forecast(cube, {"NET__s1": models[Experiment.FORECAST]}, study, ["NET__s2"])
+    with pytest.raises(StationError, match="NET__x is not in the station cube"):
+        forecast(cube, models[Experiment.FORECAST], study, ["NET__x"])
+
+
+def test_the_latest_forecast_starts_at_each_stations_newest_step(
+    cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
+):
+    stopped = cube.copy(deep=True)
+    stopped["soil_moisture_antecedent"][1, -5:] = np.nan
+    stopped["soil_moisture_antecedent"][1, -6] = 0.2
+    stopped["soil_moisture_antecedent"][2] = np.nan
+    latest = latest_forecast(stopped, models[Experiment.FORECAST], study)
+    assert latest.station.values.tolist() == ["NET__s0", "NET__s1", "NET__s3"]
+    assert latest.start.values[1] == cube.time.values[-6]
+    assert float(latest.age[1]) == 5 * 24
+    assert float(latest.last_observation[1]) == pytest.approx(0.2)
+    assert np.isfinite(latest.soil_moisture_forecast).all()
+
+
+def test_widening_moves_the_bounds_and_leaves_the_centre(
+    cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
+):
+    model = models[Experiment.HINDCAST]
+    before = forecast(cube, model, study).soil_moisture_forecast
+    model.widening = torch.tensor([[2.0, 3.0]] * 3)
+    after = forecast(cube, model, study).soil_moisture_forecast
+    model.widening = None
+    np.testing.assert_allclose(after.sel(quantile=0.5), before.sel(quantile=0.5), atol=1e-6)
+    high = [each.sel(quantile=0.9) - each.sel(quantile=0.5) for each in (before, after)]
+    np.testing.assert_allclose(high[1], 3 * high[0], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("experiment", list(Experiment))
+def test_the_differentiable_median_is_the_forecast(
+    experiment: Experiment, cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
+):
+    model = models[experiment]
+    windows = build_windows(cube, experiment, study, model.scaler)
+    found = forecast(cube, model, study).soil_moisture_forecast.sel(station="NET__s0", quantile=0.5, lead=48)
+    starts = found.start.values[50:60]
+    samples = model.samples(windows, "NET__s0", starts)
+    for tensor in samples:
+        tensor.requires_grad_()
+    median = model.median_at(48)(*samples)
+    assert median.shape == (10, 1)
+    np.testing.assert_allclose(median.detach()[:, 0], found.sel(start=starts), atol=1e-6)
+    median.sum().backward()
+    future = samples[1].grad
+    assert future is not None
+    assert not future[:, 2].any()
+    assert future[:, :2].any()
+    assert samples[0].shape[2] == len(windows.history_names) * study.steps_per_day
