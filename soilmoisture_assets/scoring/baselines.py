@@ -24,7 +24,7 @@ from soilmoisture_assets.scoring.scores import r2
 from soilmoisture_assets.scoring.splits import TRAIN, VALIDATION, valid_starts
 from soilmoisture_assets.study import Experiment, Study
 
-METHODS = ("persistence", "damped_persistence", "climatology", "ridge", "filtered_ridge", "gradient_boosting")
+METHODS = ("persistence", "damped_persistence", "climatology", "ridge", "filtered_ridge", "gradient_boosting", "lstm")
 
 Progress = Callable[[int, int, str], None]
 
@@ -90,14 +90,21 @@ def fit_baselines(
     persistence and damped persistence without moisture in the experiment, any moisture method without a value of the
     last three days. ``chosen`` (method, lead) says what the validation data chose.
     """
+    from soilmoisture_assets.scoring.lstm import lstm_forecasts  # torch is heavy
+
+    def report(method: str, lead: int) -> None:
+        if progress:
+            progress(done, total, f"{experiment} {method}" + (f" {lead} h" if lead else ""))
+
     inputs = inputs_of(cube, study)
-    leads = [hours // (24 // study.steps_per_day) for hours in study.lead_hours]
+    leads = [hours * study.steps_per_day // 24 for hours in study.lead_hours]
     labels = valid_starts(cube["split"].values, max(leads))
     starts = np.flatnonzero(labels > TRAIN)
     climatology = climatology_at(fit_climatology(inputs.training_target, inputs.time), inputs.time)
     scored = cube["soil_moisture_scored"].transpose("station", "time").values
     forecasts = np.full((len(METHODS), len(inputs.target), len(starts), len(leads)), np.nan, dtype="float32")
     chosen = np.full((len(METHODS), len(leads)), "", dtype="U24")
+    done, total = 0, len(leads) * len(_FITS) + 1
     for number, lead in enumerate(leads):
         task = _Task(
             inputs=inputs,
@@ -109,12 +116,15 @@ def fit_baselines(
             observed=np.where(labels[starts] == VALIDATION, at(scored, starts, lead), np.nan),
             seed=study.seed,
         )
-        for row, method in enumerate(METHODS):
-            if progress:
-                progress(number * len(METHODS) + row, len(leads) * len(METHODS), f"{experiment} {method}")
-            chosen[row, number], forecasts[row, :, :, number] = _FITS[method](task)
-    if progress:
-        progress(len(leads) * len(METHODS), len(leads) * len(METHODS), f"{experiment} baselines")
+        for method, fit in _FITS.items():
+            report(method, study.lead_hours[number])
+            row = METHODS.index(method)
+            chosen[row, number], forecasts[row, :, :, number] = fit(task)
+            done += 1
+    report("lstm", 0)
+    forecasts[METHODS.index("lstm")] = lstm_forecasts(inputs, experiment, study, labels, starts, leads)
+    done = total
+    report("baselines", 0)
     return _dataset(cube, study, experiment, forecasts, chosen, labels, starts)
 
 

@@ -152,4 +152,4 @@ def _attributes(cube: xr.Dataset, names: Sequence[str]) -> Array:
             ]
         else:
             columns.append(values.astype("float32"))
-    return np.stack(columns, axis=1)
+    return np.stack([column for column in columns if np.isfinite(column).any()], axis=1)

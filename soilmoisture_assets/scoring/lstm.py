@@ -1,0 +1,243 @@
+"""LSTM: the field's usual network as a baseline, one model for all stations.
+
+Belongs here: its inputs, the encoder-decoder, training with early stopping on validation starts.
+Not here: the platform's own network (learning/). Imported where it is used alone, because torch is heavy.
+
+One LSTM reads the history up to the start; a second steps on through the leads, with the weather of each target step
+where it is known. The forecast at lead L is what it says after L steps, so it cannot know of anything later.
+
+Source: Kratzert et al. 2019, doi:10.5194/hess-23-5089-2019: one network for all places, statics beside the weather of
+every step.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from soilmoisture_assets.scoring.inputs import Array, Inputs, season
+from soilmoisture_assets.scoring.splits import TRAIN, VALIDATION
+from soilmoisture_assets.study import Experiment, Study
+
+HIDDEN = 64
+STATIC_CHANNELS = 12
+CHUNKS_PER_UPDATE = 48
+STARTS_PER_CHUNK = 32
+"""A chunk is the history of its first start and the steps up to its last one."""
+DECODED_STARTS = 12
+"""Starts of each chunk that an update decodes, drawn anew every time."""
+LEARNING_RATE = 4e-3
+PASSES = 12
+"""How often every start is read, within UPDATES; the best of CHECKS on validation starts is kept."""
+UPDATES = (150, 1000)
+CHECKS = 12
+
+
+class EncoderDecoder(nn.Module):
+    """Encoder over the history, decoder over the leads; one value per lead."""
+
+    def __init__(self, history: int, future: int, statics: int) -> None:
+        super().__init__()
+        self.station = nn.Linear(statics, STATIC_CHANNELS)
+        self.encoder = nn.LSTM(history + STATIC_CHANNELS, HIDDEN, batch_first=True)
+        self.cell = nn.Linear(HIDDEN, HIDDEN)
+        self.decoder = nn.LSTMCell(future + STATIC_CHANNELS, HIDDEN)
+        self.head = nn.Linear(HIDDEN, 1)
+
+    def forward(self, history: Tensor, future: Tensor, statics: Tensor, positions: Tensor) -> Tensor:
+        """The change (chunk, start, lead) from the base.
+
+        Parameters
+        ----------
+        history : (chunk, step, channel).
+        future : (chunk, start, lead, channel), of the starts at ``positions`` in the chunk.
+        statics : (chunk, channel).
+        """
+        station = torch.tanh(self.station(statics))[:, None]
+        states, _ = self.encoder(torch.cat([history, station.expand(-1, history.shape[1], -1)], dim=2))
+        h = states[:, positions].flatten(0, 1)
+        c = self.cell(h)
+        constant = station.expand(-1, len(positions), -1).flatten(0, 1)
+        changes = []
+        for lead in range(future.shape[2]):
+            h, c = self.decoder(torch.cat([future[:, :, lead].flatten(0, 1), constant], dim=1), (h, c))
+            changes.append(self.head(h))
+        return torch.cat(changes, dim=1).reshape(len(history), len(positions), -1)
+
+
+@dataclass(frozen=True)
+class _Series:
+    """Channels (station, time, channel) and statics (station, channel), standardised with training statistics; base
+    and target (station, time) in units of each station's training spread, NaN where missing."""
+
+    history: Tensor
+    future: Tensor
+    statics: Tensor
+    base: Tensor
+    target: Tensor
+    sensor: Tensor
+    sensor_of_last: Tensor
+    mean: Array
+    spread: Array
+
+    def chunk(self, stations: Tensor, first: Tensor, positions: Tensor, length: int, leads: int) -> tuple[Tensor, ...]:
+        """Inputs of the network and, for the starts at ``positions``, base and target (chunk, start[, lead])."""
+        rows = stations[:, None]
+        starts = first[:, None] + positions
+        targets = (starts[..., None] + torch.arange(1, leads + 1)).clamp(max=self.target.shape[1] - 1)
+        history = self.history[rows, first[:, None] + torch.arange(length)]
+        future = self.future[rows[..., None], targets]
+        target = self.target[rows[..., None], targets]
+        same = self.sensor[rows[..., None], targets] == self.sensor_of_last[rows, starts][..., None]
+        return history, future, self.statics[stations], self.base[rows, starts], torch.where(same, target, torch.nan)
+
+
+def lstm_forecasts(
+    inputs: Inputs, experiment: Experiment, study: Study, labels: Array, starts: Array, leads: Sequence[int]
+) -> Array:
+    """Train on training starts, stop on validation starts, forecast ``starts``.
+
+    Parameters
+    ----------
+    labels : (time) split of the window that starts at each step (splits.valid_starts).
+    starts : indices of the steps to forecast from.
+    leads : steps ahead, 1 to the horizon.
+
+    Returns
+    -------
+    (station, start, lead) float32 [m3 m-3]; NaN without a last observation where the experiment sees moisture.
+    """
+    days = study.model.history_days if experiment.sees_moisture else study.model.history_days_drivers
+    history = days * study.steps_per_day
+    length = history + STARTS_PER_CHUNK - 1
+    series = _series(inputs, experiment, pad=length)
+    labels = np.concatenate([np.zeros(length, dtype=labels.dtype), labels])
+    generator = torch.Generator().manual_seed(study.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(study.seed)
+        network = EncoderDecoder(series.history.shape[2], series.future.shape[2], series.statics.shape[1])
+    learned = np.flatnonzero(np.isfinite(series.mean) & ~inputs.held_out)
+    if len(learned) == 0:
+        return np.full((len(inputs.target), len(starts), len(leads)), np.nan, dtype="float32")
+    _train(network, series, labels, learned, history, len(leads), generator)
+    change = _issue(network, series, np.arange(len(inputs.target)), starts + length, history, len(leads))
+    forecast = (series.base[:, starts + length, None] + change).numpy()
+    centre, spread = np.nanmean(series.mean), np.nanmean(series.spread)
+    mean = np.where(np.isfinite(series.mean), series.mean, centre)[:, None, None]
+    return (forecast * np.where(np.isfinite(series.spread), series.spread, spread)[:, None, None] + mean).astype(
+        "float32"
+    )
+
+
+def _train(
+    network: EncoderDecoder,
+    series: _Series,
+    labels: Array,
+    learned: Array,
+    history: int,
+    leads: int,
+    generator: torch.Generator,
+) -> None:
+    """Fit in place and leave the network with the weights of its best check."""
+    length = history + STARTS_PER_CHUNK - 1
+    training = np.flatnonzero(labels == TRAIN)
+    validation = np.flatnonzero(labels == VALIDATION)
+    earliest, latest = max(int(training[0]) - history + 1, 0), int(training[-1]) - length + 1
+    is_training = torch.from_numpy(labels == TRAIN)
+    per_pass = len(learned) * len(training) / (CHUNKS_PER_UPDATE * DECODED_STARTS)
+    updates = int(np.clip(PASSES * per_pass, *UPDATES))
+    optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=updates, pct_start=0.2)
+    stations = torch.from_numpy(learned)
+    best, kept = np.inf, {name: value.clone() for name, value in network.state_dict().items()}
+    for update in range(1, updates + 1):
+        rows = stations[torch.randint(len(stations), (CHUNKS_PER_UPDATE,), generator=generator)]
+        first = torch.randint(earliest, max(latest, earliest) + 1, (CHUNKS_PER_UPDATE,), generator=generator)
+        positions = history - 1 + torch.randperm(STARTS_PER_CHUNK, generator=generator)[:DECODED_STARTS].sort().values
+        *channels, base, target = series.chunk(rows, first, positions, length, leads)
+        wanted = (target - base[..., None]).where(is_training[first[:, None] + positions][..., None], torch.nan)
+        loss = _loss(network(*channels, positions), wanted)
+        if not torch.isfinite(loss):
+            continue
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        if update % max(updates // CHECKS, 1) == 0 and len(validation):
+            change = _issue(network, series, learned, validation, history, leads)
+            ahead = validation[:, None] + np.arange(1, leads + 1)
+            found = float(_loss(change, series.target[learned][:, ahead] - series.base[learned][:, validation, None]))
+            if found < best:
+                best, kept = found, {name: value.clone() for name, value in network.state_dict().items()}
+    network.load_state_dict(kept if np.isfinite(best) else network.state_dict())
+
+
+@torch.no_grad()
+def _issue(
+    network: EncoderDecoder, series: _Series, stations: Array, starts: Array, history: int, leads: int
+) -> Tensor:
+    """The change (station, start, lead) at any starts, read in chunks that overlap by their history."""
+    length = history + STARTS_PER_CHUNK - 1
+    change = torch.full((len(stations), len(starts), leads), torch.nan)
+    positions = torch.arange(history - 1, length)
+    rows = torch.from_numpy(np.asarray(stations))
+    for block in range(int(starts[0]) // STARTS_PER_CHUNK, int(starts[-1]) // STARTS_PER_CHUNK + 1):
+        inside = starts // STARTS_PER_CHUNK == block
+        if not inside.any():
+            continue
+        first = torch.full((len(rows),), block * STARTS_PER_CHUNK - history + 1)
+        *channels, _, _ = series.chunk(rows, first, positions, length, leads)
+        change[:, inside] = network(*channels, positions)[:, starts[inside] % STARTS_PER_CHUNK]
+    return change
+
+
+def _loss(change: Tensor, wanted: Tensor) -> Tensor:
+    known = torch.isfinite(wanted)
+    return nn.functional.smooth_l1_loss(change[known], wanted[known], beta=0.3)
+
+
+def _series(inputs: Inputs, experiment: Experiment, pad: int) -> _Series:
+    training = inputs.training_target.astype("float64")
+    counts = np.isfinite(training).sum(axis=1)
+    known = np.maximum(counts, 1)
+    mean = np.where(counts > 1, np.nansum(training, axis=1) / known, np.nan)
+    spread = np.sqrt(np.nansum((training - mean[:, None]) ** 2, axis=1) / known)
+    spread = np.where(spread > 0, spread, np.nan)
+    mean = np.where(np.isfinite(spread), mean, np.nan)
+    centre, scale = (np.nanmean(each) if np.isfinite(each).any() else 1.0 for each in (mean, spread))
+    of_mean = np.where(np.isfinite(mean), mean, centre)[:, None]
+    of_spread = np.where(np.isfinite(spread), spread, scale)[:, None]
+    target, last = ((values - of_mean) / of_spread for values in (inputs.target, inputs.last))
+    columns = []
+    for values in inputs.weather.values():
+        seen = values[~inputs.held_out][:, inputs.training_steps]
+        columns.append((values - seen.mean()) / max(float(seen.std()), 1e-6))
+    waves = [np.broadcast_to(wave, inputs.target.shape) for wave in season(inputs.time, 1).T]
+    future = waves + (columns if experiment.knows_weather else [])
+    past = columns + waves
+    if experiment.sees_moisture:
+        past += [np.nan_to_num(last), np.nan_to_num(inputs.age, nan=inputs.steps_per_day * 3.0) / inputs.steps_per_day]
+    statics = np.concatenate([inputs.attributes, of_mean, of_spread], axis=1)
+    middle, width = (f(statics[~inputs.held_out], axis=0) for f in (np.nanmean, np.nanstd))
+    statics = np.nan_to_num((statics - middle) / np.where(width > 0, width, 1))
+
+    def padded(values: Array, filler: float) -> Tensor:
+        front = np.full((values.shape[0], pad, *values.shape[2:]), filler)
+        return torch.from_numpy(np.concatenate([front, values], axis=1).astype("float32"))
+
+    sensor = inputs.sensor if experiment.sees_moisture else np.zeros_like(inputs.sensor)
+    sensor_of_last = inputs.sensor_of_last if experiment.sees_moisture else np.zeros_like(inputs.sensor)
+    return _Series(
+        history=padded(np.stack(past, axis=2), 0.0),
+        future=padded(np.stack(future, axis=2), 0.0),
+        statics=torch.from_numpy(statics.astype("float32")),
+        base=padded(last if experiment.sees_moisture else np.zeros_like(last), np.nan),
+        target=padded(target, np.nan),
+        sensor=padded(sensor, -1),
+        sensor_of_last=padded(sensor_of_last, -1),
+        mean=mean,
+        spread=spread,
+    )
