@@ -23,8 +23,8 @@ def driver_clusters(shap: xr.Dataset, *, clusters: int = CLUSTERS, seed: int = 0
     -------
     ``cluster`` (station, window) int8 from 0, the same number for the most alike clusters of all windows, 0 where the
     strongest drivers of all are strongest; ``silhouette`` (window), -1 ... 1, and ``station_silhouette`` (station,
-    window); ``centre`` (window, cluster, driver) in standard deviations and ``strength`` (window, cluster, driver)
-    [m3 m-3]; ``stations_in`` (window, cluster).
+    window); ``centre`` (window, group, driver) in standard deviations and ``strength`` (window, group, driver)
+    [m3 m-3]; ``stations_in`` (window, group). A group is a value of ``cluster``.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def driver_clusters(shap: xr.Dataset, *, clusters: int = CLUSTERS, seed: int = 0
         means.append(np.stack([values[own == c].mean(axis=0) for c in range(clusters)]))
         silhouettes.append(silhouette_samples(standard, own))
     sizes = [[int((own == c).sum()) for c in range(clusters)] for own in labels]
-    dims = ("window", "cluster", "driver")
+    dims = ("window", "group", "driver")
     return xr.Dataset(
         {
             "cluster": (("station", "window"), np.stack(labels, axis=1).astype(np.int8)),
@@ -66,12 +66,12 @@ def driver_clusters(shap: xr.Dataset, *, clusters: int = CLUSTERS, seed: int = 0
             "silhouette": ("window", np.array([each.mean() for each in silhouettes], dtype=np.float32)),
             "centre": (dims, np.stack(centres).astype(np.float32), {"units": "1"}),
             "strength": (dims, np.stack(means).astype(np.float32), {"units": "m3 m-3"}),
-            "stations_in": (("window", "cluster"), np.array(sizes, dtype=np.int32)),
+            "stations_in": (("window", "group"), np.array(sizes, dtype=np.int32)),
         },
         coords={
             **{name: c for name, c in shap.coords.items() if c.dims == ("station",)},
             "window": shap["window"],
-            "cluster": np.arange(clusters),
+            "group": np.arange(clusters),
             "driver": [str(name) for name in strength["feature"].values],
         },
         attrs={name: shap.attrs[name] for name in ("experiment", "method") if name in shap.attrs},

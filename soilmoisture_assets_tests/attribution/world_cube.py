@@ -54,7 +54,7 @@ def world_cube(study: Study, stations: int, noise: float = 0.003) -> xr.Dataset:
     axes = coordinates | {"time": study.time_axis}
     dims = ("station", "time")
     target = xr.Dataset(
-        {name: (dims, moisture) for name in ("soil_moisture", "soil_moisture_antecedent", "soil_moisture_scored")}
+        dict.fromkeys(("soil_moisture", "soil_moisture_antecedent", "soil_moisture_scored"), (dims, moisture))
         | {"sensor": (dims, np.zeros(moisture.shape, dtype=np.int16))},
         coords=axes,
     )
@@ -68,4 +68,5 @@ def world_cube(study: Study, stations: int, noise: float = 0.003) -> xr.Dataset:
         "climate_2017": ("station", world.climate(*place)),
         "land_cover": ("station", world.land_cover(*place, 2018)),
     }
-    return build_cube(target, inputs, xr.Dataset(static, coords=coordinates), study)
+    own = {name: values for name, values in coordinates.items() if name != "elevation"}
+    return build_cube(target, inputs, xr.Dataset(static, coords=own), study)

@@ -1,0 +1,64 @@
+"""SHAP values: units, sums and what must be exactly zero."""
+
+import numpy as np
+import pytest
+
+from soilmoisture_assets.attribution.shap_values import explain
+from soilmoisture_assets.study import Experiment
+from soilmoisture_assets_tests.attribution.conftest import untrained
+
+
+@pytest.fixture(scope="module")
+def shap(cube, study):
+    return explain(cube, untrained(cube, study, Experiment.DRIVERS), study)
+
+
+def test_a_model_that_forecasts_the_mean_of_the_record_is_explained_by_the_record_alone(cube, study):
+    model = untrained(cube, study, Experiment.DRIVERS, silent=True)
+    found = explain(cube, model, study)
+    others = found.mean_absolute_shap.drop_sel(feature="station_record")
+    assert float(np.abs(others).max()) == 0
+    record = found.shap_value.sel(feature="station_record", window=72)
+    means = [model.scaler.moisture[str(name)][0] for name in found.station.values]
+    assert np.ptp(record.values - np.array(means)) < 1e-6  # 1 m3 m-3 of mean is 1 m3 m-3 of forecast
+    assert float(found.additivity_residual.max()) < 1e-6
+
+
+def test_the_values_add_up_to_the_forecast_less_that_of_the_background(shap):
+    moved = np.abs(shap.shap_value.sum("feature")).mean()
+    assert float(shap.additivity_residual.mean()) < 0.5 * float(moved)
+
+
+def test_the_first_window_is_not_moved_by_weather_after_it(shap):
+    ahead = shap.shap_lag.sel(dynamic_feature="precipitation")
+    assert float(ahead.sel(window=24, lag_days=[-2, -3]).max()) == 0
+    assert float(ahead.sel(window=72, lag_days=-3).min()) > 0
+
+
+def test_features_know_group_kind_and_units(shap):
+    assert shap.feature_group.sel(feature="clay").item() == "physical"
+    assert shap.feature_kind.sel(feature="precipitation").item() == "dynamic"
+    assert shap.units.sel(feature="bdod").item() == "kg dm-3"
+    assert shap.shap_value.attrs["units"] == "m3 m-3"
+    assert shap.shap_value.dims == ("station", "window", "feature")
+    assert (shap.explained_windows == 6).all()
+    assert shap.attrs["experiment"] == "drivers"
+
+
+def test_a_static_feature_is_attributed_once_per_station(shap):
+    static = shap.isel(feature=np.flatnonzero(shap.feature_kind == "static"))
+    np.testing.assert_allclose(static.mean_absolute_shap, np.abs(static.shap_value), rtol=1e-5)
+    dynamic = shap.sel(feature=["precipitation", "temperature"])
+    assert (dynamic.mean_absolute_shap >= np.abs(dynamic.shap_value) - 1e-7).all()
+
+
+def test_the_same_study_gives_the_same_values_and_reports_progress(cube, study, shap):
+    lines: list[tuple[int, int, str]] = []
+    again = explain(
+        cube,
+        untrained(cube, study, Experiment.DRIVERS),
+        study,
+        lambda done, total, text: lines.append((done, total, text)),
+    )
+    np.testing.assert_array_equal(again.shap_value, shap.shap_value)
+    assert lines[-1][:2] == (6, 6)
