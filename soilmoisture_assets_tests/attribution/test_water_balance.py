@@ -33,10 +33,10 @@ def test_rain_fills_and_warmth_empties(cube, study):
     )
     wet = weather.values[..., weather.names.index("precipitation_memory_12d")]
     warm = weather.values[..., weather.names.index("temperature_memory_20d")]
-    for station in range(6):
-        own = parts[station, :, bucket]
-        assert np.corrcoef(own[:, drivers.index("precipitation")], wet[station])[0, 1] > 0.4
-        assert np.corrcoef(own[:, drivers.index("temperature")], warm[station])[0, 1] < -0.2
+    south = int(cube.latitude.argmin())  # without snow, which turns the part of temperature round
+    own = parts[south, :, bucket]
+    assert np.corrcoef(own[:, drivers.index("precipitation")], wet[south])[0, 1] > 0.4
+    assert np.corrcoef(own[:, drivers.index("temperature")], warm[south])[0, 1] < -0.4
 
 
 def test_without_radiation_nothing_is_split(cube):
