@@ -21,7 +21,6 @@ LAND = 0.5
 _EARTH_RADIUS = 6371.0
 _SEARCH = 3
 """Cells to each side in which the nearest land cell is sought."""
-_HOURS_AT_ONCE = 96
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,8 @@ def _of_grid(
     if mask is not None and "land_sea_mask" in mask:
         if not (np.array_equal(mask["latitude"], latitude) and np.array_equal(mask["longitude"], longitude)):
             raise SourceError(
-                "the ERA5 land-sea mask is on another grid than the values.\n  Fetch it for the same domain and resolution."
+                "the ERA5 land-sea mask is on another grid than the values.\n"
+                "  Fetch it for the same domain and resolution."
             )
         land = mask["land_sea_mask"].values > LAND
     nearest = nearest_cells(stations, latitude, longitude, land)
@@ -167,22 +167,17 @@ def _bilinear(
     if land is not None:
         weights = weights * land[rows, columns]
     total = weights.sum(axis=1, keepdims=True)
-    cells = np.where(total > 1e-6, rows * len(longitude) + columns, nearest[:, None])
     weights = np.where(total > 1e-6, weights / np.maximum(total, 1e-6), [[1.0, 0.0, 0.0, 0.0]])
+    cells = np.where((total > 1e-6) & (weights > 0), rows * len(longitude) + columns, nearest[:, None])
     return _Weights(cells, weights.astype("float32"))
 
 
 def _gather(
     field: xr.DataArray, used: np.ndarray, position: np.ndarray, weights: np.ndarray, outside: np.ndarray
 ) -> np.ndarray:
-    """(station, time) weighted values of the cells. Stored fields are read once, in order, a few days at a time."""
-    field = field.transpose("time", "latitude", "longitude")
-    hours = field.sizes["time"]
-    at_cells = np.empty((len(used), hours), "float32")
-    step = _HOURS_AT_ONCE if field.variable._in_memory else hours
-    for first in range(0, hours, step):
-        block = field.isel(time=slice(first, first + step)).values.reshape(min(step, hours - first), -1)
-        at_cells[:, first : first + step] = block.take(used, axis=1).T
+    """(station, time) weighted values of the cells. A stored field is read once, as a whole and in order."""
+    values = field.transpose("time", "latitude", "longitude").values
+    at_cells = values.reshape(len(values), -1).take(used, axis=1).T
     if position.shape[1] == 1:
         values = at_cells if np.array_equal(position[:, 0], np.arange(len(used))) else at_cells[position[:, 0]]
     else:
@@ -191,9 +186,7 @@ def _gather(
     return values
 
 
-def _of_points(
-    hourly: xr.Dataset, stations: xr.Dataset
-) -> tuple[xr.Dataset, tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+def _of_points(hourly: xr.Dataset, stations: xr.Dataset) -> tuple[xr.Dataset, tuple[np.ndarray, np.ndarray]]:
     """The point of each station by name, else the nearest point within half a degree."""
     names = hourly["station"].values.tolist()
     latitude, longitude = hourly["latitude"].values, hourly["longitude"].values

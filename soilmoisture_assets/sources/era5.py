@@ -145,7 +145,7 @@ class Era5Client:
         ----------
         targets : where the delivery of each month goes: a ZIP with a folder ``station=<id>`` per station.
         stations : coordinates station, latitude and longitude on ``station``. The service takes the nearest cell.
-        keep : do not ask again for stations that a delivery in place already holds (when stations were added).
+        keep : do not ask again for stations that deliveries in place already hold with final hours.
 
         Yields a MonthDelivery for each month once all its stations have arrived; what arrived is kept for the next run
         if this one ends early or a station fails.
@@ -159,7 +159,7 @@ class Era5Client:
                 yield MonthDelivery(month, error=error)
         wanted = stations["station"].values.tolist()
         for run in _consecutive(published):
-            held = set.intersection(*(stations_in(targets[month]) for month in run)) if keep else set()
+            held = set.intersection(*(_settled_stations(targets[m], m) for m in run)) if keep else set()
             days = (_published_days(run[0], today)[0], _published_days(run[-1], today)[1])
             requests = {
                 _point_request(station, float(latitude), float(longitude), days, request_names(variables)): station
@@ -214,6 +214,12 @@ def _unmarked(delivery: Paths, month: str) -> int:
     if requested is None:
         return UNKNOWN
     return PRELIMINARY if pd.Period(month, "M") >= pd.Period(requested, "M") - MONTHS_PRELIMINARY else FINAL
+
+
+def _settled_stations(delivery: Path, month: str) -> set[str]:
+    """Stations that need not be fetched again: those of a delivery that counts as final."""
+    held = stations_in(delivery)
+    return held if held and _unmarked(delivery, month) == FINAL else set()
 
 
 def _key(month: str) -> str:

@@ -162,6 +162,8 @@ def months_in_files(folder: Path | str) -> dict[str, list[Path]]:
 @contextlib.contextmanager
 def _delivery(paths: Paths) -> Iterator[Delivery]:
     given = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
+    if not given:
+        raise SourceError("ERA5: no file holds hours of this period.\n  Add the files of the missing months.")
     with contextlib.ExitStack() as stack:
         parts = [part for path in given for part in stack.enter_context(opened(path))]
         yield Delivery(parts, ", ".join(path.name for path in given[:3]) + (", ..." if len(given) > 3 else ""))
@@ -235,10 +237,10 @@ def _refuse_sums_since_midnight(name: str, values: np.ndarray, times: np.ndarray
     """ERA5 amounts are of one hour. ERA5-Land adds up from 00 UTC: such amounts never fall but at 01:00."""
     cells = values.reshape(len(times), -1)
     cells = cells[: 24 * 31, :: max(1, cells.shape[1] // 200)]
-    rising = np.diff(cells, axis=0)[(times[1 : len(cells)] - HOUR).astype("datetime64[h]").astype(int) % 24 != 0]
-    since_midnight = (
-        len(rising) > 24 and np.nanmin(rising, initial=0.0) >= -1e-4 and np.nanmax(cells, initial=0.0) > 1.0
-    )
+    changes = np.diff(cells, axis=0)
+    restarts = (times[1 : len(cells)] - HOUR).astype("datetime64[h]").astype(int) % 24 == 0
+    never_falls = np.nanmin(changes[~restarts], initial=0.0) >= -1e-4
+    since_midnight = never_falls and int((changes[restarts] < -0.1).any(axis=1).sum()) >= 2
     if since_midnight or (name == "shortwave" and np.nanmax(cells, initial=0.0) > _MOST_SHORTWAVE):
         raise SourceError(
             f"{origin}: {name} adds up from midnight, as in ERA5-Land; amounts of single hours are needed.\n"

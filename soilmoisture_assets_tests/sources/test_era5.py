@@ -1,0 +1,326 @@
+"""ERA5 from the Climate Data Store: queue, faults, restarts, points, and which months are asked for."""
+
+import collections
+import datetime as dt
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from soilmoisture_assets.errors import SourceError, SourceUnavailable
+from soilmoisture_assets.sandbox import cds
+from soilmoisture_assets.sandbox.cds import CdsService
+from soilmoisture_assets.sandbox.era5_files import release
+from soilmoisture_assets.sandbox.server import Fault, Sandbox
+from soilmoisture_assets.sandbox.world import World
+from soilmoisture_assets.sources.era5 import Era5Client, month_hours, months_of, months_to_refresh, normalise_month
+from soilmoisture_assets.sources.era5_formats import preliminary_share, read_invariants
+from soilmoisture_assets.study import Domain, Period
+
+NAMES = ("temperature", "precipitation", "shortwave")
+PLAINS = Domain(west=-104, east=-96, south=36, north=44)
+
+
+@pytest.fixture
+def store(world: World, monkeypatch: pytest.MonkeyPatch) -> CdsService:
+    service = CdsService(world, polls=1)
+    monkeypatch.setattr(cds, "cds_service", lambda world: service)
+    return service
+
+
+@pytest.fixture
+def served(store: CdsService, world: World) -> Iterator[Sandbox]:
+    with Sandbox(world) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def client(served: Sandbox, tmp_path: Path) -> Era5Client:
+    return client_of(served, tmp_path)
+
+
+def client_of(served: Sandbox, folder: Path, **options) -> Era5Client:
+    return Era5Client(served.urls["cds"], "token", folder / "state", poll_seconds=0.02, **options)
+
+
+def fetch(client: Era5Client, folder: Path, *months: str, today: dt.date | None = None, names=NAMES):
+    targets = {month: folder / f"{month}.zip" for month in months}
+    return list(client.fetch_months(targets, domain=PLAINS, variables=names, resolution=2.0, today=today))
+
+
+def assert_as_served(found: xr.Dataset, world: World) -> None:
+    rows, columns = (a.ravel() for a in np.meshgrid(found.latitude, found.longitude, indexing="ij"))
+    truth = world.weather(rows, columns, found.time.values, list(found.data_vars))
+    for name, values in found.data_vars.items():
+        np.testing.assert_allclose(values.values.reshape(len(found.time), -1).T, truth[name], rtol=2e-6, atol=2e-4)
+
+
+def test_a_month_has_the_values_of_the_served_field_to_its_last_hour(client, store, world, tmp_path):
+    [month] = fetch(client, tmp_path, "2019-01")
+    found = normalise_month(month.path, "2019-01", NAMES)
+    assert found.time.values[[0, -1]].astype("datetime64[h]").astype(str).tolist() == ["2019-01-01T01", "2019-02-01T00"]
+    assert found.latitude.values.tolist() == [36, 38, 40, 42, 44]
+    assert_as_served(found, world)
+    assert len(store.jobs) == 1
+    assert not list((tmp_path / "state").iterdir())
+
+
+def test_every_variable_of_the_registry_comes_in_its_units(client, store, world, tmp_path):
+    names = ("dewpoint", "wind_speed", "snow_depth", "soil_temperature", "potential_evaporation", "soil_moisture_era5")
+    [month] = fetch(client, tmp_path, "2019-01", names=names)
+    assert_as_served(normalise_month(month.path, "2019-01", names), world)
+
+
+def test_months_come_with_a_bad_day_of_the_service(served, store, world, tmp_path):
+    for fault in (
+        Fault("cds", "500", path_contains="execution"),
+        Fault("cds", "reset", path_contains="execution"),
+        Fault("cds", "html", path_contains="/jobs/"),
+        Fault("cds", "reset", path_contains="/results"),
+        Fault("cds", "truncated", path_contains="object-store"),
+    ):
+        served.add_fault(fault)
+    lines: list[str] = []
+    months = fetch(client_of(served, tmp_path, log=lines.append), tmp_path, "2019-01", "2019-02")
+    assert [month.error for month in months] == [None, None]
+    for month in months:
+        assert_as_served(normalise_month(month.path, month.month, NAMES), world)
+    assert len(store.jobs) == 2
+    assert sum("next attempt" in line for line in lines) >= 4
+    assert any("running" in line for line in lines)
+
+
+def test_a_rate_limit_is_waited_out_as_long_as_it_says(served, store, tmp_path):
+    served.add_fault(Fault("cds", "429", path_contains="execution", seconds=1))
+    before = time.monotonic()
+    [month] = fetch(client_of(served, tmp_path), tmp_path, "2019-01")
+    assert month.error is None
+    assert time.monotonic() - before >= 1
+
+
+def test_a_rejected_job_is_queued_again_later(client, store, tmp_path):
+    store.reject_next = 2
+    [month] = fetch(client, tmp_path, "2019-01")
+    assert month.error is None
+    assert [job.rejected for job in store.jobs.values()] == [True, True, False]
+
+
+def test_a_request_that_costs_too_much_is_split_until_it_passes(client, store, world, tmp_path):
+    store.most_fields = 3 * 24 * 9
+    [month] = fetch(client, tmp_path, "2019-01")
+    assert_as_served(normalise_month(month.path, "2019-01", NAMES), world)
+    assert len(store.jobs) == 4  # 32 days in eights
+
+
+def test_one_day_is_split_by_variables(client, store, world, tmp_path):
+    store.most_fields = 30
+    store.today = dt.date(2019, 1, 6)
+    [month] = fetch(client, tmp_path, "2019-01", today=dt.date(2019, 1, 6))
+    assert len(store.jobs) == 3
+    assert np.isfinite(normalise_month(month.path, "2019-01", NAMES).shortwave[:23]).all()
+
+
+def test_a_wrong_file_is_noticed_and_asked_for_again(served, store, tmp_path):
+    served.add_fault(Fault("cds", "wrong_variable", path_contains="execution"))
+    served.add_fault(Fault("cds", "nulls", path_contains="execution"))
+    [month] = fetch(client_of(served, tmp_path), tmp_path, "2019-01")
+    assert np.isfinite(normalise_month(month.path, "2019-01", NAMES).temperature).all()
+    assert len(store.jobs) == 3
+
+
+def test_a_service_that_only_sends_wrong_files_is_given_up(served, store, tmp_path):
+    served.add_fault(Fault("cds", "wrong_variable", times=99, path_contains="execution"))
+    [month] = fetch(client_of(served, tmp_path), tmp_path, "2019-01")
+    assert isinstance(month.error, SourceUnavailable)
+    assert "unusable" in str(month.error)
+    assert not (tmp_path / "2019-01.zip").exists()
+
+
+def test_a_service_out_of_order_is_given_up_after_a_while(served, store, tmp_path):
+    served.add_fault(Fault("cds", "500", times=999))
+    client = client_of(served, tmp_path, patience=dt.timedelta(seconds=0.2))
+    [month] = fetch(client, tmp_path, "2019-01")
+    assert isinstance(month.error, SourceUnavailable)
+
+
+def test_without_the_licence_the_page_to_accept_it_is_named(client, store, tmp_path):
+    store.licence_accepted = False
+    with pytest.raises(SourceError, match=r"Accept it once at https://cds\S+manage-licences"):
+        fetch(client, tmp_path, "2019-01")
+
+
+def test_a_wrong_key_is_named(client, store, tmp_path):
+    store.key = "another"
+    with pytest.raises(SourceError, match="does not accept the key"):
+        fetch(client, tmp_path, "2019-01")
+
+
+def test_without_an_account_it_says_where_to_put_the_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("CDSAPI_RC", str(tmp_path / "none"))
+    monkeypatch.delenv("CDSAPI_URL", raising=False)
+    monkeypatch.delenv("CDSAPI_KEY", raising=False)
+    with pytest.raises(SourceError, match=r"\.cdsapirc"):
+        fetch(Era5Client(None, None, tmp_path / "state"), tmp_path, "2019-01")
+
+
+def test_a_month_of_the_future_fails_alone(client, store, tmp_path):
+    months = fetch(client, tmp_path, "2019-01", "2019-03", today=dt.date(2019, 3, 2))
+    assert {month.month: type(month.error) for month in months} == {"2019-03": SourceUnavailable, "2019-01": type(None)}
+
+
+def test_a_month_goes_from_preliminary_to_final(client, store, tmp_path):
+    shares = []
+    for today in (dt.date(2019, 1, 20), dt.date(2019, 2, 20), dt.date(2019, 5, 1)):
+        store.today = today
+        [month] = fetch(client, tmp_path, "2019-01", today=today)
+        found = normalise_month(month.path, "2019-01", NAMES)
+        shares.append((preliminary_share(found), int(np.isfinite(found.temperature[:, 0, 0]).sum())))
+    assert shares == [(1.0, 359), (1.0, 744), (0.0, 744)]
+
+
+def test_land_sea_mask_and_heights_come_once_for_a_domain(client, store, world, tmp_path):
+    cells = read_invariants(client.fetch_invariants(tmp_path / "i.zip", domain=PLAINS, resolution=2.0))
+    rows, columns = np.meshgrid(cells.latitude, cells.longitude, indexing="ij")
+    np.testing.assert_allclose(cells.surface_elevation, world.elevation(rows, columns), rtol=1e-4, atol=0.1)
+    assert float(cells.land_sea_mask.min()) == 1.0
+
+
+def test_points_take_one_request_per_station_for_a_run_of_months(client, store, world, stations_at, tmp_path):
+    stations = stations_at((40.1, -100.1), (38.4, -97.2))
+    targets = {month: tmp_path / f"{month}.zip" for month in ("2019-01", "2019-02", "2019-04")}
+    months = list(client.fetch_points(targets, stations=stations, variables=NAMES))
+    assert [(month.month, month.error) for month in months] == [(m, None) for m in targets]
+    assert len(store.jobs) == 4  # two stations, January and February together, April
+    for month in months:
+        found = normalise_month(month.path, month.month, NAMES)
+        assert found.station.values.tolist() == stations.station.values.tolist()
+        assert found.latitude.values.tolist() == [40.0, 38.5]
+        truth = world.weather(found.latitude, found.longitude, found.time.values, NAMES)
+        for name in NAMES:
+            np.testing.assert_allclose(found[name], truth[name], rtol=2e-6, atol=2e-4)
+
+
+def test_a_new_station_is_fetched_alone_where_the_month_is_final(client, store, stations_at, tmp_path):
+    targets = {"2019-01": tmp_path / "points.zip"}
+    list(client.fetch_points(targets, stations=stations_at((40.1, -100.1)), variables=NAMES))
+    list(client.fetch_points(targets, stations=stations_at((40.1, -100.1), (38, -97)), variables=NAMES, keep=True))
+    assert len(store.jobs) == 2
+    found = normalise_month(targets["2019-01"], "2019-01", NAMES)
+    assert found.station.values.tolist() == ["TEST__0", "TEST__1"]
+    assert bool(np.isfinite(found.temperature).all())
+
+
+def test_points_fetched_soon_after_count_as_preliminary(client, store, stations_at, tmp_path):
+    targets = {"2019-01": tmp_path / "points.zip"}
+    for today, share in ((dt.date(2019, 2, 20), 1.0), (dt.date(2019, 5, 2), 0.0)):
+        list(client.fetch_points(targets, stations=stations_at((40, -100)), variables=NAMES, today=today, keep=True))
+        assert preliminary_share(normalise_month(targets["2019-01"], "2019-01", NAMES)) == share
+    assert len(store.jobs) == 2
+
+
+WORKERS = """
+    import os, sys
+    from pathlib import Path
+    import cdsapi, ecmwf.datastores.legacy_client
+    from soilmoisture_assets.sources.era5 import Era5Client
+    from soilmoisture_assets.study import Domain
+
+    url, folder, months = sys.argv[1], Path(sys.argv[2]), sys.argv[3].split()
+    domain = Domain(west=-104, east=-96, south=36, north=44)
+    children = []
+    for number in range(4):
+        if (child := os.fork()) == 0:
+            targets = {m: folder / f"{m}.zip" for m in months[number::4] if not (folder / f"{m}.zip").exists()}
+            client = Era5Client(url, "token", folder / "state", at_once=2, poll_seconds=0.02)
+            done = client.fetch_months(targets, domain=domain, variables=("temperature",), resolution=4.0)
+            os._exit(sum(month.error is not None for month in done))
+        children.append(child)
+    sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+"""
+
+
+def test_a_backfill_killed_three_times_loses_no_hour_and_queues_no_job_twice(served, store, world, tmp_path):
+    months = months_of(Period(start=dt.date(2019, 1, 1), end=dt.date(2021, 12, 31)))
+    assert len(months) == 36
+    program = tmp_path / "workers.py"
+    program.write_text(textwrap.dedent(WORKERS))
+    command = [sys.executable, str(program), served.urls["cds"], str(tmp_path), " ".join(months)]
+    chance = random.Random(5)
+    for kills_left in (3, 2, 1, 0):
+        workers = subprocess.Popen(command, start_new_session=True)
+        if kills_left:
+            until = len(served.requests) + chance.randint(15, 80)
+            while len(served.requests) < until and workers.poll() is None:
+                time.sleep(0.005)
+            os.killpg(workers.pid, signal.SIGKILL)
+            workers.wait()
+    assert workers.wait(timeout=60) == 0
+    counted = collections.Counter(json.dumps(job.inputs["date"]) for job in store.jobs.values())
+    assert len(counted) == 36
+    assert set(counted.values()) == {1}
+    for month in months:
+        found = normalise_month(tmp_path / f"{month}.zip", month, ["temperature"])
+        assert np.array_equal(found.time.values, month_hours(month).values)
+        assert_as_served(found, world)
+
+
+def test_a_job_whose_number_was_lost_is_found_in_the_queue(served, store, tmp_path):
+    fetched = client_of(served, tmp_path).fetch_months(
+        {"2019-01": tmp_path / "a.zip"}, domain=PLAINS, variables=NAMES, resolution=2.0
+    )
+    store_execute = store._execute
+
+    def lose_the_answer(dataset, request):
+        store_execute(dataset, request)
+        store._execute = store_execute
+        raise ConnectionError("the answer was lost")
+
+    store._execute = lose_the_answer
+    assert next(fetched).error is None
+    assert len(store.jobs) == 1
+
+
+def test_the_schedule_asks_for_the_right_months_on_every_day_of_a_year():
+    stored: dict[str, float] = {}
+    period = (dt.date(2018, 1, 1), None)
+    asked: dict[str, list[str]] = {}
+    for today in pd.date_range("2018-01-02", "2018-12-31").date:
+        months = months_to_refresh(today, stored, period)
+        asked[f"{today:%m-%d}"] = [month[5:] for month in months]
+        for month in months:
+            hours = month_hours(month)
+            published = hours[hours <= pd.Timestamp(today) - pd.Timedelta(days=4, hours=1)]
+            if len(published):
+                stored[month] = float((release(published.to_numpy(), today) == "0005").mean())
+    assert asked["01-02"] == []
+    assert asked["01-06"] == ["01"]
+    assert asked["02-05"] == ["01"]
+    assert asked["02-06"] == ["01", "02"]
+    # January closes with the first hour of February, so it is final when February is, on 1 May, and fetched once more
+    assert asked["04-06"] == ["01", "02", "03", "04"]
+    assert asked["05-01"] == ["01", "02", "03", "04"]
+    assert asked["05-02"] == ["02", "03", "04"]
+    assert asked["06-01"] == ["02", "03", "04", "05"]
+    assert asked["06-02"] == ["03", "04", "05"]
+    assert asked["12-02"] == ["09", "10", "11"]
+    assert asked["12-31"] == ["09", "10", "11", "12"]
+    assert sum(map(len, asked.values())) < 4 * 365
+
+
+def test_a_closed_period_and_missing_old_months_are_left_alone():
+    period = (dt.date(2015, 1, 1), dt.date(2019, 12, 31))
+    assert months_to_refresh(dt.date(2026, 11, 22), {"2019-12": 0.0}, period) == []
+    assert months_to_refresh(dt.date(2026, 11, 22), {"2019-12-01": 0.2}, period) == ["2019-12"]
+    open_ended = (dt.date(2015, 1, 1), None)
+    assert months_to_refresh(dt.date(2026, 11, 22), {"2026-08": 1.0}, open_ended) == ["2026-08", "2026-10", "2026-11"]

@@ -1,0 +1,254 @@
+"""Every format of ERA5, real and made: one form, or a refusal that says why."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from soilmoisture_assets.errors import SourceError, UnitsError
+from soilmoisture_assets.sources.era5 import normalise_month
+from soilmoisture_assets.sources.era5_formats import (
+    inspect_era5,
+    months_in_files,
+    normalise,
+    preliminary_share,
+    read_invariants,
+)
+from soilmoisture_assets_tests.sources.era5_parts import column, grid_file, zipped
+
+JUNJIE = "era5/junjie_newcds/{}_data_stream-oper_stepType-{}.nc"
+
+
+@pytest.mark.parametrize(
+    ("file", "variables", "hours", "missing", "share", "refusal"),
+    [
+        (JUNJIE.format("predict", "accum"), ["precipitation"], 288, 0, 1.0, None),
+        (JUNJIE.format("predict", "instant"), ["temperature", "dewpoint", "wind_speed", "sp"], 288, 0, 1.0, None),
+        (JUNJIE.format("train", "accum"), ["precipitation"], 732, 8041, 0.0, "every 12 h"),
+        (JUNJIE.format("train", "instant"), ["temperature", "dewpoint", "wind_speed", "sp"], 732, 8041, 0.0, "12 h"),
+        ("era5/nexus_newcds", ["precipitation"], 2840, 14195, 0.0993, "every 6 h"),
+        ("era5/eric157_newcds", ["temperature", "precipitation", "cp", "lsp", "slt"], 132, 95557, 0.0076, "a month"),
+        ("era5/ggstarling", ["temperature", "precipitation"], 2046, 744505, 0.001, "holds means"),
+        ("era5/seagreen_timeseries", ["u100", "v10"], 8784, 0, None, "none of the variables"),
+        (
+            "era5/topopyscale_old",
+            "temperature precipitation shortwave dewpoint z strd sp tisr zust ie ishf".split(),
+            744, 0, 0.0, None,
+        ),
+    ],
+)  # fmt: skip
+def test_inspecting_a_real_file_says_what_it_holds(realdata, file, variables, hours, missing, share, refusal):
+    found = inspect_era5(realdata / file)
+    assert found["variables"] == variables
+    assert (found["hours"], found["missing_hours"], found["preliminary_share"]) == (hours, missing, share)
+    assert found["refused"] is None if refusal is None else refusal in found["refused"]
+
+
+def test_inspecting_names_units_after_normalising_and_the_grid(realdata):
+    found = inspect_era5(realdata / "era5/topopyscale_old/davos_SURF_202001.nc")
+    assert [found["units"][name] for name in ("temperature", "precipitation", "shortwave")] == ["degC", "mm", "W m-2"]
+    assert found["units"]["sp"] == "Pa"
+    assert (found["start"], found["end"]) == ("2020-01-01T00:00:00", "2020-01-31T23:00:00")
+    grid = found["grid"]
+    assert (grid["latitude"], grid["longitude"], grid["south"], grid["west"]) == (4, 5, 46.451, 9.292)
+
+
+def test_an_unexpected_stream_is_ignored_with_a_note(realdata):
+    assert any("stream 'max' ignored" in note for note in inspect_era5(realdata / "era5/eric157_newcds")["notes"])
+
+
+def test_a_pair_of_streams_in_a_zip_is_one_delivery(realdata, tmp_path):
+    instant, accum = (realdata / JUNJIE.format("predict", kind) for kind in ("instant", "accum"))
+    found = normalise(zipped(tmp_path / "delivery.zip", instant, accum), ["temperature", "precipitation", "wind_speed"])
+    assert found.sizes == {"time": 288, "latitude": 5, "longitude": 5}
+    assert found.latitude.values[0] < found.latitude.values[-1]
+    assert set(found.expver.values.tolist()) == {5}
+    with xr.open_dataset(instant) as raw, xr.open_dataset(accum) as amounts:
+        northmost = raw.t2m.values[:, 0, :] - 273.15
+        np.testing.assert_allclose(found.temperature.values[:, -1, :], northmost, atol=1e-4)
+        np.testing.assert_allclose(found.precipitation.values[:, ::-1], amounts.tp.values * 1000, atol=1e-5)
+        np.testing.assert_allclose(found.wind_speed[:, ::-1], np.hypot(raw.u10, raw.v10), rtol=1e-5)
+
+
+def test_the_old_format_gives_the_same_form(realdata):
+    file = realdata / "era5/topopyscale_old/davos_SURF_202001.nc"
+    found = normalise(file, ["temperature", "precipitation", "shortwave"])
+    with xr.open_dataset(file) as raw:
+        np.testing.assert_allclose(found.shortwave.values[:, ::-1], raw.ssrd / 3600, atol=0.01)
+        np.testing.assert_allclose(found.precipitation.values[:, ::-1], raw.tp * 1000, atol=1e-5)
+    assert found.precipitation.values.min() == 0.0  # 1e-19 m of the packing
+    assert found.precipitation.dtype == "float32"
+    assert set(found.expver.values.tolist()) == {1}
+    heights = read_invariants(file)["surface_elevation"]
+    assert 1000 < float(heights.min()) < float(heights.max()) < 2300
+
+
+def test_the_real_csv_of_a_point_has_its_layout_read(realdata):
+    with pytest.raises(SourceError, match=r"found u100, v10"):
+        normalise(realdata / "era5/seagreen_timeseries")
+
+
+def test_monthly_means_are_refused_by_name(realdata):
+    with pytest.raises(SourceError, match="data_0.nc holds means"):
+        normalise(realdata / "era5/ggstarling")
+
+
+def test_of_an_hour_delivered_twice_the_final_one_counts(tmp_path):
+    grid_file(tmp_path / "1_final.nc", "2020-01-01", 24, values={"t2m": 270.15}, expver="0001")
+    grid_file(tmp_path / "2_preliminary.nc", "2020-01-01", 48, values={"t2m": 280.15}, expver="0005")
+    found = normalise(tmp_path)
+    assert np.allclose(found.temperature[:24], -3, atol=1e-3)
+    assert np.allclose(found.temperature[24:], 7, atol=1e-3)
+    assert found.expver.values.tolist() == [1] * 24 + [5] * 24
+    assert preliminary_share(found) == 0.5
+
+
+def test_the_old_format_mixing_both_releases_takes_the_final_one(tmp_path):
+    times = pd.date_range("2020-01-01", periods=4, freq="h")
+    values = np.full((4, 2, 1, 1), np.nan, "float32")
+    values[:2, 0], values[2:, 1] = 270.15, 280.15
+    xr.Dataset(
+        {"t2m": (("time", "expver", "latitude", "longitude"), values, {"units": "K"})},
+        {"time": times, "expver": [1, 5], "latitude": [40.0], "longitude": [260.0]},
+    ).to_netcdf(tmp_path / "old.nc")
+    found = normalise(tmp_path / "old.nc")
+    np.testing.assert_allclose(found.temperature.values[:, 0, 0], [-3, -3, 7, 7], atol=1e-3)
+    assert found.expver.values.tolist() == [1, 1, 5, 5]
+    assert found.longitude.values.tolist() == [-100.0]
+
+
+def test_longitudes_from_zero_to_360_are_brought_into_order(tmp_path):
+    stripes = np.array([1.0, 2.0, 3.0, 4.0]) + 273.15
+    file = grid_file(tmp_path / "a.nc", "2020-01-01", 2, values={"t2m": stripes}, longitude=(0.0, 90.0, 180.0, 270.0))
+    found = normalise(file)
+    assert found.longitude.values.tolist() == [-180.0, -90.0, 0.0, 90.0]
+    np.testing.assert_allclose(found.temperature.values[0, 0], [3, 4, 1, 2], atol=1e-3)
+
+
+def test_streams_with_different_stamps_are_refused_not_merged_to_nothing(tmp_path):
+    one = grid_file(tmp_path / "a.nc", "2020-01-01T00:00", 24, ["t2m"])
+    other = grid_file(tmp_path / "b.nc", "2020-01-01T06:00", 24, ["tp"])
+    with pytest.raises(SourceError, match="do not share their time stamps"):
+        normalise(zipped(tmp_path / "c.zip", one, other))
+
+
+def test_a_stream_that_ends_a_few_hours_earlier_is_the_newest_day(tmp_path):
+    one = grid_file(tmp_path / "a.nc", "2020-01-01", 24, ["t2m"])
+    other = grid_file(tmp_path / "b.nc", "2020-01-01", 18, ["tp"])
+    found = normalise([one, other])
+    assert int(np.isfinite(found.precipitation[:, 0, 0]).sum()) == 18
+    assert found.sizes["time"] == 24
+
+
+def test_hours_missing_in_the_middle_are_refused(tmp_path):
+    grid_file(tmp_path / "a.nc", "2020-01-01", 24)
+    grid_file(tmp_path / "b.nc", "2020-01-03", 24)
+    with pytest.raises(SourceError, match="missing in the middle, first after 2020-01-01T23:00 \\(24 h"):
+        normalise(tmp_path)
+
+
+def test_a_missing_variable_is_named_as_it_must_be_requested(tmp_path):
+    with pytest.raises(SourceError, match="'total_precipitation'"):
+        normalise(grid_file(tmp_path / "a.nc", "2020-01-01", 24), ["temperature", "precipitation"])
+
+
+def test_amounts_that_add_up_from_midnight_are_refused(tmp_path):
+    since_midnight = np.tile(np.cumsum(np.full(24, 5e-4)), 4)
+    file = grid_file(tmp_path / "land.nc", "2020-01-01T01:00", 96, ["tp"], values={"tp": column(since_midnight)})
+    with pytest.raises(SourceError, match="adds up from midnight"):
+        normalise(file)
+    assert "adds up from midnight" in inspect_era5(file)["refused"]
+
+
+def test_amounts_of_single_hours_are_not_taken_for_sums(tmp_path):
+    rain = np.random.default_rng(1).exponential(5e-4, 96)
+    found = normalise(grid_file(tmp_path / "a.nc", "2020-01-01", 96, ["tp"], values={"tp": column(rain)}))
+    np.testing.assert_allclose(found.precipitation[:, 0, 0], rain * 1000, rtol=1e-5)
+
+
+def test_rounding_below_zero_becomes_zero_and_real_negatives_are_refused(tmp_path):
+    tiny = grid_file(tmp_path / "a.nc", "2020-01-01", 24, ["tp"], values={"tp": -1e-8})
+    assert normalise(tiny).precipitation.values.max() == 0.0
+    assert normalise(tiny).precipitation.values.min() == 0.0
+    broken = grid_file(tmp_path / "b.nc", "2020-01-01", 24, ["tp"], values={"tp": -0.01})
+    with pytest.raises(SourceError, match="precipitation of -10 mm"):
+        normalise(broken)
+
+
+def test_units_that_era5_does_not_use_are_refused(tmp_path):
+    with xr.open_dataset(grid_file(tmp_path / "a.nc", "2020-01-01", 24, ["tp"])) as stored:
+        stored["tp"].attrs["units"] = "furlong"
+        stored.to_netcdf(tmp_path / "b.nc")
+    with pytest.raises(UnitsError, match="furlong"):
+        normalise(tmp_path / "b.nc")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"GRIB\x00\x00\x00\x01" + b"\x00" * 600, "GRIB"),
+        (b"<html>502 Bad Gateway</html>", "neither NetCDF"),
+        (b"\x89HDF\r\n\x1a\n" + b"\x00" * 600, "cannot be read as NetCDF"),
+        (b"PK\x03\x04" + b"\x00" * 600, "broken ZIP"),
+    ],
+)
+def test_what_is_not_era5_is_refused_in_words(tmp_path, content, words):
+    file = tmp_path / "download.nc"
+    file.write_bytes(content)
+    assert words in inspect_era5(file)["refused"]
+
+
+def test_names_in_a_zip_cannot_lead_out_of_it(tmp_path):
+    inner = grid_file(tmp_path / "a.nc", "2020-01-01", 24)
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        archive.write(inner, "../../escaped.nc")
+    assert inspect_era5(tmp_path / "evil.zip")["hours"] == 24
+    assert not (tmp_path.parent / "escaped.nc").exists()
+
+
+def test_a_month_is_its_hours_up_to_midnight_of_the_next(tmp_path):
+    hours = np.arange(32 * 24) + 200.0
+    file = grid_file(tmp_path / "a.nc", "2020-01-01", 32 * 24, values={"t2m": column(hours)})
+    found = normalise_month(file, "2020-01", ["temperature"])
+    assert (str(found.time.values[0])[:16], str(found.time.values[-1])[:16]) == ("2020-01-01T01:00", "2020-02-01T00:00")
+    np.testing.assert_allclose(found.temperature[[0, -1], 0, 0], [201 - 273.15, 200 + 744 - 273.15], atol=1e-3)
+
+
+def test_hours_not_yet_published_are_missing_and_of_no_release(tmp_path):
+    file = grid_file(tmp_path / "a.nc", "2020-01-01", 10 * 24, expver="0005")
+    found = normalise_month(file, "2020-01", ["temperature"])
+    assert found.sizes["time"] == 744
+    assert int(np.isfinite(found.temperature[:, 0, 0]).sum()) == 239
+    assert found.expver.values[[0, 238, 239]].tolist() == [5, 5, 0]
+    assert preliminary_share(found) == 1.0
+
+
+def test_a_month_that_begins_late_is_refused(tmp_path):
+    with pytest.raises(SourceError, match="begins at 2020-01-02"):
+        normalise_month(grid_file(tmp_path / "a.nc", "2020-01-02", 48), "2020-01", ["temperature"])
+
+
+def test_files_of_a_folder_are_grouped_to_months(tmp_path):
+    first = grid_file(tmp_path / "january.nc", "2020-01-01", 31 * 24, ["t2m", "tp"])
+    second = grid_file(tmp_path / "february.nc", "2020-02-01", 29 * 24, ["t2m", "tp"])
+    months = months_in_files(tmp_path)
+    # 00:00 on 1 January closes December; 00:00 on 1 February is in the second file
+    assert list(months) == ["2019-12", "2020-01", "2020-02"]
+    assert sorted(months["2020-01"]) == sorted([first, second])
+    found = normalise_month(months["2020-01"], "2020-01", ["temperature", "precipitation"])
+    assert bool(np.isfinite(found.temperature).all())
+
+
+def test_two_grids_in_one_folder_are_refused(tmp_path):
+    grid_file(tmp_path / "a.nc", "2020-01-01", 24)
+    grid_file(tmp_path / "b.nc", "2020-01-02", 24, latitude=(51.0, 50.0))
+    with pytest.raises(SourceError, match="different grids"):
+        normalise(tmp_path)
+
+
+def test_nothing_given_for_a_month_is_said_so():
+    with pytest.raises(SourceError, match="no file holds hours"):
+        normalise_month([], "2020-01", ["temperature"])
