@@ -7,22 +7,26 @@ Belongs here: from ``raw/ismn/soil_moisture`` of many stations to the ``target``
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.alignment.depth import choose_series
 from soilmoisture_assets.alignment.quality_control import FLAG_MASKS, masked_series
 from soilmoisture_assets.alignment.station_series import target_on_steps
+from soilmoisture_assets.alignment.time_steps import HOUR
 from soilmoisture_assets.errors import SourceError, StationError
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
 
-StationCoordinates = ("latitude", "longitude", "elevation", "network", "station_name")
+STATION_COORDINATES = ("latitude", "longitude", "elevation", "network", "station_name")
+BATCH = 32
+"""Stations that go to steps together: hourly arrays of more need memory, of fewer time."""
 
 
 def target_from_ismn(
     raw: Mapping[str, xr.Dataset] | Iterable[tuple[str, xr.Dataset | SourceError]], stations: xr.Dataset, study: Study
 ) -> xr.Dataset:
-    """Make the target of a study from the raw records of its stations, one station in memory at a time.
+    """Make the target of a study from the raw records of its stations, a few stations in memory at a time.
 
     A good hour has a good flag and a value within the registry's limits. Flags were set by the archive before anything
     is forecast from the record, so one mask serves fitting, inputs and scores; a flagged archive gets the range check
@@ -43,34 +47,40 @@ def target_from_ismn(
     ------
     SourceError : not one station has a good hour.
     """
-    places = stations[[]].assign_coords({name: stations[name] for name in StationCoordinates})
     names = [str(name) for name in stations.station.values]
-    steps: dict[str, xr.Dataset] = {}
+    places = stations[[]].assign_coords({name: stations[name] for name in STATION_COORDINATES})
     problems = dict.fromkeys(names, "no raw record")
+    batches: list[xr.Dataset] = []
+    waiting: dict[str, xr.Dataset | None] = {}
     for station, record in raw.items() if isinstance(raw, Mapping) else raw:
         if station not in problems:
             continue
-        if isinstance(record, SourceError):
-            problems[station] = str(record)
-            continue
         try:
-            steps[station] = _station_target(record, places.sel(station=[station]), study)
+            if isinstance(record, SourceError):
+                raise record
+            waiting[station] = choose_series(record, study.target, study.period)
             problems[station] = ""
-        except StationError as error:
+        except (SourceError, StationError) as error:
             problems[station] = str(error)
-    if not steps:
+        if len(waiting) == BATCH:
+            batches.append(_on_steps(waiting, places, study))
+            waiting = {}
+    without = [name for name in names if problems[name]]
+    if len(without) == len(names):
         raise SourceError(
             f"not one of {len(names)} stations has a good hour in the study's layer and period; the first: "
-            f"{next(iter(problems.values()))}"
+            f"{problems[names[0]]}"
         )
-    first = next(iter(steps.values()))
-    together = xr.concat(
-        [steps.get(name, _without_record(first, places.sel(station=[name]))) for name in names],
+    waiting |= dict.fromkeys(without)
+    if waiting:
+        batches.append(_on_steps(waiting, places, study))
+    target = xr.concat(
+        batches,
         dim="station", coords="different", compat="equals", join="exact", combine_attrs="override",
-    )  # fmt: skip
-    together["problem"] = ("station", np.array([problems[name] for name in names], dtype=object))
-    together["problem"].attrs = {"long_name": "why the station has no series"}
-    return together
+    ).sel(station=names)  # fmt: skip
+    target["problem"] = ("station", np.array([problems[name] for name in names], dtype=object))
+    target["problem"].attrs = {"long_name": "why the station has no series"}
+    return target
 
 
 def checked_from_ismn(raw: Mapping[str, xr.Dataset], stations: xr.Dataset, study: Study) -> xr.Dataset:
@@ -78,59 +88,47 @@ def checked_from_ismn(raw: Mapping[str, xr.Dataset], stations: xr.Dataset, study
 
     Parameters
     ----------
-    raw : raw dataset by station id; a station without a usable series is left out.
+    raw : raw dataset by station id, each with a usable series.
     stations : table with coordinates on ``station``.
 
     Returns
     -------
     (station, time) as :func:`quality_control.control` returns it, with ``sensor`` int16.
     """
-    found = []
-    for station, record in raw.items():
-        try:
-            series = choose_series(record, study.target, study.period)
-        except StationError:
-            continue
-        found.append(_checked(series, stations[[]].sel(station=[station])))
-    fill = {"sensor": -1, "quality_flag": 0}
-    return xr.concat(found, dim="station", join="outer", coords="minimal", compat="override", fill_value=fill)
+    chosen = {station: choose_series(record, study.target, study.period) for station, record in raw.items()}
+    return _checked(chosen, stations[[]].assign_coords({name: stations[name] for name in STATION_COORDINATES}), study)
 
 
-def _station_target(raw: xr.Dataset, place: xr.Dataset, study: Study) -> xr.Dataset:
-    series = choose_series(raw, study.target, study.period)
-    target = target_on_steps(_checked(series, place), study)
-    used = np.unique(target.sensor.values)
-    target["sensors_used"] = ("station", np.array([(used >= 0).sum()], dtype="int32"))
-    target["sensors_used"].attrs = {"long_name": "successive sensors in the series", "units": "1"}
-    target["depth_choice"] = ("station", np.array([series.attrs["reason"]], dtype=object))
-    return target.assign_coords(depth=("station", [series.attrs["depth"]], DEPTH_ATTRIBUTES))
-
-
-def _checked(series: xr.Dataset, place: xr.Dataset) -> xr.Dataset:
-    values = series.soil_moisture.values[None]
+def _checked(chosen: Mapping[str, xr.Dataset | None], places: xr.Dataset, study: Study) -> xr.Dataset:
+    hours = pd.date_range(study.period.first + HOUR, study.period.last, freq=HOUR, unit="ns")
+    shape = (len(chosen), len(hours))
+    values, good = np.full(shape, np.nan, dtype=np.float32), np.zeros(shape, dtype=bool)
+    sensor = np.full(shape, -1, dtype=np.int16)
+    for row, series in enumerate(chosen.values()):
+        if series is not None:
+            values[row], good[row], sensor[row] = series.soil_moisture, series.good, series.sensor
     variable = VARIABLES["soil_moisture"]
     there = np.isfinite(values)
     in_range = (values >= np.float32(variable.valid_min)) & (values <= np.float32(variable.valid_max))
-    good = series.good.values[None]
     flags = FLAG_MASKS["range"] * (there & ~in_range) + FLAG_MASKS["flag"] * (there & ~good)
     template = xr.DataArray(
-        values, dims=("station", "time"), coords={"time": series.time, **place.coords}, name="soil_moisture"
-    )
+        values, dims=("station", "time"), coords={"time": hours, **places.sel(station=list(chosen)).coords},
+        name="soil_moisture",
+    )  # fmt: skip
     checked = masked_series(template, np.where(flags == 0, values, np.nan), flags, flags > 0)
-    checked["sensor"] = ("station", "time"), np.where(flags == 0, series.sensor.values[None], -1).astype("int16")
+    checked["sensor"] = ("station", "time"), np.where(flags == 0, sensor, np.int16(-1))
     return checked
 
 
-DEPTH_ATTRIBUTES = {"units": "m", "positive": "down", "long_name": "depth of the record in use"}
-
-
-def _without_record(like: xr.Dataset, place: xr.Dataset) -> xr.Dataset:
-    """A station of the table that has no series: NaN, -1 and 0 throughout."""
-    empty = like.copy(deep=True)
-    for name, values in empty.data_vars.items():
-        kind = values.dtype.kind
-        empty[name] = values.copy(data=np.full(values.shape, *_EMPTY.get(str(name), _EMPTY[kind])))
-    return empty.assign_coords(place.coords).assign_coords(depth=("station", [np.nan], DEPTH_ATTRIBUTES))
-
-
-_EMPTY = {"f": (np.nan, "float32"), "i": (0, "int32"), "O": ("", object), "sensor": (-1, "int16")}
+def _on_steps(chosen: Mapping[str, xr.Dataset | None], places: xr.Dataset, study: Study) -> xr.Dataset:
+    """The target of a few stations; None stands for a station without a series."""
+    target = target_on_steps(_checked(chosen, places, study), study)
+    used = [len(np.unique(row[row >= 0])) for row in target.sensor.values]
+    reasons = ["" if series is None else series.attrs["reason"] for series in chosen.values()]
+    depths = [np.nan if series is None else series.attrs["depth"] for series in chosen.values()]
+    return target.assign(
+        sensors_used=("station", np.array(used, dtype="int32"), {"long_name": "successive sensors in the series"}),
+        depth_choice=("station", np.array(reasons, dtype=object), {"long_name": "why this depth"}),
+    ).assign_coords(
+        depth=("station", depths, {"units": "m", "positive": "down", "long_name": "depth of the record in use"})
+    )

@@ -44,7 +44,10 @@ def _shap_values(experiment: Experiment) -> dg.AssetsDefinition:
                 "stations": dg.MetadataValue.int(found.sizes["station"]),
                 "additivity_residual_m3_m3": dg.MetadataValue.float(float(found.additivity_residual.mean())),
                 "leading_features_m3_m3": dg.MetadataValue.json(
-                    {str(name): round(float(value), 5) for name, value in zip(leading.feature.values, leading.values, strict=True)}
+                    {
+                        str(name): round(float(value), 5)
+                        for name, value in zip(leading.feature.values, leading.values, strict=True)
+                    }
                 ),
             }
         )

@@ -1,19 +1,18 @@
 """Cube: dynamic inputs on the study's steps. Not here: reading ERA5 (defs/raw/era5.py) or files (alignment/)."""
 
-from collections.abc import Mapping
-
 import dagster as dg
 import xarray as xr
 
 from soilmoisture_assets.defs.cube.cube_asset import cube_asset
 from soilmoisture_assets.defs.deployment import ERA5, STUDY
+from soilmoisture_assets.io_managers.base import Partitions
 from soilmoisture_assets.study import Study
 
 if ERA5:
 
     @cube_asset("dynamic_inputs", series=["raw", "era5", "station_series"])
     def dynamic_inputs(
-        context: dg.AssetExecutionContext, series: Mapping[str, xr.Dataset], study: dg.ResourceParam[Study]
+        context: dg.AssetExecutionContext, series: Partitions, study: dg.ResourceParam[Study]
     ) -> xr.Dataset:
         """Weather per station and step: sums of amounts, means of states and fluxes; missing hours stay missing."""
         from soilmoisture_assets.alignment.station_series import inputs_on_steps
@@ -34,7 +33,7 @@ else:
         return found
 
 
-def hourly_inputs(series: Mapping[str, xr.Dataset]) -> xr.Dataset:
+def hourly_inputs(series: Partitions) -> xr.Dataset:
     """The stored months put end to end."""
     return xr.concat(
         [series[month].load() for month in sorted(series)], dim="time", data_vars="minimal", coords="minimal",

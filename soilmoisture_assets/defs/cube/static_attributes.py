@@ -1,12 +1,11 @@
 """Cube: static attributes of the stations. Not here: encoding (alignment/static_encoding.py), services (defs/raw)."""
 
-from collections.abc import Mapping
-
 import dagster as dg
 import xarray as xr
 
 from soilmoisture_assets.defs.cube.cube_asset import cube_asset
 from soilmoisture_assets.defs.deployment import SERVICES, STUDY
+from soilmoisture_assets.io_managers.base import Partitions
 from soilmoisture_assets.study import Study
 
 if SERVICES:
@@ -23,20 +22,19 @@ if SERVICES:
         in_situ: xr.Dataset,
         soilgrids: xr.Dataset,
         terrain: xr.Dataset,
-        land_cover: Mapping[str, xr.Dataset],
+        land_cover: Partitions,
         study: dg.ResourceParam[Study],
     ) -> xr.Dataset:
         """The study's static attributes with units; categories as CF flags; land cover of the end of training."""
-        from soilmoisture_assets.alignment.static_encoding import encode_static_attributes
+        from soilmoisture_assets.alignment.static_encoding import encode_static_attributes, land_cover_before
 
-        year = max(year for year in land_cover if int(year) <= study.splits.train.end.year)
-        merged = xr.merge(
-            [in_situ, soilgrids.drop_vars("problem"), terrain.drop_vars("problem"), land_cover[year][["land_cover"]]],
-            compat="override",
-            join="outer",
-        )
+        years = xr.concat([land_cover[year].land_cover for year in sorted(land_cover)], dim="year")
+        cover = land_cover_before(years, study.splits.train).to_dataset()
+        merged = in_situ.drop_vars(list(in_situ.data_vars))
+        for part in (in_situ, soilgrids, terrain, cover):
+            wanted = [name for name in study.static_attributes.variables if name in part.data_vars]
+            merged = merged.drop_vars(wanted, errors="ignore").assign(part[wanted].reset_coords(drop=True))
         found = encode_static_attributes(merged.load(), study.static_attributes.variables)
-        found.attrs["land_cover_year"] = int(year)
         context.add_output_metadata(static_metadata(found))
         return found
 

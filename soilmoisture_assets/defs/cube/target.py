@@ -1,13 +1,12 @@
 """Cube: the target on the study's steps. Not here: flags, depths, checks (alignment/)."""
 
-from collections.abc import Mapping
-
 import dagster as dg
 import xarray as xr
 
 from soilmoisture_assets.defs.cube.cube_asset import cube_asset
 from soilmoisture_assets.defs.deployment import ISMN, STUDY
 from soilmoisture_assets.defs.partitions import station
+from soilmoisture_assets.io_managers.base import Partitions
 from soilmoisture_assets.study import Study
 
 if ISMN:
@@ -15,7 +14,7 @@ if ISMN:
     @cube_asset("target", raw=["raw", "ismn", "soil_moisture"], stations=["raw", "ismn", "stations"])
     def target(
         context: dg.AssetExecutionContext,
-        raw: Mapping[str, xr.Dataset],
+        raw: Partitions,
         stations: xr.Dataset,
         study: dg.ResourceParam[Study],
     ) -> xr.Dataset:

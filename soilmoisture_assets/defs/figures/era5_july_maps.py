@@ -1,16 +1,14 @@
 """Figure: the weather in July. Not here: drawing (plots/era5_july_maps.py)."""
 
-from collections.abc import Mapping
 from typing import Any
-
-import xarray as xr
 
 from soilmoisture_assets.defs.cube.dynamic_inputs import hourly_inputs
 from soilmoisture_assets.defs.figures.figure_asset import figure_asset
+from soilmoisture_assets.io_managers.base import Partitions
 
 
 @figure_asset("era5_july_maps", months=["raw", "era5", "hourly"])
-def era5_july_maps(months: Mapping[str, xr.Dataset]) -> Any:
+def era5_july_maps(months: Partitions) -> Any:
     """Maps of the mean of all July hours; amounts as totals per day."""
     from soilmoisture_assets.plots.era5_july_maps import era5_july_maps as draw
 

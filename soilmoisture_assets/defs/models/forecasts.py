@@ -37,7 +37,7 @@ STATIONS_AT_ONCE = 64
             kinds={"netcdf", "pytorch"},
             owners=OWNERS,
             code_version=version("1", "models"),
-        )
+        ).with_io_manager_key("netcdf")
         for experiment, key in KEYS.items()
     ],
     can_subset=True,

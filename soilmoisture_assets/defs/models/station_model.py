@@ -31,7 +31,7 @@ KEYS = {experiment: dg.AssetKey(["models", "station", experiment.value]) for exp
             kinds={"pytorch"},
             owners=OWNERS,
             code_version=version("1", "models"),
-        )
+        ).with_io_manager_key("checkpoint")
         for experiment, key in KEYS.items()
     ],
     can_subset=True,

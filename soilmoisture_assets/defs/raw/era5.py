@@ -44,7 +44,7 @@ def _month_asset(key: dg.AssetKey, description: str, deps: list[dg.AssetKey], **
                 kinds={"netcdf", "era5"},
                 owners=OWNERS,
                 code_version=version("1", "era5"),
-            )
+            ).with_io_manager_key("netcdf")
         ],
         backfill_policy=dg.BackfillPolicy.single_run(),
         **options,

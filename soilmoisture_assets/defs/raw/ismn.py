@@ -137,7 +137,7 @@ def static_variables(
             kinds={"zarr", "ismn"},
             owners=OWNERS,
             code_version=version("1", "ismn"),
-        )
+        ).with_io_manager_key("zarr")
     ],
     backfill_policy=BACKFILL,
 )
@@ -175,7 +175,7 @@ def soil_moisture(
             kinds={"netcdf", "ismn"},
             owners=OWNERS,
             code_version=version("1", "recession"),
-        )
+        ).with_io_manager_key("netcdf")
     ],
     backfill_policy=BACKFILL,
 )

@@ -27,7 +27,7 @@ from soilmoisture_assets.settings import Settings
             kinds={"netcdf", "earthengine"},
             owners=OWNERS,
             code_version=version("1", "services"),
-        )
+        ).with_io_manager_key("netcdf")
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool="earthengine",
