@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @style.styled
-def aligned_maps(cube: xr.Dataset, *, dates: Sequence[str] = ()) -> "Figure":
+def aligned_maps(cube: xr.Dataset, *, dates: Sequence[str | pd.Timestamp] = ()) -> "Figure":
     """Soil moisture and every dynamic input at the stations on four dates, each row with one scale.
 
     Parameters
@@ -27,7 +27,7 @@ def aligned_maps(cube: xr.Dataset, *, dates: Sequence[str] = ()) -> "Figure":
     dates : by default the middle of January, April, July and October of the first year that has all four.
     """
     times = pd.DatetimeIndex(cube["time"].values)
-    chosen = times[times.get_indexer(pd.DatetimeIndex(dates or _seasons(times)), method="nearest")]
+    chosen = times[[int(np.argmin(np.abs(times - pd.Timestamp(date)))) for date in dates or _seasons(times)]]
     names = ["soil_moisture_scored", *dynamic_variables(cube)]
     figure = style.new_figure(height=1.1 + 1.5 * len(names), width=style.FULL_WIDTH * 1.35)
     cells = figure.add_gridspec(len(names), len(chosen))

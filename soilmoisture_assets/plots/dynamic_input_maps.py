@@ -27,9 +27,8 @@ def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figur
     names = dynamic_variables(inputs)
     times = pd.DatetimeIndex(inputs["time"].values)
     middle = times[len(times) // 2]
-    shown = int(
-        times.get_indexer([pd.Timestamp(time) if time else pd.Timestamp(middle.year, 7, 1)], method="nearest")[0]
-    )
+    wanted = pd.Timestamp(time) if time else pd.Timestamp(middle.year, 7, 1)
+    shown = int(np.argmin(np.abs(times - wanted)))
     year = np.flatnonzero(times.year == times[shown].year)
     steps_per_year = pd.Timedelta(days=365) / (times[1] - times[0]) if len(times) > 1 else 1.0
     rows = max(1, len(names))
@@ -44,7 +43,8 @@ def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figur
         mean = inputs[name].isel(time=year).mean("time").values * (steps_per_year if total else 1)
         for column, (values, label, title) in enumerate(
             (
-                (inputs[name].isel(time=shown).values, variable.label, f"step ending {times[shown]:%Y-%m-%d %H:%M} UTC"),
+                (inputs[name].isel(time=shown).values, variable.label,
+                 f"step ending {times[shown]:%Y-%m-%d %H:%M} UTC"),
                 (mean, variable.label.replace("[mm]", "[mm a⁻¹]") if total else variable.label,
                  f"{'total' if total else 'mean'} of {times[shown].year}"),
             )
@@ -62,6 +62,9 @@ def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figur
 def dynamic_variables(dataset: xr.Dataset) -> list[str]:
     """Registered dynamic inputs that a dataset holds on (station, time)."""
     return [
-        str(name) for name in dataset.data_vars
-        if name in VARIABLES and VARIABLES[str(name)].role == "dynamic" and set(dataset[name].dims) == {"station", "time"}
-    ]  # fmt: skip
+        str(name)
+        for name in dataset.data_vars
+        if name in VARIABLES
+        and VARIABLES[str(name)].role == "dynamic"
+        and set(dataset[name].dims) == {"station", "time"}
+    ]

@@ -95,7 +95,7 @@ def _frames(
     figure.set_layout_engine("none")
     canvas.draw()
     base = np.asarray(canvas.buffer_rgba())[..., :3].copy()
-    height, width = base.shape[:2]
+    height = len(base)
     box = axes.get_window_extent()
     left, right, top, bottom = int(box.x0) + 1, int(box.x1) - 1, height - int(box.y1) + 1, height - int(box.y0) - 1
     columns, rows = np.meshgrid(np.arange(left, right), np.arange(top, bottom))

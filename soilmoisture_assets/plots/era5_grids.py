@@ -45,7 +45,8 @@ def thinned(grid: xr.Dataset, most_values: int) -> xr.Dataset:
 
 def area_mean(values: xr.DataArray) -> xr.DataArray:
     """Mean over the grid, weighted by the cosine of latitude."""
-    return values.weighted(np.cos(np.deg2rad(values["latitude"]))).mean(["latitude", "longitude"])
+    weights = xr.DataArray(np.cos(np.deg2rad(values["latitude"].values)), dims="latitude")
+    return values.weighted(weights).mean(["latitude", "longitude"])
 
 
 def hour_month(grid: xr.Dataset) -> pd.PeriodIndex:

@@ -43,7 +43,7 @@ def era5_histograms(grid: xr.Dataset) -> "Figure":
             message = f"It rains in {share:.0f} % of hours"
             if len(wet):
                 edges = np.geomspace(WET, max(float(wet.max()), 2 * WET), 40)
-                axes.hist(wet, bins=edges, weights=np.full(len(wet), cells_weighted), color=style.BLUE)
+                axes.hist(wet, bins=edges.tolist(), weights=np.full(len(wet), cells_weighted), color=style.BLUE)
                 axes.set(xscale="log")
             axes.set_title(f"{'abcdefghi'[place]}  {share:.1f} % of hours have {WET} mm or more")
         else:

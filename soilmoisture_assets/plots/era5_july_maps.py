@@ -33,7 +33,8 @@ def era5_july_maps(grid: xr.Dataset) -> "Figure":
     for place, name in enumerate(names):
         variable = VARIABLES[name]
         if not july.sizes["time"]:
-            style.note_in_place_of_data(figure.add_subplot(cells[place // columns, place % columns]), "no July")
+            empty = figure.add_subplot(cells[place // columns, place % columns])
+            style.note_in_place_of_data(empty, "no July")
             continue
         axes = map_axes(figure, cells[place // columns, place % columns], grid_box(grid), line_width=0.5)
         field = july[name].mean("time") * (24 if variable.aggregation == "sum" else 1)
@@ -47,6 +48,7 @@ def era5_july_maps(grid: xr.Dataset) -> "Figure":
     years = sorted({int(year) for year in month.year[month.month == 7]})
     return style.finish(
         figure, f"Mean July of the domain{warmest} (ERA5)",
-        f"Mean over all hours of July {', '.join(map(str, years)) or '(none in the record)'}; cells as delivered.", grid,
+        f"Mean over all hours of July {', '.join(map(str, years)) or '(none in the record)'}; cells as delivered.",
+        grid,
         n=f"n = {grid.sizes['latitude'] * grid.sizes['longitude']} cells",
     )  # fmt: skip

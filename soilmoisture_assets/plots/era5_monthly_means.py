@@ -29,7 +29,7 @@ def era5_monthly_means(grid: xr.Dataset) -> "Figure":
     rows = max(1, int(np.ceil(len(names) / columns)))
     figure = style.new_figure(height=1.4 + 2.4 * rows)
     cells = figure.add_gridspec(rows + 1, columns, height_ratios=[*[1.0] * rows, 0.12])
-    years = sorted(set(months.index.year)) if len(months) else []
+    years = sorted(set(pd.PeriodIndex(months.index).year))
     for place, name in enumerate(names):
         axes = figure.add_subplot(cells[place // columns, place % columns])
         _lines(axes, months[name], years)
@@ -43,8 +43,8 @@ def era5_monthly_means(grid: xr.Dataset) -> "Figure":
         handles, labels = figure.axes[0].get_legend_handles_labels()
         legend.legend(handles, labels, loc="center", ncols=min(8, len(labels)))
     return style.finish(
-        figure, _message(months), "Area mean over the grid (cells weighted by the cosine of latitude), one line per year; "
-        "months are UTC and hour-ending.", grid,
+        figure, _message(months), "Area mean over the grid (cells weighted by the cosine of latitude), one line per "
+        "year; months are UTC and hour-ending.", grid,
         n=f"n = {grid.sizes['latitude'] * grid.sizes['longitude']} cells",
     )  # fmt: skip
 
@@ -69,8 +69,10 @@ def _lines(axes: "Axes", values: pd.Series, years: list[int]) -> None:
 
     colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, max(len(years), 1)))
     for year, colour in zip(years, colours, strict=True):
-        line = values[values.index.year == year]
-        axes.plot(line.index.month, line.to_numpy(), color=colour, marker="o", markersize=2.5, label=str(year))
+        line = values[pd.PeriodIndex(values.index).year == year]
+        axes.plot(
+            pd.PeriodIndex(line.index).month, line.to_numpy(), color=colour, marker="o", markersize=2.5, label=str(year)
+        )
     axes.set_xticks(range(1, 13), list("JFMAMJJASOND"))
     axes.set_xlim(0.7, 12.3)
     axes.set_xlabel("month")
@@ -79,7 +81,7 @@ def _lines(axes: "Axes", values: pd.Series, years: list[int]) -> None:
 
 def _message(months: pd.DataFrame) -> str:
     if "precipitation" in months and len(months):
-        by_month = months["precipitation"].groupby(months.index.month).mean()
-        name = pd.Timestamp(2000, int(by_month.idxmax()), 1).month_name()
+        by_month = months["precipitation"].groupby(pd.PeriodIndex(months.index).month).mean()
+        name = pd.Timestamp(2000, list(by_month.index)[int(np.argmax(by_month))], 1).month_name()
         return f"{name} is the wettest month of the domain (ERA5, {by_month.max():.0f} mm)"
     return "The year of the domain, month by month (ERA5)"

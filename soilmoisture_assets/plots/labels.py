@@ -9,11 +9,21 @@ import xarray as xr
 from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABLES
 from soilmoisture_assets.plots.style import period_of
 
+_PLAIN = {
+    "soil_moisture": "antecedent soil moisture",
+    "station_record": "station's own record (mean, spread, identity)",
+    "calendar": "time of year",
+    "neighbours": "attributes of the neighbours",
+    "water_balance": "running water balance",
+}
+
 SPLIT_CODES = {"train": 1, "validation": 2, "test": 3}
 
 
 def feature_label(name: str) -> str:
     """Long name of a feature without its units; SoilGrids is named, because the HWSD has a clay of its own."""
+    if name in _PLAIN:
+        return _PLAIN[name]
     variable = VARIABLES.get(name)
     if variable is None:
         return name.replace("_", " ")

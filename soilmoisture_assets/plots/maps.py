@@ -204,7 +204,7 @@ def _projected_outlines(box: Box) -> dict[Layer, list[np.ndarray]]:
     west, east, south, north = box
     around = (max(-180.0, west - 15), min(180.0, east + 15), max(-90.0, south - 8), min(90.0, north + 8))
     target, plate = projection(box), _plate()
-    left, right, bottom, top = map_frame(box, target)
+    left, right, _, _ = map_frame(box, target)
     smallest = (right - left) / 4000
     projected: dict[Layer, list[np.ndarray]] = {}
     for layer in _LINES:

@@ -42,8 +42,8 @@ def recession_curves(curves: Mapping[str, xr.Dataset]) -> "Figure":
     _draw_ranges(right, [good[station]["tau"].values for station in events])
     return style.finish(
         figure, f"Soils dry with a median time scale of {np.median(tau) / 24:.1f} days",
-        "a: fits θr + Δθ·exp(−t/τ) of dry-downs, each over its own duration; thick: medians of the parameters. b: τ per "
-        "station, in order of its median (dot), 10 to 90 % of the station's events (line).",
+        "a: fits θr + Δθ·exp(−t/τ) of dry-downs, each over its own duration; thick: medians of the parameters. b: τ "
+        "per station, in order of its median (dot), 10 to 90 % of the station's events (line).",
         *curves.values(), n=f"n = {len(tau)} dry-downs at {style.counted(len(events), 'station')}",
         period=event_period(good),
     )  # fmt: skip
@@ -84,6 +84,8 @@ def _draw_curves(axes: "Axes", good: list[xr.Dataset]) -> None:
 
 
 def _draw_ranges(axes: "Axes", taus: list[np.ndarray]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     ranges = np.array([np.percentile(tau, [10, 50, 90]) for tau in taus]) / 24
     ranges = ranges[np.argsort(ranges[:, 1])]
     rank = np.arange(1, len(ranges) + 1)
@@ -92,5 +94,5 @@ def _draw_ranges(axes: "Axes", taus: list[np.ndarray]) -> None:
     axes.set(xlabel="station, in order of its median", ylabel="time scale τ [days]", title="b  Time scale per station")
     axes.set_ylim(bottom=0)
     axes.set_xlim(0.2, len(rank) + 0.8)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(True, axis="y")

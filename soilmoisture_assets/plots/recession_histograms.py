@@ -56,8 +56,8 @@ def recession_histograms(curves: Mapping[str, xr.Dataset]) -> "Figure":
     title = f"The time scale of {events} dry-downs follows a {best} distribution" if best else f"{events} dry-downs"
     return style.finish(
         figure, title,
-        "Histograms over all well fitted dry-downs, with distributions fitted by maximum likelihood; above each panel the "
-        "one with the smallest AIC.",
+        "Histograms over all well fitted dry-downs, with distributions fitted by maximum likelihood; above each panel "
+        "the one with the smallest AIC.",
         *curves.values(), period=event_period(good) if events else "",
         n=f"n = {events} dry-downs at {style.counted(len(good), 'station')}",
     )  # fmt: skip
@@ -72,7 +72,7 @@ def _histogram(axes: "Axes", values: np.ndarray, label: str, letter: str) -> str
         return ""
     high = float(np.percentile(values, 99))
     edges = np.linspace(min(0.0, float(values.min())), max(high, 1e-6), int(np.clip(np.sqrt(len(values)), 8, 50)) + 1)
-    axes.hist(values, bins=edges, density=True, color=style.SKY, edgecolor="white", linewidth=0.3)
+    axes.hist(values, bins=edges.tolist(), density=True, color=style.SKY, edgecolor="white", linewidth=0.3)
     axes.set_xlim(edges[0], edges[-1])
     fitted = fit_distributions(values)
     x = np.linspace(max(edges[0], 1e-6), edges[-1], 200)

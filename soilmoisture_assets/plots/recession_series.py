@@ -67,9 +67,9 @@ def recession_series(
     else:
         style.note_in_place_of_data(legend, "no station has both a record and dry-downs")
     figure.supylabel(VARIABLES["soil_moisture"].label, fontsize=8)
-    events = sum(good[station].sizes["event"] for station in chosen)
+    found = sum(good[station].sizes["event"] for station in chosen)
     return style.finish(
-        figure, f"{events} dry-downs were found at the {style.counted(len(chosen), 'station')} that have the most",
+        figure, f"{found} dry-downs were found at the {style.counted(len(chosen), 'station')} that have the most",
         f"Soil moisture and well fitted dry-downs in the last {days} days of each record.",
         *(series[station] for station in chosen), n=f"n = {len(chosen)} of {style.counted(len(series), 'station')}",
         period=style.period_of([time for s in chosen for time in series[s]["time"].values[[0, -1]]]),

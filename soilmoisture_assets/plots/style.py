@@ -5,7 +5,7 @@ Belongs here: what makes two figures look like one paper. Not here: maps (maps.p
 
 import json
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -16,7 +16,7 @@ import xarray as xr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 FULL_WIDTH = 7.4
 """Inches: a figure over both columns of a journal page. Text of 7 to 9 points stays readable there."""
@@ -53,6 +53,9 @@ GROUP_COLOURS: Mapping[str, str] = {
     "environmental": ORANGE,
     "climate": SKY,
     "vegetation": "#7A7A00",
+    "location": "#B0B0B0",
+    "record": "#4B4B4B",
+    "calendar": YELLOW,
 }
 
 SEQUENTIAL = "viridis"
@@ -104,6 +107,12 @@ def new_figure(height: float, width: float = FULL_WIDTH) -> "Figure":
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", dpi=100)
+
+
+def stacked(figure: "Figure | SubFigure", heights: Sequence[float]) -> "list[SubFigure]":
+    """Parts of a figure one above the other, each with a layout of its own."""
+    parts = figure.subfigures(len(heights), 1, height_ratios=list(heights), squeeze=False)
+    return list(np.asarray(parts).ravel())
 
 
 def finish(figure: "Figure", title: str, shows: str, *sources: xr.Dataset, period: str = "", n: str = "") -> "Figure":
@@ -219,7 +228,10 @@ def day(time: Any) -> str:
 def period_of(times: Iterable[Any], name: str = "") -> str:
     """``test 2019-01-01 to 2019-12-31``; empty where there are no times."""
     index = pd.DatetimeIndex(list(times))
-    return f"{name} {day(index.min())} to {day(index.max())}".strip() if len(index) else ""
+    if not len(index):
+        return ""
+    first, last = day(index.min()), day(index.max())
+    return f"{name} {first}{f' to {last}' if last != first else ''}".strip()
 
 
 def _station_count(sources: tuple[xr.Dataset, ...]) -> str:

@@ -50,11 +50,11 @@ def variable_grid(cube: xr.Dataset) -> "Figure":
                 figure, points, axes, _label(variable, mean), values=values, location="bottom", aspect=28, shrink=0.9
             )
             bar.ax.tick_params(labelsize=6)
-            bar.ax.xaxis.label.set_size(6.5)
+            bar.ax.xaxis.label.set_fontsize(6.5)
     return style.finish(
         figure, f"The cube holds {len(names)} variables at {style.counted(cube.sizes['station'], 'station')}",
-        "Target and dynamic inputs: mean over the record (precipitation: per step). Colour scales end at the 2nd and 98th "
-        "percentile; open circles: missing.", cube,
+        "Target and dynamic inputs: mean over the record (precipitation: per step). Colour scales end at the 2nd and "
+        "98th percentile; open circles: missing.", cube,
     )  # fmt: skip
 
 
@@ -93,4 +93,4 @@ def _draw_classes(
     bar.set_ticks(range(len(labels)), labels=labels, fontsize=6 if short else 5, rotation=0 if short else 25,
                   ha="center" if short else "right", rotation_mode="anchor")  # fmt: skip
     bar.ax.tick_params(length=0)
-    bar.ax.xaxis.label.set_size(6.5)
+    bar.ax.xaxis.label.set_fontsize(6.5)

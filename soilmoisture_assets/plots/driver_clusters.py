@@ -1,0 +1,126 @@
+"""Driver clusters: which stations the same weather moves, in every window."""
+
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.labels import feature_label, method_and_experiment
+from soilmoisture_assets.plots.maps import map_axes, map_extent, project
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLOURS = (style.VERMILION, style.BLUE, style.GREEN, style.PURPLE, style.ORANGE, style.BLACK)
+_MARKERS = "o^sDvP"
+
+
+@style.styled
+def driver_clusters(clusters: xr.Dataset, shap: xr.Dataset) -> "Figure":
+    """Per window: a map of the clusters, the strength of each driver in each cluster, and the stations themselves.
+
+    Parameters
+    ----------
+    clusters : cluster (station, window), strength and centre (window, group, driver) [m3 m-3], silhouette (window) and
+        stations_in (window, group), as ``attribution.clusters.driver_clusters``.
+    shap : mean_absolute_shap (station, window, feature) [m3 m-3] the clusters were made from.
+    """
+    windows = [int(window) for window in clusters["window"].values]
+    drivers = [str(driver) for driver in clusters["driver"].values]
+    figure = style.new_figure(height=7.4, width=style.FULL_WIDTH * 1.3)
+    grid = figure.add_gridspec(4, len(windows), height_ratios=[0.16, 1.0, 0.85, 1.05])
+    box = map_extent(clusters["longitude"].values, clusters["latitude"].values)
+    size = float(np.clip(300 / clusters.sizes["station"] ** 0.65, 5, 24))
+    pair = _pair(drivers)
+    shared: list[Axes | None] = [None, None]
+    for column, window in enumerate(windows):
+        member = clusters["cluster"].isel(window=column).values.astype(int)
+        _map(map_axes(figure, grid[1, column], box, line_width=0.35), clusters, member, size)
+        figure.axes[-1].set_title(f"{window} h: silhouette {float(clusters['silhouette'][column]):.2f}")
+        bars = figure.add_subplot(grid[2, column], sharey=shared[0])
+        _bars(bars, clusters.isel(window=column), drivers)
+        cloud = figure.add_subplot(grid[3, column], sharex=shared[1], sharey=shared[1])
+        strength = shap["mean_absolute_shap"].sel(station=clusters["station"].values, feature=list(pair), window=window)
+        values = 1e3 * strength.transpose("station", "feature").values.astype("float64")
+        for cluster in range(clusters.sizes["group"]):
+            chosen = member == cluster
+            cloud.scatter(
+                values[chosen, 0], values[chosen, 1], s=size, c=_COLOURS[cluster], marker=_MARKERS[cluster],
+                edgecolors="white", linewidths=0.3,
+            )  # fmt: skip
+        cloud.set_xlabel(f"{feature_label(pair[0])}\n|SHAP| [10⁻³ m³ m⁻³]")
+        cloud.grid(True)
+        if column == 0:
+            bars.set_ylabel("mean |SHAP|\n[10⁻³ m³ m⁻³]")
+            cloud.set_ylabel(f"{feature_label(pair[1])}\n|SHAP| [10⁻³ m³ m⁻³]")
+        shared = [shared[0] or bars, shared[1] or cloud]
+    legend = figure.add_subplot(grid[0, :])
+    legend.axis("off")
+    handles = _handles(clusters, drivers)
+    legend.legend(handles=handles, loc="center left", ncols=len(handles), borderaxespad=0)
+    return style.finish(
+        figure, _message(clusters, windows, drivers),
+        "k-means on the standardised mean |SHAP| of the drivers, in every window; a cluster keeps its letter where "
+        "it is most alike. Counts and leading drivers of the legend: last window. A silhouette near 0 says that the groups "
+        "shade into each other.",
+        clusters, shap,
+    )  # fmt: skip
+
+
+def _map(axes: "Axes", clusters: xr.Dataset, member: np.ndarray, size: float) -> None:
+    where = project(axes, clusters["longitude"].values, clusters["latitude"].values)
+    for cluster in range(clusters.sizes["group"]):
+        chosen = member == cluster
+        axes.scatter(
+            where[chosen, 0], where[chosen, 1], s=size, c=_COLOURS[cluster], marker=_MARKERS[cluster],
+            edgecolors="white", linewidths=0.3, zorder=3,
+        )  # fmt: skip
+
+
+def _bars(axes: "Axes", one: xr.Dataset, drivers: list[str]) -> None:
+    count = one.sizes["group"]
+    width = 0.8 / count
+    for cluster in range(count):
+        strength = 1e3 * one["strength"].isel(group=cluster).values.astype("float64")
+        axes.bar(
+            np.arange(len(drivers)) + (cluster - (count - 1) / 2) * width, strength, width=width,
+            color=_COLOURS[cluster], edgecolor="white", linewidth=0.3, hatch=style.WINDOW_HATCHES[cluster],
+        )  # fmt: skip
+    axes.set_xticks(range(len(drivers)), [fill(feature_label(name), 16) for name in drivers], fontsize=6)
+    axes.grid(True, axis="y")
+
+
+def _pair(drivers: list[str]) -> tuple[str, str]:
+    """Precipitation and shortwave where the study has them, otherwise its first two drivers."""
+    if {"precipitation", "shortwave"} <= set(drivers):
+        return "precipitation", "shortwave"
+    return drivers[0], drivers[min(1, len(drivers) - 1)]
+
+
+def _leading(clusters: xr.Dataset, drivers: list[str]) -> list[str]:
+    """The driver that stands out most in each cluster of the last window, in standard deviations."""
+    centre = clusters["centre"].isel(window=-1).transpose("group", "driver").values
+    return [drivers[int(np.nanargmax(row))] for row in centre]
+
+
+def _handles(clusters: xr.Dataset, drivers: list[str]) -> list:
+    from matplotlib.lines import Line2D
+
+    counts = clusters["stations_in"].isel(window=-1).values
+    return [
+        Line2D([], [], linestyle="none", marker=_MARKERS[cluster], color=_COLOURS[cluster],
+               label=f"{'ABCDEF'[cluster]}: most {feature_label(driver)} (n = {int(counts[cluster])})")
+        for cluster, driver in enumerate(_leading(clusters, drivers))
+    ]  # fmt: skip
+
+
+def _message(clusters: xr.Dataset, windows: list[int], drivers: list[str]) -> str:
+    member = clusters["cluster"].transpose("station", "window").values
+    stay = int((member == member[:, :1]).all(axis=1).sum())
+    return (
+        f"{stay} of {style.counted(clusters.sizes['station'], 'station')} keep their cluster of drivers from "
+        f"{windows[0]} to {windows[-1]} h ({method_and_experiment(clusters)})"
+    )

@@ -1,0 +1,58 @@
+"""Latest forecast map: what is expected from each station's newest step on."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.labels import method_and_experiment
+from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@style.styled
+def latest_forecast_map(latest: xr.Dataset) -> "Figure":
+    """Forecast median at the last lead, its change against the last observation, its interval, and how old it is.
+
+    Parameters
+    ----------
+    latest : soil_moisture_forecast (station, lead, quantile), last_observation (station) [m3 m-3], start (station) and
+        age (station) [hours], as ``learning.predict.latest_forecast``.
+    """
+    lead = int(latest["lead"].values[-1])
+    ahead = latest["soil_moisture_forecast"].isel(lead=-1).transpose("station", "quantile").values.astype("float64")
+    quantiles = latest["quantile"].values
+    median = ahead[:, int(np.argmin(np.abs(quantiles - 0.5)))]
+    change = median - latest["last_observation"].values.astype("float64")
+    age = latest["age"].values.astype("float64") / 24
+    share = round(100 * float(quantiles[-1] - quantiles[0]))
+    target = VARIABLES["soil_moisture"]
+    panels = (
+        (f"median {lead} h ahead", median, None, "viridis_r", target.label),
+        ("change against the last observation", change, style.colour_limits(change, symmetric=True),
+         style.DIVERGING, "change of soil moisture [m³ m⁻³]"),
+        (f"width of the {share} % interval", ahead[:, -1] - ahead[:, 0], None, "cividis", "interval width [m³ m⁻³]"),
+        ("age of the newest step", age, (0.0, max(float(np.nanmax(age)), 1.0)), "cividis_r",
+         "days before the end of the data"),
+    )  # fmt: skip
+    figure = style.new_figure(height=7.3)
+    grid = figure.add_gridspec(2, 2)
+    box = map_extent(latest["longitude"].values, latest["latitude"].values)
+    size = float(np.clip(420 / latest.sizes["station"] ** 0.7, 5, 26))
+    for place, (title, values, limits, colours, label) in enumerate(panels):
+        axes = map_axes(figure, grid[place // 2, place % 2], box, line_width=0.4)
+        points = scatter_stations(axes, latest, values, limits=limits, colours=colours, size=size)
+        colour_bar(figure, points, axes, label, values=values, location="bottom", aspect=35)
+        axes.set_title(f"{'abcd'[place]}  {title}")
+    starts = latest["start"].values
+    return style.finish(
+        figure,
+        f"{lead} h ahead, {int((change > 0).sum())} of {style.counted(len(change), 'station')} are expected wetter "
+        f"than last observed ({method_and_experiment(latest)})",
+        "Issued from each station's newest step with an observation; stations end at different times (d).", latest,
+        period=style.period_of(starts, "issued"),
+    )  # fmt: skip

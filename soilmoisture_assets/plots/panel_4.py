@@ -1,0 +1,138 @@
+"""Panel 4: rank correlations among the features, and of the features with skill in each window."""
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.labels import feature_label, method_and_experiment
+from soilmoisture_assets.plots.panel_3 import SCORES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LEAST = 0.5
+"""Weaker correlations are not drawn as chords: hundreds of thin lines say nothing."""
+
+
+@style.styled
+def panel_4(correlations: xr.Dataset, stations: int) -> "Figure":
+    """Heatmap and chord diagram of |ρ| among features, and ρ with the score per window with intervals.
+
+    Parameters
+    ----------
+    correlations : feature_correlation (feature, other_feature); correlation, low, high, significant (window, feature)
+        with feature_group on feature, as ``attribution.correlation.correlations``.
+    stations : how many stations the correlations come from.
+
+    The correlations among features are those of the stations and do not depend on the window, so they are shown once.
+    """
+    groups = correlations["feature_group"].values.astype(str)
+    rank = {group: place for place, group in enumerate(style.GROUP_COLOURS)}
+    order = np.argsort([rank.get(str(group), len(rank)) for group in groups], kind="stable")
+    ordered = correlations.isel(feature=order)
+    between = ordered["feature_correlation"].sel(other_feature=ordered["feature"].values).values.astype("float64")
+    names = [_label(ordered, i) for i in range(len(order))]
+    groups = groups[order]
+    figure = style.new_figure(height=9.8, width=style.FULL_WIDTH * 1.5)
+    top, bottom = style.stacked(figure, [1.45, 1])
+    heat, chords = top.subplots(1, 2, width_ratios=[1.25, 1])
+    image = heat.imshow(np.abs(between), vmin=0, vmax=1, cmap="cividis")
+    heat.set_xticks(range(len(names)), names, rotation=90, fontsize=5)
+    heat.set_yticks(range(len(names)), names, fontsize=5)
+    heat.set_title("a  |ρ| among features")
+    heat.spines[:].set_visible(False)
+    bar = top.colorbar(image, ax=heat, shrink=0.5, pad=0.02)
+    bar.set_label("|ρ| [-]")
+    _chords(chords, np.abs(between), groups)
+    score = SCORES.get(str(correlations.attrs.get("score", "")), str(correlations.attrs.get("score", "score")))
+    _with_score(bottom.subplots(), ordered, names, groups, score)
+    found = int(correlations["significant"].values.any(axis=0).sum())
+    subject = method_and_experiment(correlations)
+    pairs = np.abs(between[np.triu_indices(len(between), 1)])
+    strong = int((pairs >= LEAST).sum())
+    return style.finish(
+        figure,
+        f"{found} of {len(names)} features rise or fall with {score}; {strong} pairs of features are much alike"
+        + (f" ({subject})" if subject else ""),
+        f"Spearman ρ over stations. a: among features, once for all windows; b: chords for |ρ| of {LEAST} and more, "
+        f"as wide as |ρ|; numbers count the features of a group; c: with {score} per window, whiskers: 95 % interval, "
+        "whole blocks of neighbouring stations resampled; ★: false discovery rate below 0.05.",
+        correlations, n=f"n = {style.counted(stations, 'station')}",
+    )  # fmt: skip
+
+
+def _chords(axes: "Axes", strength: np.ndarray, groups: np.ndarray) -> None:
+    from matplotlib.patches import PathPatch, Wedge
+    from matplotlib.path import Path
+
+    axes.set(xlim=(-1.45, 1.45), ylim=(-1.45, 1.45), aspect="equal")
+    axes.axis("off")
+    axes.set_title(f"b  Pairs with |ρ| ≥ {LEAST}")
+    bounds = [0, *(np.flatnonzero(groups[1:] != groups[:-1]) + 1), len(groups)]
+    gap = 4.0  # degrees between groups
+    room = 360 - gap * (len(bounds) - 1)
+    angles = np.empty(len(groups))
+    turn = 90.0
+    for start, end in pairwise(bounds):
+        width = room * (end - start) / len(groups)
+        angles[start:end] = turn - width * (np.arange(end - start) + 0.5) / (end - start)
+        colour = style.GROUP_COLOURS.get(str(groups[start]), style.GREY)
+        axes.add_patch(Wedge((0, 0), 1.08, turn - width, turn, width=0.07, facecolor=colour, edgecolor="none"))
+        middle = np.deg2rad(turn - width / 2)
+        x, y = 1.13 * np.cos(middle), 1.13 * np.sin(middle)
+        axes.text(
+            x, y, f"{groups[start]} ({end - start})", ha="left" if x > 0.15 else "right" if x < -0.15 else "center",
+            va="bottom" if y > 0.15 else "top" if y < -0.15 else "center", fontsize=7,
+        )  # fmt: skip
+        turn -= width + gap
+    points = np.column_stack([np.cos(np.deg2rad(angles)), np.sin(np.deg2rad(angles))])
+    pairs = [(i, j) for i in range(len(groups)) for j in range(i) if strength[i, j] >= LEAST]
+    for i, j in sorted(pairs, key=lambda pair: strength[pair]):
+        curve = Path([points[i], (0.0, 0.0), points[j]], [Path.MOVETO, Path.CURVE3, Path.CURVE3])
+        same = groups[i] == groups[j]
+        axes.add_patch(
+            PathPatch(
+                curve, facecolor="none", linewidth=2.2 * float(strength[i, j]), alpha=0.55,
+                edgecolor=style.GROUP_COLOURS.get(str(groups[i]), style.GREY) if same else "#8A8A8A",
+            )
+        )  # fmt: skip
+    if not pairs:
+        axes.text(0, 0, "no pair is that alike", ha="center", va="center", color=style.GREY)
+
+
+def _with_score(axes: "Axes", correlations: xr.Dataset, names: list[str], groups: np.ndarray, score: str) -> None:
+    windows = [int(window) for window in correlations["window"].values]
+    for place, window in enumerate(windows):
+        x = np.arange(len(names)) + (place - (len(windows) - 1) / 2) * 0.22
+        rho, low, high = (
+            correlations[name].isel(window=place).values.astype("float64") for name in ("correlation", "low", "high")
+        )
+        axes.errorbar(
+            x, rho, yerr=np.nan_to_num(np.clip([rho - low, high - rho], 0, None)), linestyle="none", markersize=3.5,
+            marker="os^D"[place % 4], color=style.WINDOW_COLOURS[place], elinewidth=0.7, label=f"{window} h",
+        )  # fmt: skip
+        for position in np.flatnonzero(correlations["significant"].isel(window=place).values):
+            axes.annotate(
+                "★", (x[position], high[position]), (0, 1), textcoords="offset points", ha="center", fontsize=5
+            )
+    axes.axhline(0, color=style.BLACK, linewidth=0.6)
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
+    for label, group in zip(axes.get_xticklabels(), groups, strict=True):
+        label.set_color(style.GROUP_COLOURS.get(str(group), style.BLACK))
+    axes.set_xlim(-0.7, len(names) - 0.3)
+    axes.set_ylabel("Spearman ρ [-]")
+    axes.set_title(f"c  ρ with {score} of the station; colours of the names: groups of b")
+    axes.grid(True, axis="y")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
+
+
+def _label(correlations: xr.Dataset, position: int) -> str:
+    name = str(correlations["feature"].values[position])
+    plain = feature_label(name)
+    if plain == name.replace("_", " ") and "long_name" in correlations.coords:
+        plain = str(correlations["long_name"].values[position]) or plain
+    return style.shortened(plain, 46)

@@ -1,0 +1,76 @@
+"""SHAP by lag: how many days back the weather matters."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.intervals import mean_interval
+from soilmoisture_assets.plots.labels import feature_label, method_and_experiment
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@style.styled
+def shap_lag(shap: xr.Dataset) -> "Figure":
+    """Mean absolute SHAP per day back, one panel per dynamic feature, one line per window.
+
+    Parameters
+    ----------
+    shap : shap_lag (station, window, dynamic_feature, lag_days) [m3 m-3]; lag 0 is the day that ends with the start of
+        the forecast, negative lags are days ahead of it.
+    """
+    values = 1e3 * shap["shap_lag"].transpose("station", "window", "dynamic_feature", "lag_days").values.astype(
+        "float64"
+    )
+    names = [str(name) for name in shap["dynamic_feature"].values]
+    lags = shap["lag_days"].values.astype("float64")
+    columns = min(3, max(1, len(names)))
+    rows = int(np.ceil(len(names) / columns))
+    figure = style.new_figure(height=1.5 + 2.2 * rows)
+    grid = figure.add_gridspec(rows + 1, columns, height_ratios=[0.14, *[1.0] * rows])
+    windows = [int(window) for window in shap["window"].values]
+    for place, name in enumerate(names):
+        axes = figure.add_subplot(grid[1 + place // columns, place % columns])
+        for number, window in enumerate(windows):
+            mean, low, high = mean_interval(values[:, number, place])
+            drawn = np.isfinite(mean)
+            colour = style.WINDOW_COLOURS[number]
+            axes.fill_between(lags[drawn], low[drawn], high[drawn], color=colour, alpha=0.2, linewidth=0)
+            axes.plot(
+                lags[drawn], mean[drawn], color=colour, marker="os^D"[number % 4], markersize=2.5, label=f"{window} h"
+            )
+        if lags.min() < 0:
+            axes.axvspan(lags.min() - 0.5, -0.5, color="#EFEFEF", zorder=0)
+        axes.set_xlim(lags.max() + 0.5, lags.min() - 0.5)
+        axes.set_ylim(bottom=0)
+        axes.set_title(f"{'abcdefghi'[place]}  {feature_label(name)}")
+        axes.set_xlabel("days before the start of the forecast")
+        if place % columns == 0:
+            axes.set_ylabel("mean |SHAP| of the day\n[10⁻³ m³ m⁻³]")
+        axes.grid(True, axis="y")
+    legend = figure.add_subplot(grid[0, :])
+    legend.axis("off")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    legend.legend(handles, labels, loc="center left", ncols=len(windows), borderaxespad=0)
+    ahead = " Grey: days ahead of the start, whose weather this experiment knows." if lags.min() < 0 else ""
+    return style.finish(
+        figure, _message(values, names, lags, shap),
+        "Mean over stations; shaded: 95 % bootstrap interval over stations. The oldest day also holds what running "
+        f"means remember of the weather before it.{ahead}",
+        shap,
+    )  # fmt: skip
+
+
+def _message(values: np.ndarray, names: list[str], lags: np.ndarray, shap: xr.Dataset) -> str:
+    """How many days back hold 90 % of the precipitation's effect (of the first feature, where there is none)."""
+    place = names.index("precipitation") if "precipitation" in names else 0
+    past = lags >= 0
+    strength = np.nan_to_num(np.nanmean(values[:, -1, place], axis=0))[past]
+    order = np.argsort(lags[past])
+    share = np.cumsum(strength[order]) / max(strength.sum(), 1e-12)
+    days = int(lags[past][order][int(np.searchsorted(share, 0.9))]) + 1
+    text = f"{feature_label(names[place])} matters for {style.counted(days, 'day')} back"
+    return f"{text[:1].upper()}{text[1:]} (90 % of its effect; {method_and_experiment(shap)})"
