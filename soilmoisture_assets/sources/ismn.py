@@ -442,10 +442,13 @@ def _as_dataset(station: str, variable: str, series: list[tuple[SensorFile, Reco
 
 def _union(hours: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
     """Sorted union of sorted hours, and where each of them lies in it."""
-    if len(hours) == 1:
-        return hours[0], [np.arange(len(hours[0]))]
-    union = np.unique(np.concatenate(hours))
-    return union, [np.searchsorted(union, own) for own in hours]
+    first = min(int(own[0]) for own in hours)
+    last = max(int(own[-1]) for own in hours)
+    recorded = np.zeros(last - first + 1, dtype=bool)
+    for own in hours:
+        recorded[own - first] = True
+    position = np.cumsum(recorded) - 1
+    return np.flatnonzero(recorded) + first, [position[own - first] for own in hours]
 
 
 def _ordered(work: Callable[[str], Any], items: Sequence[str], workers: int | None) -> Iterator[Any]:

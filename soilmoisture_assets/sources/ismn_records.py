@@ -27,6 +27,7 @@ FILL_VALUES = (-9999.0, -9999.9, -999.99, -999.9, -999.0)
 _BLOCK = 8 * 2**20
 _PADDING = b" " * 96
 _MINUTES_A_DAY = 1440
+_POWERS = 10.0 ** np.arange(18)  # exact up to 10**22, so that the quotient is rounded as float() rounds
 
 
 @dataclass(frozen=True)
@@ -147,22 +148,19 @@ def _parse(block: bytes, layout: Layout) -> tuple[Records, ...]:
     if not blank[0]:
         edges = np.concatenate(([0], edges))
     starts, ends = edges[0::2], edges[1::2]
-    line_ends = np.flatnonzero((text == 10) | (text == 13))
-    first = np.concatenate(([0], np.searchsorted(starts, line_ends)))
-    first = first[np.concatenate(([True], first[1:] != first[:-1]))]
-    first = first[first < len(starts)]
-    tokens = np.diff(np.concatenate((first, [len(starts)])))
-
+    first, tokens, regular = _lines(text, starts)
     minutes, stamped = _minutes(text, starts, ends, first, tokens)
     unreadable = int(len(first) - np.count_nonzero(stamped))
     if unreadable:
-        first, tokens, minutes = first[stamped], tokens[stamped], minutes[stamped]
+        first, tokens, minutes, regular = first[stamped], tokens[stamped], minutes[stamped], None
     last_end = ends[first + tokens - 1]
     starts = np.concatenate((starts, [len(block)]))
     ends = np.concatenate((ends, [len(block)]))
     none = len(starts) - 1
 
     def token(index: int) -> tuple[np.ndarray, np.ndarray]:
+        if regular and index < regular:
+            return starts[index:none:regular], ends[index:none:regular]
         which = np.where(tokens > index, first + index, none)
         return starts[which], ends[which]
 
@@ -189,6 +187,20 @@ def _parse(block: bytes, layout: Layout) -> tuple[Records, ...]:
     return tuple(records)
 
 
+def _lines(text: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray, int | None]:
+    """First token of each line, its number of tokens, and that number where all lines have the same."""
+    is_end = (text == 10) | (text == 13)
+    ends = int(np.count_nonzero(is_end))
+    each = int(np.searchsorted(starts, np.argmax(is_end))) if ends else 0
+    if each and len(starts) % each == 0 and ends == len(starts) // each and is_end[starts[each::each] - 1].all():
+        first = np.arange(0, len(starts), each)
+        return first, np.full(len(first), each), each
+    first = np.concatenate(([0], np.searchsorted(starts, np.flatnonzero(is_end))))
+    first = first[np.concatenate(([True], first[1:] != first[:-1]))]
+    first = first[first < len(starts)]
+    return first, np.diff(np.concatenate((first, [len(starts)]))), None
+
+
 def _minutes(
     text: np.ndarray, starts: np.ndarray, ends: np.ndarray, first: np.ndarray, tokens: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -211,6 +223,7 @@ def _minutes(
         mark = text[date + position]
         good &= (mark == ord("/")) | (mark == ord("-"))
     good &= (text[clock + 2] == ord(":")) & (month >= 1) & (month <= 12) & (hour <= 24) & (minute <= 59)
+    good &= (year >= 1900) & (year <= 2100)
     months = np.where(good, (year - 1970) * 12 + month - 1, 0).astype("datetime64[M]")
     month_start = months.astype("datetime64[D]").astype(np.int64)
     good &= (day >= 1) & (month_start + day <= (months + 1).astype("datetime64[D]").astype(np.int64))
@@ -240,7 +253,7 @@ def _numbers(text: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarr
             negative = character == ord("-")
             accepted |= negative | (character == ord("+"))
         plain &= accepted
-    values = mantissa / 10.0 ** decimals.astype(np.float64)
+    values = mantissa / _POWERS[decimals]
     values[negative] *= -1
     for row in np.flatnonzero(~plain):  # exponents, "nan", words: rare
         values[row] = _number(bytes(text[starts[row] : ends[row]]))

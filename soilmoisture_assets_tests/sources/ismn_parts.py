@@ -35,16 +35,20 @@ def write_zip(path: Path, members: Mapping[str, bytes]) -> Path:
     return path
 
 
-def read_plainly(text: bytes) -> list[list[str]]:
+def plain_rows(text: bytes) -> Iterator[list[str]]:
     """Rows of a header+values file with nothing but ``split``."""
-    table = text.decode("latin-1").replace("\r", "\n").split("\n")[1:]
-    return [row for line in table if (row := line.split())]
+    for line in text.decode("latin-1").replace("\r", "\n").split("\n")[1:]:
+        if row := line.split(None, 4):
+            yield row
 
 
-def count_plainly(rows: list[list[str]]) -> tuple[int, dict[str, int], str, str]:
-    """Rows, rows by flag, first and last stamp."""
-    days = [f"{row[0]} {row[1]}" for row in (rows[0], rows[-1])]  # the files at hand are sorted
-    return len(rows), dict(Counter(row[3] for row in rows)), days[0], days[1]
+def count_plainly(text: bytes) -> tuple[int, dict[str, int], str, str]:
+    """Rows, rows by flag, first and last stamp of a file whose rows are sorted."""
+    flags = Counter(row[3] for row in plain_rows(text))
+    first = next(plain_rows(text))
+    last = text.decode("latin-1").split()[-12:]
+    day = max(index for index, token in enumerate(last) if token[4:5] == "/")
+    return flags.total(), dict(flags), f"{first[0]} {first[1]}", f"{last[day]} {last[day + 1]}"
 
 
 def station_files(path: Path) -> Iterator[tuple[str, bytes]]:

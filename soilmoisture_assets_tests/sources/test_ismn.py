@@ -26,7 +26,7 @@ from soilmoisture_assets_tests.sources.ismn_parts import (
     count_plainly,
     good_rows,
     lines,
-    read_plainly,
+    plain_rows,
     stamps,
     station_files,
     write_zip,
@@ -60,7 +60,7 @@ def test_rows_flags_and_periods_of_real_archives_equal_a_plain_count(realdata, n
     for path, content in plain.items():
         entry = found[path]
         start, end = (entry[key].replace("-", "/").replace("T", " ") for key in ("start", "end"))
-        assert (entry["rows"], entry["flags"], start, end) == count_plainly(read_plainly(content)), path
+        assert (entry["rows"], entry["flags"], start, end) == count_plainly(content), path
 
 
 def test_values_of_a_real_station_are_those_a_plain_reader_reads(realdata):
@@ -68,7 +68,7 @@ def test_values_of_a_real_station_are_those_a_plain_reader_reads(realdata):
     raw = read_station(scan_archive(path), "SCAN__Kainaliu")
     plain = dict(station_files(path))
     for row, file in enumerate(raw.file.values[-4:], start=raw.sizes["sensor"] - 4):
-        values = np.array([row[2] for row in read_plainly(plain[file])], dtype=np.float32)
+        values = np.array([row[2] for row in plain_rows(plain[file])], dtype=np.float32)
         recorded = raw.soil_moisture.values[row]
         assert np.array_equal(recorded[np.isfinite(recorded)], values[values > -999])
 
