@@ -198,7 +198,7 @@ class Era5Client:
         return lambda request, file: check_content(file, request.inputs, _today(today))
 
 
-def normalise_month(delivery: Paths, month: str, variables: Sequence[str]) -> xr.Dataset:
+def normalise_month(delivery: Paths, month: str, variables: Sequence[str], domain: Domain | None = None) -> xr.Dataset:
     """Exactly the hours of a month from its delivery, or from the files of a folder that hold them.
 
     Returns
@@ -206,7 +206,7 @@ def normalise_month(delivery: Paths, month: str, variables: Sequence[str]) -> xr
     as :func:`era5_formats.normalise`, on :func:`month_hours`; NaN and ``expver`` 0 where not yet published. Where the
     files do not say, hours of a delivery count as preliminary until final data may be expected (MONTHS_PRELIMINARY).
     """
-    return normalise(delivery, variables, hours=month_hours(month), unmarked=_unmarked(delivery, month))
+    return normalise(delivery, variables, hours=month_hours(month), domain=domain, unmarked=_unmarked(delivery, month))
 
 
 def _unmarked(delivery: Paths, month: str) -> int:

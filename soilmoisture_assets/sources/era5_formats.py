@@ -25,6 +25,7 @@ from soilmoisture_assets.sources.era5_variables import (
     WireVariable,
     conversion,
 )
+from soilmoisture_assets.study import Domain
 
 EXPVER_ATTRIBUTES = {
     "long_name": "release of ERA5",
@@ -46,6 +47,7 @@ def normalise(
     variables: Sequence[str] | None = None,
     *,
     hours: pd.DatetimeIndex | None = None,
+    domain: Domain | None = None,
     unmarked: int = UNKNOWN,
 ) -> xr.Dataset:
     """Read one delivery in the platform's form.
@@ -55,6 +57,7 @@ def normalise(
     paths : file (NetCDF, CSV, ZIP), folder, or several of them that belong together.
     variables : names of the registry; None: all that the files hold.
     hours : the hours wanted; None: all. Wanted hours after the last one delivered are NaN.
+    domain : grids are cut to it and one cell around it, before anything is read; None: the whole grid.
     unmarked : expver code of hours whose file does not say whether they are final.
 
     Returns
@@ -69,7 +72,7 @@ def normalise(
     SourceError : streams with different time stamps, monthly means, hours missing at the start or in the middle,
         a missing variable, different grids, sums since midnight (ERA5-Land), unreadable files; says what to do.
     """
-    with _delivery(paths) as delivery:
+    with _delivery(paths, domain) as delivery:
         names = list(variables) if variables is not None else _registry_names(delivery.names)
         wires = _wires(names, delivery)
         times, expver = delivery.check([w.short_name for w in wires], hours)
@@ -93,14 +96,14 @@ def normalise(
         })  # fmt: skip
 
 
-def read_invariants(paths: Paths) -> xr.Dataset | None:
+def read_invariants(paths: Paths, domain: Domain | None = None) -> xr.Dataset | None:
     """Land-sea mask and height of the cells, where a delivery holds them.
 
     Returns
     -------
     (latitude, longitude) float32: ``land_sea_mask`` (share of land, 0 ... 1) and ``surface_elevation`` [m]; or None.
     """
-    with _delivery(paths) as delivery:
+    with _delivery(paths, domain) as delivery:
         layers = {}
         for name, wire, scale, units in (
             ("land_sea_mask", LAND_SEA_MASK, 1.0, "1"),
@@ -160,13 +163,14 @@ def months_in_files(folder: Path | str) -> dict[str, list[Path]]:
 
 
 @contextlib.contextmanager
-def _delivery(paths: Paths) -> Iterator[Delivery]:
+def _delivery(paths: Paths, domain: Domain | None = None) -> Iterator[Delivery]:
     given = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
     if not given:
         raise SourceError("ERA5: no file holds hours of this period.\n  Add the files of the missing months.")
     with contextlib.ExitStack() as stack:
         parts = [part for path in given for part in stack.enter_context(opened(path))]
-        yield Delivery(parts, ", ".join(path.name for path in given[:3]) + (", ..." if len(given) > 3 else ""))
+        origin = ", ".join(path.name for path in given[:3]) + (", ..." if len(given) > 3 else "")
+        yield Delivery(parts, origin, domain)
 
 
 def _registry_names(wire_names: Sequence[str]) -> list[str]:
@@ -215,14 +219,14 @@ def _registry_values(name: str, delivery: Delivery, axis: np.ndarray) -> np.ndar
         if lowest < -_NEVER_NEGATIVE[name]:
             raise SourceError(f"{delivery.origin}: {name} of {lowest:g} {VARIABLES[name].units}.\n  Download it again.")
         first[first < _PACKING_RESIDUE] = 0.0
-    if name in ("precipitation", "shortwave"):
-        _refuse_sums_since_midnight(name, first if not delivery.is_point else first.T, axis, delivery.origin)
+    if ERA5_VARIABLES[name][0].kind == "accum":
+        cells = first.T if delivery.is_point else first.reshape(len(axis), -1)
+        _refuse_sums_since_midnight(name, cells, axis, delivery.origin)
     return first
 
 
 def _converted(wire: WireVariable, name: str, delivery: Delivery, axis: np.ndarray) -> np.ndarray:
-    part = next(p for p in delivery.parts if wire.short_name in p.fields)
-    scale, offset = conversion(units_of(part, wire.short_name) or wire.units, name, part.name)
+    scale, offset = _conversion(wire, name, delivery)
     values = delivery.read(wire.short_name, axis)
     if not values.flags.writeable:
         values = values.copy()
@@ -233,9 +237,13 @@ def _converted(wire: WireVariable, name: str, delivery: Delivery, axis: np.ndarr
     return values
 
 
-def _refuse_sums_since_midnight(name: str, values: np.ndarray, times: np.ndarray, origin: str) -> None:
-    """ERA5 amounts are of one hour. ERA5-Land adds up from 00 UTC: such amounts never fall but at 01:00."""
-    cells = values.reshape(len(times), -1)
+def _conversion(wire: WireVariable, name: str, delivery: Delivery) -> tuple[float, float]:
+    part = next(p for p in delivery.parts if wire.short_name in p.fields)
+    return conversion(units_of(part, wire.short_name) or wire.units, name, part.name)
+
+
+def _refuse_sums_since_midnight(name: str, cells: np.ndarray, times: np.ndarray, origin: str) -> None:
+    """ERA5 amounts are of one hour. ERA5-Land adds up from 00 UTC: (time, cell) amounts that fall at 01:00 alone."""
     cells = cells[: 24 * 31, :: max(1, cells.shape[1] // 200)]
     changes = np.diff(cells, axis=0)
     restarts = (times[1 : len(cells)] - HOUR).astype("datetime64[h]").astype(int) % 24 == 0
@@ -273,7 +281,10 @@ def _describe(delivery: Delivery, report: dict[str, Any]) -> None:
         report["notes"].append(f"not used by this platform: {', '.join(unused)}")
     report["grid"] = delivery.described_grid()
     delivery.check(sorted(used) or delivery.names)
-    for wire in _wires(known, delivery):
-        if wire.kind == "accum" and not delivery.is_point:
-            name = next(n for n, wires in ERA5_VARIABLES.items() if wire in wires)
-            _registry_values(name, delivery, times[: 24 * 31])
+    for name in known:
+        wire = ERA5_VARIABLES[name][0]
+        if wire.kind == "accum":
+            sample, hours = delivery.sample(wire.short_name, 24 * 10)
+            scale, _ = _conversion(wire, name, delivery)
+            _refuse_sums_since_midnight(name, sample * np.float32(scale), hours, delivery.origin)
+    _wires(known, delivery)

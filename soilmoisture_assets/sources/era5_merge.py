@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.sources.era5_parts import FINAL, PRELIMINARY, UNKNOWN, Part
+from soilmoisture_assets.study import Domain
 
 HOUR = np.timedelta64(1, "h")
 _USED_STREAMS = (None, "instant", "accum")
@@ -23,7 +25,7 @@ _RANK = {FINAL: 0, UNKNOWN: 1, PRELIMINARY: 2}
 
 @dataclass(frozen=True)
 class Grid:
-    """Positions of a part in ascending order, longitudes -180 ... 180, and the order that brings values there."""
+    """Cells of a part: latitude and longitude ascending, -180 ... 180, with the rows and columns they are stored in."""
 
     latitude: np.ndarray
     longitude: np.ndarray
@@ -31,26 +33,49 @@ class Grid:
     columns: np.ndarray
 
     @classmethod
-    def of(cls, part: Part) -> "Grid":
+    def of(cls, part: Part, domain: Domain | None = None) -> "Grid":
+        """The grid of a part, cut to a domain and one cell around it."""
         latitude = np.round(part.fields["latitude"].values.astype("float64"), 4)
         longitude = np.round((part.fields["longitude"].values.astype("float64") + 180) % 360 - 180, 4)
         rows, columns = np.argsort(latitude, kind="stable"), np.argsort(longitude, kind="stable")
-        grid = cls(latitude[rows], longitude[columns], rows, columns)
-        if (np.diff(grid.latitude) <= 0).any() or (np.diff(grid.longitude) <= 0).any():
+        if (np.diff(latitude[rows]) <= 0).any() or (np.diff(longitude[columns]) <= 0).any():
             raise SourceError(f"{part.name}: a latitude or longitude appears twice.\n  Download it again.")
-        return grid
+        if domain is not None:
+            rows = rows[_around(latitude[rows], domain.south, domain.north)]
+            columns = columns[_around(longitude[columns], domain.west, domain.east)]
+        if not len(rows) or not len(columns):
+            raise SourceError(f"{part.name}: lies outside the study's domain.\n  Give files that cover the domain.")
+        return cls(latitude[rows], longitude[columns], rows, columns)
 
     def same_as(self, other: "Grid") -> bool:
         return np.array_equal(self.latitude, other.latitude) and np.array_equal(self.longitude, other.longitude)
 
-    def ordered(self, values: np.ndarray) -> np.ndarray:
-        """(time, latitude, longitude) as stored to ascending order; a view where an axis is plain or reversed."""
-        for axis, order in ((1, self.rows), (2, self.columns)):
-            if np.array_equal(order, np.arange(len(order))[::-1]) and len(order) > 1:
-                values = np.flip(values, axis)
-            elif (np.diff(order) < 0).any():
-                values = values.take(order, axis)
+    def values(self, field: xr.DataArray) -> np.ndarray:
+        """Read the cells of a stored field: (..., latitude, longitude) in ascending order, contiguous."""
+        rows, columns = np.sort(self.rows), np.sort(self.columns)
+        values = field.isel(latitude=_selection(rows), longitude=_selection(columns)).values
+        values = _reordered(values, np.searchsorted(rows, self.rows), -2)
+        return np.ascontiguousarray(_reordered(values, np.searchsorted(columns, self.columns), -1))
+
+
+def _around(axis: np.ndarray, low: float, high: float) -> slice:
+    """Cells from the last one not above ``low`` to the first one not below ``high``."""
+    if high < axis[0] or low > axis[-1]:
+        return slice(0, 0)
+    first = max(0, int(np.searchsorted(axis, low, "right")) - 1)
+    return slice(first, int(np.searchsorted(axis, high, "left")) + 1)
+
+
+def _selection(ordered: np.ndarray) -> slice | np.ndarray:
+    whole = ordered[-1] - ordered[0] + 1 == len(ordered)
+    return slice(int(ordered[0]), int(ordered[-1]) + 1) if whole else ordered
+
+
+def _reordered(values: np.ndarray, order: np.ndarray, axis: int) -> np.ndarray:
+    plain = np.arange(len(order))
+    if np.array_equal(order, plain):
         return values
+    return np.flip(values, axis) if np.array_equal(order, plain[::-1]) else values.take(order, axis)
 
 
 @dataclass(frozen=True)
@@ -76,19 +101,26 @@ class Delivery:
     """The parts of one delivery with common locations.
 
     Streams other than instant and accumulated (maxima, minima, means) are ignored and noted, unless there are no
-    others.
+    others. Grids are cut to the domain and one cell around it.
     """
 
-    def __init__(self, parts: Sequence[Part], origin: str) -> None:
+    def __init__(self, parts: Sequence[Part], origin: str, domain: Domain | None = None) -> None:
         self.origin = origin
+        self.domain = domain
         self.notes: list[str] = []
-        used = [p for p in parts if p.step_type in _USED_STREAMS or _is_mean(p)]
-        for part in parts:
+        filled = [part for part in parts if part.fields.data_vars]
+        if not filled:
+            raise SourceError(
+                f"{origin}: holds no field of (time, latitude, longitude) nor a series of a point.\n"
+                "  Give hourly data on single levels, not pressure levels or ensembles."
+            )
+        used = [p for p in filled if p.step_type in _USED_STREAMS or _is_mean(p)]
+        for part in filled:
             if part not in used and used:
                 self.notes.append(
                     f"{part.name}: stream '{part.step_type}' ignored ({', '.join(map(str, part.fields))})"
                 )
-        self.parts = used or list(parts)
+        self.parts = used or filled
         self.is_point = self.parts[0].is_point
         if any(p.is_point != self.is_point for p in self.parts):
             raise SourceError(f"{origin}: grids and point series in one delivery.\n  Give them as separate folders.")
@@ -96,9 +128,9 @@ class Delivery:
     @cached_property
     def grid(self) -> Grid:
         """The grid all parts share. Raises SourceError where they do not."""
-        first = Grid.of(self.parts[0])
+        first = Grid.of(self.parts[0], self.domain)
         for part in self.parts[1:]:
-            if not first.same_as(Grid.of(part)):
+            if not first.same_as(Grid.of(part, self.domain)):
                 raise SourceError(
                     f"{self.origin}: {self.parts[0].name} and {part.name} are on different grids.\n"
                     "  Give files of one area and resolution, or separate folders."
@@ -237,15 +269,26 @@ class Delivery:
     def _block(self, part: Part, name: str, rows: np.ndarray) -> np.ndarray:
         first, last = int(rows.min()), int(rows.max()) + 1
         field = part.fields[name].isel(time=slice(first, last))
-        if "release" in field.dims:
-            field = field.transpose("release", "time", ...)
-            values = field.values.astype("float32")
-            values = np.where(np.isfinite(values[0]), values[0], values[-1])
+        dims = ("release", "time") if "release" in field.dims else ("time",)
+        if part.is_point:
+            values = field.transpose(*dims).values
         else:
-            values = field.transpose("time", ...).values.astype("float32", copy=False)
-        if len(rows) != last - first or (np.diff(rows) != 1).any():
-            values = values[rows - first]
-        return values if part.is_point else np.ascontiguousarray(Grid.of(part).ordered(values))
+            values = Grid.of(part, self.domain).values(field.transpose(*dims, "latitude", "longitude"))
+        if "release" in dims:
+            values = np.where(np.isfinite(values[0]), values[0], values[-1])
+        values = values.astype("float32", copy=False)
+        return values[rows - first] if len(rows) != last - first or (np.diff(rows) != 1).any() else values
+
+    def sample(self, name: str, hours: int) -> tuple[np.ndarray, np.ndarray]:
+        """The first hours of a few cells in the middle: (time, cell) float32 in wire units, and their times."""
+        part = next(p for p in self.parts if name in p.fields)
+        field = part.fields[name].isel(time=slice(0, hours))
+        if "release" in field.dims:
+            field = field.isel(release=0)
+        middle = {d: field.sizes[d] // 2 for d in ("latitude", "longitude") if d in field.dims}
+        field = field.isel({d: slice(max(0, at - 4), at + 4) for d, at in middle.items()})
+        values = field.transpose("time", ...).values.astype("float32")
+        return values.reshape(len(values), -1), part.times[:hours]
 
     def described_grid(self) -> dict[str, Any]:
         """Size and extent, json-able."""

@@ -154,14 +154,18 @@ def _open_netcdf(file: Path, name: str, stack: contextlib.ExitStack) -> Part:
     fields = fields.assign_coords(time=fields["time"].astype("datetime64[ns]"))
     if fields["time"].ndim == 0:
         fields = fields.expand_dims("time")
-    if fields["latitude"].ndim == 0 and fields["longitude"].ndim == 1:
+    if "timeseries" in name and fields["latitude"].size == fields["longitude"].size == 1:
+        fields = fields.squeeze([d for d in ("latitude", "longitude") if d in fields.dims])
+    elif fields["latitude"].ndim == 0 and fields["longitude"].ndim == 1:
         fields = fields.expand_dims("latitude")
     fields, expver = _releases(fields)
     keep = {"time", "latitude", "longitude", "release"}
     fields = fields[[v for v in fields.data_vars if set(fields[v].dims) <= keep and fields[v].dtype.kind in "fiu"]]
     step_types = {str(fields[v].attrs["GRIB_stepType"]) for v in fields.data_vars if "GRIB_stepType" in fields[v].attrs}
-    in_name = re.search(r"stepType-(\w+)", name)
-    step_type = step_types.pop() if len(step_types) == 1 else in_name.group(1) if in_name else None
+    in_name = re.search(r"stream-(\w+?)_stepType-(\w+)", name)
+    step_type = step_types.pop() if len(step_types) == 1 else in_name.group(2) if in_name else None
+    if in_name and in_name.group(1) == "wave":
+        step_type = "wave"  # instants too, but of the sea and on a grid of its own
     if (expver == UNKNOWN).all():
         expver = _by_age(expver, fields, str(stored.attrs.get("history", "")))
     return Part(name, fields, expver, step_type, _station(name))

@@ -1,7 +1,6 @@
 """Every format of ERA5, real and made: one form, or a refusal that says why."""
 
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from soilmoisture_assets.sources.era5_formats import (
     preliminary_share,
     read_invariants,
 )
+from soilmoisture_assets.study import Domain
 from soilmoisture_assets_tests.sources.era5_parts import column, grid_file, zipped
 
 JUNJIE = "era5/junjie_newcds/{}_data_stream-oper_stepType-{}.nc"
@@ -92,7 +92,7 @@ def test_the_real_csv_of_a_point_has_its_layout_read(realdata):
 
 
 def test_monthly_means_are_refused_by_name(realdata):
-    with pytest.raises(SourceError, match="data_0.nc holds means"):
+    with pytest.raises(SourceError, match=r"data_0\.nc holds means"):
         normalise(realdata / "era5/ggstarling")
 
 
@@ -252,3 +252,69 @@ def test_two_grids_in_one_folder_are_refused(tmp_path):
 def test_nothing_given_for_a_month_is_said_so():
     with pytest.raises(SourceError, match="no file holds hours"):
         normalise_month([], "2020-01", ["temperature"])
+
+
+def test_a_wave_stream_on_its_own_grid_is_ignored(tmp_path):
+    one = grid_file(tmp_path / "data_stream-oper_stepType-instant.nc", "2020-01-01", 24)
+    waves = grid_file(
+        tmp_path / "data_stream-wave_stepType-instant.nc", "2020-01-01", 24, ["u10"], latitude=(41.0, 40.5)
+    )
+    found = inspect_era5(zipped(tmp_path / "a.zip", one, waves))
+    assert found["refused"] is None
+    assert found["variables"] == ["temperature"]
+    assert any("wave" in note for note in found["notes"])
+
+
+def test_a_global_file_is_cut_to_the_domain_and_one_cell_around(tmp_path):
+    longitude = np.arange(0.0, 360.0, 10.0)
+    file = grid_file(
+        tmp_path / "a.nc", "2020-01-01", 2, latitude=tuple(range(90, -91, -10)), longitude=tuple(longitude),
+        values={"t2m": 273.15 + longitude},
+    )  # fmt: skip
+    found = normalise(file, domain=Domain(west=-125, east=-66, south=24, north=50))
+    assert found.latitude.values.tolist() == [20, 30, 40, 50]
+    assert found.longitude.values.tolist() == [-130, -120, -110, -100, -90, -80, -70, -60]
+    np.testing.assert_allclose(found.temperature.values[0, 0], found.longitude.values + 360, atol=1e-3)
+    across_greenwich = normalise(file, domain=Domain(west=-12, east=12, south=0, north=10))
+    assert across_greenwich.longitude.values.tolist() == [-20, -10, 0, 10, 20]
+    np.testing.assert_allclose(across_greenwich.temperature.values[0, 0], [340, 350, 0, 10, 20], atol=1e-3)
+
+
+def test_files_outside_the_domain_are_refused(tmp_path):
+    with pytest.raises(SourceError, match="outside the study's domain"):
+        normalise(grid_file(tmp_path / "a.nc", "2020-01-01", 2), domain=Domain(west=0, east=10, south=0, north=10))
+
+
+def test_netcdf_of_the_point_dataset_is_a_point_with_or_without_dimensions(tmp_path):
+    name = "reanalysis-era5-single-levels-timeseries-sfcab12.nc"
+    file = grid_file(tmp_path / name, "2020-01-01", 24, latitude=(40.0,), longitude=(-100.0,))
+    found = normalise(file)
+    assert found.temperature.dims == ("point", "time")
+    assert (found.latitude.item(), found.longitude.item()) == (40, -100)
+
+
+def test_groups_of_the_point_dataset_are_one_series(tmp_path):
+    stamps = pd.date_range("2020-01-01", periods=48, freq="h").strftime("%Y-%m-%d %H:%M:%S")
+    for name, value in (("t2m", 280.15), ("tp", 0.001)):
+        table = pd.DataFrame({"valid_time": stamps, name: value, "latitude": 40.0, "longitude": -100.0})
+        table.to_csv(tmp_path / f"reanalysis-era5-single-levels-timeseries-sfc-{name}.csv", index=False)
+    found = normalise(zipped(tmp_path / "a.zip", *sorted(tmp_path.glob("*.csv"))))
+    np.testing.assert_allclose(found.temperature.values, 7, atol=1e-3)
+    np.testing.assert_allclose(found.precipitation.values, 1, atol=1e-5)
+    assert found.sizes == {"point": 1, "time": 48}
+
+
+def test_era5_land_series_that_add_up_from_midnight_are_refused_on_inspection(tmp_path):
+    stamps = pd.date_range("2020-01-01T01:00", periods=96, freq="h")
+    sums = np.tile(np.cumsum(np.full(24, 5e-4)), 4)
+    table = pd.DataFrame({"valid_time": stamps, "tp": sums, "latitude": 40.0, "longitude": -100.0})
+    table.to_csv(tmp_path / "reanalysis-era5-land-timeseries-sfc.csv", index=False)
+    assert "adds up from midnight" in inspect_era5(tmp_path)["refused"]
+
+
+def test_a_file_on_pressure_levels_is_refused_in_words(tmp_path):
+    xr.Dataset(
+        {"t": (("valid_time", "pressure_level", "latitude", "longitude"), np.zeros((2, 2, 1, 1)))},
+        {"valid_time": pd.date_range("2020-01-01", periods=2, freq="h"), "latitude": [40.0], "longitude": [-100.0]},
+    ).to_netcdf(tmp_path / "a.nc")
+    assert "pressure levels" in inspect_era5(tmp_path / "a.nc")["refused"]
