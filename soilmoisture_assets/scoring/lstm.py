@@ -70,7 +70,8 @@ class EncoderDecoder(nn.Module):
 @dataclass(frozen=True)
 class _Series:
     """Channels (station, time, channel) and statics (station, channel), standardised with training statistics; base
-    and target (station, time) in units of each station's training spread, NaN where missing."""
+    and target (station, time) in units of each station's training spread, NaN where missing. Both ends of the time
+    axis are padded, so that every chunk lies on it."""
 
     history: Tensor
     future: Tensor
@@ -86,7 +87,7 @@ class _Series:
         """Inputs of the network and, for the starts at ``positions``, base and target (chunk, start[, lead])."""
         rows = stations[:, None]
         starts = first[:, None] + positions
-        targets = (starts[..., None] + torch.arange(1, leads + 1)).clamp(max=self.target.shape[1] - 1)
+        targets = starts[..., None] + torch.arange(1, leads + 1)
         history = self.history[rows, first[:, None] + torch.arange(length)]
         future = self.future[rows[..., None], targets]
         target = self.target[rows[..., None], targets]
@@ -113,7 +114,7 @@ def lstm_forecasts(
     history = days * study.steps_per_day
     length = history + STARTS_PER_CHUNK - 1
     series = _series(inputs, experiment, pad=length)
-    labels = np.concatenate([np.zeros(length, dtype=labels.dtype), labels])
+    labels = np.pad(labels, length)
     generator = torch.Generator().manual_seed(study.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(study.seed)
@@ -225,8 +226,8 @@ def _series(inputs: Inputs, experiment: Experiment, pad: int) -> _Series:
     statics = np.nan_to_num((statics - middle) / np.where(width > 0, width, 1))
 
     def padded(values: Array, filler: float) -> Tensor:
-        front = np.full((values.shape[0], pad, *values.shape[2:]), filler)
-        return torch.from_numpy(np.concatenate([front, values], axis=1).astype("float32"))
+        edge = np.full((values.shape[0], pad, *values.shape[2:]), filler)
+        return torch.from_numpy(np.concatenate([edge, values, edge], axis=1).astype("float32"))
 
     sensor = inputs.sensor if experiment.sees_moisture else np.zeros_like(inputs.sensor)
     sensor_of_last = inputs.sensor_of_last if experiment.sees_moisture else np.zeros_like(inputs.sensor)

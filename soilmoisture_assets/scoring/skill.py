@@ -297,8 +297,8 @@ def _score_methods(sample: _Sample, inside: Array, leads: slice) -> dict[str, di
 
     medians = flat(sample.medians)
     known: Array = np.isfinite(medians)
-    absent = ~known.any(axis=-1)
-    common = (known | absent[..., None]).all(axis=0)
+    absent = ~known.any(axis=-1, keepdims=True)
+    common = (known | absent).all(axis=0)
     observed = np.where(common, flat(sample.observed), np.nan)
     of_method = dict(zip(sample.methods, medians, strict=True))
     missing = np.full_like(observed, np.nan)

@@ -49,7 +49,7 @@ def small_cube(study: Study, stations: int = 6, seed: int = 0) -> xr.Dataset:
     moisture[draws.random(shape) < 0.1] = np.nan
     moisture = moisture.astype("float32")
     sun[draws.random(shape) < 0.05] = np.nan
-    variable = {name: (("station", "time"), moisture.copy()) for name in _MOISTURE}
+    variable = {name: (("station", "time"), moisture.copy()) for name in MOISTURE}
     weather = {"precipitation": rain, "temperature": air, "shortwave": sun}
     return xr.Dataset(
         {
@@ -72,4 +72,5 @@ def small_cube(study: Study, stations: int = 6, seed: int = 0) -> xr.Dataset:
     ).assign(split=split_labels(times, study.splits))
 
 
-_MOISTURE = ("soil_moisture", "soil_moisture_antecedent", "soil_moisture_scored")
+MOISTURE = ("soil_moisture", "soil_moisture_antecedent", "soil_moisture_scored")
+WEATHER = ("precipitation", "temperature", "shortwave")
