@@ -1,11 +1,10 @@
 """Fit: train the regional network, then many station models as one batched program.
 
-Belongs here: loss, optimiser, schedule, early stopping, fallback of stations with little data.
-Not here: the network (network.py), gathering samples (windows.py), files (checkpoint.py).
+Belongs here: what is trained on what, and which stations cannot be. Not here: the training loop (program.py), the
+network (network.py), gathering samples (windows.py), files (checkpoint.py).
 """
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,23 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
-from torch import Tensor
-from torch.nn import functional as F
 
 from soilmoisture_assets.learning.model import Model
-from soilmoisture_assets.learning.network import PRESETS, NetworkShape, Parameters, forward, initial_parameters
+from soilmoisture_assets.learning.network import PRESETS, initial_parameters
+from soilmoisture_assets.learning.program import STARTS, Program, Progress
 from soilmoisture_assets.learning.windows import STOPPING, TRAIN, Runs, Windows, build_windows
 from soilmoisture_assets.study import Experiment, Study
 
-Progress = Callable[[int, int, str], None]
-STARTS = 16
-"""Starts in one run of a training sample."""
 REGIONAL_BATCH = 64
 STATION_BATCH = 8
 """Runs per model and optimiser step."""
 MODELS_AT_ONCE = 32
-IDENTITY_DROPOUT = 0.1
-PATIENCE = 4
 
 
 @dataclass(frozen=True)
@@ -170,146 +163,6 @@ def _fit_batch(
         )  # fmt: skip
         fits.append(StationFit(station, model, None, metadata))
     return fits
-
-
-class Program:
-    """Training of M models of one shape at once, each with its own best epoch and early stop."""
-
-    def __init__(
-        self,
-        windows: Windows,
-        shape: NetworkShape,
-        parameters: Parameters,
-        epoch_runs: Callable[[int], Runs],
-        stopping: Runs,
-        identity_of: Callable[[Runs], Tensor],
-        batch: int,
-        learning_rate: float,
-        epochs: int,
-        generator: torch.Generator,
-        *,
-        keep_start: bool = False,
-    ) -> None:
-        self.windows, self.shape = windows, shape
-        self.device = windows.target.device
-        self.parameters = {name: value.to(self.device).requires_grad_() for name, value in parameters.items()}
-        self.averaged = {name: value.detach().clone() for name, value in self.parameters.items()}
-        self.epoch_runs, self.stopping, self.identity_of = epoch_runs, stopping, identity_of
-        self.batch, self.learning_rate, self.epochs = batch, learning_rate, epochs
-        self.generator, self.keep_start = generator, keep_start
-        self.models = next(iter(parameters.values())).shape[0]
-
-    def train(self, progress: Progress | None) -> tuple[Parameters, list[dict[str, Any]]]:
-        """Best parameters (on CPU), and a record per model: best_epoch, validation_loss, epochs, seconds."""
-        started = time.monotonic()
-        decayed = [value for name, value in self.parameters.items() if "bias" not in name and "head.s" not in name]
-        plain = [value for name, value in self.parameters.items() if "bias" in name or "head.s" in name]
-        optimiser = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}],
-            lr=self.learning_rate, betas=(0.9, 0.98), fused=True,
-        )  # fmt: skip
-        best = {name: value.detach().clone() for name, value in self.parameters.items()}
-        start_loss = self.validate() if self.keep_start else torch.full((self.models,), torch.inf)
-        best_loss = start_loss.clone()
-        best_epoch = torch.zeros(self.models, dtype=torch.long)
-        step = 0
-        least = (
-            self.batch * STARTS * self.shape.leads / 4
-        )  # a batch with few targets is a smaller step, not a noisier one
-        for epoch in range(1, self.epochs + 1):
-            runs = self.epoch_runs(epoch)
-            batches = -(-runs.row.shape[1] // self.batch)
-            total, count = 0.0, 0.0
-            for number in range(batches):
-                rate = self._rate(step, batches * self.epochs)
-                for group in optimiser.param_groups:
-                    group["lr"] = rate
-                part = runs.columns(number * self.batch, (number + 1) * self.batch)
-                loss, weight = self.losses(self.parameters, part, TRAIN, True)
-                optimiser.zero_grad()
-                (loss / weight.clamp(min=least)).sum().backward()
-                self._clip()
-                optimiser.step()
-                step += 1
-                keep = min(0.995, (1 + step) / (10 + step))
-                torch._foreach_lerp_(
-                    list(self.averaged.values()), [v.detach() for v in self.parameters.values()], 1 - keep
-                )
-                total, count = total + float(loss.sum().detach()), count + float(weight.sum())
-            validation = self.validate()
-            better = validation < best_loss
-            best_loss = torch.where(better, validation, best_loss)
-            best_epoch[better] = epoch
-            for name, value in self.averaged.items():
-                best[name][better] = value[better]
-            if progress:
-                progress(
-                    epoch, self.epochs,
-                    f"loss {total / max(count, 1):.4f}, validation {float(validation.median()):.4f}, "
-                    f"{time.monotonic() - started:.0f} s",
-                )  # fmt: skip
-            if bool((epoch - best_epoch >= PATIENCE).all()):
-                break
-        seconds = round(time.monotonic() - started, 1)
-        records = [
-            {"best_epoch": int(at), "validation_loss": float(loss), "epochs": epoch, "seconds": seconds}
-            | ({"regional_validation_loss": float(before)} if self.keep_start else {})
-            for at, loss, before in zip(best_epoch, best_loss, start_loss, strict=True)
-        ]
-        return {name: value.cpu() for name, value in best.items()}, records
-
-    @torch.no_grad()
-    def validate(self) -> Tensor:
-        """(model) mean loss of the averaged parameters over the stopping blocks; infinite where there is none."""
-        total, count = torch.zeros(self.models), torch.zeros(self.models)
-        width = 4 * self.batch
-        for first in range(0, self.stopping.row.shape[1], width):
-            loss, weight = self.losses(self.averaged, self.stopping.columns(first, first + width), STOPPING, False)
-            total, count = total + loss.cpu(), count + weight.cpu()
-        return torch.where(count > 0, total / count, torch.inf)
-
-    def losses(self, parameters: Parameters, runs: Runs, split: int, training: bool) -> tuple[Tensor, Tensor]:
-        """Summed loss and summed weight (model) of runs (M, B)."""
-        index = self.identity_of(runs)
-        if training and self.shape.identities > 1:
-            index = torch.where(torch.rand(index.shape, generator=self.generator) < IDENTITY_DROPOUT, 0, index)
-        runs = Runs(runs.row.to(self.device), runs.first.to(self.device))
-        table = parameters["identity"]
-        identity = table.gather(1, index.to(self.device)[..., None].expand(-1, -1, table.shape[2]))
-        inputs = self.windows.inputs(runs, STARTS, identity)
-        base, target, weight = self.windows.targets(runs, STARTS, split)
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-            quantiles = forward(parameters, self.shape, inputs).float()
-        loss = sample_loss(quantiles + base[..., None], target) * weight
-        return loss.flatten(1).sum(1), weight.flatten(1).sum(1)
-
-    def _rate(self, step: int, steps: int) -> float:
-        warm = max(steps // 20, 1)
-        if step < warm:
-            return self.learning_rate * (step + 1) / warm
-        return self.learning_rate * (
-            0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * (step - warm) / max(steps - warm, 1))))
-        )
-
-    def _clip(self, limit: float = 1.0) -> None:
-        """Limit the norm of each model's gradient; a gradient that is not finite becomes zero."""
-        gradients = [value.grad for value in self.parameters.values() if value.grad is not None]
-        norm = torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0).sqrt()
-        factor = torch.where(torch.isfinite(norm), (limit / (norm + 1e-6)).clamp(max=1), 0.0)
-        for g in gradients:
-            g.mul_(factor.view(-1, *[1] * (g.ndim - 1)))
-
-
-def sample_loss(quantiles: Tensor, target: Tensor) -> Tensor:
-    """Smooth L1 of the centre and pinball loss of the outer quantiles; (…, 3) and (…) to (…).
-
-    The outer quantiles do not pull the centre: it follows its own loss alone.
-    """
-    centre = quantiles[..., 1]
-    error = target[..., None] - (quantiles[..., ::2] - centre[..., None] + centre.detach()[..., None])
-    level = torch.tensor([0.1, 0.9], device=error.device)
-    outer = torch.maximum(level * error, (level - 1) * error).sum(-1)
-    return F.smooth_l1_loss(centre, target, reduction="none", beta=1.0) + 0.5 * outer
 
 
 def _cannot_train(windows: Windows, station: str, minimum: int) -> str | None:

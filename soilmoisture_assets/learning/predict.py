@@ -7,7 +7,6 @@ Not here: training (fit.py), scores (scoring/), figures (plots/).
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 import torch
 import xarray as xr
 from torch import Tensor
@@ -15,10 +14,15 @@ from torch import Tensor
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import QUANTILES, forward
+from soilmoisture_assets.learning.program import STARTS
+from soilmoisture_assets.learning.scaling import Scaler
 from soilmoisture_assets.learning.windows import CALIBRATION, STOPPING, TEST, Runs, Windows, build_windows
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.scoring.splits import SPLITS
 from soilmoisture_assets.study import Study
 
-STARTS = 16
+OBSERVED_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "observed soil moisture"}
+FORECAST_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "forecast soil moisture"}
 RUNS_AT_ONCE = 256
 MODELS_AT_ONCE = 64
 
@@ -47,19 +51,17 @@ def forecast(
         str(name) for name in cube["station"].values if isinstance(models, Model) or str(name) in models
     ]  # fmt: skip
     by_station = _models_of(models, names, cube)
-    first = models if isinstance(models, Model) else by_station[names[0]]
-    windows = build_windows(cube, first.experiment, study, first.scaler)
-    labels = windows.start_split[0, windows.pad : windows.pad + windows.steps].numpy()
-    starts = np.flatnonzero(np.isin(labels, (STOPPING, CALIBRATION, TEST)))
-    rows = np.array([windows.stations.index(name) for name in names])
-    quantiles = _quantiles(windows, by_station, names, rows, starts)
-    leads = np.arange(1, windows.shape.leads + 1)
-    scored = cube["soil_moisture_scored"].transpose("station", "time").values[rows]
-    return _dataset(
-        cube, windows, first, names, rows, windows.times[starts], quantiles,
-        observed=scored[:, starts[:, None] + leads].astype(np.float32),
-        split=np.where(labels[starts] == CALIBRATION, STOPPING, labels[starts]).astype(np.int8),
-    )  # fmt: skip
+    parts = []
+    for group in _with_one_scaler(by_station):
+        first = by_station[group[0]]
+        windows = build_windows(cube, first.experiment, study, first.scaler)
+        labels = windows.start_split[0, windows.pad : windows.pad + windows.steps].numpy()
+        starts = np.flatnonzero(np.isin(labels, (STOPPING, CALIBRATION, TEST)))
+        rows = np.array([windows.stations.index(name) for name in group])
+        quantiles = _quantiles(windows, by_station, group, rows, starts)
+        parts.append(_forecasts(cube, windows, group, rows, starts, quantiles))
+    result = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
+    return result.sel(station=names).assign_attrs(experiment=str(first.experiment), method=_method(models))
 
 
 def latest_forecast(
@@ -82,27 +84,43 @@ def latest_forecast(
     if not names:
         raise StationError("no station has an observation to forecast from.\n  Check cube/target of this study.")
     by_station = _models_of(models, names, cube)
-    first = by_station[names[0]]
-    windows = build_windows(cube, first.experiment, study, first.scaler)
-    rows = np.array([order[name] for name in names])
-    newest = np.array([np.flatnonzero(np.isfinite(moisture[row]))[-1] for row in rows])
-    quantiles = np.stack(
-        [
+    parts = []
+    for group in _with_one_scaler(by_station):
+        first = by_station[group[0]]
+        windows = build_windows(cube, first.experiment, study, first.scaler)
+        rows = np.array([order[name] for name in group])
+        newest = np.array([np.flatnonzero(np.isfinite(moisture[row]))[-1] for row in rows])
+        each = [
             _quantiles(windows, by_station, [name], rows[i : i + 1], newest[i : i + 1])[0, 0]
-            for i, name in enumerate(names)
+            for i, name in enumerate(group)
         ]
-    )
-    times = pd.DatetimeIndex(windows.times)
-    return xr.Dataset(
-        {
-            "soil_moisture_forecast": (("station", "lead", "quantile"), quantiles, {"units": "m3 m-3"}),
-            "start": ("station", windows.times[newest]),
-            "last_observation": ("station", moisture[rows, newest], {"units": "m3 m-3"}),
-            "age": ("station", ((times[-1] - times[newest]) / pd.Timedelta(hours=1)).to_numpy(), {"units": "hours"}),
-        },
-        coords=_coordinates(cube, windows, names, rows),
-        attrs={"experiment": str(first.experiment), "method": _method(models)},
-    )
+        age = (windows.times[-1] - windows.times[newest]) / np.timedelta64(1, "h")
+        parts.append(
+            xr.Dataset(
+                {
+                    "soil_moisture_forecast": (("station", "lead", "quantile"), np.stack(each), FORECAST_ATTRIBUTES),
+                    "start": ("station", windows.times[newest], {"long_name": "newest step with an observation"}),
+                    "last_observation": ("station", moisture[rows, newest], OBSERVED_ATTRIBUTES),
+                    "age": ("station", age, {"units": "hours", "long_name": "age of the newest observation"}),
+                },
+                coords=_coordinates(cube, windows, group, rows),
+            )
+        )
+    result = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
+    return result.sel(station=names).assign_attrs(experiment=str(first.experiment), method=_method(models))
+
+
+def _with_one_scaler(models: Mapping[str, Model]) -> list[list[str]]:
+    """Stations grouped by the training statistics of their models: a model of an older cube keeps its own."""
+    groups: list[tuple[Scaler, list[str]]] = []
+    for name, model in models.items():
+        for scaler, members in groups:
+            if scaler is model.scaler or scaler == model.scaler:
+                members.append(name)
+                break
+        else:
+            groups.append((model.scaler, [name]))
+    return [members for _, members in groups]
 
 
 @torch.no_grad()
@@ -207,36 +225,24 @@ def _coordinates(cube: xr.Dataset, windows: Windows, names: list[str], rows: np.
     return coordinates
 
 
-def _dataset(
-    cube: xr.Dataset, windows: Windows, model: Model, names: list[str], rows: np.ndarray, starts: np.ndarray,
-    quantiles: np.ndarray, *, observed: np.ndarray, split: np.ndarray,
-) -> xr.Dataset:  # fmt: skip
-    attributes = {"units": "m3 m-3", "standard_name": "volume_fraction_of_condensed_water_in_soil"}
+def _forecasts(
+    cube: xr.Dataset, windows: Windows, names: list[str], rows: np.ndarray, starts: np.ndarray, quantiles: np.ndarray
+) -> xr.Dataset:
+    labels = windows.start_split[0, windows.pad : windows.pad + windows.steps].numpy()[starts]
+    split = np.where(labels == CALIBRATION, STOPPING, labels).astype(np.int8)
+    scored = cube["soil_moisture_scored"].transpose("station", "time").values[rows]
+    observed = scored[:, starts[:, None] + np.arange(1, windows.shape.leads + 1)].astype(np.float32)
+    flags = {"flag_values": np.arange(4, dtype="int8"), "flag_meanings": " ".join(SPLITS)}
+    calibration = {"long_name": "validation start kept from early stopping, for the calibration of intervals"}
     return xr.Dataset(
         {
-            "soil_moisture_forecast": (
-                ("station", "start", "lead", "quantile"), quantiles,
-                attributes | {"long_name": "forecast soil moisture"},
-            ),
-            "soil_moisture_observed": (
-                ("station", "start", "lead"), observed, attributes | {"long_name": "observed soil moisture"},
-            ),
+            "soil_moisture_forecast": (("station", "start", "lead", "quantile"), quantiles, FORECAST_ATTRIBUTES),
+            "soil_moisture_observed": (("station", "start", "lead"), observed, OBSERVED_ATTRIBUTES),
         },
         coords={
             **_coordinates(cube, windows, names, rows),
-            "start": starts,
-            "split": ("start", split, {"flag_values": np.array([0, 1, 2, 3], "int8"),
-                                       "flag_meanings": "none train validation test"}),
-            "calibration": ("start", _calibration(windows, starts), {
-                "long_name": "validation start kept from early stopping, for calibration of intervals"}),
+            "start": windows.times[starts],
+            "split": ("start", split, flags),
+            "calibration": ("start", (labels == CALIBRATION).astype(np.int8), calibration),
         },
-        attrs={
-            "experiment": str(model.experiment),
-            "method": "regional_model" if model.station is None else "station_model",
-        },
-    )  # fmt: skip
-
-
-def _calibration(windows: Windows, starts: np.ndarray) -> np.ndarray:
-    labels = windows.start_split[0, windows.pad : windows.pad + windows.steps].numpy()
-    return (labels[np.searchsorted(windows.times, starts)] == CALIBRATION).astype(np.int8)
+    )

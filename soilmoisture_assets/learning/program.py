@@ -1,0 +1,202 @@
+"""Program: the training loop of M models of one shape at once.
+
+Belongs here: loss, optimiser, schedule, averaged parameters, early stopping, smaller batches where memory is short.
+Not here: which stations and samples are trained (fit.py), the network (network.py).
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from soilmoisture_assets.learning.network import Inputs, NetworkShape, Parameters, forward
+from soilmoisture_assets.learning.windows import STOPPING, TRAIN, Runs, Windows
+from soilmoisture_assets.study import Experiment
+
+Progress = Callable[[int, int, str], None]
+STARTS = 16
+"""Starts in one run of a training sample."""
+IDENTITY_DROPOUT = 0.1
+"""Share of runs that train the identity of the unknown station."""
+FEATURE_DROPOUT = {Experiment.DRIVERS: 0.2, Experiment.FORECAST: 0.1, Experiment.HINDCAST: 0.05}
+"""Share of the channels of a run that training replaces by their mean; the regional network must not lean on one."""
+WEIGHT_DECAY = 0.05
+PATIENCE = 4
+"""Epochs without improvement of any model after which training stops."""
+
+
+class Program:
+    """Training of M models of one shape at once, each with its own optimiser state and best epoch.
+
+    ``epoch_runs`` gives the runs (M, N) of an epoch, ``stopping`` are the validation runs that choose the best epoch,
+    ``identity_of`` the identity index of runs. ``keep_start``: the parameters at the start are a candidate too.
+    """
+
+    def __init__(
+        self, windows: Windows, shape: NetworkShape, parameters: Parameters, epoch_runs: Callable[[int], Runs],
+        stopping: Runs, identity_of: Callable[[Runs], Tensor], batch: int, learning_rate: float, epochs: int,
+        generator: torch.Generator, *, keep_start: bool = False,
+    ) -> None:  # fmt: skip
+        self.windows, self.shape = windows, shape
+        self.device = windows.target.device
+        self.parameters = {name: value.to(self.device).requires_grad_() for name, value in parameters.items()}
+        self.averaged = {name: value.detach().clone() for name, value in self.parameters.items()}
+        self.epoch_runs, self.stopping, self.identity_of = epoch_runs, stopping, identity_of
+        self.batch, self.learning_rate, self.epochs = batch, learning_rate, epochs
+        self.generator, self.keep_start = generator, keep_start
+        self.models = next(iter(parameters.values())).shape[0]
+        self.steps = 0
+
+    def train(self, progress: Progress | None) -> tuple[Parameters, list[dict[str, Any]]]:
+        """Best parameters (on CPU), and a record per model: best_epoch, validation_loss, epochs, seconds."""
+        started = time.monotonic()
+        optimiser = self.optimiser()
+        best = {name: value.detach().clone() for name, value in self.parameters.items()}
+        start_loss = self.validate() if self.keep_start else torch.full((self.models,), torch.inf)
+        best_loss = start_loss.clone()
+        best_epoch = torch.zeros(self.models, dtype=torch.long)
+        for epoch in range(1, self.epochs + 1):
+            loss = self._train_epoch(optimiser, epoch)
+            validation = self.validate()
+            better = validation < best_loss
+            best_loss = torch.where(better, validation, best_loss)
+            best_epoch[better] = epoch
+            for name, value in self.averaged.items():
+                best[name][better] = value[better]
+            if progress:
+                progress(
+                    epoch, self.epochs,
+                    f"loss {loss:.4f}, validation {float(validation.median()):.4f}, {time.monotonic() - started:.0f} s",
+                )  # fmt: skip
+            if bool((epoch - best_epoch >= PATIENCE).all()):
+                break
+        seconds = round(time.monotonic() - started, 1)
+        records = [
+            {"best_epoch": int(at), "validation_loss": float(loss), "epochs": epoch, "seconds": seconds}
+            | ({"regional_validation_loss": float(before)} if self.keep_start else {})
+            for at, loss, before in zip(best_epoch, best_loss, start_loss, strict=True)
+        ]
+        return {name: value.cpu() for name, value in best.items()}, records
+
+    def optimiser(self) -> torch.optim.Optimizer:
+        """AdamW on all models; weights decay, biases and the output scale do not."""
+        plain = {name for name in self.parameters if "bias" in name or name in ("head.scale", "head.shift")}
+        return torch.optim.AdamW(
+            [
+                {"params": [v for k, v in self.parameters.items() if k not in plain], "weight_decay": WEIGHT_DECAY},
+                {"params": [v for k, v in self.parameters.items() if k in plain], "weight_decay": 0.0},
+            ],
+            lr=self.learning_rate, betas=(0.9, 0.98), fused=True,
+        )  # fmt: skip
+
+    def _train_epoch(self, optimiser: torch.optim.Optimizer, epoch: int) -> float:
+        """One pass over the runs of an epoch; the mean loss of all models."""
+        runs = self.epoch_runs(epoch)
+        low, total, count = 0, 0.0, 0.0
+        while low < runs.row.shape[1]:
+            part = runs.columns(low, low + self.batch)
+            low += self.batch
+            rate = self._rate((epoch - 1 + min(low / runs.row.shape[1], 1)) / self.epochs)
+            loss, weight = self.step_within_memory(optimiser, part, rate)
+            total, count = total + float(loss.sum()), count + float(weight.sum())
+        return total / max(count, 1)
+
+    def step_within_memory(self, optimiser: torch.optim.Optimizer, runs: Runs, rate: float) -> tuple[Tensor, Tensor]:
+        """One step, or two of half the size where the device has too little memory; the batch stays halved."""
+        try:
+            return self.step(optimiser, runs, rate)
+        except torch.OutOfMemoryError:
+            width = runs.row.shape[1]
+            if width == 1:
+                raise
+        optimiser.zero_grad()
+        torch.cuda.empty_cache()
+        self.batch = min(self.batch, -(-width // 2))
+        halves = (runs.columns(0, self.batch), runs.columns(self.batch, width))
+        done = [self.step_within_memory(optimiser, half, rate) for half in halves]
+        return done[0][0] + done[1][0], done[0][1] + done[1][1]
+
+    def step(self, optimiser: torch.optim.Optimizer, runs: Runs, rate: float) -> tuple[Tensor, Tensor]:
+        """One optimiser step of every model; summed loss and weight (model).
+
+        A batch with few targets makes a smaller step instead of a noisier one.
+        """
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        loss, weight = self.losses(self.parameters, runs, TRAIN, True)
+        least = runs.row.shape[1] * STARTS * self.shape.leads / 4
+        optimiser.zero_grad()
+        (loss / weight.clamp(min=least)).sum().backward()
+        self._clip()
+        optimiser.step()
+        self.steps += 1
+        keep = min(0.995, (1 + self.steps) / (10 + self.steps))
+        current = [value.detach() for value in self.parameters.values()]
+        torch._foreach_lerp_(list(self.averaged.values()), current, 1 - keep)
+        return loss.detach(), weight
+
+    @torch.no_grad()
+    def validate(self) -> Tensor:
+        """(model) mean loss of the averaged parameters over the stopping blocks; infinite where there is none."""
+        total, count = torch.zeros(self.models), torch.zeros(self.models)
+        width = 4 * self.batch
+        for first in range(0, self.stopping.row.shape[1], width):
+            loss, weight = self.losses(self.averaged, self.stopping.columns(first, first + width), STOPPING, False)
+            total, count = total + loss.cpu(), count + weight.cpu()
+        return torch.where(count > 0, total / count, torch.inf)
+
+    def losses(self, parameters: Parameters, runs: Runs, split: int, training: bool) -> tuple[Tensor, Tensor]:
+        """Summed loss and summed weight (model) of runs (M, B)."""
+        index = self.identity_of(runs)
+        if training and self.shape.identities > 1:
+            index = torch.where(torch.rand(index.shape, generator=self.generator) < IDENTITY_DROPOUT, 0, index)
+        runs = Runs(runs.row.to(self.device), runs.first.to(self.device))
+        table = parameters["identity"]
+        identity = table.gather(1, index.to(self.device)[..., None].expand(-1, -1, table.shape[2]))
+        inputs = self.windows.inputs(runs, STARTS, identity)
+        if training and self.shape.identities > 1:
+            self._drop_features(inputs)
+        base, target, weight = self.windows.targets(runs, STARTS, split)
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            quantiles = forward(parameters, self.shape, inputs).float()
+        loss = sample_loss(quantiles + base[..., None], target) * weight
+        return loss.flatten(1).sum(1), weight.flatten(1).sum(1)
+
+    def _drop_features(self, inputs: Inputs) -> None:
+        share = FEATURE_DROPOUT[self.windows.experiment]
+        models, runs, _, width = inputs.history.shape
+        keep = torch.rand(models, runs, 1, width, generator=self.generator) >= share
+        inputs.history *= keep.to(self.device)
+        keep = torch.rand(models, runs, 1, 1, inputs.future.shape[-1], generator=self.generator) >= share
+        inputs.future *= keep.to(self.device)
+
+    def _rate(self, done: float) -> float:
+        """Learning rate after the share ``done`` of the training: linear to the top in 5 %, then half a cosine."""
+        warm = 0.05
+        if done < warm:
+            return self.learning_rate * done / warm
+        return self.learning_rate * (0.02 + 0.49 * (1 + float(np.cos(np.pi * (done - warm) / (1 - warm)))))
+
+    def _clip(self, limit: float = 1.0) -> None:
+        """Limit the norm of each model's gradient; a gradient that is not finite becomes zero."""
+        gradients = [value.grad for value in self.parameters.values() if value.grad is not None]
+        norm = torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0).sqrt()
+        factor = torch.where(torch.isfinite(norm), (limit / (norm + 1e-6)).clamp(max=1), 0.0)
+        for g in gradients:
+            g.mul_(factor.view(-1, *[1] * (g.ndim - 1)))
+
+
+def sample_loss(quantiles: Tensor, target: Tensor) -> Tensor:
+    """Smooth L1 of the centre and pinball loss of the outer quantiles; (…, 3) and (…) to (…).
+
+    The outer quantiles do not pull the centre: it follows its own loss alone.
+    """
+    centre = quantiles[..., 1]
+    error = target[..., None] - (quantiles[..., ::2] - centre[..., None] + centre.detach()[..., None])
+    level = torch.tensor([0.1, 0.9], device=error.device)
+    outer = torch.maximum(level * error, (level - 1) * error).sum(-1)
+    return F.smooth_l1_loss(centre, target, reduction="none", beta=1.0) + 0.5 * outer
