@@ -141,7 +141,7 @@ def station_series(
     from soilmoisture_assets.alignment.collocation import collocate
     from soilmoisture_assets.sources.era5_formats import read_invariants
 
-    stations = netcdf.read(STATIONS)[[]]
+    stations = netcdf.read(STATIONS)
     mask = read_invariants(INVARIANTS) if INVARIANTS.exists() else None
     report = progress(context)
 
