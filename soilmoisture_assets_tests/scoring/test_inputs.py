@@ -1,0 +1,64 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from soilmoisture_assets.scoring.inputs import at, exponentially_filtered, inputs_of, last_known, season
+from soilmoisture_assets_tests.scoring.worlds import small_cube, small_study
+
+NAN = np.nan
+
+
+def test_the_last_known_value_is_carried_for_so_many_steps_and_no_longer():
+    values, age = last_known(np.array([[NAN, 0.3, NAN, NAN, NAN, 0.2]], dtype="float32"), oldest=2)
+    np.testing.assert_allclose(values[0], [NAN, 0.3, 0.3, 0.3, NAN, 0.2], rtol=1e-6)
+    np.testing.assert_array_equal(age[0], [NAN, 0, 1, 2, NAN, 0])
+
+
+def test_an_exponential_filter_keeps_a_constant_and_forgets_a_pulse():
+    assert exponentially_filtered(np.full((1, 50), 7.0), 5) == pytest.approx(7.0)
+    pulse = np.zeros((1, 30))
+    pulse[0, 10] = 1
+    filtered = exponentially_filtered(pulse, 4)[0]
+    assert (filtered[:10] == 0).all()
+    assert filtered[10] == pytest.approx(1 - np.exp(-1 / 4))
+    np.testing.assert_allclose(filtered[11:] / filtered[10:-1], np.exp(-1 / 4), rtol=1e-5)
+
+
+def test_gathering_beyond_the_axis_gives_nothing():
+    values = np.arange(5.0)[None]
+    np.testing.assert_array_equal(at(values, np.array([0, 2, 4]), 1)[0], [1, 3, NAN])
+    np.testing.assert_array_equal(at(values, np.array([0, 2, 4]), -1)[0], [NAN, 1, 3])
+
+
+def test_the_season_comes_back_after_a_year():
+    first, second = (season(pd.DatetimeIndex([day]), 2) for day in ("2015-03-02", "2019-03-02"))
+    np.testing.assert_allclose(first, second, atol=1e-9)
+    assert season(pd.DatetimeIndex(["2015-07-03T12:00"]), 1)[0, 1] == pytest.approx(-1, abs=1e-3)  # cosine at midyear
+
+
+def test_gaps_of_weather_are_filled_with_the_training_mean_of_the_station():
+    study = small_study()
+    cube = small_cube(study)
+    inputs = inputs_of(cube, study)
+    missing = np.isnan(cube.shortwave.values[2])
+    training = cube.shortwave.values[2, cube.split.values == 1]
+    np.testing.assert_allclose(inputs.weather["shortwave"][2, missing], np.nanmean(training), rtol=1e-5)
+    assert np.isnan(inputs.weather_as_measured["shortwave"][2, missing]).all()
+
+
+def test_nothing_is_fitted_to_held_out_stations_or_to_other_splits():
+    study = small_study()
+    cube = small_cube(study)
+    target = inputs_of(cube, study).training_target
+    assert np.isnan(target[0]).all()
+    assert np.isnan(target[:, cube.split.values != 1]).all()
+    assert np.isfinite(target[1:, cube.split.values == 1]).mean() > 0.8
+
+
+def test_categories_are_one_hot():
+    study = small_study()
+    attributes = inputs_of(small_cube(study), study).attributes
+    # latitude, longitude, elevation, clay, and the two land covers that occur
+    assert attributes.shape == (6, 6)
+    np.testing.assert_array_equal(attributes[:, 4], [0, 1, 0, 1, 0, 1])
+    np.testing.assert_array_equal(attributes[:, 5], [1, 0, 1, 0, 1, 0])
