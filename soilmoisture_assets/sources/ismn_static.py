@@ -76,7 +76,7 @@ def static_variables(archive: Archive, stations: Sequence[str], prefer_in_situ: 
     -------
     (station): the HWSD variables of the registry (float32), climate_2007 and climate_2017 (int8 codes of the registry,
     -1 missing), cci_land_cover_2000, _2005 and _2010 (ESA CCI codes, int16, -1 missing). The attribute ``problems``
-    lists files and values left out.
+    is a list of files and values left out.
     """
     soil = {name: np.full(len(stations), np.nan, dtype=np.float32) for name in HWSD_VARIABLES}
     climate = {name: np.full(len(stations), -1, dtype=np.int8) for name in _CLIMATE_SOURCES}
@@ -113,7 +113,7 @@ def static_variables(archive: Archive, stations: Sequence[str], prefer_in_situ: 
         attrs={
             "source": "static variables of the ISMN archive: HWSD v1.1, Köppen-Geiger, ESA CCI land cover",
             "in_situ": "preferred" if prefer_in_situ else "not used",
-            "problems": "\n".join(map(str, problems)),
+            "problems": [str(problem) for problem in problems],
         },
     )
 

@@ -1,0 +1,170 @@
+"""ISMN archives: rows a second from the zip to arrays and to Zarr stores, beside the `ismn` package on the same files.
+
+Run ``python benchmarks/ismn_ingest.py [ARCHIVE] [--stations 40] [--workers N] [--json]``. Without an archive the
+sandbox writes one of that many stations and five years of hours. Each side runs in a process of its own on warm files,
+so that peak memory is its own. The `ismn` package reads in as many processes as we have threads: its metadata scan with
+``ISMN_Interface(parallel=True)``, then every soil moisture file through its ``DataFile``. Its scan parses the first and
+last lines of a file, ours every row. It drops some files that we read (see sources/ismn_files.py), so rows are counted
+on each side.
+"""
+
+import argparse
+import contextlib
+import datetime as dt
+import io
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+SEED = 1
+FIVE_YEARS = dt.date(2015, 1, 1), dt.date(2019, 12, 31)
+
+
+def make_archive(path: Path, stations: int) -> Path:
+    from soilmoisture_assets.sandbox.ismn_archive import write_ismn_archive
+    from soilmoisture_assets.sandbox.world import World
+
+    return write_ismn_archive(World(SEED, -125, -66, 24, 50, *FIVE_YEARS, stations), path)
+
+
+def platform_side(path: Path, workers: int) -> dict[str, float]:
+    """Scan, read to arrays, and read again into Zarr stores as the platform does."""
+    from soilmoisture_assets.errors import SourceError
+    from soilmoisture_assets.sources.ismn import read_stations, scan_archive
+
+    begin = time.perf_counter()
+    archive = scan_archive(path, workers=workers)
+    scanned = time.perf_counter()
+    stations = [name for name, series in archive.series.items() if any(f.variable == "soil_moisture" for f in series)]
+    rows = 0
+    for _, found in read_stations(archive, stations, workers=workers):
+        rows += 0 if isinstance(found, SourceError) else int(found["rows"].sum())
+    read = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        for name, found in read_stations(archive, stations, workers=workers):
+            if not isinstance(found, SourceError):
+                found.to_zarr(Path(folder) / f"{name}.zarr", consolidated=False)
+    stored = time.perf_counter()
+    return {
+        "rows": rows,
+        "rows_of_all_variables": sum(file.rows for file in archive.files),
+        "scan_s": scanned - begin,
+        "read_s": read - scanned,
+        "store_s": stored - read,
+        "peak_mb": peak_mb(),
+    }
+
+
+def ismn_side(path: Path, workers: int) -> dict[str, float]:
+    """The `ismn` package: metadata in parallel, then every soil moisture file in parallel processes."""
+    from ismn.interface import ISMN_Interface
+
+    with tempfile.TemporaryDirectory() as folder:
+        begin = time.perf_counter()
+        with contextlib.redirect_stdout(io.StringIO()):
+            interface = ISMN_Interface(path, parallel=True, meta_path=folder, temp_root=folder)
+        interface.close_files()
+        scanned = time.perf_counter()
+        names = moisture_files(path)
+        with ProcessPoolExecutor(workers) as pool:
+            tasks = [names[i :: 4 * workers] for i in range(4 * workers)]
+            rows = sum(pool.map(read_with_ismn, [path] * len(tasks), tasks, [folder] * len(tasks)))
+        read = time.perf_counter()
+    return {"rows": rows, "scan_s": scanned - begin, "read_s": read - scanned, "peak_mb": peak_mb()}
+
+
+def moisture_files(path: Path) -> list[str]:
+    if path.is_dir():
+        return sorted(file.relative_to(path).as_posix() for file in path.rglob("*_sm_*.stm"))
+    with zipfile.ZipFile(path) as archive:
+        return [name for name in archive.namelist() if "_sm_" in name and name.endswith(".stm")]
+
+
+def read_with_ismn(path: Path, names: list[str], folder: str) -> int:
+    """Rows the package reads of some files; a file it cannot read counts none."""
+    from ismn.base import IsmnRoot
+    from ismn.filehandlers import DataFile
+
+    root, rows = IsmnRoot(path), 0
+    for name in names:
+        with contextlib.suppress(Exception):
+            rows += len(DataFile(root, name, temp_root=folder).read_data())
+    root.close()
+    return rows
+
+
+def peak_mb() -> float:
+    """Largest resident memory of this process, plus that of the largest of its children for each of them at work."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return (own + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
+
+
+def measure(side: str, path: Path, workers: int) -> dict[str, float]:
+    command = [sys.executable, __file__, str(path), "--side", side, "--workers", str(workers)]
+    finished = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(finished.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("archive", nargs="?", type=Path, help="zip or folder; made by the sandbox where not given")
+    parser.add_argument("--stations", type=int, default=40, help="of the archive to make; 360 is the reference study")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--side", choices=["platform", "ismn"], help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.side:
+        side = platform_side if arguments.side == "platform" else ismn_side
+        print(json.dumps(side(arguments.archive, arguments.workers)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = arguments.archive or make_archive(Path(folder) / "archive.zip", arguments.stations)
+        report(path, arguments)
+
+
+def report(path: Path, arguments: argparse.Namespace) -> None:
+    size = path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+    ours, theirs = (measure(side, path, arguments.workers) for side in ("platform", "ismn"))
+    both = {"platform": ours, "ismn": theirs}
+    found: dict[str, Any] = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {arguments.workers} at work",
+        "archive": str(arguments.archive or f"sandbox, {arguments.stations} stations, 5 years"),
+        "archive_mb": size / 2**20,
+        **both,
+        "rows_per_second": {name: side["rows"] / side["read_s"] for name, side in both.items()},
+        "rows_per_second_to_zarr": ours["rows"] / ours["store_s"],
+        "times_faster_reading": (ours["rows"] / ours["read_s"]) / (theirs["rows"] / theirs["read_s"]),
+    }
+    if arguments.json:
+        print(json.dumps(found))
+        return
+    print(f"{found['archive']} ({found['archive_mb']:.0f} MB) on {found['machine']}")
+    print(f"{'':24}{'platform':>14}{'ismn':>14}")
+    for key, text in (
+        ("rows", "soil moisture rows"),
+        ("scan_s", "scan [s]"),
+        ("read_s", "read [s]"),
+        ("peak_mb", "MB"),
+    ):
+        print(f"{text:24}{ours[key]:>14,.1f}{theirs[key]:>14,.1f}")
+    print(
+        f"{'read [rows/s]':24}{found['rows_per_second']['platform']:>14,.0f}{found['rows_per_second']['ismn']:>14,.0f}"
+    )
+    print(f"{'read and store [s]':24}{ours['store_s']:>14,.1f}")
+    print(
+        f"reading {found['times_faster_reading']:.1f} times as fast; "
+        f"to Zarr {found['rows_per_second_to_zarr']:,.0f} rows/s"
+    )
+
+
+if __name__ == "__main__":
+    main()
