@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.alignment.neighbours import great_circle_km
-from soilmoisture_assets.scoring.splits import SPLITS, split_labels
+from soilmoisture_assets.alignment.splits import SPLITS, split_labels
 from soilmoisture_assets.study import Study
 
 STATION_COORDINATES = ("latitude", "longitude", "elevation", "network", "station_name", "depth")

@@ -13,10 +13,10 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.common_stations import common_stations
 from soilmoisture_assets.alignment.neighbours import nearest_stations
+from soilmoisture_assets.alignment.splits import held_out_stations, split_labels
 from soilmoisture_assets.alignment.static_encoding import encode_static_attributes
 from soilmoisture_assets.alignment.time_steps import spacing
 from soilmoisture_assets.errors import StudyError
-from soilmoisture_assets.scoring.splits import held_out_stations, split_labels
 from soilmoisture_assets.study import Study
 
 

@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from soilmoisture_assets.alignment.splits import SPLITS
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import QUANTILES, forward
@@ -18,7 +19,6 @@ from soilmoisture_assets.learning.program import STARTS
 from soilmoisture_assets.learning.scaling import Scaler
 from soilmoisture_assets.learning.windows import CALIBRATION, STOPPING, TEST, Runs, Windows, build_windows
 from soilmoisture_assets.metadata.variables import VARIABLES
-from soilmoisture_assets.scoring.splits import SPLITS
 from soilmoisture_assets.study import Study
 
 OBSERVED_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "observed soil moisture"}

@@ -13,10 +13,10 @@ import xarray as xr
 from torch import Tensor
 from torch.nn import functional as F
 
+from soilmoisture_assets.alignment.splits import valid_starts
 from soilmoisture_assets.learning import features
 from soilmoisture_assets.learning.network import PRESETS, Inputs, NetworkShape
 from soilmoisture_assets.learning.scaling import Scaler
-from soilmoisture_assets.scoring.splits import valid_starts
 from soilmoisture_assets.study import Experiment, Study
 
 TRAIN, STOPPING, TEST, CALIBRATION = 1, 2, 3, 4

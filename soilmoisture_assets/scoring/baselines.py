@@ -15,13 +15,13 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
+from soilmoisture_assets.alignment.splits import TRAIN, VALIDATION, valid_starts
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.scoring.boosting import boosting_candidates, boosting_features
 from soilmoisture_assets.scoring.climatology import climatology_at, fit_climatology
 from soilmoisture_assets.scoring.inputs import Array, Inputs, at, inputs_of
 from soilmoisture_assets.scoring.ridge import PENALTIES, filtered_features, fit_ridge, history_features
 from soilmoisture_assets.scoring.scores import r2
-from soilmoisture_assets.scoring.splits import TRAIN, VALIDATION, valid_starts
 from soilmoisture_assets.study import Experiment, Study
 
 METHODS = ("persistence", "damped_persistence", "climatology", "ridge", "filtered_ridge", "gradient_boosting", "lstm")

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets.alignment.splits import SPLITS
 from soilmoisture_assets.scoring import scores
 from soilmoisture_assets.scoring.inputs import Array
-from soilmoisture_assets.scoring.splits import SPLITS
 
 FEWEST_FOR_A_STATION = 100
 """Calibration pairs a station needs at a lead for factors of its own; below, it gets those of all stations."""

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from soilmoisture_assets.alignment.splits import TRAIN, VALIDATION
 from soilmoisture_assets.scoring.inputs import Array, Inputs, season
-from soilmoisture_assets.scoring.splits import TRAIN, VALIDATION
 from soilmoisture_assets.study import Experiment, Study
 
 HIDDEN = 64

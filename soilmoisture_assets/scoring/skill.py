@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets.alignment.splits import SPLITS, TEST, VALIDATION
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.scoring import scores
 from soilmoisture_assets.scoring.inputs import Array
-from soilmoisture_assets.scoring.splits import SPLITS, TEST, VALIDATION
 from soilmoisture_assets.study import Study
 
 METHOD_ORDER = (

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from soilmoisture_assets.alignment.splits import valid_starts
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.scoring import scores
 from soilmoisture_assets.scoring.skill import SkillTables, markdown, skill_tables, summarise_by
-from soilmoisture_assets.scoring.splits import valid_starts
 from soilmoisture_assets_tests.scoring.worlds import small_cube, small_study
 
 STUDY = small_study(experiments=("forecast",))

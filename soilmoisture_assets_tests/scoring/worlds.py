@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from soilmoisture_assets.scoring.splits import split_labels
+from soilmoisture_assets.alignment.splits import split_labels
 from soilmoisture_assets.study import Study
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from soilmoisture_assets.scoring.splits import held_out_stations, split_labels, valid_starts
+from soilmoisture_assets.alignment.splits import held_out_stations, split_labels, valid_starts
 from soilmoisture_assets.study import SplitSettings
 
 
