@@ -7,6 +7,7 @@ Not here: the queue and its protocol (cds.py), the weather itself (world.py).
 import datetime as dt
 import io
 import tempfile
+import threading
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from soilmoisture_assets.sandbox.world import World
 GRAVITY = 9.80665
 LATENCY = dt.timedelta(days=5)
 _WIND_FROM = np.deg2rad(240.0)
+_ONE_AT_A_TIME = threading.Lock()
+"""The netCDF library is not safe for threads, and the server answers in several."""
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -220,7 +223,8 @@ def _netcdf(stored: xr.Dataset) -> bytes:
     encoding["valid_time"] = {"units": "seconds since 1970-01-01", "dtype": "int64"}
     with tempfile.TemporaryDirectory(prefix="sandbox-cds-") as folder:
         file = Path(folder) / "data.nc"
-        stored.to_netcdf(file, engine="netcdf4", encoding=encoding)
+        with _ONE_AT_A_TIME:
+            stored.to_netcdf(file, engine="netcdf4", encoding=encoding)
         return file.read_bytes()
 
 
