@@ -41,6 +41,7 @@ STATE_ABBREVIATIONS: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 
 
+@cache
 def outlines(layer: Layer, box: Box) -> list[np.ndarray]:
     """Lines of a layer in a box.
 
