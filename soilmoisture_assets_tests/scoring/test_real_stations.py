@@ -1,0 +1,59 @@
+"""The simple methods on a few real SCAN stations: known orders of skill hold."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from soilmoisture_assets.alignment.common_stations import common_stations
+from soilmoisture_assets.alignment.cube import build_cube
+from soilmoisture_assets.alignment.station_files import read_static_attributes_file
+from soilmoisture_assets.alignment.station_series import (
+    file_dynamic_inputs,
+    file_target,
+    inputs_on_steps,
+    target_on_steps,
+)
+from soilmoisture_assets.scoring import boosting, lstm
+from soilmoisture_assets.scoring.baselines import fit_baselines
+from soilmoisture_assets.scoring.skill import skill_tables
+from soilmoisture_assets.study import Experiment, Study, load_study
+
+STATIONS = 6
+
+
+@pytest.fixture(scope="module")
+def study(realdata: Path) -> Study:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOILMOISTURE_REALDATA", str(realdata))
+        return load_study(str(Path(__file__).resolve().parents[2] / "benchmarks" / "studies" / "scan_daily.toml"))
+
+
+@pytest.fixture(scope="module")
+def cube(study: Study) -> xr.Dataset:
+    inputs = file_dynamic_inputs(study)
+    target = target_on_steps(file_target(study, inputs.temperature), study)
+    weather = inputs_on_steps(inputs, study)
+    statics = read_static_attributes_file(
+        str(study.static_attributes.path), study.static_attributes.variables, study.domain
+    )
+    cube = build_cube(target, weather, statics, study, common_stations(target, weather, statics, study))
+    return cube.isel(station=np.linspace(0, cube.sizes["station"] - 1, STATIONS).astype(int))
+
+
+def test_known_weather_and_the_last_observation_each_add_skill(
+    cube: xr.Dataset, study: Study, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(boosting, "ITERATIONS", (15,))
+    monkeypatch.setattr(lstm, "UPDATES", (20, 20))
+    baselines = xr.concat([fit_baselines(cube, study, experiment) for experiment in Experiment], dim="experiment")
+    summary = skill_tables([], baselines, cube, study).summary
+    validation = summary[summary["split"] == "validation"].set_index(["experiment", "method", "lead_hours"])[
+        "median_r2"
+    ]
+    assert validation["hindcast", "filtered_ridge", 72] > validation["forecast", "filtered_ridge", 72]
+    assert validation["forecast", "ridge", 72] > validation["forecast", "persistence", 72]
+    assert validation["forecast", "persistence", 24] > 0.7
+    assert validation["drivers", "filtered_ridge", 24] > validation["drivers", "climatology", 24]
+    assert (summary.groupby(["split", "experiment"])["stations"].nunique() == 1).all()
