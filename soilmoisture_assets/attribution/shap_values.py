@@ -40,6 +40,8 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
     - ``shap_value`` (station, window, feature) [m3 m-3]: signed, summed over time steps, mean of the explained windows;
     - ``mean_absolute_shap``: the same sums of a dynamic feature, made absolute window by window before the mean; of a
       static feature, which a station has once, made absolute after it;
+    - ``group_shap`` (station, window, group) [m3 m-3]: the same for the features of a group together: what
+      correlated statics share cannot be told apart;
     - ``shap_lag`` (station, window, dynamic_feature, lag_days) [m3 m-3]: mean absolute sum over a day; lag 0 is the day
       that ends with the start of the forecast, negative lags are days ahead. Memories (running means) carry older
       weather and count on the day on which the model reads them;
@@ -118,14 +120,23 @@ def _summarise(values: np.ndarray, moved: np.ndarray, samples: Samples, lags: np
         [cell.get((int(f), int(d)), len(cell)) for f, d in zip(samples.feature_of, samples.day_of, strict=True)]
     )
     by_day = _sum_columns(values, cells, len(cell) + 1)[:, :-1].reshape(len(values), len(dynamic), len(lags), -1)
-    signed = by_feature.mean(axis=0)
-    is_static = np.array([feature.kind == "static" for feature in samples.features])[:, None]
+    is_static = np.array([feature.kind == "static" for feature in samples.features])
+    groups, group_of = np.unique([feature.group for feature in samples.features], return_inverse=True)
+    by_group = _sum_columns(by_feature, group_of, len(groups))
+    is_static_group = np.array([is_static[group_of == number].all() for number in range(len(groups))])
     return {
-        "shap_value": signed.T,
-        "mean_absolute_shap": np.where(is_static, np.abs(signed), np.abs(by_feature).mean(axis=0)).T,
+        "shap_value": by_feature.mean(axis=0).T,
+        "mean_absolute_shap": _strength(by_feature, is_static),
+        "group_shap": _strength(by_group, is_static_group),
         "shap_lag": np.abs(by_day).mean(axis=0).transpose(2, 0, 1),
         "additivity_residual": np.abs(moved - by_feature.sum(axis=1)).mean(axis=0),
     }
+
+
+def _strength(values: np.ndarray, is_static: np.ndarray) -> np.ndarray:
+    """Mean absolute value (window, feature) of (explained, feature, window); of statics, the mean made absolute."""
+    once, each = np.abs(values.mean(axis=0)), np.abs(values).mean(axis=0)
+    return np.where(is_static[:, None], once, each).T
 
 
 def _sum_columns(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
@@ -144,6 +155,7 @@ def _dataset(
     layout = {
         "shap_value": (feature_axis, "signed SHAP value, summed over time steps"),
         "mean_absolute_shap": (feature_axis, "mean absolute SHAP value of a window"),
+        "group_shap": (("station", "window", "group"), "mean absolute SHAP value of a group of features"),
         "shap_lag": (("station", "window", "dynamic_feature", "lag_days"), "mean absolute SHAP value of a day"),
         "additivity_residual": (("station", "window"), "mean absolute additivity residual"),
     }
@@ -157,6 +169,7 @@ def _dataset(
             "station": samples.windows.stations,
             "window": ("window", np.array(windows, dtype=np.int32), {"units": "hours"}),
             **feature_coordinates(features),
+            "group": sorted({feature.group for feature in features}),
             "dynamic_feature": [feature.name for feature in features if feature.kind == "dynamic"],
             "lag_days": ("lag_days", lags, {"units": "days", "long_name": "days before the start of the forecast"}),
         },

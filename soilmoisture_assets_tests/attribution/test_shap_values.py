@@ -52,6 +52,13 @@ def test_a_static_feature_is_attributed_once_per_station(shap):
     assert (dynamic.mean_absolute_shap >= np.abs(dynamic.shap_value) - 1e-7).all()
 
 
+def test_a_group_moves_the_forecast_by_the_sum_of_its_features(shap):
+    hydraulic = shap.shap_value.isel(feature=np.flatnonzero(shap.feature_group == "hydraulic")).sum("feature")
+    np.testing.assert_allclose(shap.group_shap.sel(group="hydraulic"), np.abs(hydraulic), rtol=1e-4, atol=1e-7)
+    weather = shap.mean_absolute_shap.isel(feature=np.flatnonzero(shap.feature_group == "dynamic")).sum("feature")
+    assert (shap.group_shap.sel(group="dynamic") <= weather + 1e-7).all()
+
+
 def test_the_same_study_gives_the_same_values_and_reports_progress(cube, study, shap):
     lines: list[tuple[int, int, str]] = []
     again = explain(
