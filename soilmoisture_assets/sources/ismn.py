@@ -19,26 +19,11 @@ import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.metadata.stations import unique_station_ids
-from soilmoisture_assets.metadata.variables import VARIABLES
-from soilmoisture_assets.sources.ismn_files import SensorFile, count_rows, name_parts, read_head
-from soilmoisture_assets.sources.ismn_hours import hourly, joined_codes
+from soilmoisture_assets.sources.ismn_files import SensorFile, count_rows, mark_copies, notes, read_head
+from soilmoisture_assets.sources.ismn_hours import GOOD_FLAGS, own_rows, station_coordinates, station_dataset
 from soilmoisture_assets.sources.ismn_members import UNREADABLE, Members, Problem
-from soilmoisture_assets.sources.ismn_records import CEOP_COMBINED, Records, read_records
+from soilmoisture_assets.sources.ismn_records import Records, read_records
 from soilmoisture_assets.study import Domain
-
-GOOD_FLAGS = ("G", "U")
-"""Good in newer archives is ``G``, in older ones ``U`` (Dorigo et al. 2013, doi:10.2136/vzj2012.0097)."""
-
-UNITS = {
-    "soil_moisture": "m3 m-3",
-    "soil_temperature": "degC",
-    "air_temperature": "degC",
-    "surface_temperature": "degC",
-    "precipitation": "mm",
-    "soil_suction": "kPa",
-    "snow_depth": "mm",
-    "snow_water_equivalent": "mm",
-}
 
 Progress = Callable[[int, int, str], None]
 """Called as ``progress(done, total, name)`` after each file or station."""
@@ -118,8 +103,8 @@ def scan_archive(
                 progress(done, len(names), name)
         if not files:
             raise SourceError(f"{path}: none of its {len(names)} station files can be read{_named(problems)}.")
-        files = _mark_copies(files)
-        problems += _notes(files)
+        files = mark_copies(files)
+        problems += notes(files)
         archive = Archive(Path(path), tuple(files), {}, ())
         static_files, unplaced = _place_static_files(archive, members)
         return replace(archive, static_files=static_files, problems=(*problems, *unplaced))
@@ -139,56 +124,6 @@ def _scan_file(members: Members, name: str, good_flags: tuple[str, ...]) -> list
         for first, rows in zip(heads, records, strict=True)
         for series in count_rows(first, rows, good_flags)
     ]  # fmt: skip
-
-
-def _mark_copies(files: list[SensorFile]) -> list[SensorFile]:
-    """Name the more complete record in those of the same sensor whose period overlaps it."""
-    same: dict[tuple[Any, ...], list[int]] = defaultdict(list)
-    for index, file in enumerate(files):
-        number = name_parts(file.path).get("number", "")
-        key = (file.network, file.station_name, file.variable, file.depth_from, file.depth_to, file.sensor, number)
-        same[key].append(index)
-    marked = list(files)
-    for indices in same.values():
-        kept: list[int] = []
-        for index in sorted(indices, key=lambda i: (-files[i].good_rows, -files[i].rows, files[i].path)):
-            better = next((k for k in kept if _overlap(files[k], files[index])), None)
-            if better is None:
-                kept.append(index)
-            else:
-                marked[index] = replace(files[index], copy_of=files[better].path)
-    return marked
-
-
-def _overlap(a: SensorFile, b: SensorFile) -> bool:
-    if a.start is None or a.end is None or b.start is None or b.end is None:
-        return False
-    return bool(a.start <= b.end and b.start <= a.end)
-
-
-def _notes(files: list[SensorFile]) -> list[Problem]:
-    notes = []
-    for file in files:
-        what = [
-            (not file.rows, "has no rows"),
-            (bool(file.copy_of), f"not used: a more complete record of the same sensor is {file.copy_of}"),
-            (file.unreadable > 0, f"{file.unreadable} lines without a time stamp left out"),
-            (file.without_value > 0, f"{file.without_value} rows without a number kept as missing"),
-            (file.flags.get("", 0) > 0, f"{file.flags.get('', 0)} rows without a flag, none of them good"),
-            (file.repeated > 0, f"{file.repeated} rows repeat an hour; the first good one is kept"),
-            (not file.in_order, "rows out of order were sorted"),
-            (file.off_hour > 0, f"{file.off_hour} stamps off the hour moved to its end"),
-        ]
-        notes += [Problem(file.path, text) for found, text in what if found]
-    places: dict[tuple[str, str], set[tuple[float, float]]] = defaultdict(set)
-    for file in files:
-        places[file.network, file.station_name].add((round(file.latitude, 3), round(file.longitude, 3)))
-    notes += [
-        Problem(f"{network}/{station}", f"its files give {len(found)} places; that of the most rows is used")
-        for (network, station), found in places.items()
-        if len(found) > 1
-    ]
-    return notes
 
 
 def _place_static_files(archive: Archive, members: Members) -> tuple[dict[str, str], list[Problem]]:
@@ -279,7 +214,7 @@ def station_table(
             "coverage": each(_coverage, "float32"),
             "flag_rows": (("station", "flag"), flag_rows),
         },
-        coords=_station_coordinates([(station, place) for station, place, _ in rows])
+        coords=station_coordinates([(station, place) for station, place, _ in rows])
         | {"flag": ("flag", np.array(flags, dtype=object))},
     )
     for name, text, units in (
@@ -302,21 +237,6 @@ def _coverage(files: list[SensorFile]) -> float:
     last = max(file.end for file in best if file.end is not None)
     hours = int((last - first) / np.timedelta64(1, "h")) + 1
     return min(1.0, sum(file.good_rows for file in best) / hours)
-
-
-def _station_coordinates(places: Sequence[tuple[str, SensorFile]]) -> dict[str, Any]:
-    files = [file for _, file in places]
-    return {
-        "station": ("station", np.array([station for station, _ in places], dtype=object)),
-        "latitude": ("station", [file.latitude for file in files],
-                     {"standard_name": "latitude", "units": "degrees_north"}),
-        "longitude": ("station", [file.longitude for file in files],
-                      {"standard_name": "longitude", "units": "degrees_east"}),
-        "elevation": ("station", [file.elevation for file in files],
-                      {"standard_name": "height_above_mean_sea_level", "units": "m"}),
-        "network": ("station", np.array([file.network for file in files], dtype=object)),
-        "station_name": ("station", np.array([file.station_name for file in files], dtype=object)),
-    }  # fmt: skip
 
 
 def read_station(archive: Archive, station: str, variable: str = "soil_moisture") -> xr.Dataset:
@@ -381,74 +301,10 @@ def _read_station(members: Members, archive: Archive, station: str, variable: st
                 parsed[path] = read_records(stream, file.layout)
         except UNREADABLE as error:
             parsed[path] = str(error)
-    usable = [(file, _own_rows(file, found)) for file in series if isinstance(found := parsed[file.path], tuple)]
+    usable = [(file, own_rows(file, found)) for file in series if isinstance(found := parsed[file.path], tuple)]
     if not usable:
         raise SourceError(f"{archive.path}: station '{station}': {series[0].path}: {parsed[series[0].path]}")
-    return _as_dataset(station, variable, usable)
-
-
-def _own_rows(file: SensorFile, records: tuple[Records, ...]) -> Records:
-    if file.layout.name != CEOP_COMBINED:
-        return records[0]
-    own = records[0 if file.variable == "soil_temperature" else 1]
-    assert own.depth is not None
-    return own.rows(np.abs(own.depth[:, 0] - file.depth_from) < 5e-5)
-
-
-def _as_dataset(station: str, variable: str, series: list[tuple[SensorFile, Records]]) -> xr.Dataset:
-    rows = [hourly(records, GOOD_FLAGS) for _, records in series]
-    hours, places = _union([hour for hour, _ in rows])
-    shape = (len(series), len(hours))
-    values = np.full(shape, np.nan, dtype=np.float32)
-    codes = {name: np.full(shape, -1, dtype=np.int16) for name in ("flag", "provider_flag")}
-    tables = {
-        "flag": joined_codes([records.flag_table for _, records in series]),
-        "provider_flag": joined_codes([records.provider_table for _, records in series]),
-    }
-    for index, ((_, records), (_, kept), place) in enumerate(zip(series, rows, places, strict=True)):
-        values[index, place] = records.values[kept]
-        codes["flag"][index, place] = tables["flag"].codes[index][records.flag[kept]]
-        codes["provider_flag"][index, place] = tables["provider_flag"].codes[index][records.provider_flag[kept]]
-    files = [file for file, _ in series]
-    largest = max(files, key=lambda file: file.rows)
-    coordinates = {
-        name: xr.Variable((), np.array(column[0], np.asarray(column).dtype), *attributes)
-        for name, (_, column, *attributes) in _station_coordinates([(station, largest)]).items()
-    }
-    known = VARIABLES.get(variable)
-    described = known.attributes() if known and known.role == "target" else {
-        "long_name": variable.replace("_", " "), "units": UNITS.get(variable, "1")
-    }  # fmt: skip
-    return xr.Dataset(
-        {
-            variable: (("sensor", "time"), values, described),
-            **{
-                name: (("sensor", "time"), codes[name], tables[name].attributes(long_name))
-                for name, long_name in (("flag", "ISMN quality flag"), ("provider_flag", "flag of the data provider"))
-            },
-            "rows": ("sensor", np.array([file.rows for file in files]), {"long_name": "rows in the file"}),
-        },
-        coords=coordinates
-        | {
-            "time": ("time", hours.astype("datetime64[h]").astype("datetime64[ns]"), {"standard_name": "time"}),
-            "depth_from": ("sensor", [file.depth_from for file in files], {"units": "m", "positive": "down"}),
-            "depth_to": ("sensor", [file.depth_to for file in files], {"units": "m", "positive": "down"}),
-            "sensor_name": ("sensor", np.array([file.sensor for file in files], dtype=object)),
-            "file": ("sensor", np.array([file.path for file in files], dtype=object)),
-        },
-        attrs={"station": station, "network": largest.network, "station_name": largest.station_name},
-    )
-
-
-def _union(hours: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Sorted union of sorted hours, and where each of them lies in it."""
-    first = min(int(own[0]) for own in hours)
-    last = max(int(own[-1]) for own in hours)
-    recorded = np.zeros(last - first + 1, dtype=bool)
-    for own in hours:
-        recorded[own - first] = True
-    position = np.cumsum(recorded) - 1
-    return np.flatnonzero(recorded) + first, [position[own - first] for own in hours]
+    return station_dataset(station, variable, usable)
 
 
 def _ordered(work: Callable[[str], Any], items: Sequence[str], workers: int | None) -> Iterator[Any]:

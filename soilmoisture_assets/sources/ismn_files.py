@@ -3,20 +3,24 @@
 Belongs here: the header line, the file name, one ``SensorFile`` per file and variable (per depth too in combined CEOP).
 Not here: how rows are parsed (ismn_records.py), stations (ismn.py).
 
-Conventions shared with the ``ismn`` package, which also provides the variable names; it fails or drops on files that
-are read here: combined CEOP raises NotImplementedError; the network is the folder's name; a header whose sensor name
-has blanks or quotes keeps only the file name's spelling; `_1_1_` in a 2026 file name becomes part of the sensor; a
-provider flag with blanks is cut or raises; a wrong first line drops the file.
+The ``ismn`` package (1.5) gives the names of variables and the citations; its own reader is not used. Tried on files of
+these kinds, it fails where no row has a provider flag (KeyError), on combined CEOP (IndexError), on a header that is
+not ASCII, on a file of a header alone, and on a whole file for one line without a stamp; it cuts a provider flag at its
+first blank, keeps -999.99 as a value, takes the number `_1_1` of a 2026 file into the sensor's name, and shifts every
+part of a file name whose station has an underscore. All of these are read here.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.sources.ismn_members import Problem
 from soilmoisture_assets.sources.ismn_records import (
     CEOP_COMBINED,
     HEADER_VALUES,
@@ -216,3 +220,54 @@ def _counted(series: SensorFile, records: Records, rows: slice | np.ndarray, goo
 def _counts(codes: np.ndarray, table: tuple[str, ...]) -> dict[str, int]:
     counts = np.bincount(codes, minlength=len(table))
     return {text: int(counts[code]) for code, text in enumerate(table) if counts[code]}
+
+
+def mark_copies(files: list[SensorFile]) -> list[SensorFile]:
+    """Name the more complete record in those of the same sensor whose period overlaps it."""
+    same: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for index, file in enumerate(files):
+        number = name_parts(file.path).get("number", "")
+        key = (file.network, file.station_name, file.variable, file.depth_from, file.depth_to, file.sensor, number)
+        same[key].append(index)
+    marked = list(files)
+    for indices in same.values():
+        kept: list[int] = []
+        for index in sorted(indices, key=lambda i: (-files[i].good_rows, -files[i].rows, files[i].path)):
+            better = next((k for k in kept if _overlap(files[k], files[index])), None)
+            if better is None:
+                kept.append(index)
+            else:
+                marked[index] = replace(files[index], copy_of=files[better].path)
+    return marked
+
+
+def _overlap(a: SensorFile, b: SensorFile) -> bool:
+    if a.start is None or a.end is None or b.start is None or b.end is None:
+        return False
+    return bool(a.start <= b.end and b.start <= a.end)
+
+
+def notes(files: list[SensorFile]) -> list[Problem]:
+    """What was put right in each series, and stations whose files disagree on their place."""
+    notes = []
+    for file in files:
+        what = [
+            (not file.rows, "has no rows"),
+            (bool(file.copy_of), f"not used: a more complete record of the same sensor is {file.copy_of}"),
+            (file.unreadable > 0, f"{file.unreadable} lines without a time stamp left out"),
+            (file.without_value > 0, f"{file.without_value} rows without a number kept as missing"),
+            (file.flags.get("", 0) > 0, f"{file.flags.get('', 0)} rows without a flag, none of them good"),
+            (file.repeated > 0, f"{file.repeated} rows repeat an hour; the first good one is kept"),
+            (not file.in_order, "rows out of order were sorted"),
+            (file.off_hour > 0, f"{file.off_hour} stamps off the hour moved to its end"),
+        ]
+        notes += [Problem(file.path, text) for found, text in what if found]
+    places: dict[tuple[str, str], set[tuple[float, float]]] = defaultdict(set)
+    for file in files:
+        places[file.network, file.station_name].add((round(file.latitude, 3), round(file.longitude, 3)))
+    notes += [
+        Problem(f"{network}/{station}", f"its files give {len(found)} places; that of the most rows is used")
+        for (network, station), found in places.items()
+        if len(found) > 1
+    ]
+    return notes

@@ -1,16 +1,35 @@
-"""Rows of an ISMN file on hours: sorted, one row an hour, flags under one table of codes.
+"""Rows of ISMN files on hours: one row an hour, and the sensors of a station as one dataset.
 
-Belongs here: which of several rows of an hour is kept, and how the flag tables of several files become one.
+Belongs here: which of several rows of an hour is kept, how the flag tables of several files become one, units and
+coordinates of the dataset.
 Not here: parsing rows (ismn_records.py), which flags a study calls good (alignment/flags.py).
 """
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import xarray as xr
 
-from soilmoisture_assets.sources.ismn_records import Records
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.sources.ismn_files import SensorFile
+from soilmoisture_assets.sources.ismn_records import CEOP_COMBINED, Records
+
+GOOD_FLAGS = ("G", "U")
+"""Good in newer archives is ``G``, in older ones ``U`` (Dorigo et al. 2013, doi:10.2136/vzj2012.0097)."""
+
+UNITS = {
+    "soil_moisture": "m3 m-3",
+    "soil_temperature": "degC",
+    "air_temperature": "degC",
+    "surface_temperature": "degC",
+    "precipitation": "mm",
+    "soil_suction": "kPa",
+    "snow_depth": "mm",
+    "snow_water_equivalent": "mm",
+}
 
 
 def hourly(records: Records, good_flags: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -66,3 +85,85 @@ def joined_codes(tables: Sequence[tuple[str, ...]]) -> CodeTable:
     return CodeTable(
         texts, tuple(np.array([position[text] for text in table] or [0], dtype=np.int16) for table in tables)
     )
+
+
+def own_rows(file: SensorFile, records: tuple[Records, ...]) -> Records:
+    """Rows of one series: of combined CEOP those of its variable and depth."""
+    if file.layout.name != CEOP_COMBINED:
+        return records[0]
+    own = records[0 if file.variable == "soil_temperature" else 1]
+    assert own.depth is not None
+    return own.rows(np.abs(own.depth[:, 0] - file.depth_from) < 5e-5)
+
+
+def station_dataset(station: str, variable: str, series: list[tuple[SensorFile, Records]]) -> xr.Dataset:
+    """All series of a station as ``sources.ismn.read_station`` returns them."""
+    rows = [hourly(records, GOOD_FLAGS) for _, records in series]
+    hours, places = _union([hour for hour, _ in rows])
+    shape = (len(series), len(hours))
+    values = np.full(shape, np.nan, dtype=np.float32)
+    codes = {name: np.full(shape, -1, dtype=np.int16) for name in ("flag", "provider_flag")}
+    tables = {
+        "flag": joined_codes([records.flag_table for _, records in series]),
+        "provider_flag": joined_codes([records.provider_table for _, records in series]),
+    }
+    for index, ((_, records), (_, kept), place) in enumerate(zip(series, rows, places, strict=True)):
+        values[index, place] = records.values[kept]
+        codes["flag"][index, place] = tables["flag"].codes[index][records.flag[kept]]
+        codes["provider_flag"][index, place] = tables["provider_flag"].codes[index][records.provider_flag[kept]]
+    files = [file for file, _ in series]
+    largest = max(files, key=lambda file: file.rows)
+    coordinates = {
+        name: xr.Variable((), np.array(column[0], np.asarray(column).dtype), *attributes)
+        for name, (_, column, *attributes) in station_coordinates([(station, largest)]).items()
+    }
+    known = VARIABLES.get(variable)
+    described = known.attributes() if known and known.role == "target" else {
+        "long_name": variable.replace("_", " "), "units": UNITS.get(variable, "1")
+    }  # fmt: skip
+    return xr.Dataset(
+        {
+            variable: (("sensor", "time"), values, described),
+            **{
+                name: (("sensor", "time"), codes[name], tables[name].attributes(long_name))
+                for name, long_name in (("flag", "ISMN quality flag"), ("provider_flag", "flag of the data provider"))
+            },
+            "rows": ("sensor", np.array([file.rows for file in files]), {"long_name": "rows in the file"}),
+        },
+        coords=coordinates
+        | {
+            "time": ("time", hours.astype("datetime64[h]").astype("datetime64[ns]"), {"standard_name": "time"}),
+            "depth_from": ("sensor", [file.depth_from for file in files], {"units": "m", "positive": "down"}),
+            "depth_to": ("sensor", [file.depth_to for file in files], {"units": "m", "positive": "down"}),
+            "sensor_name": ("sensor", np.array([file.sensor for file in files], dtype=object)),
+            "file": ("sensor", np.array([file.path for file in files], dtype=object)),
+        },
+        attrs={"station": station, "network": largest.network, "station_name": largest.station_name},
+    )
+
+
+def _union(hours: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Sorted union of sorted hours, and where each of them lies in it."""
+    first = min(int(own[0]) for own in hours)
+    last = max(int(own[-1]) for own in hours)
+    recorded = np.zeros(last - first + 1, dtype=bool)
+    for own in hours:
+        recorded[own - first] = True
+    position = np.cumsum(recorded) - 1
+    return np.flatnonzero(recorded) + first, [position[own - first] for own in hours]
+
+
+def station_coordinates(places: Sequence[tuple[str, SensorFile]]) -> dict[str, Any]:
+    """Coordinates on ``station`` from (station id, one of its files)."""
+    files = [file for _, file in places]
+    return {
+        "station": ("station", np.array([station for station, _ in places], dtype=object)),
+        "latitude": ("station", [file.latitude for file in files],
+                     {"standard_name": "latitude", "units": "degrees_north"}),
+        "longitude": ("station", [file.longitude for file in files],
+                      {"standard_name": "longitude", "units": "degrees_east"}),
+        "elevation": ("station", [file.elevation for file in files],
+                      {"standard_name": "height_above_mean_sea_level", "units": "m"}),
+        "network": ("station", np.array([file.network for file in files], dtype=object)),
+        "station_name": ("station", np.array([file.station_name for file in files], dtype=object)),
+    }  # fmt: skip

@@ -1,0 +1,32 @@
+"""A scan kept on disk, so that an archive is counted once."""
+
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.sources.ismn import read_station, scan_archive, station_table
+from soilmoisture_assets.sources.ismn_scan import load_scan, save_scan
+from soilmoisture_assets_tests.sources.ismn_parts import FILE, FOLDER, HEADER, good_rows, lines, write_zip
+
+
+def test_a_stored_scan_gives_the_same_stations_and_records(tmp_path: Path):
+    members = {
+        FILE: lines([*good_rows(), *good_rows(2)], HEADER.replace("926.0", "-99.9")),
+        FILE.replace("0.0508", "0.1016"): lines([]),
+        f"{FOLDER}/SCAN_SCAN_WaimeaPlain_static_variables.csv": b"quantity_name;value;\n",
+    }
+    archive = scan_archive(write_zip(tmp_path / "archive.zip", members))
+    save_scan(archive, tmp_path / "scan.json")
+    back = load_scan(tmp_path / "scan.json")
+    assert back.path == archive.path
+    assert back.problems == archive.problems
+    assert back.static_files == archive.static_files
+    xr.testing.assert_identical(station_table(back), station_table(archive))
+    xr.testing.assert_identical(read_station(back, "SCAN__Waimea_Plain"), read_station(archive, "SCAN__Waimea_Plain"))
+
+
+def test_without_a_scan_the_message_says_what_to_run(tmp_path: Path):
+    with pytest.raises(SourceError, match="Materialize raw/ismn/stations first"):
+        load_scan(tmp_path / "scan.json")
