@@ -79,6 +79,11 @@ class World:
         year = self.start.year - (1 if self.start.month > 8 else 2)
         return pd.Timestamp(year, 9, 1)
 
+    @property
+    def simulated_hours(self) -> NDArray[np.datetime64]:
+        """Every hour from ``spin_up`` to the end of the period; those of the period come last."""
+        return self._simulated_hours(self.hours)[0]
+
     def is_land(self, latitude: ArrayLike, longitude: ArrayLike) -> NDArray[np.bool_]:
         """Which points are land."""
         return terrain.is_land(latitude, longitude)
@@ -206,5 +211,6 @@ class World:
 
     @cached_property
     def _water_at_sites(self) -> SoilWater:
-        hours, _ = self._simulated_hours(self.hours)
-        return self.soil_water([site.latitude for site in self.sites], [site.longitude for site in self.sites], hours)
+        return self.soil_water(
+            [site.latitude for site in self.sites], [site.longitude for site in self.sites], self.simulated_hours
+        )
