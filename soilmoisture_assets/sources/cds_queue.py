@@ -75,13 +75,13 @@ class CdsQueue:
     state_dir : job ids and finished downloads lie here until they are taken.
     at_once : jobs queued or running at a time.
     poll_seconds : first pause between looks at a job; pauses grow to two minutes.
-    patience : how long a service may stay out of order or refuse jobs before a request is given up.
+    patience : how long a service may stay out of order before a request is given up; the next run goes on from there.
     log : receives a line for each change of state.
     """
 
     def __init__(
         self, url: str | None, key: str | None, state_dir: Path, *, at_once: int = 4, poll_seconds: float = 1.0,
-        patience: dt.timedelta = dt.timedelta(hours=24), log: Log = lambda line: None,
+        patience: dt.timedelta = dt.timedelta(hours=2), log: Log = lambda line: None,
     ) -> None:  # fmt: skip
         self._url, self._key = url, key
         self._state_dir = state_dir
@@ -286,8 +286,9 @@ class CdsQueue:
                 return parts
             raise SourceError(f"{name}: the smallest possible request still costs too much.\n  {words}")
         if trouble == "unpublished":
+            self._drop(job)
             raise SourceUnavailable(f"{name}: not published yet. {words}\n  The daily schedule will ask again.")
-        if trouble == "final":
+        if trouble == "final" or (trouble == "gone" and job.job_id is None):
             self._drop(job)
             raise SourceError(f"{name}: the Climate Data Store refused it.\n  {words}")
         now = time.monotonic()

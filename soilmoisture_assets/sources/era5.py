@@ -94,7 +94,7 @@ class Era5Client:
 
     def __init__(
         self, url: str | None, key: str | None, state_dir: Path, *, at_once: int = 4, poll_seconds: float = 1.0,
-        patience: dt.timedelta = dt.timedelta(hours=24), log: Log = lambda line: None,
+        patience: dt.timedelta = dt.timedelta(hours=2), log: Log = lambda line: None,
     ) -> None:  # fmt: skip
         self._queue = CdsQueue(
             url, key, Path(state_dir), at_once=at_once, poll_seconds=poll_seconds, patience=patience, log=log

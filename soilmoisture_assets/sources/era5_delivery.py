@@ -68,12 +68,14 @@ def assemble(target: Path, files: Sequence[Path]) -> None:
 
 
 def assemble_points(
-    targets: Mapping[str, Path], stations: Sequence[str], fetched: Mapping[str, Sequence[Path]], requested: dt.date
+    targets: Mapping[str, Path], stations: Sequence[str], fetched: Mapping[str, Sequence[Path]], today: dt.date
 ) -> None:
     """Write the deliveries of several months: a folder per station with the rows of its CSV that belong to the month.
 
     Stations that were not fetched are taken over from the delivery that is already in place.
     """
+    downloaded = [dt.date.fromtimestamp(file.stat().st_mtime) for files in fetched.values() for file in files]
+    requested = min([today, *downloaded])  # a run that was interrupted may have left files of an earlier day
     with contextlib.ExitStack() as stack:
         archives: dict[str, zipfile.ZipFile] = {}
         for month, target in targets.items():

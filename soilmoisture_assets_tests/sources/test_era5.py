@@ -179,6 +179,37 @@ def test_a_month_of_the_future_fails_alone(client, store, tmp_path):
     assert {month.month: type(month.error) for month in months} == {"2019-03": SourceUnavailable, "2019-01": type(None)}
 
 
+def test_a_month_that_was_asked_for_too_early_is_queued_afresh_later(client, store, tmp_path):
+    store.today = dt.date(2018, 12, 1)
+    [early] = fetch(client, tmp_path, "2019-01")
+    assert isinstance(early.error, SourceUnavailable)
+    assert "not published yet" in str(early.error)
+    store.today = dt.date(2019, 6, 1)
+    [later] = fetch(client, tmp_path, "2019-01")
+    assert later.error is None
+
+
+def test_a_wrong_address_is_said_at_once(served, store, tmp_path):
+    client = Era5Client(served.urls["cds"] + "/nowhere", "token", tmp_path / "state", poll_seconds=0.02)
+    [month] = fetch(client, tmp_path, "2019-01")
+    assert "404" in str(month.error)
+
+
+def test_a_job_that_the_store_has_forgotten_is_queued_again(client, store, tmp_path):
+    store.polls = 9
+    fetched = client.fetch_months({"2019-01": tmp_path / "a.zip"}, domain=PLAINS, variables=NAMES, resolution=2.0)
+    first_look = store._poll
+
+    def forget(job, request):
+        store.jobs.clear()
+        store.polls, store._poll = 1, first_look
+        return first_look(job, request)
+
+    store._poll = forget
+    assert next(fetched).error is None
+    assert len(store.jobs) == 1
+
+
 def test_a_month_goes_from_preliminary_to_final(client, store, tmp_path):
     shares = []
     for today in (dt.date(2019, 1, 20), dt.date(2019, 2, 20), dt.date(2019, 5, 1)):
