@@ -157,16 +157,20 @@ def fit_recession(values: np.ndarray) -> RecessionFit:
     hours = np.flatnonzero(np.isfinite(values)).astype(np.float64)
     moisture = values[np.isfinite(values)].astype(np.float64)
 
-    def residual(log_tau: float) -> float:
-        theta_r, delta = _linear_part(np.exp(-hours / np.exp(log_tau)), moisture)
-        return float(((theta_r + delta * np.exp(-hours / np.exp(log_tau)) - moisture) ** 2).sum())
+    def residual(log_tau: np.ndarray) -> np.ndarray:
+        decay = np.exp(-hours / np.exp(log_tau)[:, None])
+        theta_r, delta = _linear_part(decay, moisture)
+        return ((theta_r[:, None] + delta[:, None] * decay - moisture) ** 2).sum(axis=1)
 
     grid = np.linspace(np.log(2.0), np.log(10.0 * max(hours[-1], 8.0)), 40)
-    best = int(np.argmin([residual(log_tau) for log_tau in grid]))
+    best = int(np.argmin(residual(grid)))
     around = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
-    tau = float(np.exp(minimize_scalar(residual, bounds=around, method="bounded", options={"xatol": 1e-4}).x))
+    found = minimize_scalar(
+        lambda x: float(residual(np.array([x]))[0]), bounds=around, method="bounded", options={"xatol": 1e-4}
+    )
+    tau = float(np.exp(found.x))
     decay = np.exp(-hours / tau)
-    theta_r, delta = _linear_part(decay, moisture)
+    theta_r, delta = (float(part[0]) for part in _linear_part(decay[None], moisture))
     left = moisture - theta_r - delta * decay
     jacobian = np.stack([delta * decay * hours / tau**2, np.ones_like(hours), decay], axis=1)
     variance = float((left**2).sum() / max(len(hours) - 3, 1)) * _autocorrelation_factor(left)
@@ -214,15 +218,14 @@ def stations_table(curves: Mapping[str, xr.Dataset]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _linear_part(decay: np.ndarray, moisture: np.ndarray) -> tuple[float, float]:
-    """theta_r and delta for a known decay; theta_r is 0 where the best one is negative."""
-    centred = decay - decay.mean()
-    spread = float((centred**2).sum())
-    delta = float((centred * moisture).sum()) / spread if spread > 0 else 0.0
-    theta_r = float(moisture.mean() - delta * decay.mean())
-    if theta_r < 0:
-        theta_r, delta = 0.0, float((decay * moisture).sum() / (decay**2).sum())
-    return theta_r, delta
+def _linear_part(decay: np.ndarray, moisture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """theta_r and delta (k) for known decays (k, n); theta_r is 0 where the best one is negative."""
+    mean = decay.mean(axis=1)
+    centred = decay - mean[:, None]
+    delta = (centred @ moisture) / np.maximum((centred**2).sum(axis=1), 1e-300)
+    theta_r = moisture.mean() - delta * mean
+    below = theta_r < 0
+    return np.where(below, 0.0, theta_r), np.where(below, (decay @ moisture) / (decay**2).sum(axis=1), delta)
 
 
 def _autocorrelation_factor(residuals: np.ndarray) -> float:
@@ -250,9 +253,9 @@ def _stuck(values: np.ndarray, hours: int) -> np.ndarray:
     observed = np.flatnonzero(np.isfinite(values))
     mask = np.zeros(len(values), dtype=bool)
     if len(observed):
-        runs = np.split(observed, np.flatnonzero(np.diff(values[observed]) != 0) + 1)
-        for run in runs:
-            mask[run] = run[-1] - run[0] >= hours
+        begin = np.concatenate(([0], np.flatnonzero(np.diff(values[observed]) != 0) + 1))
+        end = np.concatenate((begin[1:], [len(observed)]))
+        mask[observed] = np.repeat(observed[end - 1] - observed[begin] >= hours, end - begin)
     return mask
 
 

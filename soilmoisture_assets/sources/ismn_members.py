@@ -61,7 +61,9 @@ class Members:
             )
         else:
             sizes = self._zip_sizes()
-        self.sizes = dict(sorted((name, size) for name, size in sizes.items() if self._is_safe(name)))
+        self.sizes = dict(
+            sorted((name, size) for name, size in sizes.items() if not _is_of_macos(name) and self._is_safe(name))
+        )
 
     @property
     def names(self) -> list[str]:
@@ -119,6 +121,11 @@ class Members:
             file.seek(offset)
             packed = file.read(size)
         return zlib.decompress(packed, -zlib.MAX_WBITS) if method == zipfile.ZIP_DEFLATED else packed
+
+
+def _is_of_macos(name: str) -> bool:
+    """Whether a member is what macOS adds beside each file when it packs a folder."""
+    return "__MACOSX" in name.split("/") or name.rpartition("/")[2].startswith("._")
 
 
 def _find_members(path: Path) -> tuple[dict[str, tuple[int, int, int]], str | None]:

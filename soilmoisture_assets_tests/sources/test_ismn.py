@@ -200,6 +200,16 @@ def test_a_path_that_points_outside_is_refused_and_named(tmp_path):
     assert "outside.stm: left out: its path points outside the archive" in problems(archive)
 
 
+def test_what_macos_adds_to_a_zip_is_no_problem(tmp_path):
+    base = FILE.rpartition("/")[2]
+    members = {
+        FILE: lines(good_rows()),
+        f"__MACOSX/{FOLDER}/._{base}": b"\x00\x05\x16\x07",
+        f"{FOLDER}/._{base}": b"\x00",
+    }
+    assert scan_archive(write_zip(tmp_path / "archive.zip", members)).problems == ()
+
+
 def test_a_damaged_member_is_left_out_and_the_others_load(tmp_path):
     path = write_zip(tmp_path / "archive.zip", {FILE: lines(good_rows()), OTHER_FILE: lines(good_rows(5000), OTHER)})
     with zipfile.ZipFile(path) as archive:
