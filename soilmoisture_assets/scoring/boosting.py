@@ -23,7 +23,7 @@ MOST_SAMPLES = 150_000
 
 def boosting_features(inputs: Inputs, experiment: Experiment, starts: Array, lead: int, climatology: Array) -> Array:
     """Per sample: a week of weather and moisture, filtered weather, known weather, season, attributes and the
-    station's climate of moisture.
+    station's training mean, spread and climatology of moisture.
 
     Parameters
     ----------
@@ -43,11 +43,12 @@ def boosting_features(inputs: Inputs, experiment: Experiment, starts: Array, lea
         columns += [at(values, starts, -step) for step in range(HISTORY_DAYS * per_day)]
         if experiment.knows_weather:
             columns += [at(values, starts, step) for step in range(1, lead + 1)]
-    for values in inputs.weather.values():
+    for name in inputs.weather_as_measured:
         for days in FILTER_DAYS:
-            columns.append(at(exponentially_filtered(values, days * per_day), starts, newest))
+            columns.append(at(exponentially_filtered(inputs.weather[name], days * per_day), starts, newest))
     columns += [np.broadcast_to(wave, shape) for wave in at(season(inputs.time, 1).T, starts, lead)]
-    columns += [np.broadcast_to(column[:, None], shape) for column in inputs.attributes.T]
+    of_station = np.concatenate([inputs.attributes, inputs.mean[:, None], inputs.spread[:, None]], axis=1)
+    columns += [np.broadcast_to(column[:, None], shape) for column in of_station.T]
     columns.append(at(climatology, starts, lead))
     if experiment.sees_moisture:
         columns += [at(inputs.last, starts, 0), at(inputs.age, starts, 0)]

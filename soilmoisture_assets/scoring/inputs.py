@@ -7,8 +7,10 @@ Nothing here looks ahead: a value at step i comes from steps up to i, and gather
 to reach further. Statistics that fill gaps come from training steps of stations that are not held out.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -51,6 +53,20 @@ class Inputs:
     attributes: Array
     training_steps: Array
     held_out: Array
+
+    @cached_property
+    def mean(self) -> Array:
+        """(station,) mean of the training target, NaN without one."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a station without a value
+            return np.nanmean(self.training_target, axis=1, dtype="float64")
+
+    @cached_property
+    def spread(self) -> Array:
+        """(station,) standard deviation of the training target, NaN without one."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return np.nanstd(self.training_target, axis=1, dtype="float64")
 
     @property
     def training_target(self) -> Array:

@@ -71,7 +71,9 @@ class EncoderDecoder(nn.Module):
 class _Series:
     """Channels (station, time, channel) and statics (station, channel), standardised with training statistics; base
     and target (station, time) in units of each station's training spread, NaN where missing. Both ends of the time
-    axis are padded, so that every chunk lies on it."""
+    axis are padded, so that every chunk lies on it. ``mean`` and ``spread`` (station, 1) undo the scaling; a station
+    that is not ``known`` to training has those of all.
+    """
 
     history: Tensor
     future: Tensor
@@ -82,6 +84,7 @@ class _Series:
     sensor_of_last: Tensor
     mean: Array
     spread: Array
+    known: Array
 
     def chunk(self, stations: Tensor, first: Tensor, positions: Tensor, length: int, leads: int) -> tuple[Tensor, ...]:
         """Inputs of the network and, for the starts at ``positions``, base and target (chunk, start[, lead])."""
@@ -119,17 +122,13 @@ def lstm_forecasts(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(study.seed)
         network = EncoderDecoder(series.history.shape[2], series.future.shape[2], series.statics.shape[1])
-    learned = np.flatnonzero(np.isfinite(series.mean) & ~inputs.held_out)
+    learned = np.flatnonzero(series.known)
     if len(learned) == 0:
         return np.full((len(inputs.target), len(starts), len(leads)), np.nan, dtype="float32")
     _train(network, series, labels, learned, history, len(leads), generator)
     change = _issue(network, series, np.arange(len(inputs.target)), starts + length, history, len(leads))
     forecast = (series.base[:, starts + length, None] + change).numpy()
-    centre, spread = np.nanmean(series.mean), np.nanmean(series.spread)
-    mean = np.where(np.isfinite(series.mean), series.mean, centre)[:, None, None]
-    return (forecast * np.where(np.isfinite(series.spread), series.spread, spread)[:, None, None] + mean).astype(
-        "float32"
-    )
+    return (forecast * series.spread[..., None] + series.mean[..., None]).astype("float32")
 
 
 def _train(
@@ -201,16 +200,11 @@ def _loss(change: Tensor, wanted: Tensor) -> Tensor:
 
 
 def _series(inputs: Inputs, experiment: Experiment, pad: int) -> _Series:
-    training = inputs.training_target.astype("float64")
-    counts = np.isfinite(training).sum(axis=1)
-    known = np.maximum(counts, 1)
-    mean = np.where(counts > 1, np.nansum(training, axis=1) / known, np.nan)
-    spread = np.sqrt(np.nansum((training - mean[:, None]) ** 2, axis=1) / known)
-    spread = np.where(spread > 0, spread, np.nan)
-    mean = np.where(np.isfinite(spread), mean, np.nan)
-    centre, scale = (np.nanmean(each) if np.isfinite(each).any() else 1.0 for each in (mean, spread))
-    of_mean = np.where(np.isfinite(mean), mean, centre)[:, None]
-    of_spread = np.where(np.isfinite(spread), spread, scale)[:, None]
+    known = inputs.spread > 0
+    mean, spread = (np.where(known, values, np.nan) for values in (inputs.mean, inputs.spread))
+    centre, scale = (np.nanmean(each) if known.any() else 1.0 for each in (mean, spread))
+    of_mean = np.where(known, mean, centre)[:, None]
+    of_spread = np.where(known, spread, scale)[:, None]
     target, last = ((values - of_mean) / of_spread for values in (inputs.target, inputs.last))
     columns = []
     for values in inputs.weather.values():
@@ -239,6 +233,7 @@ def _series(inputs: Inputs, experiment: Experiment, pad: int) -> _Series:
         target=padded(target, np.nan),
         sensor=padded(sensor, -1),
         sensor_of_last=padded(sensor_of_last, -1),
-        mean=mean,
-        spread=spread,
+        mean=of_mean,
+        spread=of_spread,
+        known=known,
     )
