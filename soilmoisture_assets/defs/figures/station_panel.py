@@ -13,4 +13,4 @@ def station_panel(cube: xr.Dataset) -> Any:
     from soilmoisture_assets.plots.station_panel import station_panel as draw
 
     observed = cube.soil_moisture_scored.notnull().sum("time")
-    return draw(cube, str(cube.station.values[int(observed.argmax())]))
+    return draw(cube, str(observed.idxmax("station").item()))
