@@ -1,0 +1,94 @@
+"""What a user gets from `soilmoisture run`: stores, models, skill, figures and the report."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from soilmoisture_assets_tests.integration.conftest import Workplace
+
+
+def test_a_run_ends_with_a_report_that_says_its_data_are_synthetic(finished: Workplace):
+    page = (finished.data / "small" / "report" / "report.html").read_text()
+    assert "SYNTHETIC" in page
+    assert "http-equiv" not in page or "src=\"http" not in page
+
+
+def test_the_cube_holds_target_inputs_and_statics_with_units_and_provenance(finished: Workplace):
+    cube = xr.open_zarr(finished.data / "small" / "cube" / "station_cube.zarr", consolidated=False)
+    assert cube.sizes["time"] == 1092
+    assert cube.soil_moisture.attrs["units"] == "m3 m-3"
+    assert cube.precipitation.attrs["units"] == "mm"
+    assert cube.attrs["synthetic"] == 1
+    assert cube.attrs["Conventions"] == "CF-1.11"
+    assert np.isfinite(cube.temperature.values).all()
+
+
+def test_the_skill_table_has_every_method_beside_the_models_per_lead_on_test_data(finished: Workplace):
+    table = pd.read_csv(finished.data / "small" / "analysis" / "skill_summary.csv")
+    forecast = table[(table.split == "test") & (table.experiment == "forecast")]
+    expected = {"persistence", "climatology", "ridge", "gradient_boosting", "regional_model", "station_model"}
+    assert expected <= set(forecast.method)
+    assert set(forecast.lead_hours) == {12, 24, 36, 48, 60, 72}
+
+
+def test_a_second_run_finds_everything_up_to_date(finished: Workplace):
+    result = finished.soilmoisture("run", "--json")
+    assert result.returncode == 0
+    assert json.loads(result.stdout)["runs"] == []
+
+
+def test_every_station_of_the_cube_has_a_model_and_a_forecast(finished: Workplace):
+    folder = finished.data / "small"
+    cube = xr.open_zarr(folder / "cube" / "station_cube.zarr", consolidated=False)
+    stations = set(cube.station.values.tolist())
+    assert {path.name for path in (folder / "models" / "station" / "forecast").iterdir()} == stations
+    assert {path.stem for path in (folder / "models" / "forecasts" / "forecast").glob("*.nc")} == stations
+
+
+def test_stored_figures_open_and_are_not_empty(finished: Workplace):
+    from PIL import Image
+
+    figures = sorted((finished.data / "small" / "figures").rglob("*.png"))
+    assert {"station_map", "drivers", "forecast", "skill_by_lead"} <= {path.stem for path in figures}
+    for path in figures:
+        with Image.open(path) as image:
+            assert np.asarray(image.convert("L")).std() > 1, path
+
+
+def test_the_doctor_finds_nothing_missing_in_a_sandbox_study(finished: Workplace):
+    result = finished.soilmoisture("doctor", "--json")
+    assert result.returncode == 0
+    assert all(finding["ok"] for finding in json.loads(result.stdout))
+
+
+def test_an_unknown_station_is_named_with_near_ones(finished: Workplace):
+    table = xr.open_dataset(finished.data / "small" / "raw" / "ismn" / "stations.nc")
+    wrong = str(table.station.values[0])[:-1]
+    result = finished.soilmoisture("run", "--stations", wrong, "--select", "group:models")
+    assert result.returncode == 2
+    assert f"unknown station '{wrong}'" in result.stderr
+    assert str(table.station.values[0]) in result.stderr
+
+
+def test_bad_input_exits_with_two_and_writes_nothing(tmp_path: Path):
+    from soilmoisture_assets_tests.integration.conftest import STUDY, workplace
+
+    text = STUDY.read_text()
+    cases = {
+        "unknown key": (text + "\n[weather]\nsource = 1\n", "weather: unknown key"),
+        "inverted period": (text.replace("end = 2019-06-30\n", "end = 2017-06-30\n", 1), "lies before the start"),
+        "empty domain": (text.replace("west = -125.0", "west = -60.0"), "the domain is empty"),
+        "missing archive": (text.replace("sandbox = true", "sandbox = false"), "no ISMN archive is named"),
+        "not TOML": ("name = ", "not valid TOML"),
+    }
+    for name, (content, expected) in cases.items():
+        study = tmp_path / "bad.toml"
+        study.write_text(content)
+        place = workplace(tmp_path / name.replace(" ", "_"), str(study))
+        result = place.soilmoisture("run", "--study", str(study))
+        assert result.returncode == 2, name
+        assert expected in " ".join(result.stderr.split()), name
+        assert sorted(path.name for path in place.data.iterdir()) == ["dagster.yaml"], name
