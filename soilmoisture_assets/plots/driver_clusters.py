@@ -64,8 +64,8 @@ def driver_clusters(clusters: xr.Dataset, shap: xr.Dataset) -> "Figure":
     return style.finish(
         figure, _message(clusters, windows, drivers),
         "k-means on the standardised mean |SHAP| of the drivers, in every window; a cluster keeps its letter where "
-        "it is most alike. Counts and leading drivers of the legend: last window. A silhouette near 0 says that the groups "
-        "shade into each other.",
+        "it is most alike. Counts and leading drivers of the legend: last window. A silhouette near 0 says that the "
+        "groups shade into each other.",
         clusters, shap,
     )  # fmt: skip
 

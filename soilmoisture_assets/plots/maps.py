@@ -147,7 +147,7 @@ def scatter_stations(
     order = known[np.argsort(np.abs(values[known] - (low + high) / 2), kind="stable")]
     return axes.scatter(
         points[order, 0], points[order, 1], c=values[order], s=area, cmap=colours, vmin=low, vmax=high,
-        edgecolors=edge, linewidths=0.3, zorder=3,
+        edgecolors=edge, linewidths=0.3 if len(values) < 150 else 0.15, zorder=3,
     )  # fmt: skip
 
 

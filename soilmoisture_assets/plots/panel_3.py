@@ -68,8 +68,8 @@ def panel_3(effects: xr.Dataset) -> "Figure":
     return style.finish(
         figure, _message(effects, strongest, score),
         f"Stations above against stations at or below the median of {score}; positive: larger where prediction is "
-        "better. Whiskers: 95 % interval, whole blocks of neighbouring stations resampled; ★: false discovery rate below 0.05. "
-        "Windows differ only where the groups of stations do. d, orange: the interval leaves out 0.",
+        "better. Whiskers: 95 % interval, whole blocks of neighbouring stations resampled; ★: false discovery rate "
+        "below 0.05. Windows differ only where the groups of stations do. d, orange: the interval leaves out 0.",
         effects, n=f"n = {style.counted(stations, 'station')}",
     )  # fmt: skip
 

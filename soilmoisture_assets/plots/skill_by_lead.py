@@ -65,7 +65,7 @@ def skill_by_lead(summary: pd.DataFrame, skill: xr.Dataset, *, split: str = "tes
     )  # fmt: skip
 
 
-def _lines(axes: "Axes", rows: pd.DataFrame) -> dict[str, Artist]:
+def _lines(axes: "Axes", rows: pd.DataFrame) -> "dict[str, Artist]":
     methods = list(dict.fromkeys(rows["method"].astype(str)))
     leads = np.sort(rows["lead_hours"].unique())
     step = float(np.diff(leads).min()) if len(leads) > 1 else 12.0

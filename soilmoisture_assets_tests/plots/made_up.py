@@ -236,3 +236,105 @@ def hourly_moisture(count: int, days: int = 500) -> dict[str, xr.Dataset]:
             attrs=_ATTRIBUTES,
         )
     return records
+
+
+def recession_curves(count: int, events: int = 20) -> dict[str, xr.Dataset]:
+    """Per station, dry-downs as fitted: every tenth fit is not good."""
+    random = np.random.default_rng(7)
+    curves = {}
+    for station in station_coordinates(count)["station"][1]:
+        start = np.sort(random.choice(pd.date_range("2018-01-01", "2019-10-01", freq="6h", unit="ns"), events, False))
+        delta, theta_r = random.uniform(0.03, 0.15, events), random.uniform(0.08, 0.12, events)
+        values = {
+            "tau": random.gamma(4, 40, events), "theta_r": theta_r, "delta": delta,
+            "initial_moisture": theta_r + delta, "final_moisture": theta_r + 0.1 * delta,
+            "drop": 90 * delta / (theta_r + delta), "duration": random.uniform(80, 600, events),
+        }  # fmt: skip
+        curves[str(station)] = xr.Dataset(
+            {
+                **{name: ("event", numbers.astype("float32")) for name, numbers in values.items()},
+                "good_fit": ("event", (np.arange(events) % 10 > 0).astype("int8")),
+            },
+            coords={
+                "start": ("event", start),
+                "end": ("event", start + (values["duration"] * 60).astype("timedelta64[m]")),
+            },
+            attrs=_ATTRIBUTES,
+        )
+    return curves
+
+
+def clusters(count: int, groups: int = 3) -> xr.Dataset:
+    random = np.random.default_rng(8)
+    drivers = ["temperature", "precipitation", "shortwave"]
+    member = random.integers(0, groups, (count, 1)).repeat(3, axis=1).astype("int8")
+    sizes = np.array([[int((column == group).sum()) for group in range(groups)] for column in member.T], dtype="int32")
+    return xr.Dataset(
+        {
+            "cluster": (("station", "window"), member),
+            "silhouette": ("window", np.array([0.31, 0.28, 0.25], dtype="float32")),
+            "centre": (("window", "group", "driver"), random.normal(0, 1, (3, groups, 3)).astype("float32")),
+            "strength": (("window", "group", "driver"), random.gamma(4, 0.004, (3, groups, 3)).astype("float32")),
+            "stations_in": (("window", "group"), sizes),
+        },
+        coords={**station_coordinates(count), "window": WINDOWS, "group": np.arange(groups), "driver": drivers},
+        attrs={**_ATTRIBUTES, "experiment": "drivers"},
+    )
+
+
+def _feature_coordinates(names: list[str]) -> dict[str, object]:
+    return {
+        "feature": names,
+        "feature_group": ("feature", [VARIABLES[name].group for name in names]),
+        "long_name": ("feature", [VARIABLES[name].long_name for name in names]),
+    }
+
+
+def effects(count: int) -> xr.Dataset:
+    random = np.random.default_rng(9)
+    names = ["temperature", "precipitation", *REFERENCE_STATIC_ATTRIBUTES]
+    effect = random.normal(0, 0.5, (3, len(names)))
+    change = np.abs(effect[-1]) - np.abs(effect[0])
+    return xr.Dataset(
+        {
+            "effect": (("window", "feature"), effect),
+            "low": (("window", "feature"), effect - 0.4),
+            "high": (("window", "feature"), effect + 0.4),
+            "significant": (("window", "feature"), (np.abs(effect) > 0.6).astype("int8")),
+            "stations_better": ("window", np.full(3, count // 2)),
+            "stations_worse": ("window", np.full(3, count - count // 2)),
+            "change": ("feature", change),
+            "change_low": ("feature", change - 0.3),
+            "change_high": ("feature", change + 0.3),
+        },
+        coords={"window": WINDOWS, **_feature_coordinates(names)},
+        attrs={**_ATTRIBUTES, "score": "r2", "experiment": "forecast", "method": "regional_model"},
+    )
+
+
+def correlations(count: int) -> xr.Dataset:
+    random = np.random.default_rng(10)
+    names = [name for name in REFERENCE_STATIC_ATTRIBUTES if not VARIABLES[name].is_category]
+    rho = random.uniform(-0.6, 0.6, (3, len(names)))
+    hidden = random.normal(0, 1, (len(names), 4))
+    return xr.Dataset(
+        {
+            "correlation": (("window", "feature"), rho),
+            "low": (("window", "feature"), rho - 0.2),
+            "high": (("window", "feature"), rho + 0.2),
+            "significant": (("window", "feature"), (np.abs(rho) > 0.4).astype("int8")),
+            "feature_correlation": (("feature", "other_feature"), np.corrcoef(hidden)),
+        },
+        coords={"window": WINDOWS, "other_feature": names, **_feature_coordinates(names)},
+        attrs={**_ATTRIBUTES, "score": "r2", "stations": count},
+    )
+
+
+def latest_forecast(count: int) -> xr.Dataset:
+    random = np.random.default_rng(11)
+    issued = forecasts(count, every=20).isel(start=-1).drop_vars(["start", "split"])
+    return issued[["soil_moisture_forecast"]].assign(
+        last_observation=("station", issued["soil_moisture_observed"].values[:, 0]),
+        age=("station", random.choice([0.0, 12.0, 240.0], count)),
+        start=("station", np.repeat(np.datetime64("2019-12-30T12:00", "ns"), count)),
+    )

@@ -1,0 +1,178 @@
+"""Every figure, for one station and for many: nothing clipped, nothing empty, nothing left unsaid."""
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+
+from soilmoisture_assets.plots.style import title_and_caption
+from soilmoisture_assets_tests.plots import made_up
+
+cube, forecasts, skill, shap = (cache(make) for make in (made_up.cube, made_up.forecasts, made_up.skill, made_up.shap))
+grid, curves = cache(made_up.era5_grid), cache(made_up.recession_curves)
+
+
+def draw(name: str) -> Callable[..., Figure]:
+    return getattr(import_module(f"soilmoisture_assets.plots.{name}"), name)
+
+
+FIGURES: dict[str, Callable[[int], Figure]] = {
+    "station_map": lambda n: draw("station_map")(made_up.stations(n)),
+    "panel_1": lambda n: draw("panel_1")(forecasts(n), skill(n)),
+    "panel_2": lambda n: draw("panel_2")(skill(n), "forecast", "station_model"),
+    "panel_3": lambda n: draw("panel_3")(made_up.effects(n)),
+    "panel_4": lambda n: draw("panel_4")(made_up.correlations(n), n),
+    "panel_5": lambda n: draw("panel_5")(shap(n)),
+    "shap_lag": lambda n: draw("shap_lag")(shap(n)),
+    "driver_clusters": lambda n: draw("driver_clusters")(made_up.clusters(n), shap(n)),
+    "skill_by_lead": lambda n: draw("skill_by_lead")(made_up.skill_summary(min(n, 30)), skill(min(n, 30))),
+    "reliability": lambda n: draw("reliability")({"drivers": forecasts(n, "drivers"), "forecast": forecasts(n)}),
+    "latest_forecast_map": lambda n: draw("latest_forecast_map")(made_up.latest_forecast(n)),
+    "dynamic_input_maps": lambda n: draw("dynamic_input_maps")(cube(n)),
+    "station_series": lambda n: draw("station_series")(cube(n)),
+    "aligned_maps": lambda n: draw("aligned_maps")(cube(n)),
+    "recession_curves": lambda n: draw("recession_curves")(curves(n)),
+    "recession_histograms": lambda n: draw("recession_histograms")(curves(n)),
+    "recession_series": lambda n: draw("recession_series")(
+        {name: cube(n)[["soil_moisture"]].sel(station=name) for name in curves(n)}, curves(n)
+    ),
+    "era5_histograms": lambda n: draw("era5_histograms")(grid()),
+    "era5_monthly_means": lambda n: draw("era5_monthly_means")(grid()),
+    "era5_july_maps": lambda n: draw("era5_july_maps")(grid()),
+}
+MANY = ("station_map", "panel_1", "panel_2", "panel_5", "driver_clusters", "recession_curves")
+CASES = (
+    [(name, 30) for name in FIGURES if name != "panel_1"]
+    + [(name, 1) for name in FIGURES if not name.startswith(("era5", "panel_3", "panel_4", "station_series"))]
+    + [(name, 360) for name in MANY]
+    + [("variable_grid", 30)]
+)
+FIGURES["variable_grid"] = lambda n: draw("variable_grid")(cube(n))
+
+
+@pytest.mark.parametrize(("name", "stations"), CASES)
+def test_a_figure_is_complete_and_nothing_in_it_is_cut_off(name, stations):
+    figure = FIGURES[name](stations)
+    title, caption = title_and_caption(figure)
+    assert len(title) > 10
+    assert "n = " in caption
+    assert "Source: made up" in caption
+    assert "SYNTHETIC" in [text.get_text() for text in figure.texts]
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    assert clipped_texts(figure) == []
+    assert empty_panels(figure) == []
+    assert crowded_ticks(figure) == []
+    assert covered_titles(figure) == []
+
+
+def visible_texts(figure: Figure) -> list[Text]:
+    """Texts that are drawn: tick labels beyond their axis are not."""
+    found = []
+    for text in figure.findobj(Text):
+        if text.get_visible() and text.get_text().strip() and text.get_window_extent().width > 0:
+            found.append(text)
+    hidden = set()
+    for axes in figure.findobj(Axes):
+        for axis in (axes.xaxis, axes.yaxis):
+            drawn = {id(tick) for tick in axis._update_ticks()} if axes.axison else set()
+            for tick in [*axis.majorTicks, *axis.minorTicks]:
+                if id(tick) not in drawn:
+                    hidden |= {id(tick.label1), id(tick.label2)}
+    return [text for text in found if id(text) not in hidden]
+
+
+def clipped_texts(figure: Figure) -> list[str]:
+    width, height = figure.canvas.get_width_height()
+    clipped = []
+    for text in visible_texts(figure):
+        box = text.get_window_extent()
+        if text.get_clip_on() and text.axes is not None:
+            continue  # map letters at the edge of the map
+        if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1:
+            clipped.append(f"{text.get_text()!r} at {box.extents.round()} of {width} x {height}")
+    return clipped
+
+
+def empty_panels(figure: Figure) -> list[str]:
+    return [
+        axes.get_title() or repr(axes)
+        for axes in figure.findobj(Axes)
+        if axes.axison and not (axes.lines or axes.collections or axes.patches or axes.images or axes.texts)
+    ]
+
+
+def crowded_ticks(figure: Figure) -> list[str]:
+    """Neighbouring tick labels of one axis that overlap."""
+    crowded = []
+    for axes in figure.findobj(Axes):
+        if not axes.axison:
+            continue
+        for axis, side in ((axes.xaxis, 0), (axes.yaxis, 1)):
+            labels = [tick.label1 for tick in axis._update_ticks() if tick.label1.get_visible()]
+            labels = [label for label in labels if label.get_text().strip()]
+            if any(label.get_rotation() not in (0, 90) for label in labels):
+                continue  # slanted labels: their boxes overlap, the letters do not
+            spans = sorted((label.get_window_extent().min[side], label.get_window_extent().max[side], label.get_text())
+                           for label in labels)  # fmt: skip
+            crowded += [
+                f"{first[2]!r} and {second[2]!r}"
+                for first, second in zip(spans[:-1], spans[1:], strict=True)
+                if first[1] > second[0] + 1
+            ]
+    return crowded
+
+
+def covered_titles(figure: Figure) -> list[str]:
+    """Panel titles, axis labels and legends that overlap each other."""
+    texts = [
+        text
+        for axes in figure.findobj(Axes)
+        for text in (axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label)
+        if text.get_visible() and text.get_text().strip() and (axes.axison or text in (axes.title, axes._left_title))
+    ]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
+    boxes += [("legend", legend.get_window_extent()) for legend in figure.findobj(Legend)]
+    if figure._suptitle is not None:
+        boxes.append(("title", figure._suptitle.get_window_extent()))
+    return [
+        f"{one!r} and {other!r}"
+        for place, (one, box) in enumerate(boxes)
+        for other, against in boxes[place + 1 :]
+        if box.shrunk(0.9, 0.8).overlaps(against.shrunk(0.9, 0.8))
+    ]
+
+
+def test_a_real_study_is_not_stamped():
+    figure = draw("station_map")(made_up.stations(5).assign_attrs(synthetic=0))
+    assert "SYNTHETIC" not in [text.get_text() for text in figure.texts]
+
+
+def test_gains_and_losses_are_counted_for_all_stations_and_for_the_useful_ones():
+    scores = made_up.skill(4)
+    r2 = np.full(scores["r2"].shape, np.nan, dtype="float32")
+    r2[1, 1, 0, :, 1] = [0.5, 0.05, 0.6, 0.3]  # 24 h, regional model, forecast, test
+    r2[1, 1, 0, :, 3] = [0.6, 0.10, 0.5, 0.2]
+    r2[1, 1, 0, :, 5] = [0.4, 0.20, 0.4, np.nan]
+    scores["r2"] = (scores["r2"].dims, r2)
+    figure = draw("panel_2")(scores, "forecast", "regional_model")
+    title = figure.axes[-1]._left_title.get_text() if "Gains" in figure.axes[-1]._left_title.get_text() else next(
+        axes._left_title.get_text() for axes in figure.axes if "Gains" in axes._left_title.get_text()
+    )  # fmt: skip
+    assert "48 h: all +2 / −2;  R² > 0.1: +1 / −2" in title
+    assert "72 h: all +1 / −2;  R² > 0.1: +0 / −2" in title
+
+
+def test_shap_bars_keep_the_unit_of_soil_moisture():
+    values = made_up.shap(5)
+    values["mean_absolute_shap"] = values["mean_absolute_shap"] * 0 + 0.002
+    figure = draw("panel_5")(values)
+    bars = [patch.get_width() for axes in figure.axes[:2] for patch in axes.patches]
+    assert np.allclose(bars, 2.0)  # 10⁻³ m³ m⁻³, for static and dynamic features alike
