@@ -14,7 +14,7 @@ from soilmoisture_assets.attribution.shap_values import feature_coordinates
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.study import Study
 
-_MOST_SAMPLES = 1536
+_MOST_SAMPLES = 768
 _SAMPLES_AT_ONCE = 256
 
 

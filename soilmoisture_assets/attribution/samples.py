@@ -16,7 +16,6 @@ from torch import Tensor
 from soilmoisture_assets.attribution.water_balance import balance_shares
 from soilmoisture_assets.learning.features import weather_channels
 from soilmoisture_assets.learning.model import Model
-from soilmoisture_assets.learning.network import Inputs, forward
 from soilmoisture_assets.learning.windows import TEST, TRAIN, Windows, build_windows
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
@@ -51,7 +50,8 @@ class Samples:
 
     ``features`` are those of the model, static first; ``feature_of`` (column) is the position of each column's feature;
     ``day_of`` (column) counts days before the start (0: the day that ends with it, negative: days ahead; the constant
-    ``NO_DAY`` for statics). The last column but one is the mean of the station's record [m3 m-3].
+    ``NO_DAY`` for statics). ``mean_column`` holds the mean of the station's record [m3 m-3], which enters
+    the forecast as it is.
     """
 
     NO_DAY = np.iinfo(np.int32).max
@@ -71,6 +71,7 @@ class Samples:
         place = {name: i for i, name in enumerate(names)}
         self.feature_of = np.array([place[source] for source, _, _ in sources], dtype=np.int64)
         self.day_of = np.array([day for _, _, day in sources], dtype=np.int32)
+        self.mean_column = self.columns - self._sizes[-1]
 
     @property
     def columns(self) -> int:
@@ -105,8 +106,7 @@ class Samples:
 
     def module(self, leads: Sequence[int]) -> "Medians":
         """The central forecast (sample, lead) [m3 m-3] of flat samples at leads in hours."""
-        step_hours = 24 // self.model.shape.steps_per_day
-        return Medians(self.model, self._shapes, self._fold, [lead // step_hours - 1 for lead in leads])
+        return Medians(self.model, self._shapes, self._fold, leads)
 
     def explained_starts(self, station: str, count: int) -> np.ndarray:
         """At most ``count`` test starts of a station with an observed target, evenly spread over the test period.
@@ -155,27 +155,21 @@ class Medians(torch.nn.Module):
     """Maps flat samples (sample, column) to the central forecast (sample, lead), m3 m-3."""
 
     def __init__(
-        self, model: Model, shapes: list[tuple[int, ...]], fold: tuple[Tensor, Tensor], leads: list[int]
+        self, model: Model, shapes: list[tuple[int, ...]], fold: tuple[Tensor, Tensor], leads: Sequence[int]
     ) -> None:
         super().__init__()
-        self.model, self.shapes, self.fold, self.leads = model, shapes, fold, leads
+        self.shapes, self.fold, self.per_day = shapes, fold, model.shape.steps_per_day
         self.sizes = [int(np.prod(shape)) for shape in shapes]
+        self.at = torch.nn.ModuleList([model.median_at(lead) for lead in leads])
 
     def forward(self, flat: Tensor) -> Tensor:
-        """Central forecast: the mean of the station's record, which enters as it is, and the departure from it."""
-        return flat[:, -2:-1] + self.departure(flat)
-
-    def departure(self, flat: Tensor) -> Tensor:
-        """What the network adds to the mean; the parts of the water balance are added up first."""
-        history, future, static, neighbours, identity, base, scale = (
+        """The model's own forecast; the parts of the water balance are added up first."""
+        history, future, *others = (
             part.unflatten(1, shape) for part, shape in zip(flat.split(self.sizes, dim=1), self.shapes, strict=True)
         )
-        per_day = self.model.shape.steps_per_day
-        history = (history.unflatten(2, (per_day, -1)) @ self.fold[0]).flatten(2, 3)
-        future = (future @ self.fold[1])[None, :, None]
-        inputs = Inputs(history[None], future, static[None], neighbours[None], identity[None])
-        change = forward(self.model.parameters, self.model.shape, inputs)[0, :, 0, :, 1]
-        return scale[:, 1:] * (base + change[:, self.leads])
+        history = (history.unflatten(2, (self.per_day, -1)) @ self.fold[0]).flatten(2, 3)
+        future = future @ self.fold[1]
+        return torch.cat([median(history, future, *others) for median in self.at], dim=1)
 
 
 def _feature(name: str, kind: str) -> Feature:

@@ -19,7 +19,7 @@ Progress = Callable[[int, int, str], None]
 
 DRAWS = 16
 """Points on the paths between background and window that a gradient is averaged over, for each window."""
-_BUNDLES = 3 * DRAWS
+_BUNDLES = 2 * DRAWS
 _SAMPLES_AT_ONCE = 256
 _STATION_COORDINATES = ("latitude", "longitude", "elevation", "network", "station_name")
 
@@ -62,23 +62,28 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
     windows = study.window_hours
     medians = samples.module(windows)
     background = samples.background(study.attribution.background, study.seed)
+    mean = samples.mean_column
     with torch.no_grad():
         expected = torch.cat([medians(part) for part in background.split(_SAMPLES_AT_ONCE)]).mean(dim=0).numpy()
     stations = samples.windows.stations
     starts = [samples.explained_starts(name, study.attribution.explained_per_station) for name in stations]
     width = max(len(each) for each in starts)
-    explainer = shap.GradientExplainer(
-        _Bundle(medians, width), _bundles(background, width, study.seed), batch_size=max(_SAMPLES_AT_ONCE // width, 1)
-    )
+    bundles = _bundles(background, width, study.seed)
+    explainers = [
+        shap.GradientExplainer(
+            _Bundle(samples.module([window]), width, mean), bundles, batch_size=max(_SAMPLES_AT_ONCE // width, 1)
+        )
+        for window in windows
+    ]
     lags = np.unique(samples.day_of[samples.day_of != samples.NO_DAY])
     results: list[dict[str, np.ndarray]] = []
     for number, station in enumerate(stations):
         explained = samples.flat(station, starts[number])
         count = len(explained)
         bundle = explained[torch.arange(width) % count].flatten()[None]
-        values = explainer.shap_values(bundle, nsamples=DRAWS, rseed=study.seed + number)
-        values = np.asarray(values)[0].reshape(width, samples.columns, len(windows))[:count]
-        values[:, -2] = (explained[:, -2:-1] - background[:, -2].mean()).numpy()  # enters as it is: no need to draw
+        each = [explainer.shap_values(bundle, nsamples=DRAWS, rseed=study.seed + number) for explainer in explainers]
+        values = np.stack([np.reshape(one, (width, samples.columns))[:count] for one in each], axis=2)
+        values[:, mean] = (explained[:, mean, None] - background[:, mean].mean()).numpy()  # exact without drawing
         with torch.no_grad():
             moved = medians(explained).numpy() - expected
         results.append(_summarise(values, moved, samples, lags) | {"explained_windows": np.array(count)})
@@ -94,13 +99,14 @@ class _Bundle(torch.nn.Module):
     the explainer, which takes examples one by one, works on large batches.
     """
 
-    def __init__(self, medians: Medians, windows: int) -> None:
+    def __init__(self, medians: Medians, windows: int, mean_column: int) -> None:
         super().__init__()
-        self.medians, self.windows = medians, windows
+        self.medians, self.windows, self.mean_column = medians, windows, mean_column
 
     def forward(self, bundles: Tensor) -> Tensor:
-        forecasts = self.medians.departure(bundles.unflatten(1, (self.windows, -1)).flatten(0, 1))
-        return forecasts.unflatten(0, (-1, self.windows)).sum(dim=1)
+        flat = bundles.unflatten(1, (self.windows, -1)).flatten(0, 1)
+        departures = self.medians(flat) - flat[:, self.mean_column, None]
+        return departures.unflatten(0, (-1, self.windows)).sum(dim=1)
 
 
 def _bundles(background: Tensor, windows: int, seed: int) -> Tensor:
