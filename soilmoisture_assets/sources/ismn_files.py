@@ -129,20 +129,14 @@ def read_head(path: str, head: bytes) -> list[SensorFile]:
 
 
 def _from_header(path: str, tokens: list[str], name: dict[str, str], layout: Layout) -> SensorFile:
-    def fits(index: int) -> bool:
-        five = tokens[index : index + 5]
-        try:
-            numbers = [float(token) for token in five]
-        except ValueError:
-            return False
-        return len(five) == 5 and "." in five[0] and "." in five[1] and abs(numbers[0]) <= 90 and abs(numbers[1]) <= 360
-
-    place = next((index for index in range(3, len(tokens) - 4) if fits(index)), None)
-    if place is None:
+    places = [index for index in range(3, len(tokens) - 4) if _is_place(tokens[index : index + 5])]
+    if not places:
         raise SourceError(
             f"the header '{' '.join(tokens)[:80]}' lacks network, station, latitude, longitude, elevation or depths"
         )
-    latitude, longitude, elevation, depth_from, depth_to = map(float, tokens[place : place + 5])
+    # A station name may hold a number of its own; coordinates have decimals.
+    place = next((index for index in places if "." in tokens[index] and "." in tokens[index + 1]), places[0])
+    latitude, longitude, elevation, depth_from, depth_to = map(_number, tokens[place : place + 5])
     depth_from, depth_to = _depths(depth_from, depth_to, name)
     sensor = " ".join(tokens[place + 5 :]).strip("'\" ")
     return SensorFile(
@@ -151,6 +145,21 @@ def _from_header(path: str, tokens: list[str], name: dict[str, str], layout: Lay
         variable_name(name.get("variable", "sm")), depth_from, depth_to,
         sensor or name.get("sensor") or "n.s.",
     )  # fmt: skip
+
+
+def _is_place(tokens: list[str]) -> bool:
+    """Whether five tokens can be latitude, longitude, elevation and two depths; the elevation may be missing."""
+    latitude, longitude, _, depth_from, depth_to = map(_number, tokens)
+    known = np.isfinite([latitude, longitude, depth_from, depth_to]).all()
+    no_word = tokens[2].lower() in ("none", "nan", "na", "-") or np.isfinite(_number(tokens[2]))
+    return bool(known and no_word and abs(latitude) <= 90 and abs(longitude) <= 360)
+
+
+def _number(token: str) -> float:
+    try:
+        return float(token)
+    except ValueError:
+        return float("nan")
 
 
 def _depths(depth_from: float, depth_to: float, name: dict[str, str]) -> tuple[float, float]:

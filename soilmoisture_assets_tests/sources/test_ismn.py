@@ -185,6 +185,25 @@ def test_a_header_without_its_columns_is_named_and_left_out(tmp_path):
     assert len(archive.files) == 1
 
 
+@pytest.mark.parametrize(
+    ("header", "station", "latitude", "elevation", "sensor"),
+    [
+        ("REMEDHUS   REMEDHUS  Zamarron   41.24100    -5.54300  855.00  0.05   0.05", "Zamarron", 41.241, 855, "n.s."),
+        ("TAHMO TAHMO CRIG_(Soil_Moisture_1) 6.23025 -0.34655  228.0 0.0500 0.0500 5TM", "CRIG_(Soil_Moisture_1)",
+         6.23025, 228, "5TM"),
+        ("NET NET Farm 01 -34.1 143.6 -99.9 0.0500 0.0500 'Probe II'", "Farm_01", -34.1, None, "Probe II"),
+        ("NET NET Pole 80 20 None 0.05 0.05 A B", "Pole", 80, None, "A B"),
+    ],
+)  # fmt: skip
+def test_headers_of_every_spelling_are_read(tmp_path, header, station, latitude, elevation, sensor):
+    name = "NET/X/NET_NET_X_sm_0.050000_0.050000_20150101_20151231.stm"
+    write_zip(tmp_path / "archive.zip", {name: lines(good_rows(), header)})
+    (file,) = inspect_archive(tmp_path / "archive.zip")["files"]
+    found = (file["station"], file["latitude"], file["elevation"], file["sensor"])
+    assert found == (station, latitude, elevation, sensor)
+    assert (file["depth_from"], file["rows"]) == (0.05, 48)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
 def test_other_encodings_are_read(tmp_path, encoding):
     text = lines(good_rows(), header=HEADER.replace("Waimea_Plain", "Névé")).decode()
