@@ -122,7 +122,8 @@ def cohens_d(values: np.ndarray, better: np.ndarray, weights: np.ndarray) -> np.
     group has fewer than two stations or nothing varies.
     """
     known = np.isfinite(values)
-    centred = np.where(known, values - np.nanmean(np.where(known, values, np.nan), axis=0), 0.0)
+    middle = np.where(known, values, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    centred = np.where(known, values - middle, 0.0)
     one, two = _moments(centred, known, weights * better), _moments(centred, known, weights * ~better)
     freedom = one[0] + two[0] - 2
     with np.errstate(invalid="ignore", divide="ignore"):

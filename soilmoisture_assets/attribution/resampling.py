@@ -4,6 +4,8 @@ Belongs here: blocks, bootstrap weights, label flips, false-discovery control.
 Not here: the statistics that are resampled (effect_size.py, correlation.py).
 """
 
+import warnings
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -54,6 +56,7 @@ def benjamini_hochberg(p_values: Floats) -> Floats:
 def interval(draws: Floats, level: float = 0.95) -> tuple[Floats, Floats]:
     """Percentile interval over the first axis; NaN draws are left out."""
     tail = (1 - level) / 2
-    with np.errstate(invalid="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # nothing known in any draw: the interval is NaN
         low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
     return low, high

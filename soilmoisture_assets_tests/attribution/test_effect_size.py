@@ -106,6 +106,15 @@ def test_a_station_without_a_score_is_left_out():
     assert int(found.stations_better[0] + found.stations_worse[0]) == 39
 
 
+def test_a_feature_that_nobody_measured_has_no_effect_and_says_nothing(recwarn):
+    features, score = features_and_score()
+    features["noise"] = features["noise"] * np.nan
+    features["noise"].attrs = features["helps"].attrs
+    found = effect_sizes(features, score, draws=20)
+    assert np.isnan(found[["effect", "low", "high", "p_value"]].sel(feature="noise").to_array()).all()
+    assert not recwarn.list
+
+
 def test_false_discovery_rates_are_those_of_benjamini_and_hochberg():
     p = np.array([0.01, 0.04, 0.03, np.nan, 0.005])
     np.testing.assert_allclose(benjamini_hochberg(p), [0.02, 0.04, 0.04, np.nan, 0.02])
