@@ -56,7 +56,7 @@ def panel_4(correlations: xr.Dataset, stations: int) -> "Figure":
     strong = int((pairs >= LEAST).sum())
     return style.finish(
         figure,
-        f"{found} of {len(names)} features rise or fall with {score}; {style.counted(strong, 'pair')} of features much alike"
+        f"{found} of {len(names)} features rise or fall with {score}; {style.counted(strong, 'pair')} are much alike"
         + (f" ({subject})" if subject else ""),
         f"Spearman ρ over stations. a: among features, once for all windows; b: chords for |ρ| of {LEAST} and more, "
         f"as wide as |ρ|; numbers count the features of a group; c: with {score} per window, whiskers: 95 % interval, "

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -123,9 +124,7 @@ def crowded_ticks(figure: Figure) -> list[str]:
             spans = sorted((label.get_window_extent().min[side], label.get_window_extent().max[side], label.get_text())
                            for label in labels)  # fmt: skip
             crowded += [
-                f"{first[2]!r} and {second[2]!r}"
-                for first, second in zip(spans[:-1], spans[1:], strict=True)
-                if first[1] > second[0] + 1
+                f"{first[2]!r} and {second[2]!r}" for first, second in pairwise(spans) if first[1] > second[0] + 1
             ]
     return crowded
 
