@@ -62,8 +62,31 @@ class _Job:
     pause: float = 0.0
     poll: float = 0.0
     unusable: int = 0
+    finished: bool = False
     started: float = field(default_factory=time.monotonic)
     troubled_since: float | None = None
+
+
+@dataclass
+class _Order:
+    """A request wanted, and the parts it had to be split into."""
+
+    request: CdsRequest
+    parts: list[CdsRequest]
+    files: dict[str, Path] = field(default_factory=dict)
+    given_up: bool = False
+
+    def replace(self, part: CdsRequest, pieces: Sequence[CdsRequest]) -> None:
+        at = self.parts.index(part)
+        self.parts[at : at + 1] = pieces
+
+    @property
+    def is_complete(self) -> bool:
+        return all(part.name in self.files for part in self.parts)
+
+    @property
+    def ordered_files(self) -> tuple[Path, ...]:
+        return tuple(self.files[part.name] for part in self.parts)
 
 
 class CdsQueue:
@@ -111,56 +134,59 @@ class CdsQueue:
         SourceError : credentials or licence are missing: no request can succeed.
         """
         self._state_dir.mkdir(parents=True, exist_ok=True)
-        whole = {request.name: [request] for request in wanted}
+        orders = {request.name: _Order(request, [request]) for request in wanted}
         waiting = deque(wanted)
         active: list[_Job] = []
-        origin = {request.name: request for request in wanted}
-        finished: dict[str, Path] = {}
         try:
             while waiting or active:
-                for _ in range(min(len(waiting), self._at_once - len(active))):
-                    request = waiting.popleft()
-                    opened = self._open(request)
-                    if opened:
-                        active.append(opened)
-                    else:
-                        waiting.append(request)
-                for job in list(active):
-                    if time.monotonic() < job.due:
+                locked = self._take_up(waiting, active)
+                for job in [job for job in active if job.due <= time.monotonic()]:
+                    order = orders[job.request.name]
+                    if order.given_up:
                         continue
-                    parent = origin[job.request.name]
                     try:
                         result = self._advance(job, check, split)
                     except _Hopeless:
                         raise
                     except SoilMoistureError as error:
-                        for sibling in [j for j in active if origin[j.request.name] is parent]:
-                            active.remove(sibling)
-                            sibling.lock.close()
-                        waiting = deque(r for r in waiting if origin[r.name] is not parent)
-                        yield CdsOutcome(parent, error=error)
-                        break
-                    if result is None:
+                        order.given_up = True
+                        yield CdsOutcome(order.request, error=error)
                         continue
-                    active.remove(job)
-                    job.lock.close()
                     if isinstance(result, Path):
-                        finished[job.request.name] = result
-                    else:
-                        parts = whole[parent.name]
-                        at = parts.index(job.request)
-                        parts[at : at + 1] = result
-                        origin |= {part.name: parent for part in result}
+                        order.files[job.request.name] = result
+                        job.finished = True
+                        if order.is_complete:
+                            yield CdsOutcome(order.request, order.ordered_files)
+                    elif result:
+                        order.replace(job.request, result)
+                        orders |= {part.name: order for part in result}
                         waiting.extendleft(reversed(result))
-                    if all(part.name in finished for part in whole[parent.name]):
-                        yield CdsOutcome(parent, tuple(finished[part.name] for part in whole[parent.name]))
-                pause = min((job.due for job in active), default=time.monotonic() + self._poll_seconds)
-                time.sleep(max(0.0, pause - time.monotonic()))
-        except _Hopeless as error:
-            raise SourceError(str(error)) from error
+                        job.finished = True
+                waiting = deque(request for request in waiting if not orders[request.name].given_up)
+                for job in list(active):
+                    if job.finished or orders[job.request.name].given_up:
+                        active.remove(job)
+                        job.lock.close()
+                if locked or len(active) == self._at_once or not waiting:
+                    now = time.monotonic()
+                    due = [job.due for job in active] + [now + self._poll_seconds] * locked
+                    time.sleep(max(0.0, min(due, default=now) - now))
         finally:
             for job in active:
                 job.lock.close()
+
+    def _take_up(self, waiting: deque[CdsRequest], active: list[_Job]) -> bool:
+        """Fill the free places. Returns whether a request had to go to the end of the line, as another run has it."""
+        locked = False
+        for _ in range(min(len(waiting), self._at_once - len(active))):
+            request = waiting.popleft()
+            job = self._open(request)
+            if job:
+                active.append(job)
+            else:
+                waiting.append(request)
+                locked = True
+        return locked
 
     def forget(self, outcome: CdsOutcome) -> None:
         """Remove what is remembered of a request whose files have been taken."""

@@ -2,6 +2,7 @@
 
 import collections
 import datetime as dt
+import fcntl
 import json
 import os
 import random
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,11 +26,24 @@ from soilmoisture_assets.sandbox.cds import CdsService
 from soilmoisture_assets.sandbox.era5_files import release
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
-from soilmoisture_assets.sources.era5 import Era5Client, month_hours, months_of, months_to_refresh, normalise_month
+from soilmoisture_assets.sources.cds_queue import CdsQueue, CdsRequest
+from soilmoisture_assets.sources.era5 import (
+    Era5Client,
+    month_hours,
+    months_of,
+    months_to_refresh,
+    normalise_month,
+)
 from soilmoisture_assets.sources.era5_formats import preliminary_share, read_invariants
 from soilmoisture_assets.study import Domain, Period
 
 NAMES = ("temperature", "precipitation", "shortwave")
+POINT = {
+    "variable": ["2m_temperature"],
+    "location": {"latitude": 40.0, "longitude": -100.0},
+    "date": ["2019-01-01/2019-01-02"],
+    "data_format": "csv",
+}
 PLAINS = Domain(west=-104, east=-96, south=36, north=44)
 
 
@@ -193,6 +208,24 @@ def test_a_wrong_address_is_said_at_once(served, store, tmp_path):
     client = Era5Client(served.urls["cds"] + "/nowhere", "token", tmp_path / "state", poll_seconds=0.02)
     [month] = fetch(client, tmp_path, "2019-01")
     assert "404" in str(month.error)
+
+
+def test_a_request_that_another_run_is_fetching_is_waited_for(served, store, tmp_path):
+    request = CdsRequest("one", "reanalysis-era5-single-levels-timeseries", POINT)
+    jobs_when_free = []
+    other_run = (tmp_path / "one.lock").open("w")
+    fcntl.flock(other_run, fcntl.LOCK_EX)
+
+    def finish():
+        jobs_when_free.append(len(store.jobs))
+        other_run.close()
+
+    threading.Timer(0.3, finish).start()
+    queue = CdsQueue(served.urls["cds"], "token", tmp_path, poll_seconds=0.02)
+    [outcome] = queue.fetch([request], check=lambda request, file: None, split=lambda request: [])
+    assert outcome.error is None
+    assert jobs_when_free == [0]
+    assert len(store.jobs) == 1
 
 
 def test_a_job_that_the_store_has_forgotten_is_queued_again(client, store, tmp_path):
