@@ -16,7 +16,7 @@ from scipy.signal import lfilter
 from soilmoisture_assets.metadata.variables import VARIABLES
 
 MEMORY_DAYS: dict[str, tuple[int, ...]] = {
-    "precipitation": (2, 5, 12, 30, 90, 270),
+    "precipitation": (2, 5, 12, 30, 90),
     "temperature": (5, 20, 60),
     "shortwave": (5, 20, 60),
 }
@@ -108,7 +108,7 @@ def water_balance(
 
     Returns
     -------
-    ``bucket_<mm>mm`` [1] and ``snow_store`` [log1p mm], each (station, time).
+    ``bucket_<mm>mm`` [1], ``snow_store`` [log1p mm] and ``liquid_input`` [mm], rain and melt, each (station, time).
 
     Sources: potential evaporation after Makkink (1957); snow by a degree-day factor of 3 mm per degree and day.
     """
@@ -124,20 +124,21 @@ def water_balance(
     snow = np.zeros(stations)
     buckets = np.empty((steps, len(capacity), stations), dtype=np.float32)
     snow_store = np.empty((steps, stations), dtype=np.float32)
+    liquid_input = np.empty((steps, stations), dtype=np.float32)
     for t in range(steps):
         snow += precipitation[:, t] * snowing[:, t]
         melt = np.minimum(snow, melting[:, t])
         snow -= melt
         relative = filling / capacity
         drainage = relative**4 * capacity * (1 - np.exp(-step_days / 3))
-        filling += (
-            precipitation[:, t] * (1 - snowing[:, t]) + melt - evaporation[:, t] * step_days * relative - drainage
-        )
+        liquid = precipitation[:, t] * (1 - snowing[:, t]) + melt
+        filling += liquid - evaporation[:, t] * step_days * relative - drainage
         np.clip(filling, 0, capacity, out=filling)
         buckets[t] = filling / capacity
         snow_store[t] = snow
+        liquid_input[t] = liquid
     result = {f"bucket_{int(mm)}mm": buckets[:, i].T for i, mm in enumerate(BUCKET_CAPACITIES)}
-    return {**result, "snow_store": np.log1p(snow_store).T}
+    return {**result, "snow_store": np.log1p(snow_store).T, "liquid_input": liquid_input.T}
 
 
 def calendar_channels(cube: xr.Dataset, step: pd.Timedelta) -> Channels:

@@ -57,7 +57,8 @@ class Model:
         -------
         history (sample, day, feature), future (sample, lead, feature), static (sample, feature), neighbours
         (sample, neighbour, feature), identity (sample, width), base (sample, 1) in units of the station's spread,
-        and scale (sample, 2): mean and spread of the station's moisture [m3 m-3].
+        and scale (sample, 2 + lead): mean and spread of the station's moisture [m3 m-3], and its typical change until
+        each lead in spreads.
         """
         row = windows.stations.index(station)
         first = torch.from_numpy(np.searchsorted(windows.times, starts))
@@ -66,7 +67,8 @@ class Model:
         identity = self.parameters["identity"][:, index].expand(1, len(first), -1).contiguous()
         inputs = windows.inputs(runs, 1, identity)
         base, _, _ = windows.targets(runs, 1, None)
-        scale = torch.stack([windows.mean[row], windows.spread[row]]).expand(len(first), 2).contiguous()
+        scale = torch.cat([windows.mean[row : row + 1], windows.spread[row : row + 1], windows.change[row]])
+        scale = scale.expand(len(first), -1).contiguous()
         return (
             inputs.history[0],
             inputs.future[0, :, 0],
@@ -96,4 +98,4 @@ class MedianAtLead(torch.nn.Module):
     ) -> Tensor:  # fmt: skip
         inputs = Inputs(history[None], future[None, :, None], static[None], neighbours[None], identity[None])
         change = forward(self.model.parameters, self.model.shape, inputs)[0, :, 0, self.lead, 1:2]
-        return scale[:, :1] + scale[:, 1:] * (base + change)
+        return scale[:, :1] + scale[:, 1:2] * (base + scale[:, 2 + self.lead, None] * change)

@@ -142,7 +142,7 @@ def initial_parameters(shape: NetworkShape, models: int, generator: torch.Genera
 
 
 def forward(parameters: Parameters, shape: NetworkShape, inputs: Inputs) -> Tensor:
-    """Quantiles (M, B, K, leads, 3) in units of the station's spread, never crossing.
+    """Quantiles (M, B, K, leads, 3) in units of the station's typical change until the lead, never crossing.
 
     Relative to the last observation where ``shape.anchored``, else to the station's mean.
     """

@@ -163,7 +163,8 @@ def _group(windows: Windows, models: list[Model], shared: bool, rows: np.ndarray
         table = parameters["identity"]
         identity = table.gather(1, index[:, part][..., None].expand(-1, -1, table.shape[2]))
         base, _, _ = windows.targets(runs, STARTS, None)
-        pieces.append(forward(parameters, shape, windows.inputs(runs, STARTS, identity)) + base[..., None])
+        quantiles = forward(parameters, shape, windows.inputs(runs, STARTS, identity))
+        pieces.append(quantiles * windows.change[runs.row][:, :, None, :, None] + base[..., None])
     standard = torch.cat(pieces, dim=1).reshape(len(rows), len(first), STARTS, shape.leads, 3)
     standard = _widen(standard, models, shared)
     values = standard * windows.spread[rows][:, None, None, None, None] + windows.mean[rows][:, None, None, None, None]

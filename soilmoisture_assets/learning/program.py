@@ -163,7 +163,8 @@ class Program:
         base, target, weight = self.windows.targets(runs, STARTS, split)
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             quantiles = forward(parameters, self.shape, inputs).float()
-        loss = sample_loss(quantiles + base[..., None], target) * weight
+        change = self.windows.change[runs.row][:, :, None]
+        loss = sample_loss(quantiles, (target - base) / change) * weight
         return loss.flatten(1).sum(1), weight.flatten(1).sum(1)
 
     def _drop_features(self, inputs: Inputs) -> None:
@@ -191,7 +192,9 @@ class Program:
 
 
 def sample_loss(quantiles: Tensor, target: Tensor) -> Tensor:
-    """Smooth L1 of the centre and pinball loss of the outer quantiles; (…, 3) and (…) to (…).
+    """Huber loss of the centre and pinball loss of the outer quantiles; (…, 3) and (…) to (…).
+
+    The centre follows the mean of all but the wildest changes, since scores are quadratic.
 
     The outer quantiles do not pull the centre: it follows its own loss alone.
     """
@@ -199,4 +202,4 @@ def sample_loss(quantiles: Tensor, target: Tensor) -> Tensor:
     error = target[..., None] - (quantiles[..., ::2] - centre[..., None] + centre.detach()[..., None])
     level = torch.tensor([0.1, 0.9], device=error.device)
     outer = torch.maximum(level * error, (level - 1) * error).sum(-1)
-    return F.smooth_l1_loss(centre, target, reduction="none", beta=1.0) + 0.5 * outer
+    return F.huber_loss(centre, target, reduction="none", delta=3.0) + 0.3 * outer

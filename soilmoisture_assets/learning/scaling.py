@@ -15,6 +15,8 @@ from soilmoisture_assets.learning.features import Channels, training_steps
 
 MINIMUM_SPREAD = 0.005
 """Smallest spread of a station's moisture, m3 m-3: a stuck sensor must not blow up its loss."""
+MINIMUM_CHANGE = 0.001
+"""Smallest typical change, m3 m-3: the resolution of most sensors."""
 MINIMUM_VALUES = 30
 """A station with fewer training values than this takes the regional statistics."""
 
@@ -24,7 +26,8 @@ class Scaler:
     """Training statistics, all JSON-able.
 
     ``weather_*`` follow the weather channels, ``static_*`` the static vector; ``moisture`` maps a station to its
-    training mean and spread [m3 m-3]; ``regional_moisture`` is the pair used for every other station.
+    training mean and spread [m3 m-3], ``change`` to its typical change until each lead, in spreads; ``regional_*`` are
+    used for every other station. Without antecedent moisture the typical change is one spread at every lead.
     """
 
     weather_names: tuple[str, ...]
@@ -35,9 +38,14 @@ class Scaler:
     static_spread: tuple[float, ...]
     moisture: dict[str, tuple[float, float]]
     regional_moisture: tuple[float, float]
+    change: dict[str, tuple[float, ...]]
+    regional_change: tuple[float, ...]
 
     @classmethod
-    def fit(cls, cube: xr.Dataset, weather: Channels, static: np.ndarray, static_names: tuple[str, ...]) -> Self:
+    def fit(
+        cls, cube: xr.Dataset, weather: Channels, static: np.ndarray, static_names: tuple[str, ...], leads: int,
+        anchored: bool,
+    ) -> Self:  # fmt: skip
         """Statistics of the training steps of the cube's stations that are not held out.
 
         Raises
@@ -63,6 +71,12 @@ class Scaler:
         static_mean = np.where(known, np.nanmean(np.where(known, seen, 0.0), axis=0), 0.0)
         static_spread = np.where(known, np.nanstd(np.where(known, seen, 0.0), axis=0), 1.0)
         pairs = np.array(list(moisture.values()))
+        changes = dict.fromkeys(moisture, (1.0,) * leads)
+        if anchored:
+            rows = [i for i, station in enumerate(cube["station"].values) if str(station) in moisture]
+            known = cube["soil_moisture_antecedent"].transpose("station", "time").values[rows][:, training]
+            typical = _typical_change(target[rows], known, leads) / pairs[:, 1:]
+            changes = {station: tuple(row) for station, row in zip(moisture, typical.tolist(), strict=True)}
         return cls(
             weather.names,
             tuple(values.mean(axis=0).tolist()),
@@ -72,6 +86,8 @@ class Scaler:
             tuple(_positive(static_spread).tolist()),
             moisture,
             (float(np.median(pairs[:, 0])), float(np.median(pairs[:, 1]))),
+            changes,
+            tuple(np.median(np.array(list(changes.values())), axis=0).tolist()),
         )
 
     def scale_weather(self, weather: Channels) -> np.ndarray:
@@ -89,6 +105,10 @@ class Scaler:
         pairs = np.array([self.moisture.get(station, self.regional_moisture) for station in stations])
         return pairs[:, 0], pairs[:, 1]
 
+    def change_of(self, stations: list[str]) -> np.ndarray:
+        """Typical change (station, lead) in spreads."""
+        return np.array([self.change.get(station, self.regional_change) for station in stations])
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -98,8 +118,20 @@ class Scaler:
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
         }
-        values["moisture"] = {name: (pair[0], pair[1]) for name, pair in fields["moisture"].items()}
+        for name in ("moisture", "change"):
+            values[name] = {station: tuple(row) for station, row in fields[name].items()}
         return cls(**values)
+
+
+def _typical_change(target: np.ndarray, known: np.ndarray, leads: int) -> np.ndarray:
+    """Root mean square change (station, lead) from the known value to the target ``lead`` steps later [m3 m-3]."""
+    typical = np.empty((len(target), leads))
+    for lead in range(1, leads + 1):
+        change = target[:, lead:] - known[:, :-lead]
+        pairs = np.isfinite(change).sum(axis=1)
+        square = np.where(np.isfinite(change), change, 0) ** 2
+        typical[:, lead - 1] = np.sqrt(square.sum(axis=1) / np.maximum(pairs, 1))
+    return np.maximum(typical, MINIMUM_CHANGE)
 
 
 def _positive(spread: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ TRAIN, STOPPING, TEST, CALIBRATION = 1, 2, 3, 4
 """Labels of starts. Validation starts fall in alternating blocks: one kind stops training, the other calibrates."""
 BLOCK_DAYS = 28
 IDENTITY_WIDTH = 8
+MASKED_WEIGHT = 0.5
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,12 @@ class Windows:
     base: Tensor
     base_sensor: Tensor
     target: Tensor
+    weight: Tensor
     sensor: Tensor
     start_split: Tensor
     mean: Tensor
     spread: Tensor
+    change: Tensor
     held_out: np.ndarray
     history_names: tuple[str, ...]
     history_sources: tuple[str, ...]
@@ -114,7 +117,7 @@ class Windows:
         )
 
     def targets(self, runs: Runs, starts: int, split: int | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Base (M, B, K, 1), target and weight (M, B, K, leads) of runs; weight 1 where the target counts.
+        """Base (M, B, K, 1), target and weight (M, B, K, leads) of runs; weight 0 where a target does not count.
 
         A lead counts when its target is observed, its start lies in the split (any, where ``split`` is None) and the
         sensor is the one that gave the last observation.
@@ -131,7 +134,7 @@ class Windows:
         if self.shape.anchored:
             before, after = self.base_sensor.flatten()[start][..., None], self.sensor.flatten()[ahead]
             counts &= (before == after) | (before < 0) | (after < 0)
-        return base, torch.where(seen, target, 0.0), counts.to(target.dtype)
+        return base, torch.where(seen, target, 0.0), counts * self.weight.flatten()[ahead]
 
     def runs(self, rows: np.ndarray, split: int, starts: int, shift: np.ndarray | None = None) -> Runs:
         """Cut the starts of a split into runs of ``starts`` starts for each station row and phase of the day.
@@ -168,9 +171,9 @@ class Windows:
         per_day = self.shape.steps_per_day
         return np.arange(low - (starts - 1) * per_day, high + 1, starts * per_day)
 
-    def _usable(self, split: int) -> np.ndarray:
-        """(station, step + 1) bool: the start has a target at some lead; the last column is always False."""
-        seen = torch.isfinite(self.target[:, self.pad :])
+    def _usable(self, split: int, least: float = 0.0) -> np.ndarray:
+        """(station, step + 1) bool: a start with a target of more than this weight; the last column is False."""
+        seen = (torch.isfinite(self.target) & (self.weight > least))[:, self.pad :]
         some = torch.zeros_like(seen[:, : self.steps])
         for lead in range(1, self.shape.leads + 1):
             some |= seen[:, lead : lead + self.steps]
@@ -178,8 +181,8 @@ class Windows:
         return np.concatenate([some.cpu().numpy(), np.zeros((len(some), 1), bool)], axis=1)
 
     def count(self, row: int, split: int) -> int:
-        """Starts of a station with at least one target in the split."""
-        return int(self._usable(split)[row].sum())
+        """Starts of a station with at least one quality-controlled target in the split."""
+        return int(self._usable(split, MASKED_WEIGHT)[row].sum())
 
     def to(self, device: torch.device) -> "Windows":
         """The same windows with their tensors on a device."""
@@ -217,7 +220,8 @@ def build_windows(
     weather = features.weather_channels(cube, study.dynamic_inputs.variables, step)
     calendar = features.calendar_channels(cube, step)
     static, static_names, static_sources = features.static_vector(cube, study.static_attributes.variables)
-    scaler = scaler or Scaler.fit(cube, weather, static, static_names)
+    leads = len(study.lead_hours)
+    scaler = scaler or Scaler.fit(cube, weather, static, static_names, leads, experiment.sees_moisture)
     mean, spread = scaler.moisture_of(stations)
     scaled = scaler.scale_static(static)
     near = features.neighbours(cube, study.model.neighbours)
@@ -229,12 +233,11 @@ def build_windows(
     antecedent = features.antecedent_moisture(cube, mean, spread, step)
     if experiment.sees_moisture:
         history = history + antecedent.channels
-    target = np.asarray(cube["soil_moisture"].transpose("station", "time").values, dtype=np.float32)
+    target, weight = _targets(cube)
     target = (target - mean[:, None]) / spread[:, None]
     base = np.nan_to_num((antecedent.base - mean[:, None]) / spread[:, None])
     if not experiment.sees_moisture:
         base = np.zeros_like(base)
-    leads = len(study.lead_hours)
     days = study.model.history_days if experiment.sees_moisture else study.model.history_days_drivers
     preset = PRESETS[study.model.preset]
     shape = NetworkShape(
@@ -274,10 +277,12 @@ def build_windows(
         base=tensor(base.astype(np.float32)),
         base_sensor=tensor(antecedent.sensor, -1),
         target=tensor(target.astype(np.float32), np.nan),
+        weight=tensor(weight),
         sensor=tensor(sensor.astype(np.int16), -1),
         start_split=tensor(np.broadcast_to(labels, target.shape)),
         mean=torch.from_numpy(mean.astype(np.float32)),
         spread=torch.from_numpy(spread.astype(np.float32)),
+        change=torch.from_numpy(scaler.change_of(stations).astype(np.float32)),
         held_out=np.asarray(cube["held_out"].values) == 1,
         history_names=history.names,
         history_sources=history.sources,
@@ -287,3 +292,16 @@ def build_windows(
         static_sources=static_sources,
         pad=pad,
     )
+
+
+def _targets(cube: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Values to fit and their weights (station, time) float32.
+
+    Quality-controlled values weigh 1. Values that are good enough as inputs but masked as targets, such as those of
+    frozen soil, are scored like any other and weigh ``MASKED_WEIGHT``.
+    """
+    controlled = np.asarray(cube["soil_moisture"].transpose("station", "time").values, dtype=np.float32)
+    known = np.asarray(cube["soil_moisture_antecedent"].transpose("station", "time").values, dtype=np.float32)
+    good = np.isfinite(controlled)
+    values = np.where(good, controlled, np.where(np.isfinite(known), known, np.nan))
+    return values, np.where(good, 1, MASKED_WEIGHT).astype(np.float32)
