@@ -196,6 +196,17 @@ class ModelSettings(_Section):
     """A station with fewer training windows cannot be fine-tuned."""
 
 
+class BaselineSettings(_Section):
+    """How much work goes into the baselines that are trained."""
+
+    boosting_samples: int = Field(150_000, ge=1000)
+    """More training samples than this are thinned at random (seeded)."""
+    boosting_trees: int = Field(300, ge=25)
+    """Largest number of trees tried; validation data choose among 25, 50, 100, 200 and 300 up to it."""
+    lstm_updates: int = Field(1000, ge=1)
+    """Most optimiser steps of the LSTM."""
+
+
 class AttributionSettings(_Section):
     background: int = Field(200, ge=1)
     explained_per_station: int = Field(64, ge=1)
@@ -219,6 +230,7 @@ class Study(_Section):
     static_attributes: StaticSettings = StaticSettings()
     splits: SplitSettings
     model: ModelSettings = ModelSettings()
+    baselines: BaselineSettings = BaselineSettings()
     attribution: AttributionSettings = AttributionSettings()
 
     @model_validator(mode="after")

@@ -22,7 +22,7 @@ from soilmoisture_assets.scoring.climatology import climatology_at, fit_climatol
 from soilmoisture_assets.scoring.inputs import Array, Inputs, at, inputs_of
 from soilmoisture_assets.scoring.ridge import PENALTIES, filtered_features, fit_ridge, history_features
 from soilmoisture_assets.scoring.scores import r2
-from soilmoisture_assets.study import Experiment, Study
+from soilmoisture_assets.study import BaselineSettings, Experiment, Study
 
 METHODS = ("persistence", "damped_persistence", "climatology", "ridge", "filtered_ridge", "gradient_boosting", "lstm")
 
@@ -45,6 +45,7 @@ class _Task:
     climatology: Array
     observed: Array
     seed: int
+    effort: BaselineSettings
 
     def base(self, starts: Array) -> Array:
         """What a change is counted from: the last observation, or zero where the experiment sees no moisture."""
@@ -115,6 +116,7 @@ def fit_baselines(
             climatology=climatology,
             observed=np.where(labels[starts] == VALIDATION, at(scored, starts, lead), np.nan),
             seed=study.seed,
+            effort=study.baselines,
         )
         for method, fit in _FITS.items():
             report(method, study.lead_hours[number])
@@ -179,7 +181,7 @@ def _gradient_boosting(task: _Task) -> tuple[str, Array]:
     candidates = {}
     for form, (fitted, added) in forms.items():
         for trees, forecast in boosting_candidates(
-            training, fitted[use], wanted.reshape(-1, wanted.shape[-1]), seed=task.seed
+            training, fitted[use], wanted.reshape(-1, wanted.shape[-1]), task.effort, seed=task.seed
         ):
             candidates[f"{form} {trees} trees"] = np.where(
                 np.isfinite(base), forecast.reshape(base.shape) + added, np.nan

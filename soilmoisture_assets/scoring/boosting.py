@@ -10,15 +10,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from soilmoisture_assets.scoring.inputs import FILTER_DAYS, Array, Inputs, at, exponentially_filtered, season
-from soilmoisture_assets.study import Experiment
+from soilmoisture_assets.study import BaselineSettings, Experiment
 
 ITERATIONS = (25, 50, 100, 200, 300)
 """Trees of the candidates; learning rate 0.1, 31 leaves, at least 20 samples each. With the two forms (raw moisture,
 change from the last observation) this is the whole grid."""
 
 HISTORY_DAYS = 7
-MOST_SAMPLES = 150_000
-"""More training samples than this are thinned at random (seeded): the scores do not change in the third digit."""
 
 
 def boosting_features(inputs: Inputs, experiment: Experiment, starts: Array, lead: int, climatology: Array) -> Array:
@@ -56,7 +54,9 @@ def boosting_features(inputs: Inputs, experiment: Experiment, starts: Array, lea
     return np.stack(columns, axis=-1).astype("float32")
 
 
-def boosting_candidates(features: Array, target: Array, wanted: Array, *, seed: int) -> Iterator[tuple[int, Array]]:
+def boosting_candidates(
+    features: Array, target: Array, wanted: Array, effort: BaselineSettings, *, seed: int
+) -> Iterator[tuple[int, Array]]:
     """Fit once and give the forecasts of every number of trees in the grid.
 
     Parameters
@@ -64,6 +64,7 @@ def boosting_candidates(features: Array, target: Array, wanted: Array, *, seed: 
     features : (sample, feature) of the training samples.
     target : (sample,) finite.
     wanted : (row, feature) to predict.
+    effort : most samples and most trees.
 
     Yields
     ------
@@ -71,13 +72,14 @@ def boosting_candidates(features: Array, target: Array, wanted: Array, *, seed: 
     """
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    if len(target) > MOST_SAMPLES:
-        kept = np.random.default_rng(seed).choice(len(target), MOST_SAMPLES, replace=False)
+    if len(target) > effort.boosting_samples:
+        kept = np.random.default_rng(seed).choice(len(target), effort.boosting_samples, replace=False)
         kept.sort()
         features, target = features[kept], target[kept]
+    grid = [trees for trees in ITERATIONS if trees <= effort.boosting_trees]
     model = HistGradientBoostingRegressor(
-        learning_rate=0.1, max_iter=max(ITERATIONS), early_stopping=False, random_state=seed
+        learning_rate=0.1, max_iter=max(grid), early_stopping=False, random_state=seed
     ).fit(features, target)
     for trees, forecast in enumerate(model.staged_predict(wanted), start=1):
-        if trees in ITERATIONS:
+        if trees in grid:
             yield trees, forecast

@@ -30,8 +30,8 @@ DECODED_STARTS = 12
 """Starts of each chunk that an update decodes, drawn anew every time."""
 LEARNING_RATE = 4e-3
 PASSES = 12
-"""How often every start is read, within UPDATES; the best of CHECKS on validation starts is kept."""
-UPDATES = (150, 1000)
+"""How often every start is read, if that takes no more than the study's ``lstm_updates``; the best of CHECKS on validation starts is kept."""
+FEWEST_UPDATES = 150
 CHECKS = 12
 
 
@@ -125,7 +125,7 @@ def lstm_forecasts(
     learned = np.flatnonzero(series.known)
     if len(learned) == 0:
         return np.full((len(inputs.target), len(starts), len(leads)), np.nan, dtype="float32")
-    _train(network, series, labels, learned, history, len(leads), generator)
+    _train(network, series, labels, learned, history, len(leads), study.baselines.lstm_updates, generator)
     change = _issue(network, series, np.arange(len(inputs.target)), starts + length, history, len(leads))
     forecast = (series.base[:, starts + length, None] + change).numpy()
     return (forecast * series.spread[..., None] + series.mean[..., None]).astype("float32")
@@ -138,6 +138,7 @@ def _train(
     learned: Array,
     history: int,
     leads: int,
+    most_updates: int,
     generator: torch.Generator,
 ) -> None:
     """Fit in place and leave the network with the weights of its best check."""
@@ -147,7 +148,7 @@ def _train(
     earliest, latest = max(int(training[0]) - history + 1, 0), int(training[-1]) - length + 1
     is_training = torch.from_numpy(labels == TRAIN)
     per_pass = len(learned) * len(training) / (CHUNKS_PER_UPDATE * DECODED_STARTS)
-    updates = int(np.clip(PASSES * per_pass, *UPDATES))
+    updates = int(np.clip(PASSES * per_pass, FEWEST_UPDATES, most_updates))
     optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=updates, pct_start=0.2)
     stations = torch.from_numpy(learned)

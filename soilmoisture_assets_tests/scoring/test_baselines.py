@@ -15,7 +15,8 @@ STUDY = small_study(horizon="48h", windows=["24h", "48h"])
 def _small_budgets():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(boosting, "ITERATIONS", (5, 30))
-        patch.setattr(lstm, "UPDATES", (20, 20))
+        patch.setattr(lstm, "FEWEST_UPDATES", 20)
+        patch.setattr(lstm, "PASSES", 0)
         patch.setattr(lstm, "CHECKS", 2)
         yield
 

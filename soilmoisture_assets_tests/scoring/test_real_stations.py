@@ -46,7 +46,8 @@ def test_known_weather_and_the_last_observation_each_add_skill(
     cube: xr.Dataset, study: Study, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(boosting, "ITERATIONS", (15,))
-    monkeypatch.setattr(lstm, "UPDATES", (20, 20))
+    monkeypatch.setattr(lstm, "FEWEST_UPDATES", 20)
+    monkeypatch.setattr(lstm, "PASSES", 0)
     baselines = xr.concat([fit_baselines(cube, study, experiment) for experiment in Experiment], dim="experiment")
     summary = skill_tables([], baselines, cube, study).summary
     validation = summary[summary["split"] == "validation"].set_index(["experiment", "method", "lead_hours"])[
