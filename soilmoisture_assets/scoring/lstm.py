@@ -30,7 +30,8 @@ DECODED_STARTS = 12
 """Starts of each chunk that an update decodes, drawn anew every time."""
 LEARNING_RATE = 4e-3
 PASSES = 12
-"""How often every start is read, if that takes no more than the study's ``lstm_updates``; the best of CHECKS on validation starts is kept."""
+"""How often every start is read, if that takes no more than the study's ``lstm_updates``; the best of CHECKS on
+validation starts is kept."""
 FEWEST_UPDATES = 150
 CHECKS = 12
 
