@@ -188,8 +188,8 @@ class ModelSettings(_Section):
     """A window W is the leads up to W; its headline is its last lead."""
     history_days: int = Field(14, ge=1)
     history_days_drivers: int = Field(45, ge=1)
-    regional_epochs: int = Field(30, ge=1)
-    station_epochs: int = Field(20, ge=1)
+    regional_epochs: int = Field(16, ge=1)
+    station_epochs: int = Field(6, ge=1)
     station_training: Literal["fine_tune", "from_scratch"] = "fine_tune"
     neighbours: int = Field(5, ge=0)
     min_windows: int = Field(60, ge=1)
