@@ -29,11 +29,11 @@ SEED = 1
 FIVE_YEARS = dt.date(2015, 1, 1), dt.date(2019, 12, 31)
 
 
-def make_archive(path: Path, stations: int) -> Path:
+def make_archive(path: Path, stations: int) -> None:
     from soilmoisture_assets.sandbox.ismn_archive import write_ismn_archive
     from soilmoisture_assets.sandbox.world import World
 
-    return write_ismn_archive(World(SEED, -125, -66, 24, 50, *FIVE_YEARS, stations), path)
+    write_ismn_archive(World(SEED, -125, -66, 24, 50, *FIVE_YEARS, stations), path)
 
 
 def platform_side(path: Path, workers: int) -> dict[str, float]:
@@ -120,14 +120,20 @@ def main() -> None:
     parser.add_argument("--stations", type=int, default=40, help="of the archive to make; 360 is the reference study")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--side", choices=["platform", "ismn"], help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=["make", "platform", "ismn"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.side == "make":
+        make_archive(arguments.archive, arguments.stations)
+        return
     if arguments.side:
         side = platform_side if arguments.side == "platform" else ismn_side
         print(json.dumps(side(arguments.archive, arguments.workers)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        path = arguments.archive or make_archive(Path(folder) / "archive.zip", arguments.stations)
+        path = arguments.archive or Path(folder) / "archive.zip"
+        if not arguments.archive:  # in a process of its own: a child starts with the peak memory of its parent
+            command = [sys.executable, __file__, str(path), "--side", "make", "--stations", str(arguments.stations)]
+            subprocess.run(command, check=True)
         report(path, arguments)
 
 
