@@ -293,7 +293,8 @@ def test_points_fetched_soon_after_count_as_preliminary(client, store, stations_
     assert len(store.jobs) == 2
 
 
-WORKERS = """
+# Imports once; each line on its input starts a run of four workers in a process group of its own.
+RUNS = """
     import os, sys
     from pathlib import Path
     import cdsapi, ecmwf.datastores.legacy_client
@@ -302,34 +303,49 @@ WORKERS = """
 
     url, folder, months = sys.argv[1], Path(sys.argv[2]), sys.argv[3].split()
     domain = Domain(west=-104, east=-96, south=36, north=44)
-    children = []
-    for number in range(4):
-        if (child := os.fork()) == 0:
-            targets = {m: folder / f"{m}.zip" for m in months[number::4] if not (folder / f"{m}.zip").exists()}
-            client = Era5Client(url, "token", folder / "state", at_once=2, poll_seconds=0.02)
-            done = client.fetch_months(targets, domain=domain, variables=("temperature",), resolution=4.0)
-            os._exit(sum(month.error is not None for month in done))
-        children.append(child)
-    sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+
+    def work(number):
+        targets = {m: folder / f"{m}.zip" for m in months[number::4] if not (folder / f"{m}.zip").exists()}
+        client = Era5Client(url, "token", folder / "state", at_once=2, poll_seconds=0.02)
+        done = client.fetch_months(targets, domain=domain, variables=("temperature",), resolution=4.0)
+        return sum(month.error is not None for month in done)
+
+    def run():
+        os.setpgid(0, 0)
+        children = []
+        for number in range(4):
+            if (child := os.fork()) == 0:
+                os._exit(work(number))
+            children.append(child)
+        os._exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+
+    for line in sys.stdin:
+        if (leader := os.fork()) == 0:
+            run()
+        print(leader, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(leader, 0)[1]), flush=True)
 """
 
 
 def test_a_backfill_killed_three_times_loses_no_hour_and_queues_no_job_twice(served, store, world, tmp_path):
     months = months_of(Period(start=dt.date(2019, 1, 1), end=dt.date(2021, 12, 31)))
     assert len(months) == 36
-    program = tmp_path / "workers.py"
-    program.write_text(textwrap.dedent(WORKERS))
+    program = tmp_path / "runs.py"
+    program.write_text(textwrap.dedent(RUNS))
     command = [sys.executable, str(program), served.urls["cds"], str(tmp_path), " ".join(months)]
     chance = random.Random(5)
-    for kills_left in (3, 2, 1, 0):
-        workers = subprocess.Popen(command, start_new_session=True)
-        if kills_left:
-            until = len(served.requests) + chance.randint(15, 80)
-            while len(served.requests) < until and workers.poll() is None:
-                time.sleep(0.005)
-            os.killpg(workers.pid, signal.SIGKILL)
-            workers.wait()
-    assert workers.wait(timeout=60) == 0
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as runs:
+        for kills_left in (3, 2, 1, 0):
+            runs.stdin.write("go\n")
+            runs.stdin.flush()
+            leader = int(runs.stdout.readline())
+            if kills_left:
+                until = len(served.requests) + chance.randint(15, 80)
+                while len(served.requests) < until:
+                    time.sleep(0.005)
+                os.killpg(leader, signal.SIGKILL)
+            assert int(runs.stdout.readline()) == (-signal.SIGKILL if kills_left else 0)
+        runs.stdin.close()
     counted = collections.Counter(json.dumps(job.inputs["date"]) for job in store.jobs.values())
     assert len(counted) == 36
     assert set(counted.values()) == {1}
