@@ -41,7 +41,8 @@ def target_from_ismn(
     -------
     (station, time) on ``study.time_axis``: soil_moisture, soil_moisture_antecedent, soil_moisture_scored [m3 m-3]
     float32, sensor int16. (station): masked_<check> and masked_few_hours int32, sensors_used int32, depth_choice (why
-    this depth) and problem (why there is no series, else empty). Coordinates of ``stations`` and depth [m].
+    this depth), sensor_series (JSON: name, file, first and last hour of each sensor) and problem (why there is no
+    series, else empty). Coordinates of ``stations`` and depth [m].
 
     Raises
     ------
@@ -125,10 +126,12 @@ def _on_steps(chosen: Mapping[str, xr.Dataset | None], places: xr.Dataset, study
     target = target_on_steps(_checked(chosen, places, study), study)
     used = [len(np.unique(row[row >= 0])) for row in target.sensor.values]
     reasons = ["" if series is None else series.attrs["reason"] for series in chosen.values()]
+    sensors = ["[]" if series is None else series.attrs["sensors"] for series in chosen.values()]
     depths = [np.nan if series is None else series.attrs["depth"] for series in chosen.values()]
     return target.assign(
         sensors_used=("station", np.array(used, dtype="int32"), {"long_name": "successive sensors in the series"}),
         depth_choice=("station", np.array(reasons, dtype=object), {"long_name": "why this depth"}),
+        sensor_series=("station", np.array(sensors, dtype=object), {"long_name": "successive sensors, JSON"}),
     ).assign_coords(
         depth=("station", depths, {"units": "m", "positive": "down", "long_name": "depth of the record in use"})
     )

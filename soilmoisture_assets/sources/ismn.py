@@ -87,9 +87,14 @@ def scan_archive(
     with Members(path) as members:
         names = [name for name in members.names if name.lower().endswith(".stm")]
         if not names:
+            inside = [name for name in members.names if name.lower().endswith(".zip")]
             raise SourceError(
                 f"{path}: no station file (*.stm) in it{_named(members.problems)}.\n"
-                "  Give the zip downloaded from ismn.earth, or the folder it was unpacked to."
+                + (
+                    f"  It holds {inside[0]}: give that file."
+                    if inside
+                    else "  Give the zip downloaded from ismn.earth, or the folder it was unpacked to."
+                )
             )
         files: list[SensorFile] = []
         problems = list(members.problems)

@@ -117,7 +117,7 @@ def read_head(path: str, head: bytes) -> list[SensorFile]:
         raise SourceError(f"no station name in the record '{lines[0][:80]}'")
     latitude, longitude, elevation = map(float, tokens[place : place + 3])
     common = SensorFile(
-        path, layout, network, station, latitude, longitude, _elevation(elevation),
+        path, layout, network, station, latitude, _longitude(longitude), _elevation(elevation),
         "soil_moisture", np.nan, np.nan, name.get("sensor") or "n.s.",
     )  # fmt: skip
     if layout.name == CEOP_COMBINED:
@@ -140,8 +140,7 @@ def _from_header(path: str, tokens: list[str], name: dict[str, str], layout: Lay
     depth_from, depth_to = _depths(depth_from, depth_to, name)
     sensor = " ".join(tokens[place + 5 :]).strip("'\" ")
     return SensorFile(
-        path, layout, tokens[1], "_".join(tokens[2:place]), latitude, (longitude + 180) % 360 - 180
-        if abs(longitude) > 180 else longitude, _elevation(elevation),
+        path, layout, tokens[1], "_".join(tokens[2:place]), latitude, _longitude(longitude), _elevation(elevation),
         variable_name(name.get("variable", "sm")), depth_from, depth_to,
         sensor or name.get("sensor") or "n.s.",
     )  # fmt: skip
@@ -169,6 +168,10 @@ def _depths(depth_from: float, depth_to: float, name: dict[str, str]) -> tuple[f
         if max(abs(named[0] - depth_from), abs(named[1] - depth_to)) <= 0.00501:
             return named
     return depth_from, depth_to
+
+
+def _longitude(value: float) -> float:
+    return value - 360 if value > 180 else value
 
 
 def _elevation(value: float) -> float:

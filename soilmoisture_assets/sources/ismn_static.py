@@ -25,6 +25,7 @@ LAYERS = {"0_30cm": (0.0, 0.3), "30_100cm": (0.3, 1.0)}
 _CLIMATE_SOURCES = {"climate_2007": "koeppen_geiger_2007", "climate_2017": "koeppen_geiger_2017"}
 _CCI_SOURCES = {f"cci_land_cover_{year}": f"CCI_landcover_{year}" for year in (2000, 2005, 2010)}
 _IN_SITU = "insitu"
+_ALSO_CALLED = {"saturation": "porosity"}
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,8 @@ def _soil_value(rows: list[StaticRow], name: str, prefer_in_situ: bool, path: st
     key = next(key for key in LAYERS if name.endswith(f"_{key}"))
     quantity = name.removesuffix(f"_{key}").replace("_", " ")
     top, bottom = LAYERS[key]
-    own = [(row, _in_units(row, variable.units)) for row in rows if row.quantity == quantity]
+    names = (quantity, _ALSO_CALLED.get(quantity))
+    own = [(row, _in_units(row, variable.units)) for row in rows if row.quantity in names]
     measured = [(row, value) for row, value in own if row.in_situ] if prefer_in_situ else []
     weights, values = [], []
     for row, value in measured:

@@ -1,6 +1,7 @@
 """The target of an ISMN study: good hours become steps, everything else is missing and counted."""
 
 import datetime as dt
+import json
 
 import numpy as np
 import pandas as pd
@@ -75,6 +76,9 @@ def test_the_sensor_of_each_step_and_the_number_used_are_kept():
     made = target(raw_station(Sensor(0.05, 0.05, range(24)), Sensor(0.05, 0.05, range(24, 48))))
     assert made.sensor.values[:5].tolist() == [0, 0, 1, 1, -1]
     assert int(made.sensors_used) == 2
+    assert [sensor["last"] for sensor in json.loads(made.sensor_series.item())] == [
+        "2015-01-02T00:00:00", "2015-01-03T00:00:00",
+    ]  # fmt: skip
 
 
 def test_stations_keep_their_order_and_one_without_a_record_says_why():

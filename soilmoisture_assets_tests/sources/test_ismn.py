@@ -276,6 +276,8 @@ def test_what_is_no_archive_is_one_clear_error(tmp_path, content):
         scan_archive(tmp_path / "missing.zip")
     with pytest.raises(SourceError, match="no station file"):
         scan_archive(write_zip(tmp_path / "empty.zip", {"Readme.txt": b"x"}))
+    with pytest.raises(SourceError, match=r"It holds archive\.zip: give that file"):
+        scan_archive(tmp_path)
 
 
 def test_a_folder_nested_deeper_reads_as_the_zip_does(tmp_path):
