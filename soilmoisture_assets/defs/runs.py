@@ -136,9 +136,23 @@ def launch(
             asset_selection=list(keys),
             tags=tags,
             raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config=_QUIET,
         )
         yield _outcome(result)
+    if partitions:
+        _check(definitions, instance, keys)
+
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def _check(definitions: dg.Definitions, instance: dg.DagsterInstance, keys: tuple[dg.AssetKey, ...]) -> None:
+    """Run the checks of partitioned assets: a step that records partitions one by one skips them in its own run."""
+    graph = definitions.resolve_asset_graph()
+    selection = dg.AssetSelection.checks_for_assets(*keys)
+    if selection.resolve_checks(graph):
+        job = dg.define_asset_job("checks", selection=selection).resolve(asset_graph=graph)
+        job.execute_in_process(instance=instance, raise_on_error=False, run_config=_QUIET)
 
 
 def _ranges(partitions: list[str], all_partitions: list[str]) -> Iterator[dict[str, str]]:

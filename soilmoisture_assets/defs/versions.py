@@ -6,27 +6,33 @@ Belongs here: which settings each layer depends on. Not here: comparing versions
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from soilmoisture_assets.defs.deployment import STUDY
 
-_RAW = ("sandbox", "sandbox_stations", "seed", "domain")
-_SETTINGS_OF_LAYER = {
-    "ismn": (*_RAW, "target", "period"),
-    "era5": (*_RAW, "era5", "dynamic_inputs", "target"),
-    "services": (*_RAW, "static_attributes", "target", "period"),
+_RAW = {"sandbox": True, "sandbox_stations": True, "seed": True, "domain": True, "target": True, "period": True}
+_STATION_DATA = _RAW | {"time": True, "dynamic_inputs": True, "static_attributes": True, "splits": True}
+_SETTINGS_OF_LAYER: dict[str, dict[str, Any]] = {
+    "ismn": _RAW,
+    "era5": _RAW | {"era5": True, "dynamic_inputs": True},
+    "services": _RAW | {"static_attributes": True},
+    "cube": _STATION_DATA | {"model": {"neighbours"}},
+    "baselines": _STATION_DATA | {"baselines": True, "model": {"experiments", "horizon"}},
+    "models": _STATION_DATA | {"model": True},
+    "analysis": _STATION_DATA | {"model": True, "baselines": True, "attribution": True},
+    "figures": {},
+    "report": {},
 }
+"""Settings each layer reads itself; figures and the report see the study through what they are made from."""
 
 
 def version(code: str, layer: str, *files: Path | str | None) -> str:
     """Version of an asset: the number of its code, the settings its layer reads, the state of files it reads.
 
-    ``layer`` is "ismn", "era5" or "services" for raw data; any other layer depends on the whole study.
     A file counts by size and time of change, so a replaced archive makes everything below it stale.
     """
-    settings = STUDY.model_dump(
-        mode="json", include=set(_SETTINGS_OF_LAYER[layer]) if layer in _SETTINGS_OF_LAYER else None
-    )
-    state = [settings] + [_file_state(Path(file)) for file in files if file]
+    settings = STUDY.model_dump(mode="json", include=_SETTINGS_OF_LAYER[layer])
+    state = [settings, *(_file_state(Path(file)) for file in files if file)]
     return f"{code}-{hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:10]}"
 
 

@@ -174,7 +174,7 @@ def soil_moisture(
             group_name="raw",
             kinds={"netcdf", "ismn"},
             owners=OWNERS,
-            code_version=version("1", "recession"),
+            code_version=version("1", "ismn"),
         ).with_io_manager_key("netcdf")
     ],
     backfill_policy=BACKFILL,
