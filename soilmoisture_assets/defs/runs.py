@@ -169,7 +169,7 @@ def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
     for event in result.filter_events(lambda event: event.is_step_failure):
         failure = event.step_failure_data.user_failure_data
         if failure is not None and "failed" in failure.metadata:
-            failed |= failure.metadata["failed"].data  # type: ignore[operator]
+            failed |= dict(failure.metadata["failed"].value)  # type: ignore[arg-type]
         elif event.step_failure_data.error is not None:
             errors.append(_message(event.step_key, event.step_failure_data.error))
         else:

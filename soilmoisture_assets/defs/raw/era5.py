@@ -74,7 +74,8 @@ if STUDY.era5.access != "files":
 
         def results() -> Iterator[PartitionResult]:
             with services.open() as urls:
-                key = "sandbox" if study.sandbox else settings.cds_key and settings.cds_key.get_secret_value()
+                secret = settings.cds_key.get_secret_value() if settings.cds_key else None
+                key = "sandbox" if study.sandbox else secret
                 poll_seconds = 0.05 if study.sandbox else 5.0
                 client = Era5Client(urls.cds, key, STATE, poll_seconds=poll_seconds, log=context.log.info)
                 if GRID:
