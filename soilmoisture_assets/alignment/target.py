@@ -28,9 +28,9 @@ def target_from_ismn(
 ) -> xr.Dataset:
     """Make the target of a study from the raw records of its stations, a few stations in memory at a time.
 
-    A good hour has a good flag and a value within the registry's limits. Flags were set by the archive before anything
-    is forecast from the record, so one mask serves fitting, inputs and scores; a flagged archive gets the range check
-    alone. Nothing is filled.
+    A good hour has a good flag and a value within the registry's limits; a flagged archive gets the range check alone.
+    One mask serves fitting, inputs and scores, and nothing is filled. The flags D06-D10 (spikes, jumps, plateaus) look
+    some hours ahead: a forecast issued live would not have them yet for the last hours before it.
 
     Parameters
     ----------
