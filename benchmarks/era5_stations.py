@@ -1,8 +1,8 @@
 """ERA5 at stations: monthly CONUS grids to 12-hour steps of 360 stations, beside plain xarray and bare decoding.
 
-Run ``python benchmarks/era5_stations.py [--months 6] [--folder DIR] [--json]``. The grids (0.25 degree, hourly, three
-variables) are synthetic and made once in the folder. Each side runs in a process of its own on warm files, so that
-peak memory is its own. Five years are extrapolated from the months measured.
+Run ``python benchmarks/era5_stations.py [--months 6] [--rounds 3] [--folder DIR] [--json]``.
+The grids (0.25 degree, hourly, three variables) are synthetic and made once in the folder. Each side runs in a process
+of its own on warm files, so that peak memory is its own. Five years are extrapolated from the months measured.
 """
 
 import argparse
@@ -27,7 +27,6 @@ from soilmoisture_assets.sources.era5 import month_hours
 
 NAMES = ("temperature", "precipitation", "shortwave")
 STATIONS = 360
-ROUNDS = 3
 MONTHS_OF_FIVE_YEARS = 60
 WEST, EAST, SOUTH, NORTH, RESOLUTION = -125.0, -66.0, 24.0, 50.0, 0.25
 CSV_BYTES_PER_HOUR = 60
@@ -162,6 +161,7 @@ def peak_mb() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--months", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=3, help="each side runs this often; the best run counts")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--side", choices=sorted(SIDES), help=argparse.SUPPRESS)
@@ -175,7 +175,7 @@ def main() -> None:
         files = make_months(folder, months)
         stored = sum(file.stat().st_size for file in files) / 1e6
         hours = sum(len(month_hours(m)) for m in months)
-        rounds = [{side: measured(side, folder, options.months) for side in SIDES} for _ in range(ROUNDS)]
+        rounds = [{side: measured(side, folder, options.months) for side in SIDES} for _ in range(options.rounds)]
     best = {side: min((r[side] for r in rounds), key=lambda result: result["seconds"]) for side in SIDES}
     cells = (int((NORTH - SOUTH) / RESOLUTION) + 1) * (int((EAST - WEST) / RESOLUTION) + 1)
     decoded = hours * cells * len(NAMES) * 4 / 1e6
@@ -206,7 +206,7 @@ def main() -> None:
     if options.json:
         print(json.dumps(result))
         return
-    print(f"{options.months} months of CONUS at 0.25 degree, {STATIONS} stations, best of {ROUNDS}")
+    print(f"{options.months} months of CONUS at 0.25 degree, {STATIONS} stations, best of {options.rounds}")
     print(f"{stored:.0f} MB stored, {decoded:.0f} MB decoded")
     for side in SIDES:
         figures = result[side]

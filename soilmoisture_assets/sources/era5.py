@@ -256,6 +256,7 @@ def _area(domain: Domain, resolution: float) -> list[float]:
     """North, west, south, east on multiples of the resolution, outwards, so that every station has cells around it."""
     north, east = (math.ceil(v / resolution - 1e-9) * resolution for v in (domain.north, domain.east))
     south, west = (math.floor(v / resolution + 1e-9) * resolution for v in (domain.south, domain.west))
+    east = min(east, west + 360.0 - resolution)  # around the globe no meridian comes twice
     return [round(v, 6) for v in (min(north, 90.0), west, max(south, -90.0), east)]
 
 

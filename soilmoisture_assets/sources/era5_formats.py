@@ -132,6 +132,8 @@ def inspect_era5(path: Path | str) -> dict[str, Any]:
             _describe(delivery, report)
     except SoilMoistureError as error:
         report["refused"] = str(error)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:  # a layout never seen
+        report["refused"] = f"{path}: not laid out as ERA5 ({type(error).__name__}: {error})."
     return report
 
 

@@ -140,7 +140,12 @@ def _open_netcdf(file: Path, name: str, stack: contextlib.ExitStack) -> Part:
     except (OSError, ValueError) as error:
         raise SourceError(f"{name}: cannot be read as NetCDF ({error}).\n  Download it again.") from error
     time_name = _first(_TIME_NAMES, stored, name, "time")
-    fields = stored.rename(
+    if stored[time_name].ndim > 1 or "step" in stored.dims:
+        raise SourceError(
+            f"{name}: has forecast steps beside its times.\n  Give the CDS's own NetCDF, not one from GRIB."
+        )
+    others = [other for other in _TIME_NAMES if other != time_name and other in stored.variables]
+    fields = stored.drop_vars(others).rename(
         {
             time_name: "time",
             _first(_LATITUDE_NAMES, stored, name, "latitude"): "latitude",
@@ -177,9 +182,10 @@ def _station(name: str) -> str:
 
 
 def _first(names: tuple[str, ...], stored: xr.Dataset, file: str, what: str) -> str:
-    for name in names:
-        if name in stored.variables:
-            return name
+    found = [name for name in names if name in stored.dims and name in stored.variables]
+    found += [name for name in names if name in stored.variables]
+    if found:
+        return found[0]
     raise SourceError(
         f"{file}: has no {what} (looked for {', '.join(names)}).\n"
         "  Give an hourly ERA5 file on single levels as the Climate Data Store delivers it."
@@ -238,7 +244,10 @@ def _open_csv(file: Path, name: str) -> Part:
         )
     if len(table[[latitude, longitude]].drop_duplicates()) != 1:
         raise SourceError(f"{name}: a CSV of more than one point.\n  Give one file per point.")
-    times = pd.to_datetime(table[time_name], utc=True).dt.tz_localize(None).to_numpy("datetime64[ns]")
+    try:
+        times = pd.to_datetime(table[time_name], utc=True).dt.tz_localize(None).to_numpy("datetime64[ns]")
+    except ValueError as error:
+        raise SourceError(f"{name}: a time cannot be read ({error}).\n  Download it again.") from error
     expver = _codes(table.pop("expver").to_numpy()) if "expver" in table.columns else np.full(len(table), 0, "int8")
     others = [c for c in table.columns if c not in (time_name, latitude, longitude, "number")]
     fields = xr.Dataset(

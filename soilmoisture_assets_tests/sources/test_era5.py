@@ -91,6 +91,16 @@ def test_a_month_has_the_values_of_the_served_field_to_its_last_hour(client, sto
     assert not list((tmp_path / "state").iterdir())
 
 
+def test_a_global_domain_has_every_meridian_once(client, store, tmp_path):
+    [month] = client.fetch_months(
+        {"2019-01": tmp_path / "a.zip"}, domain=Domain(), variables=NAMES[:1], resolution=30.0
+    )
+    assert month.error is None
+    found = normalise_month(month.path, "2019-01", NAMES[:1])
+    assert found.longitude.values.tolist() == list(range(-180, 180, 30))
+    assert found.latitude.values.tolist() == list(range(-90, 91, 30))
+
+
 def test_every_variable_of_the_registry_comes_in_its_units(client, store, world, tmp_path):
     names = ("dewpoint", "wind_speed", "snow_depth", "soil_temperature", "potential_evaporation", "soil_moisture_era5")
     [month] = fetch(client, tmp_path, "2019-01", names=names)

@@ -318,3 +318,25 @@ def test_a_file_on_pressure_levels_is_refused_in_words(tmp_path):
         {"valid_time": pd.date_range("2020-01-01", periods=2, freq="h"), "latitude": [40.0], "longitude": [-100.0]},
     ).to_netcdf(tmp_path / "a.nc")
     assert "pressure levels" in inspect_era5(tmp_path / "a.nc")["refused"]
+
+
+def test_a_time_beside_the_valid_time_does_not_confuse(tmp_path):
+    with xr.open_dataset(grid_file(tmp_path / "a.nc", "2020-01-01", 24)) as stored:
+        stored.assign_coords(time=pd.Timestamp("2020-01-01")).to_netcdf(tmp_path / "b.nc")
+    assert normalise(tmp_path / "b.nc").sizes["time"] == 24
+
+
+def test_forecast_steps_as_converted_from_grib_are_refused(tmp_path):
+    times, steps = pd.date_range("2020-01-01", periods=2, freq="12h"), pd.to_timedelta(range(1, 13), unit="h")
+    xr.Dataset(
+        {"tp": (("time", "step", "latitude", "longitude"), np.zeros((2, 12, 1, 1)))},
+        {
+            "time": times, "step": steps, "latitude": [40.0], "longitude": [-100.0],
+            "valid_time": (("time", "step"), times.values[:, None] + steps.values),
+        },
+    ).to_netcdf(tmp_path / "a.nc")  # fmt: skip
+    assert "forecast steps" in inspect_era5(tmp_path / "a.nc")["refused"]
+
+
+def test_daily_statistics_are_refused(tmp_path):
+    assert "every 24 h" in inspect_era5(grid_file(tmp_path / "a.nc", "2020-01-01", 31, freq="D"))["refused"]
