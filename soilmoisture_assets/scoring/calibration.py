@@ -18,6 +18,7 @@ from soilmoisture_assets.scoring.inputs import Array
 FEWEST_FOR_A_STATION = 100
 """Calibration pairs a station needs at a lead for factors of its own; below, it gets those of all stations."""
 
+_DIMS = ("station", "start", "lead")
 _NARROWEST = 1e-4
 """m3 m-3; a half interval is never taken as narrower when misses are counted in it."""
 
@@ -45,35 +46,49 @@ def interval_factors(observed: Array, quantiles: Array, levels: tuple[float, flo
     return np.maximum(np.stack(factors, axis=-1), 0)
 
 
-def calibrate(forecasts: xr.Dataset) -> xr.Dataset:
-    """Scale the interval of every forecast by factors per lead, of the station itself or of all stations.
+def pooled_factors(forecasts: xr.Dataset) -> Array:
+    """Factors (lead, 2) that all stations of a forecasts dataset share; 1 where nothing was observed.
 
     Parameters
     ----------
     forecasts : ``soil_moisture_forecast`` (station, start, lead, quantile = 0.1, 0.5, 0.9) and
         ``soil_moisture_observed`` (station, start, lead); the coordinate ``calibration`` (start) is 1 at the starts to
         calibrate on, which are not in the test split.
+    """
+    observed, quantiles = _calibration_pairs(forecasts)
+    factors = interval_factors(observed.reshape(-1, observed.shape[-1]), quantiles.reshape(-1, *quantiles.shape[-2:]))
+    return np.where(np.isfinite(factors), factors, 1.0).astype("float32")
+
+
+def station_factors(forecasts: xr.Dataset, otherwise: Array) -> Array:
+    """Factors (station, lead, 2) of each station's own forecasts, or ``otherwise`` (lead, 2) at a lead with fewer than
+    100 calibration pairs.
+
+    Parameters
+    ----------
+    forecasts : as for ``pooled_factors``.
+    """
+    observed, quantiles = _calibration_pairs(forecasts)
+    own = interval_factors(np.moveaxis(observed, 1, 0), np.moveaxis(quantiles, 1, 0))
+    pairs = np.isfinite(observed + quantiles[..., 1]).sum(axis=1)
+    return np.where((pairs >= FEWEST_FOR_A_STATION)[..., None], own, otherwise).astype("float32")
+
+
+def calibrate(forecasts: xr.Dataset) -> xr.Dataset:
+    """Scale the interval of every forecast by factors per lead, of the station itself or of all stations.
+
+    Parameters
+    ----------
+    forecasts : as for ``pooled_factors``.
 
     Returns
     -------
     The dataset with scaled quantiles (medians unchanged, no value below zero) and ``interval_factor``
     (station, lead, side).
     """
-    dims = ("station", "start", "lead")
-    quantiles = forecasts["soil_moisture_forecast"].transpose(*dims, "quantile")
-    observed = forecasts["soil_moisture_observed"].transpose(*dims)
-    kept = forecasts["calibration"].values == 1
-    of_station = interval_factors(
-        np.moveaxis(observed.values[:, kept], 1, 0), np.moveaxis(quantiles.values[:, kept], 1, 0)
-    )
-    pooled = interval_factors(
-        observed.values[:, kept].reshape(-1, observed.sizes["lead"]),
-        quantiles.values[:, kept].reshape(-1, *quantiles.shape[2:]),
-    )
+    quantiles = forecasts["soil_moisture_forecast"].transpose(*_DIMS, "quantile")
+    factors = station_factors(forecasts, pooled_factors(forecasts))
     centre = quantiles.values[..., 1]
-    pairs = np.isfinite((observed.values + centre)[:, kept]).sum(axis=1)
-    factors = np.where((pairs >= FEWEST_FOR_A_STATION)[..., None], of_station, pooled)
-    factors = np.where(np.isfinite(factors), factors, 1.0).astype("float32")
     scaled = [
         centre + factors[:, None, :, 0] * (quantiles.values[..., 0] - centre),
         centre,
@@ -99,13 +114,12 @@ def reliability_table(forecasts: xr.Dataset) -> pd.DataFrame:
     over stations), coverage_80 (share inside the interval, mean over stations) and its 95 % bootstrap interval over
     stations, low and high. Starts used for calibration are left out.
     """
-    dims = ("station", "lead", "start")
     rows = []
     for code in np.unique(forecasts["split"].values):
         inside = (forecasts["split"].values == code) & (forecasts["calibration"].values != 1)
         part = forecasts.isel(start=inside)
-        observed = part["soil_moisture_observed"].transpose(*dims).values
-        quantiles = part["soil_moisture_forecast"].transpose(*dims, "quantile").values
+        observed = part["soil_moisture_observed"].transpose("station", "lead", "start").values
+        quantiles = part["soil_moisture_forecast"].transpose("station", "lead", "start", "quantile").values
         lower = np.full_like(observed, -np.inf)
         for number, lead in enumerate(part["lead"].values):
             seen = observed[:, number]
@@ -117,6 +131,13 @@ def reliability_table(forecasts: xr.Dataset) -> pd.DataFrame:
             rows.append([SPLITS[code], int(lead), int(np.isfinite(covered).sum()), *below, coverage, low, high])
     columns = ["split", "lead_hours", "stations", "below_10", "below_50", "below_90", "coverage_80", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _calibration_pairs(forecasts: xr.Dataset) -> tuple[Array, Array]:
+    """Observed (station, start, lead) and quantiles (station, start, lead, quantile) of the calibration starts."""
+    kept = forecasts.isel(start=np.flatnonzero(forecasts["calibration"].values == 1))
+    observed = kept["soil_moisture_observed"].transpose(*_DIMS).values
+    return observed, kept["soil_moisture_forecast"].transpose(*_DIMS, "quantile").values
 
 
 def _share(observed: Array, lower: Array, upper: Array) -> Array:
