@@ -7,6 +7,9 @@ import xarray as xr
 
 from soilmoisture_assets.io_managers.datasets import DatasetIOManager
 
+ENGINE = "h5netcdf"
+"""Not netcdf4: a lazily opened file may be closed from another thread (zarr has one), which that library does not bear."""
+
 
 class NetcdfIOManager(DatasetIOManager):
     """One compressed NetCDF4 file per asset or partition; opened lazily."""
@@ -19,7 +22,7 @@ class NetcdfIOManager(DatasetIOManager):
             for name, variable in value.data_vars.items()
             if variable.dtype.kind in "fiu"
         }
-        self.documented(value, key).to_netcdf(path, engine="netcdf4", encoding=encoding)
+        self.documented(value, key).to_netcdf(path, engine=ENGINE, encoding=encoding)
 
     def load(self, path: Path) -> xr.Dataset:
-        return xr.open_dataset(path, engine="netcdf4")
+        return xr.open_dataset(path, engine=ENGINE)
