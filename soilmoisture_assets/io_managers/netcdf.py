@@ -8,7 +8,7 @@ import xarray as xr
 from soilmoisture_assets.io_managers.datasets import DatasetIOManager
 
 ENGINE = "h5netcdf"
-"""Not netcdf4: a lazily opened file may be closed from another thread (zarr has one), which that library does not bear."""
+"""Not netcdf4: another thread (zarr has one) may close a lazily opened file, which that library does not bear."""
 
 
 class NetcdfIOManager(DatasetIOManager):
