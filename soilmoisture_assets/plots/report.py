@@ -32,11 +32,13 @@ from soilmoisture_assets.plots.report_tables import (
 from soilmoisture_assets.plots.style import method_label, saved_title_and_caption
 from soilmoisture_assets.study import Study
 
-IMAGE_BYTES = 10_000_000
-"""Room for all images of the page before base64; the page stays below 25 MB."""
+IMAGE_BYTES = 8_000_000
+"""Room for the still images before base64; with animations and stations the page stays below 25 MB."""
 
 _WIDTHS = (1500, 1200, 900, 700)
 """Pixels tried in turn until the images fit."""
+
+_FRAMES = 60
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,8 @@ def _groups(figures: Sequence[FigureEntry]) -> list[dict[str, Any]]:
     for entry in figures:
         groups.setdefault(entry.group, []).append(
             {
-                "name": entry.path.stem, "file": entry.path.name, "title": entry.title, "caption": entry.caption,
+                "name": "-".join([entry.path.parent.name, entry.path.stem]),
+                "file": "/".join(entry.path.parts[-2:]), "title": entry.title, "caption": entry.caption,
                 "animated": entry.path.suffix == ".webp", **images.get(entry.path, {"uri": ""}),
             }
         )  # fmt: skip
@@ -169,42 +172,53 @@ def _groups(figures: Sequence[FigureEntry]) -> list[dict[str, Any]]:
 
 def _inlined(entries: Sequence[FigureEntry]) -> dict[Path, dict[str, Any]]:
     """Data URIs of all images, at the largest width of which all fit in the page."""
+    images: dict[Path, tuple[bytes, tuple[int, int]]] = {}
     for width in _WIDTHS:
-        images = {entry.path: _image(entry.path, width) for entry in entries}
-        if sum(len(image[0]) for image in images.values()) <= IMAGE_BYTES:
+        images |= {entry.path: _image(entry.path, width) for entry in entries if entry.path.suffix != ".webp"}
+        if sum(len(content) for content, _ in images.values()) <= IMAGE_BYTES:
             break
+    images |= {entry.path: _animation(entry.path) for entry in entries if entry.path.suffix == ".webp"}
     return {
         path: {
             "uri": "data:image/webp;base64," + base64.b64encode(content).decode(), "width": size[0], "height": size[1],
         }
         for path, (content, size) in images.items()
-    } if entries else {}  # fmt: skip
+    }  # fmt: skip
 
 
 def _image(path: Path, width: int) -> tuple[bytes, tuple[int, int]]:
-    """A stored image as WebP no wider than this; an animation keeps its frames and their timing."""
-    from PIL import Image, ImageSequence
+    """A stored picture as WebP no wider than this."""
+    from PIL import Image
 
     out = io.BytesIO()
     with Image.open(path) as image:
-        if getattr(image, "n_frames", 1) > 1:
-            frames = [
-                _fitted(frame.convert("RGB"), min(width // 2, 640), 10_000) for frame in ImageSequence.Iterator(image)
-            ]
-            duration = int(image.info.get("duration", 100))
-            frames[0].save(
-                out, "WEBP", save_all=True, append_images=frames[1:], duration=duration, loop=0, quality=45, method=2
-            )
-            return out.getvalue(), frames[0].size
         smaller = _fitted(image.convert("RGB"), width, 2 * width)
-        smaller.save(out, "WEBP", quality=82, method=4)
-        return out.getvalue(), smaller.size
+    smaller.save(out, "WEBP", quality=82, method=2)
+    return out.getvalue(), smaller.size
+
+
+def _animation(path: Path) -> tuple[bytes, tuple[int, int]]:
+    """A stored animation with at most 60 of its frames, evenly chosen, at the same pace; the file keeps all of them."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    with Image.open(path) as image:
+        every = int(np.ceil(getattr(image, "n_frames", 1) / _FRAMES))
+        duration = int(image.info.get("duration", 100)) * every
+        frames = []
+        for number in range(0, getattr(image, "n_frames", 1), every):
+            image.seek(number)
+            frames.append(_fitted(image.convert("RGB"), 600, 600))
+    frames[0].save(
+        out, "WEBP", save_all=True, append_images=frames[1:], duration=duration, loop=0, quality=40, method=0
+    )
+    return out.getvalue(), frames[0].size
 
 
 def _fitted(image: Any, width: int, height: int) -> Any:
     from PIL import Image
 
-    image.thumbnail((width, height), Image.Resampling.LANCZOS)
+    image.thumbnail((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
     return image
 
 
