@@ -108,7 +108,7 @@ def _members(world: World, quirks: Collection[str]) -> Iterator[tuple[str, bytes
     yield "ISMN_qualityflags_description.txt", _FLAG_DESCRIPTION.encode("latin-1")
     yield "Metadata.xml", _METADATA_XML.format(notice=SYNTHETIC_NOTICE).encode()
     yield "Readme.txt", _readme(world).encode()
-    yield from extra_members(world, quirks)
+    yield from extra_members(quirks)
     stamps = _stamps(world.hours)
     statics = _static_variables(world)
     period = f"{world.start:%Y%m%d}_{world.end:%Y%m%d}"

@@ -88,7 +88,7 @@ def layout_of(quirks: Collection[str], site: int, variable: str, sites: int) -> 
     return layout
 
 
-def extra_members(world: World, quirks: Collection[str]) -> Iterator[tuple[str, bytes]]:
+def extra_members(quirks: Collection[str]) -> Iterator[tuple[str, bytes]]:
     """Members that do not belong in an archive."""
     if "zip_slip" in quirks:
         yield "../../outside.stm", b"this must never be unpacked\n"

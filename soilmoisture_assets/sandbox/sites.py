@@ -5,7 +5,7 @@ Not here: what the sensors record (ismn_archive.py).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,8 +133,6 @@ def _names(count: int, random: np.random.Generator) -> list[str]:
 
 def _share_a_name(sites: list[Site]) -> list[Site]:
     """Give the first site of another network the name of the first site: names repeat across networks."""
-    from dataclasses import replace
-
     for index, site in enumerate(sites[1:], start=1):
         if site.network != sites[0].network:
             return [*sites[:index], replace(site, name=sites[0].name), *sites[index + 1 :]]
