@@ -123,9 +123,8 @@ def reliability_table(forecasts: xr.Dataset) -> pd.DataFrame:
         lower = np.full_like(observed, -np.inf)
         for number, lead in enumerate(part["lead"].values):
             seen = observed[:, number]
-            below = [
-                float(np.nanmean(_share(seen, lower[:, number], quantiles[:, number, :, level]))) for level in range(3)
-            ]
+            shares = [_share(seen, lower[:, number], quantiles[:, number, :, level]) for level in range(3)]
+            below = [scores.mean_interval(share, draws=1)[0] for share in shares]
             covered = _share(seen, quantiles[:, number, :, 0], quantiles[:, number, :, 2])
             coverage, low, high = scores.mean_interval(covered)
             rows.append([SPLITS[code], int(lead), int(np.isfinite(covered).sum()), *below, coverage, low, high])

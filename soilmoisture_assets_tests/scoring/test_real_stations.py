@@ -15,19 +15,20 @@ from soilmoisture_assets.alignment.station_series import (
     inputs_on_steps,
     target_on_steps,
 )
-from soilmoisture_assets.scoring import boosting, lstm
+from soilmoisture_assets.scoring import boosting
 from soilmoisture_assets.scoring.baselines import fit_baselines
 from soilmoisture_assets.scoring.skill import skill_tables
-from soilmoisture_assets.study import Experiment, Study, load_study
+from soilmoisture_assets.study import BaselineSettings, Experiment, Study, load_study
 
-STATIONS = 6
+STATIONS = 5
 
 
 @pytest.fixture(scope="module")
 def study(realdata: Path) -> Study:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOILMOISTURE_REALDATA", str(realdata))
-        return load_study(str(Path(__file__).resolve().parents[2] / "benchmarks" / "studies" / "scan_daily.toml"))
+        study = load_study(str(Path(__file__).resolve().parents[2] / "benchmarks" / "studies" / "scan_daily.toml"))
+    return study.model_copy(update={"baselines": BaselineSettings(boosting_samples=2000, lstm_updates=20)})
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,6 @@ def test_known_weather_and_the_last_observation_each_add_skill(
     cube: xr.Dataset, study: Study, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(boosting, "ITERATIONS", (15,))
-    monkeypatch.setattr(lstm, "FEWEST_UPDATES", 20)
-    monkeypatch.setattr(lstm, "PASSES", 0)
     baselines = xr.concat([fit_baselines(cube, study, experiment) for experiment in Experiment], dim="experiment")
     summary = skill_tables([], baselines, cube, study).summary
     validation = summary[summary["split"] == "validation"].set_index(["experiment", "method", "lead_hours"])[
