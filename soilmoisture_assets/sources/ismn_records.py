@@ -24,7 +24,7 @@ CEOP_COMBINED = "ceop_combined"
 FILL_VALUES = (-9999.0, -9999.9, -999.99, -999.9, -999.0)
 """Values that stand for "missing" in ISMN files; all lie outside what any variable can reach."""
 
-_BLOCK = 8 * 2**20
+_BLOCK = 2**20  # a thread needs about 20 times this while it parses
 _PADDING = b" " * 96
 _MINUTES_A_DAY = 1440
 _POWERS = 10.0 ** np.arange(18)  # exact up to 10**22, so that the quotient is rounded as float() rounds
