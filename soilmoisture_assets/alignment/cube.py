@@ -55,7 +55,7 @@ def build_cube(
         static_attributes.reindex(station=included, fill_value=np.nan), study.static_attributes.variables
     )
     own = target.sel(station=included)
-    if "elevation" in encoded:
+    if "elevation" in encoded.data_vars:
         own = own.drop_vars("elevation", errors="ignore")
     inputs = _variables(dynamic_inputs.sel(station=included))
     cube = own.assign(inputs).assign(_variables(encoded))
