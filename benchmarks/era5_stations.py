@@ -96,10 +96,10 @@ def ours(files: list[Path]) -> float:
     """The platform's way: collocate each month, then steps. Returns a checksum."""
     with xr.open_dataset(files[0].with_name("mask.nc")) as mask:
         mask.load()
-    months = []
+    points, months = stations(), []
     for file in files:
         with xr.open_dataset(file, engine="netcdf4") as hourly:
-            series = collocate(hourly, stations(), "nearest_land", mask)
+            series = collocate(hourly, points, "nearest_land", mask)
         months.append(
             xr.Dataset({n: to_steps(series[n], pd.Timedelta("12h"), VARIABLES[n].aggregation, 12) for n in NAMES})
         )

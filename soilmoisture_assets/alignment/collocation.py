@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from soilmoisture_assets.alignment.neighbours import great_circle_km
 from soilmoisture_assets.errors import SourceError
 
 Method = Literal["nearest_land", "bilinear"]
@@ -18,7 +19,6 @@ LAPSE_RATE = 0.0065
 """K m-1: mean decrease of air temperature with height (ICAO standard atmosphere)."""
 LAND = 0.5
 """A cell is land where the land-sea mask exceeds this (ECMWF)."""
-_EARTH_RADIUS = 6371.0
 _SEARCH = 3
 """Cells to each side in which the nearest land cell is sought."""
 
@@ -114,17 +114,6 @@ def nearest_cells(
     best = np.argmin(distance, axis=1)[:, None]
     chosen = np.take_along_axis(near_row * len(longitude) + near_column, best, axis=1)[:, 0]
     return np.where(inside, chosen, -1)
-
-
-def great_circle_km(
-    latitude_1: np.ndarray, longitude_1: np.ndarray, latitude_2: np.ndarray, longitude_2: np.ndarray
-) -> np.ndarray:
-    """Great-circle distance in km of points in degrees (haversine, mean Earth radius)."""
-    north_1, north_2 = np.deg2rad(latitude_1), np.deg2rad(latitude_2)
-    half_north = (north_2 - north_1) / 2
-    half_east = np.deg2rad(np.asarray(longitude_2) - longitude_1) / 2
-    chord = np.sin(half_north) ** 2 + np.cos(north_1) * np.cos(north_2) * np.sin(half_east) ** 2
-    return 2 * _EARTH_RADIUS * np.arcsin(np.sqrt(np.clip(chord, 0, 1)))
 
 
 def _position(stations: xr.Dataset, latitude: np.ndarray, longitude: np.ndarray) -> tuple[np.ndarray, ...]:

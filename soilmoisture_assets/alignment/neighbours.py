@@ -49,9 +49,12 @@ def nearest_stations(latitude: np.ndarray, longitude: np.ndarray, k: int, held_o
 
 
 def great_circle_km(
-    latitude: float, longitude: float, other_latitude: np.ndarray, other_longitude: np.ndarray
+    latitude: float | np.ndarray,
+    longitude: float | np.ndarray,
+    other_latitude: np.ndarray,
+    other_longitude: np.ndarray,
 ) -> np.ndarray:
-    """Distance from one point to others on the sphere, km (haversine formula)."""
+    """Distance on the sphere in km (haversine formula) from one point to others, or pairwise by broadcasting."""
     a, b = np.deg2rad(latitude), np.deg2rad(other_latitude)
     half = np.sin((b - a) / 2) ** 2
     half = half + np.cos(a) * np.cos(b) * np.sin(np.deg2rad(other_longitude - longitude) / 2) ** 2

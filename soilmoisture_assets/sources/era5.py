@@ -31,7 +31,7 @@ from soilmoisture_assets.sources.era5_delivery import (
 from soilmoisture_assets.sources.era5_formats import Paths, normalise
 from soilmoisture_assets.sources.era5_parts import FINAL, PRELIMINARY, UNKNOWN
 from soilmoisture_assets.sources.era5_variables import GEOPOTENTIAL, LAND_SEA_MASK, request_names
-from soilmoisture_assets.study import Domain, Period
+from soilmoisture_assets.study import Domain
 
 GRID_DATASET = "reanalysis-era5-single-levels"
 POINT_DATASET = "reanalysis-era5-single-levels-timeseries"
@@ -55,11 +55,6 @@ def month_hours(month: str) -> pd.DatetimeIndex:
     """Hours of a month (``2017-03`` or ``2017-03-01``): 01:00 on the 1st to 00:00 on the next 1st."""
     first = pd.Period(month, "M").start_time
     return pd.date_range(first + pd.Timedelta(hours=1), first + pd.offsets.MonthBegin(1), freq="h", unit="ns")
-
-
-def months_of(period: Period) -> list[str]:
-    """Months that hold a step of the period, as ``2017-03``."""
-    return [f"{m:%Y-%m}" for m in pd.period_range(period.start, period.end, freq="M")]
 
 
 def months_to_refresh(
