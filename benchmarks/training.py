@@ -1,6 +1,6 @@
 """Training speed: the batched program beside a plain loop over stations, and how long a study takes on this machine.
 
-    python benchmarks/training.py [--preset reference] [--stations 24] [--threads N] [--full] [--json]
+    python benchmarks/training.py [--stations 24] [--threads N] [--full] [--json]
 
 Data are random numbers in the shape of a station cube: the arithmetic does not depend on them. A window is one start
 with all its leads. Both sides train the same network on the same samples: the plain loop takes one station after the
@@ -102,12 +102,14 @@ def matmul_rate() -> float:
 
 
 def window_flops(shape: NetworkShape) -> float:
-    """FLOP of the matrix products with parameters in one training window of the program; attention is not counted."""
-    tokens = (1 + shape.context_days + STARTS - 1 + STARTS * shape.leads) / STARTS
-    layers = shape.layers * (4 * shape.width**2 + 2 * shape.width * shape.feed_forward) * tokens
-    ends = shape.leads * (shape.future_features * shape.width + shape.width**2)
-    ends += (shape.context_days + STARTS - 1) / STARTS * shape.history_features * shape.width
-    return 3 * 2 * (layers + ends)
+    """FLOP of the matrix products in one training window of the program, attention included; backward counts twice."""
+    width, days, future = shape.width, shape.context_days + STARTS - 1, STARTS * shape.leads
+    tokens = 1 + days + future
+    feed_forward = 2 * width * shape.feed_forward
+    layer = tokens * (4 * width**2 + feed_forward) + 2 * tokens**2 * width
+    last = tokens * 2 * width**2 + future * (2 * width**2 + feed_forward) + 2 * future * tokens * width
+    ends = days * shape.history_features * width + future * (shape.future_features * width + width**2)
+    return 3 * 2 * ((shape.layers - 1) * layer + last + ends) / STARTS
 
 
 def program_rate(windows: Windows, models: int) -> float:

@@ -156,13 +156,14 @@ def forward(parameters: Parameters, shape: NetworkShape, inputs: Inputs) -> Tens
         [station[:, :, None], history.unflatten(1, (runs, days)) + station[:, :, None], future.flatten(2, 3)], dim=2
     )
     mask = attention_mask(shape, days, starts).to(tokens.device, tokens.dtype)
-    count = tokens.shape[2]
-    x = tokens.flatten(1, 2)
     for layer in range(shape.layers):
-        x = x + _attend(parameters, layer, x, mask, shape, count)
+        first = 1 + days if layer == shape.layers - 1 else 0  # the last layer is needed for future tokens alone
+        tokens = tokens[:, :, first:] + _attend(parameters, layer, tokens, mask, shape, first)
+        x = tokens.flatten(1, 2)
         hidden = _linear(_normalise(x), parameters[f"{layer}.up"], parameters[f"{layer}.up_bias"])
         x = x + _linear(F.gelu(hidden), parameters[f"{layer}.down"], parameters[f"{layer}.down_bias"])
-    last = x.unflatten(1, (runs, count))[:, :, 1 + days :].flatten(1, 2)
+        tokens = x.view(tokens.shape)
+    last = tokens.flatten(1, 2)
     hidden = F.gelu(_linear(_normalise(last), parameters["head.hidden"], parameters["head.hidden_bias"]))
     raw = _linear(hidden, parameters["head.out"], parameters["head.out_bias"])
     raw = raw.unflatten(1, (runs, starts, shape.leads))
@@ -186,13 +187,25 @@ def _station_token(parameters: Parameters, inputs: Inputs, shape: NetworkShape) 
     return _linear(F.gelu(token), parameters["station.out"], parameters["station.out_bias"])
 
 
-def _attend(parameters: Parameters, layer: int, x: Tensor, mask: Tensor, shape: NetworkShape, count: int) -> Tensor:
-    models, heads = x.shape[0], shape.heads
-    qkv = _linear(_normalise(x), parameters[f"{layer}.qkv"], parameters[f"{layer}.qkv_bias"])
-    q, k, v = qkv.reshape(-1, count, 3, heads, shape.width // heads).permute(2, 0, 3, 1, 4)
-    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    mixed = mixed.transpose(1, 2).reshape(models, -1, shape.width)
-    return _linear(mixed, parameters[f"{layer}.mix"], parameters[f"{layer}.mix_bias"])
+def _attend(
+    parameters: Parameters, layer: int, tokens: Tensor, mask: Tensor, shape: NetworkShape, first: int
+) -> Tensor:
+    """What the tokens from ``first`` on take from all tokens (M, B, T, width)."""
+    models, runs, _, width = tokens.shape
+    x = _normalise(tokens)
+    weight, bias = parameters[f"{layer}.qkv"], parameters[f"{layer}.qkv_bias"]
+
+    def split(values: Tensor, parts: int) -> Tensor:
+        return values.view(models * runs, -1, parts, shape.heads, width // shape.heads).permute(2, 0, 3, 1, 4)
+
+    if first:
+        (q,) = split(_linear(x[:, :, first:].flatten(1, 2), weight[..., :width], bias[..., :width]), 1)
+        k, v = split(_linear(x.flatten(1, 2), weight[..., width:], bias[..., width:]), 2)
+    else:
+        q, k, v = split(_linear(x.flatten(1, 2), weight, bias), 3)
+    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, :, first:])
+    mixed = mixed.transpose(1, 2).reshape(models, -1, width)
+    return _linear(mixed, parameters[f"{layer}.mix"], parameters[f"{layer}.mix_bias"]).view(models, runs, -1, width)
 
 
 def _normalise(x: Tensor) -> Tensor:
