@@ -21,7 +21,7 @@ from soilmoisture_assets.scoring.boosting import boosting_candidates, boosting_f
 from soilmoisture_assets.scoring.climatology import climatology_at, fit_climatology
 from soilmoisture_assets.scoring.inputs import Array, Inputs, at, inputs_of
 from soilmoisture_assets.scoring.ridge import PENALTIES, filtered_features, fit_ridge, history_features
-from soilmoisture_assets.scoring.scores import r2
+from soilmoisture_assets.scoring.scores import median_interval, r2
 from soilmoisture_assets.study import BaselineSettings, Experiment, Study
 
 METHODS = ("persistence", "damped_persistence", "climatology", "ridge", "filtered_ridge", "gradient_boosting", "lstm")
@@ -34,7 +34,7 @@ class _Task:
     """One lead of one experiment: what every method is fitted to and chosen by.
 
     ``training`` and ``starts`` are indices of time steps; ``climatology`` is (station, time), ``observed``
-    (station, start) has the scored observations of validation starts and NaN at test starts.
+    (station, start) has the scored observations of validation starts at stations that are not held out, NaN elsewhere.
     """
 
     inputs: Inputs
@@ -64,10 +64,8 @@ class _Task:
         """Name and forecast (station, start) of the candidate with the highest median R² over validation stations."""
 
         def median_r2(forecast: Array) -> float:
-            of_stations = r2(self.observed, forecast)
-            return (
-                float(np.median(of_stations[np.isfinite(of_stations)])) if np.isfinite(of_stations).any() else -np.inf
-            )
+            found = median_interval(r2(self.observed, forecast), draws=1)[0]
+            return found if np.isfinite(found) else -np.inf
 
         name = max(candidates, key=lambda name: median_r2(candidates[name]))
         return name, candidates[name]
@@ -103,6 +101,7 @@ def fit_baselines(
     starts = np.flatnonzero(labels > TRAIN)
     climatology = climatology_at(fit_climatology(inputs.training_target, inputs.time), inputs.time)
     scored = cube["soil_moisture_scored"].transpose("station", "time").values
+    judged = (labels[starts] == VALIDATION) & ~inputs.held_out[:, None]
     forecasts = np.full((len(METHODS), len(inputs.target), len(starts), len(leads)), np.nan, dtype="float32")
     chosen = np.full((len(METHODS), len(leads)), "", dtype="U24")
     done, total = 0, len(leads) * len(_FITS) + 1
@@ -114,7 +113,7 @@ def fit_baselines(
             training=np.flatnonzero(labels == TRAIN),
             starts=starts,
             climatology=climatology,
-            observed=np.where(labels[starts] == VALIDATION, at(scored, starts, lead), np.nan),
+            observed=np.where(judged, at(scored, starts, lead), np.nan),
             seed=study.seed,
             effort=study.baselines,
         )

@@ -126,12 +126,13 @@ def test_a_forecast_at_a_lead_sees_nothing_after_it(
 def test_a_held_out_station_gives_no_statistic(fitted: dict[Experiment, xr.Dataset], cube: xr.Dataset):
     other = cube.copy(deep=True)
     for name in MOISTURE:
-        other[name][0] = 0.5
+        other[name][0] = 0.9 - other[name][0]
     before, after = fitted[Experiment.FORECAST], fit_baselines(other, STUDY, Experiment.FORECAST)
     np.testing.assert_array_equal(
         before.soil_moisture_forecast.isel(station=slice(1, None)),
         after.soil_moisture_forecast.isel(station=slice(1, None)),
     )
+    np.testing.assert_array_equal(before.chosen, after.chosen)
     held_out = before.isel(station=0)
     for method in ("damped_persistence", "climatology", "ridge", "filtered_ridge"):
         assert np.isnan(forecast_of(held_out, method)).all(), method
