@@ -232,11 +232,11 @@ def _run_stages(
 
                 listeners.append(show)
                 try:
-                    for outcome in launch(defs, instance, run_keys, names, every):
-                        summary["runs"].append(outcome.run_id)
-                        summary["failed"] |= outcome.failed_partitions
-                        if outcome.error:
-                            summary["errors"].append(outcome.error)
+                    outcome = launch(defs, instance, run_keys, names, every)
+                    summary["runs"].append(outcome.run_id)
+                    summary["failed"] |= outcome.failed_partitions
+                    if outcome.error:
+                        summary["errors"].append(outcome.error)
                 finally:
                     listeners.remove(show)
                 bars.update(task, total=1, completed=1, detail="")

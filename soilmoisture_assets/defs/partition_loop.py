@@ -14,6 +14,8 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from soilmoisture_assets.defs.deployment import FOLDER
 
+WANTED_TAG = "soilmoisture/partitions"
+
 Write = Callable[[Any, dg.AssetKey, str], Path]
 """Stores the value of one partition atomically and returns where; an IO manager's ``write`` is one."""
 
@@ -30,6 +32,13 @@ class PartitionResult:
     """Needed only where a step makes several assets."""
 
 
+def wanted_partitions(context: dg.AssetExecutionContext) -> list[str]:
+    """The partitions to make: those of the run, or the ones among them that its tag names."""
+    tag = context.run.tags.get(WANTED_TAG)
+    wanted = set(json.loads(tag)) if tag else set(context.partition_keys)
+    return [name for name in context.partition_keys if name in wanted]
+
+
 def store_each(
     context: dg.AssetExecutionContext, write: Write, results: Iterable[PartitionResult]
 ) -> Iterator[dg.AssetMaterialization]:
@@ -39,7 +48,7 @@ def store_each(
     """
     failed: dict[str, str] = {}
     done = 0
-    total = len(context.partition_keys) * len(context.selected_asset_keys)
+    total = len(wanted_partitions(context)) * len(context.selected_asset_keys)
     for result in results:
         key = result.key or context.asset_key
         if result.failure is None:

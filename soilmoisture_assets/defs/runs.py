@@ -4,6 +4,7 @@ Belongs here: the order of runs, what is out of date, launching in this process.
 """
 
 import difflib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,6 +14,7 @@ import dagster as dg
 from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+from soilmoisture_assets.defs.partition_loop import WANTED_TAG
 from soilmoisture_assets.defs.partitions import station
 from soilmoisture_assets.defs.resources import resources
 from soilmoisture_assets.errors import SoilMoistureError, StudyError
@@ -127,20 +129,28 @@ def launch(
     keys: tuple[dg.AssetKey, ...],
     partitions: list[str],
     all_partitions: list[str],
-) -> Iterator[Outcome]:
-    """Materialize the assets in this process, one run per unbroken range of partitions."""
+) -> Outcome:
+    """Materialize the assets in this process, in one run.
+
+    Dagster gives a run an unbroken range of partitions; a tag says which of them are wanted.
+    """
     job = definitions.resolve_implicit_global_asset_job_def()
-    for tags in _ranges(partitions, all_partitions) if partitions else [{}]:
-        result = job.execute_in_process(
-            instance=instance,
-            asset_selection=list(keys),
-            tags=tags,
-            raise_on_error=False,
-            run_config=_QUIET,
-        )
-        yield _outcome(result)
+    position = {name: index for index, name in enumerate(all_partitions)}
+    ordered = sorted(partitions, key=position.__getitem__)
+    tags = {}
+    if ordered:
+        tags[ASSET_PARTITION_RANGE_START_TAG], tags[ASSET_PARTITION_RANGE_END_TAG] = ordered[0], ordered[-1]
+        tags[WANTED_TAG] = json.dumps(ordered)
+    result = job.execute_in_process(
+        instance=instance,
+        asset_selection=list(keys),
+        tags=tags,
+        raise_on_error=False,
+        run_config=_QUIET,
+    )
     if partitions:
         _check(definitions, instance, keys)
+    return _outcome(result)
 
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -153,14 +163,6 @@ def _check(definitions: dg.Definitions, instance: dg.DagsterInstance, keys: tupl
     if selection.resolve_checks(graph):
         job = dg.define_asset_job("checks", selection=selection).resolve(asset_graph=graph)
         job.execute_in_process(instance=instance, raise_on_error=False, run_config=_QUIET)
-
-
-def _ranges(partitions: list[str], all_partitions: list[str]) -> Iterator[dict[str, str]]:
-    position = {name: index for index, name in enumerate(all_partitions)}
-    ordered = sorted(partitions, key=position.__getitem__)
-    for _, run in groupby(enumerate(ordered), key=lambda item: position[item[1]] - item[0]):
-        names = [name for _, name in run]
-        yield {ASSET_PARTITION_RANGE_START_TAG: names[0], ASSET_PARTITION_RANGE_END_TAG: names[-1]}
 
 
 def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:

@@ -11,7 +11,9 @@ from soilmoisture_assets.defs.progress import progress
 from soilmoisture_assets.defs.versions import version
 from soilmoisture_assets.study import Experiment, Study
 
-EXPLAINED: tuple[Experiment, ...] = tuple(e for e in (Experiment.DRIVERS, Experiment.FORECAST) if e in STUDY.model.experiments)
+EXPLAINED: tuple[Experiment, ...] = tuple(
+    e for e in (Experiment.DRIVERS, Experiment.FORECAST) if e in STUDY.model.experiments
+)
 KEYS = {experiment: dg.AssetKey(["analysis", "shap_values", experiment.value]) for experiment in EXPLAINED}
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 from soilmoisture_assets.defs.deployment import BACKFILL, OWNERS, STUDY
 from soilmoisture_assets.defs.models.regional_model import KEYS as REGIONAL_KEYS
 from soilmoisture_assets.defs.models.station_model import KEYS as STATION_KEYS
-from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each
+from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each, wanted_partitions
 from soilmoisture_assets.defs.partitions import station
 from soilmoisture_assets.defs.progress import progress
 from soilmoisture_assets.defs.versions import version
@@ -59,10 +59,10 @@ def forecasts(
         for experiment, key in KEYS.items():
             if key not in context.selected_asset_keys:
                 continue
-            for name in context.partition_keys:
+            for name in wanted_partitions(context):
                 if name not in in_cube:
                     yield PartitionResult(name, failure="not in the station cube: cube/stations says why", key=key)
-            names = [name for name in context.partition_keys if name in in_cube]
+            names = [name for name in wanted_partitions(context) if name in in_cube]
             for low in range(0, len(names), STATIONS_AT_ONCE):
                 report(low, len(names), f"{experiment} forecasts")
                 part = names[low : low + STATIONS_AT_ONCE]
@@ -100,7 +100,7 @@ def _forecast_stations(
 
 def gather(stored: Mapping[str, xr.Dataset], method: str) -> xr.Dataset:
     """The stored stations of one experiment and method as one dataset (station, start, lead, quantile)."""
-    parts = [dataset.sel(method=method) for dataset in stored.values() if method in dataset.method.values]
+    parts = [dataset.sel({"method": method}) for dataset in stored.values() if method in dataset.method.values]
     found = xr.concat(parts, dim="station", data_vars="all", coords="different", compat="equals", join="outer")
     return found.drop_vars("method").assign_attrs(method=method, experiment=parts[0].attrs["experiment"])
 

@@ -6,7 +6,7 @@ import dagster as dg
 
 from soilmoisture_assets.defs.deployment import BACKFILL, OWNERS, SETTINGS, STUDY
 from soilmoisture_assets.defs.models.regional_model import KEYS as REGIONAL_KEYS
-from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each
+from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each, wanted_partitions
 from soilmoisture_assets.defs.partitions import station
 from soilmoisture_assets.defs.progress import progress
 from soilmoisture_assets.defs.versions import version
@@ -54,7 +54,7 @@ def station_models(
             if key not in context.selected_asset_keys:
                 continue
             regional = checkpoint.read(REGIONAL_KEYS[experiment])
-            names = list(context.partition_keys)
+            names = wanted_partitions(context)
             for fit in fit_stations(cube, regional, study, names, progress=progress(context), threads=SETTINGS.threads):
                 yield PartitionResult(fit.station, fit.model, fit.failure, dict(fit.metadata), key)
 

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from soilmoisture_assets.defs.deployment import FOLDER, OWNERS, STUDY
-from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each
+from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each, wanted_partitions
 from soilmoisture_assets.defs.partitions import era5_month
 from soilmoisture_assets.defs.progress import progress
 from soilmoisture_assets.defs.resources import Services
@@ -70,7 +70,7 @@ if STUDY.era5.access != "files":
         from soilmoisture_assets.sources.era5 import Era5Client
 
         study, report = services.study, progress(context)
-        targets = {month: delivery_path(month) for month in context.partition_keys}
+        targets = {month: delivery_path(month) for month in wanted_partitions(context)}
 
         def results() -> Iterator[PartitionResult]:
             with services.open() as urls:
@@ -120,8 +120,8 @@ def hourly(
     report = progress(context)
 
     def results() -> Iterator[PartitionResult]:
-        for done, month in enumerate(context.partition_keys, start=1):
-            report(done, len(context.partition_keys), month)
+        for done, month in enumerate(wanted_partitions(context), start=1):
+            report(done, len(wanted_partitions(context)), month)
             source = in_files.get(month[:7], []) if study.era5.access == "files" else delivery_path(month)
             try:
                 found = normalise_month(source, month, study.dynamic_inputs.variables)
@@ -147,8 +147,8 @@ def station_series(
     report = progress(context)
 
     def results() -> Iterator[PartitionResult]:
-        for done, month in enumerate(context.partition_keys, start=1):
-            report(done, len(context.partition_keys), month)
+        for done, month in enumerate(wanted_partitions(context), start=1):
+            report(done, len(wanted_partitions(context)), month)
             try:
                 with netcdf.read(HOURLY, month) as grid:
                     series = collocate(

@@ -11,7 +11,7 @@ import dagster as dg
 import xarray as xr
 
 from soilmoisture_assets.defs.deployment import BACKFILL, FOLDER, OWNERS, SETTINGS, STUDY
-from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each
+from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each, wanted_partitions
 from soilmoisture_assets.defs.partitions import station
 from soilmoisture_assets.defs.progress import progress
 from soilmoisture_assets.defs.resources import Services
@@ -151,7 +151,7 @@ def soil_moisture(
     report = progress(context)
 
     def results() -> Iterator[PartitionResult]:
-        names = list(context.partition_keys)
+        names = wanted_partitions(context)
         for done, (name, found) in enumerate(read_stations(load_scan(SCAN), names), start=1):
             report(done, len(names), name)
             if isinstance(found, SourceError):
@@ -193,8 +193,8 @@ def recession_curves(
     report = progress(context)
 
     def results() -> Iterator[PartitionResult]:
-        for done, name in enumerate(context.partition_keys, start=1):
-            report(done, len(context.partition_keys), name)
+        for done, name in enumerate(wanted_partitions(context), start=1):
+            report(done, len(wanted_partitions(context)), name)
             try:
                 curves = fit(choose_series(zarr.read(SOIL_MOISTURE, name), study.target, study.period))
             except SoilMoistureError as error:

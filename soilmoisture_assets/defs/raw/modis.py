@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from soilmoisture_assets.defs.deployment import FOLDER, OWNERS
-from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each
+from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each, wanted_partitions
 from soilmoisture_assets.defs.partitions import land_cover_year
 from soilmoisture_assets.defs.progress import progress
 from soilmoisture_assets.defs.resources import Services
@@ -42,7 +42,7 @@ def land_cover(
     """Ask Earth Engine for all stations and years in as few requests as it takes; answers are cached."""
     from soilmoisture_assets.sources.modis import fetch_land_cover
 
-    years = [int(year) for year in context.partition_keys]
+    years = [int(year) for year in wanted_partitions(context)]
     stations = netcdf.read(dg.AssetKey(["raw", "ismn", "stations"]))
     with services.open() as urls:
         found = fetch_land_cover(
