@@ -1,13 +1,15 @@
 """NetCDF4 files: tables of stations, monthly grids, results. Not here: large station series (zarr.py)."""
 
+from collections.abc import Hashable
 from pathlib import Path
+from typing import Any, Literal
 
 import dagster as dg
 import xarray as xr
 
 from soilmoisture_assets.io_managers.datasets import DatasetIOManager
 
-ENGINE = "h5netcdf"
+ENGINE: Literal["h5netcdf"] = "h5netcdf"
 """Not netcdf4: another thread (zarr has one) may close a lazily opened file, which that library does not bear."""
 
 
@@ -17,7 +19,7 @@ class NetcdfIOManager(DatasetIOManager):
     suffix = ".nc"
 
     def dump(self, value: xr.Dataset, path: Path, key: dg.AssetKey) -> None:
-        encoding = {
+        encoding: dict[Hashable, dict[str, Any]] = {
             name: {"zlib": True, "complevel": 1}
             for name, variable in value.data_vars.items()
             if variable.dtype.kind in "fiu"

@@ -22,7 +22,7 @@ STARTS = 16
 """Starts in one run of a training sample."""
 IDENTITY_DROPOUT = 0.1
 """Share of runs that train the identity of the unknown station."""
-FEATURE_DROPOUT = {Experiment.DRIVERS: 0.2, Experiment.FORECAST: 0.1, Experiment.HINDCAST: 0.05}
+FEATURE_DROPOUT = {Experiment.DRIVERS: 0.1, Experiment.FORECAST: 0.1, Experiment.HINDCAST: 0.05}
 """Share of the channels of a run that training replaces by their mean; the regional network must not lean on one."""
 WEIGHT_DECAY = 0.05
 PATIENCE = 4
