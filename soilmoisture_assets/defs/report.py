@@ -9,7 +9,7 @@ import xarray as xr
 from soilmoisture_assets.defs.analysis.attribution import KEYS as SHAP_KEYS
 from soilmoisture_assets.defs.analysis.skill import HELD_OUT, SKILL, SUMMARY
 from soilmoisture_assets.defs.deployment import OWNERS
-from soilmoisture_assets.defs.figures import FIGURES, SECTIONS
+from soilmoisture_assets.defs.figures import FIGURES, NEED_MANY_STATIONS, SECTIONS
 from soilmoisture_assets.defs.models.forecasts import KEYS as FORECAST_KEYS
 from soilmoisture_assets.defs.models.forecasts import best_forecasts
 from soilmoisture_assets.defs.partition_loop import failures
@@ -30,7 +30,12 @@ REPORT = dg.AssetKey(["report", "report"])
         "skill": dg.AssetIn(key=SKILL),
         "summary": dg.AssetIn(key=SUMMARY),
     },
-    deps=[HELD_OUT, *FORECAST_KEYS.values(), *SHAP_KEYS.values(), *FIGURES],
+    deps=[
+        HELD_OUT,
+        *FORECAST_KEYS.values(),
+        *SHAP_KEYS.values(),
+        *(key for key in FIGURES if key.path[1] not in NEED_MANY_STATIONS),
+    ],
     group_name="report",
     kinds={"html"},
     owners=OWNERS,

@@ -50,6 +50,9 @@ def stages(graph: Any, keys: Iterable[dg.AssetKey]) -> list[Stage]:
             ),
             default=0,
         )
+    for key in level:
+        if key.path[0] == "report":  # last, so that it has every figure, also those that are skipped elsewhere
+            level[key] = max(level.values()) + 1
     chosen = set(keys)
 
     def order(key: dg.AssetKey) -> tuple[int, str]:

@@ -12,18 +12,23 @@ from soilmoisture_assets.defs.figures import (
     aligned_maps,
     alignment_summary,
     coverage,
+    driver_clusters,
     dynamic_input_maps,
     nan_patterns,
     panel_1,
     panel_2,
+    panel_3,
+    panel_4,
     panel_5,
     reliability,
+    shap_lag,
     skill_by_lead,
     station_map,
     station_panel,
     station_series,
     variable_grid,
 )
+from soilmoisture_assets.defs.models.latest_forecast import AVAILABLE
 
 SECTIONS = {
     "station_map": "Stations and data",
@@ -49,7 +54,12 @@ SECTIONS = {
     "panel_1": "Skill",
     "panel_2": "Skill",
     "reliability": "Skill",
+    "latest_forecast_map": "Latest forecast",
     "panel_5": "Drivers",
+    "shap_lag": "Drivers",
+    "panel_3": "Drivers",
+    "panel_4": "Drivers",
+    "driver_clusters": "Drivers",
 }
 
 MODULES: list[ModuleType] = [
@@ -67,7 +77,15 @@ MODULES: list[ModuleType] = [
     panel_2,
     reliability,
     panel_5,
+    shap_lag,
+    panel_3,
+    panel_4,
+    driver_clusters,
 ]
+if AVAILABLE:
+    from soilmoisture_assets.defs.figures import latest_forecast_map
+
+    MODULES.append(latest_forecast_map)
 if ISMN:
     from soilmoisture_assets.defs.figures import recession_curves, recession_histograms, recession_series
 
@@ -80,6 +98,9 @@ if SERVICES:
     from soilmoisture_assets.defs.figures import land_cover_map, slope_map, soilgrids_maps
 
     MODULES += [slope_map, soilgrids_maps, land_cover_map]
+
+NEED_MANY_STATIONS = ("panel_3", "panel_4", "driver_clusters")
+"""Skipped where the stations are too few to be compared."""
 
 ASSETS = dg.load_assets_from_modules(MODULES)
 FIGURES = sorted(

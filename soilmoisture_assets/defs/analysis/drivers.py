@@ -1,0 +1,154 @@
+"""Analysis: which stations are forecast well, and how they group by what drives them.
+
+Not here: effect sizes, correlations and clusters themselves (attribution/). Too few stations cannot be compared: the
+asset is then skipped with the reason in the log, and so are its figures.
+"""
+
+from collections.abc import Callable, Iterator
+
+import dagster as dg
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.defs.analysis.attribution import KEYS as SHAP_KEYS
+from soilmoisture_assets.defs.deployment import OWNERS, STUDY
+from soilmoisture_assets.defs.models.regional_model import KEYS as REGIONAL_KEYS
+from soilmoisture_assets.defs.versions import version
+from soilmoisture_assets.errors import StationError
+from soilmoisture_assets.io_managers.checkpoint import CheckpointIOManager
+from soilmoisture_assets.study import Experiment, Study
+
+FEWEST_STATIONS = 8
+"""Fewer stations make no two groups worth comparing."""
+
+SCORES = ("r2", "skill_vs_persistence")
+
+EFFECT_SIZES = {e: dg.AssetKey(["analysis", "effect_size", e.value]) for e in STUDY.model.experiments}
+CORRELATIONS = {e: dg.AssetKey(["analysis", "correlation", e.value]) for e in STUDY.model.experiments}
+CLUSTERS = {e: dg.AssetKey(["analysis", "driver_clusters", e.value]) for e in SHAP_KEYS}
+PERMUTATION = {e: dg.AssetKey(["analysis", "permutation_importance", e.value]) for e in SHAP_KEYS}
+
+
+def _compared(
+    key: dg.AssetKey,
+    experiment: Experiment,
+    description: str,
+    measure: Callable[[xr.Dataset, xr.DataArray], xr.Dataset],
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=key,
+        ins={"cube": dg.AssetIn(key=["cube", "station_cube"]), "skill": dg.AssetIn(key=["analysis", "skill"])},
+        description=f"{description}; experiment {experiment}.",
+        group_name="analysis",
+        kinds={"netcdf"},
+        owners=OWNERS,
+        io_manager_key="netcdf",
+        output_required=False,
+        code_version=version("1", "analysis"),
+    )
+    def compared(
+        context: dg.AssetExecutionContext, cube: xr.Dataset, skill: xr.Dataset, study: dg.ResourceParam[Study]
+    ) -> Iterator[dg.Output]:
+        from soilmoisture_assets.attribution.station_features import station_features
+
+        if cube.sizes["station"] < FEWEST_STATIONS:
+            context.log.warning(f"{cube.sizes['station']} stations are too few to compare; {FEWEST_STATIONS} needed")
+            return
+        features = station_features(cube.load(), study)
+        scores = _station_scores(skill, experiment, study)
+        found = [measure(features, score) for score in scores.values()]
+        together = xr.concat(
+            found, dim=xr.Variable("score", list(scores)), join="outer", combine_attrs="drop_conflicts"
+        )
+        yield dg.Output(together.assign_attrs(experiment=experiment.value))
+
+    return compared
+
+
+def _effect_sizes(features: xr.Dataset, score: xr.DataArray) -> xr.Dataset:
+    from soilmoisture_assets.attribution.effect_size import effect_sizes
+
+    return effect_sizes(features, score)
+
+
+def _correlations(features: xr.Dataset, score: xr.DataArray) -> xr.Dataset:
+    from soilmoisture_assets.attribution.correlation import correlations
+
+    return correlations(features, score)
+
+
+def _station_scores(skill: xr.Dataset, experiment: Experiment, study: Study) -> dict[str, xr.DataArray]:
+    """Scores (station, window) of the best model on test data at the last lead of each window, where there are any."""
+    own = skill.sel({"split": "test", "experiment": experiment.value}).sel(lead=study.window_hours)
+    method = "station_model" if np.isfinite(own.r2.sel({"method": "station_model"})).any() else "regional_model"
+    scores = {name: own[name].sel({"method": method}).rename(lead="window").load() for name in SCORES}
+    return {name: score for name, score in scores.items() if np.isfinite(score).any()}
+
+
+def _driver_clusters(experiment: Experiment) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=CLUSTERS[experiment],
+        ins={"shap": dg.AssetIn(key=SHAP_KEYS[experiment])},
+        description=f"Three groups of stations by the standardised SHAP of their drivers; experiment {experiment}.",
+        group_name="analysis",
+        kinds={"netcdf", "scikitlearn"},
+        owners=OWNERS,
+        io_manager_key="netcdf",
+        output_required=False,
+        code_version=version("1", "analysis"),
+    )
+    def driver_clusters(context: dg.AssetExecutionContext, shap: xr.Dataset) -> Iterator[dg.Output]:
+        from soilmoisture_assets.attribution.clusters import driver_clusters as group
+
+        try:
+            found = group(shap.load())
+        except StationError as error:
+            context.log.warning(str(error))
+            return
+        silhouette = {str(window): round(float(value), 3) for window, value in found.silhouette.to_series().items()}
+        yield dg.Output(found, metadata={"silhouette": dg.MetadataValue.json(silhouette)})
+
+    return driver_clusters
+
+
+def _permutation_importance(experiment: Experiment) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=PERMUTATION[experiment],
+        ins={"cube": dg.AssetIn(key=["cube", "station_cube"]), "shap": dg.AssetIn(key=SHAP_KEYS[experiment])},
+        deps=[REGIONAL_KEYS[experiment]],
+        description=f"Rise of the test error when a feature is shuffled, and its agreement with SHAP; {experiment}.",
+        group_name="analysis",
+        kinds={"netcdf", "pytorch"},
+        owners=OWNERS,
+        io_manager_key="netcdf",
+        pool="training",
+        code_version=version("1", "analysis"),
+    )
+    def permutation_importance(
+        context: dg.AssetExecutionContext,
+        cube: xr.Dataset,
+        shap: xr.Dataset,
+        study: dg.ResourceParam[Study],
+        checkpoint: dg.ResourceParam[CheckpointIOManager],
+    ) -> xr.Dataset:
+        from soilmoisture_assets.attribution.permutation import permutation_importance as shuffle
+        from soilmoisture_assets.attribution.permutation import rank_agreement
+
+        found = shuffle(cube.load(), checkpoint.read(REGIONAL_KEYS[experiment]), study)
+        found["rank_agreement"] = rank_agreement(shap.load(), found)
+        agreement = {str(window): round(float(value), 3) for window, value in found.rank_agreement.to_series().items()}
+        context.add_output_metadata({"rank_agreement_with_shap": dg.MetadataValue.json(agreement)})
+        return found
+
+    return permutation_importance
+
+
+drivers = [
+    *(
+        _compared(k, e, "Features of better against worse forecast stations", _effect_sizes)
+        for e, k in EFFECT_SIZES.items()
+    ),
+    *(_compared(k, e, "Rank correlation of features with skill", _correlations) for e, k in CORRELATIONS.items()),
+    *(_driver_clusters(experiment) for experiment in CLUSTERS),
+    *(_permutation_importance(experiment) for experiment in PERMUTATION),
+]
