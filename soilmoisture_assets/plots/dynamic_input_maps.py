@@ -60,11 +60,9 @@ def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figur
 
 
 def dynamic_variables(dataset: xr.Dataset) -> list[str]:
-    """Registered dynamic inputs that a dataset holds on (station, time)."""
+    """Dynamic inputs that a dataset holds on (station, time), in the order of the registry."""
     return [
-        str(name)
-        for name in dataset.data_vars
-        if name in VARIABLES
-        and VARIABLES[str(name)].role == "dynamic"
-        and set(dataset[name].dims) == {"station", "time"}
+        name
+        for name, variable in VARIABLES.items()
+        if name in dataset.data_vars and variable.role == "dynamic" and set(dataset[name].dims) == {"station", "time"}
     ]

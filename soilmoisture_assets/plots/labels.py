@@ -20,6 +20,11 @@ _PLAIN = {
 SPLIT_CODES = {"train": 1, "validation": 2, "test": 3}
 
 
+def words(values: np.ndarray) -> np.ndarray:
+    """Strings of fixed width, from whatever kind of string a store gives back."""
+    return np.array([str(value) for value in values], dtype=str)
+
+
 def feature_label(name: str) -> str:
     """Long name of a feature without its units; SoilGrids is named, because the HWSD has a clay of its own."""
     if name in _PLAIN:

@@ -95,7 +95,7 @@ def map_axes(
 def write_abbreviations(axes: "GeoAxes", box: Box, points: np.ndarray) -> np.ndarray:
     """Write the states' letters where no point covers them; returns their (state, 2) positions on the axes."""
     west, east, south, north = box
-    reach = 0.012 * (axes.get_xlim()[1] - axes.get_xlim()[0])
+    reach = 0.02 * (axes.get_xlim()[1] - axes.get_xlim()[0])
     shifts = [(0, 0), (0, 0.7), (0, -0.7), (0.8, 0), (-0.8, 0), (0.8, 0.7), (-0.8, -0.7), (0.8, -0.7), (-0.8, 0.7)]
     written = []
     for name, (longitude, latitude) in STATE_ABBREVIATIONS.items():
@@ -187,7 +187,7 @@ def project(axes: "GeoAxes", longitude: ArrayLike, latitude: ArrayLike) -> np.nd
 def map_frame(box: Box, target: Any) -> tuple[float, float, float, float]:
     """Left, right, bottom and top of a box in the coordinates of its projection."""
     if box == CONUS:  # the country itself: the corners of its box would add an ocean on either side
-        return -2.42e6, 2.32e6, -1.48e6, 1.50e6
+        return -2.46e6, 2.34e6, -1.48e6, 1.62e6
     west, east, south, north = box
     along, across = np.linspace(west, east, 50), np.linspace(south, north, 50)
     edge = target.transform_points(

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.labels import feature_label, method_and_experiment
+from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def panel_3(effects: xr.Dataset) -> "Figure":
     effects : (window, feature) effect, low, high, significant, and change with its interval (feature), as
         ``attribution.effect_size.effect_sizes``; attrs score, and experiment and method where known.
     """
-    groups = effects["feature_group"].values.astype(str)
+    groups = words(effects["feature_group"].values)
     placed = [group for _, members in PANELS[:-1] for group in members]
     members = [
         np.flatnonzero(np.isin(groups, names) if place < len(PANELS) - 1 else ~np.isin(groups, placed))

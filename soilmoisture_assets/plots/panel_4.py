@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.labels import feature_label, method_and_experiment
+from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
 from soilmoisture_assets.plots.panel_3 import SCORES
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def panel_4(correlations: xr.Dataset, stations: int) -> "Figure":
 
     The correlations among features are those of the stations and do not depend on the window, so they are shown once.
     """
-    groups = correlations["feature_group"].values.astype(str)
+    groups = words(correlations["feature_group"].values)
     rank = {group: place for place, group in enumerate(style.GROUP_COLOURS)}
     order = np.argsort([rank.get(str(group), len(rank)) for group in groups], kind="stable")
     ordered = correlations.isel(feature=order)

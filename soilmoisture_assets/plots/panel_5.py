@@ -7,11 +7,14 @@ import xarray as xr
 
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.intervals import mean_interval, ratio_interval
-from soilmoisture_assets.plots.labels import feature_label, method_and_experiment
+from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+LEAST_SHARE = 0.05
+"""A relative change of next to nothing means nothing: weaker features are left out of it."""
 
 SHAP_LABEL = "mean |SHAP| [10⁻³ m³ m⁻³]"
 
@@ -26,27 +29,30 @@ def panel_5(shap: xr.Dataset, *, most_static: int = 30) -> "Figure":
         unit: a feature that is twice as long moves the forecast twice as far.
     """
     values = shap["mean_absolute_shap"].transpose("station", "window", "feature").values.astype("float64")
-    kinds = shap["feature_kind"].values.astype(str)
+    kinds = words(shap["feature_kind"].values)
     names = [str(name) for name in shap["feature"].values]
+    # The station's own record is no attribute of the soil and outweighs them all: it is drawn beside the dynamics.
+    kinds = np.where(words(shap["feature_group"].values) == "record", "dynamic", kinds)
     strength = np.nanmean(values, axis=(0, 1))
     static, dynamic = (
         sorted((int(i) for i in np.flatnonzero(kinds == kind)), key=lambda i: -strength[i])[:most_static]
         for kind in ("static", "dynamic")
     )
     windows = [int(window) for window in shap["window"].values]
+    own_record = bool((words(shap["feature_group"].values) == "record").any())
     dynamic_height = 0.5 + 0.3 * max(len(dynamic), 2)
     static_height = 0.5 + 0.19 * max(len(static), 6)
     figure = style.new_figure(height=1.5 + dynamic_height + static_height, width=style.FULL_WIDTH * 1.15)
     grid = figure.add_gridspec(3, 2, height_ratios=[0.3, dynamic_height, static_height], width_ratios=[1, 0.8])
     panels = [figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[2, 0]), figure.add_subplot(grid[1:, 1])]
     for axes, chosen, title in (
-        (panels[0], dynamic, "a  Dynamic features"),
+        (panels[0], dynamic, "a  Dynamic features" + (", station's own record" if own_record else "")),
         (panels[1], static, "b  Static features" + (f" (first {most_static})" if len(static) == most_static else "")),
     ):
         _bars(axes, values[:, :, chosen], [names[i] for i in chosen], windows)
         axes.set_title(title)
     panels[1].set_xlabel(SHAP_LABEL)
-    both = [*dynamic, *static]
+    both = [i for group in (dynamic, static) for i in group if strength[i] >= LEAST_SHARE * strength[group].max()]
     _relative_change(panels[2], values[:, :, both], [names[i] for i in both], windows)
     legend = figure.add_subplot(grid[0, :])
     legend.axis("off")
@@ -55,8 +61,8 @@ def panel_5(shap: xr.Dataset, *, most_static: int = 30) -> "Figure":
     return style.finish(
         figure, _message(names, strength, dynamic, static, shap),
         "a, b: mean over stations of mean |SHAP|, in the unit of the forecast; a and b have scales of their own. c: "
-        f"change from {windows[0]} to {windows[-1]} h in percent; features below 1 % of the strongest are left out. "
-        "Whiskers: 95 % bootstrap interval over stations.",
+        f"change from {windows[0]} to {windows[-1]} h in percent, without features below 5 % of the strongest of "
+        "their panel. Whiskers: 95 % bootstrap interval over stations.",
         shap,
     )  # fmt: skip
 
@@ -82,21 +88,19 @@ def _bars(axes: "Axes", values: np.ndarray, names: list[str], windows: list[int]
 
 def _relative_change(axes: "Axes", values: np.ndarray, names: list[str], windows: list[int]) -> None:
     axes.set_title(f"c  Change from {windows[0]} to {windows[-1]} h")
-    strong = np.nanmean(values[:, 0], axis=0) >= 0.01 * np.nanmax(np.nanmean(values[:, 0], axis=0))
-    kept = np.flatnonzero(strong)
-    if len(windows) < 2 or not len(kept):
+    if len(windows) < 2 or not names:
         style.note_in_place_of_data(axes, "one window only: no change to show")
         return
-    ratio, low, high = ratio_interval(values[:, -1, kept], values[:, 0, kept])
+    ratio, low, high = ratio_interval(values[:, -1], values[:, 0])
     change, low, high = (100 * (x - 1) for x in (ratio, low, high))
     axes.barh(
-        np.arange(len(kept)), change, height=0.65, xerr=np.array([change - low, high - change]),
+        np.arange(len(names)), change, height=0.65, xerr=np.array([change - low, high - change]),
         color=np.where(change > 0, style.VERMILION, style.SKY).tolist(),
         error_kw={"elinewidth": 0.5, "ecolor": style.BLACK},
     )  # fmt: skip
     axes.axvline(0, color=style.BLACK, linewidth=0.6)
-    axes.set_yticks(range(len(kept)), [feature_label(names[i]) for i in kept])
-    axes.set_ylim(len(kept) - 0.4, -0.6)
+    axes.set_yticks(range(len(names)), [feature_label(name) for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel("change of mean |SHAP| [%]")
     axes.grid(True, axis="x")
 

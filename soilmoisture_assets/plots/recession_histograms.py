@@ -42,6 +42,7 @@ def recession_histograms(curves: Mapping[str, xr.Dataset]) -> "Figure":
     figure = style.new_figure(height=5.0)
     grid = figure.add_gridspec(3, 3, height_ratios=[0.14, 1, 1])
     events = sum(found.sizes["event"] for found in good.values())
+    stations = sum(found.sizes["event"] > 0 for found in good.values())
     best = ""
     for place, (quantity, label) in enumerate(_QUANTITIES.items()):
         axes = figure.add_subplot(grid[1 + place // 3, place % 3])
@@ -59,7 +60,7 @@ def recession_histograms(curves: Mapping[str, xr.Dataset]) -> "Figure":
         "Histograms over all well fitted dry-downs, with distributions fitted by maximum likelihood; above each panel "
         "the one with the smallest AIC.",
         *curves.values(), period=event_period(good) if events else "",
-        n=f"n = {events} dry-downs at {style.counted(len(good), 'station')}",
+        n=f"n = {events} dry-downs at {style.counted(stations, 'station')}",
     )  # fmt: skip
 
 

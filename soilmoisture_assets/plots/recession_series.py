@@ -52,7 +52,7 @@ def recession_series(
                 float(fit["theta_r"]) + float(fit["delta"]) * np.exp(-hours / float(fit["tau"])),
                 color=style.VERMILION, linewidth=1.3,
             )  # fmt: skip
-        axes.set_title(f"{style.shortened(station, 42)}: {events.sizes['event']} events", fontsize=7)
+        axes.set_title(f"{_spelled(station)}: {events.sizes['event']} events", fontsize=7)
         axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=6))
         axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator(), show_offset=False))
         axes.tick_params(labelsize=6)
@@ -74,3 +74,8 @@ def recession_series(
         *(series[station] for station in chosen), n=f"n = {len(chosen)} of {style.counted(len(series), 'station')}",
         period=style.period_of([time for s in chosen for time in series[s]["time"].values[[0, -1]]]),
     )  # fmt: skip
+
+
+def _spelled(station: str) -> str:
+    network, _, name = station.partition("__")
+    return style.shortened(f"{name.replace('_', ' ')} ({network})" if name else station, 42)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from soilmoisture_assets.plots.labels import feature_label, in_split
+from soilmoisture_assets.plots.labels import feature_label, in_split, words
 from soilmoisture_assets.plots.maps import CONUS, map_extent, map_frame, projection
 from soilmoisture_assets.plots.outlines import outlines
 from soilmoisture_assets.plots.style import method_label, station_labels
@@ -138,7 +138,7 @@ def _observed_series(observed: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _scores(skill: xr.Dataset | None, names: list[str], split: str) -> dict[str, Any]:
-    if skill is None or split not in skill["split"].values.astype(str):
+    if skill is None or split not in words(skill["split"].values):
         return {}
     part = skill.sel(split=split).reindex(station=names)
     tables = {

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.labels import SPLIT_CODES, feature_label
+from soilmoisture_assets.plots.labels import SPLIT_CODES, feature_label, words
 from soilmoisture_assets.study import Study
 
 MASKING_REASONS = {
@@ -67,7 +67,7 @@ def coverage_table(cube: xr.Dataset) -> Table:
         for name, code in SPLIT_CODES.items()
         if (splits == code).any()
     }
-    networks = cube["network"].values.astype(str)
+    networks = words(cube["network"].values)
     rows = []
     for network in [*sorted(set(networks)), "all"]:
         members = networks == network if network != "all" else np.ones(len(networks), dtype=bool)

@@ -250,7 +250,8 @@ def _period(sources: tuple[xr.Dataset, ...]) -> str:
 
 def _source(sources: tuple[xr.Dataset, ...]) -> str:
     text = next((str(source.attrs["source"]) for source in sources if source.attrs.get("source")), "")
-    return f"Source: {shortened(text, 160)}." if text else ""
+    parts = dict.fromkeys(part.strip() for part in text.split(";") if part.strip())  # a notice is said once
+    return f"Source: {shortened('; '.join(parts), 160)}." if parts else ""
 
 
 def _wrapped(text: str, inches: float, size: float) -> str:

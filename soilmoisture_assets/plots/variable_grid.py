@@ -27,8 +27,8 @@ def variable_grid(cube: xr.Dataset) -> "Figure":
     cube : station cube. Categories are drawn as classes, the most frequent ones named.
     """
     static = [
-        str(name) for name in cube.data_vars
-        if name in VARIABLES and VARIABLES[str(name)].role == "static" and cube[name].dims == ("station",)
+        name for name, variable in VARIABLES.items()
+        if variable.role == "static" and name in cube.data_vars and cube[name].dims == ("station",)
     ]  # fmt: skip
     names = ["soil_moisture_scored", *dynamic_variables(cube), *static]
     names = [name for name in names if name in cube]
