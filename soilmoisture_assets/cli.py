@@ -82,10 +82,11 @@ def run(
     settings, chosen = _choose(study)
     from soilmoisture_assets.doctor import check_inputs
 
-    check_inputs(chosen, settings)
+    keys = _selected(select)
+    check_inputs(chosen, settings, {tuple(key.path) for key in keys})
     started = time.monotonic()
     with _instance(settings, chosen) as instance:
-        summary = _run_stages(instance, select, stations.split(",") if stations else [], force, quiet=as_json)
+        summary = _run_stages(instance, keys, stations.split(",") if stations else [], force, quiet=as_json)
     summary |= {"study": chosen.name, "seconds": round(time.monotonic() - started, 1)}
     if as_json:
         print(json.dumps(summary, indent=1))
@@ -204,20 +205,26 @@ def _instance(settings: Settings, study: Study) -> Iterator["dg.DagsterInstance"
         yield instance
 
 
-def _run_stages(
-    instance: "dg.DagsterInstance", select: str | None, stations: list[str], force: bool, quiet: bool
-) -> dict[str, Any]:
+def _selected(select: str | None) -> "set[dg.AssetKey]":
     import dagster as dg
 
+    from soilmoisture_assets.definitions import defs
+
+    selection = dg.AssetSelection.from_string(select) if select else dg.AssetSelection.all()
+    keys = selection.resolve(defs.resolve_asset_graph())
+    if not keys:
+        raise StudyError(f"nothing matches --select '{select}'.\n  Try \"group:cube\" or leave it out.")
+    return set(keys)
+
+
+def _run_stages(
+    instance: "dg.DagsterInstance", keys: "set[dg.AssetKey]", stations: list[str], force: bool, quiet: bool
+) -> dict[str, Any]:
     from soilmoisture_assets.definitions import defs
     from soilmoisture_assets.defs.progress import listeners
     from soilmoisture_assets.defs.runs import launch, outdated, partitions_of, stages
 
     graph = defs.resolve_asset_graph()
-    selection = dg.AssetSelection.from_string(select) if select else dg.AssetSelection.all()
-    keys = selection.resolve(graph)
-    if not keys:
-        raise StudyError(f'nothing matches --select \'{select}\'.\n  Try "group:cube", "+key:report" or leave it out.')
     summary: dict[str, Any] = {"runs": [], "failed": {}, "errors": []}
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[detail]}"))
     with Progress(*columns, TimeElapsedColumn(), console=err, disable=quiet) as bars:

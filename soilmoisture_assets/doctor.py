@@ -4,7 +4,7 @@ Belongs here: checks made before anything is written, each with the fix. Not her
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,26 +25,31 @@ class Finding:
     fix: str = ""
 
 
-def check_inputs(study: Study, settings: Settings) -> None:
+def check_inputs(study: Study, settings: Settings, assets: Collection[tuple[str, ...]]) -> None:
     """Read what the study names on this machine before a run writes anything.
+
+    Parameters
+    ----------
+    assets : keys of the assets to be made, as tuples; only what they read themselves is checked.
 
     Raises
     ------
     SoilMoistureError : the first thing that is missing or cannot be used; names the file and the fix.
     """
-    for _, check in _local_checks(study, settings):
-        check()
+    for need in _needs(study, settings):
+        if any(key[: len(need.asset)] == need.asset for key in assets):
+            need.check()
 
 
 def diagnose(study: Study, settings: Settings) -> list[Finding]:
     """Every file, credential and service of the study, each with its state."""
     findings = []
-    for what, check in _local_checks(study, settings):
+    for need in _needs(study, settings):
         try:
-            findings.append(Finding(what, True, check()))
+            findings.append(Finding(need.what, True, need.check()))
         except SoilMoistureError as error:
             state, _, fix = str(error).partition("\n")
-            findings.append(Finding(what, False, state, fix.strip()))
+            findings.append(Finding(need.what, False, state, fix.strip()))
     if study.sandbox:
         return [*findings, Finding("services", True, "embedded sandbox on loopback (synthetic data)")]
     return findings + [_reach(what, url) for what, url in _service_urls(study, settings).items()]
@@ -63,21 +68,30 @@ def ismn_archive(study: Study, settings: Settings) -> Path:
     return Path(named)
 
 
-def _local_checks(study: Study, settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
+@dataclass(frozen=True)
+class _Need:
+    """Something on this machine that an asset reads, and how to see whether it is there."""
+
+    asset: tuple[str, ...]
+    what: str
+    check: Callable[[], str]
+
+
+def _needs(study: Study, settings: Settings) -> Iterator[_Need]:
     if study.target.source == "file":
-        yield "target file", lambda: _read_target(study)
+        yield _Need(("cube", "target"), "target file", lambda: _read_target(study))
     elif not study.sandbox:
-        yield "ISMN archive", lambda: str(ismn_archive(study, settings))
+        yield _Need(("raw", "ismn"), "ISMN archive", lambda: str(ismn_archive(study, settings)))
     if study.dynamic_inputs.source == "file":
-        yield "dynamic inputs file", lambda: _read_dynamic_inputs(study)
+        yield _Need(("cube", "dynamic_inputs"), "dynamic inputs file", lambda: _read_dynamic_inputs(study))
     elif study.era5.access == "files":
-        yield "ERA5 folder", lambda: _era5_folder(study)
+        yield _Need(("raw", "era5"), "ERA5 folder", lambda: _era5_folder(study))
     elif not study.sandbox:
-        yield "CDS credentials", lambda: _cds_credentials(settings)
+        yield _Need(("raw", "era5", "delivery"), "CDS credentials", lambda: _cds_credentials(settings))
     if study.static_attributes.source == "file":
-        yield "static attributes file", lambda: _read_static_attributes(study)
-    elif not study.sandbox and "land_cover" in study.static_attributes.variables:
-        yield "Earth Engine credentials", lambda: _earthengine_credentials(settings)
+        yield _Need(("cube", "static_attributes"), "static attributes file", lambda: _read_static_attributes(study))
+    elif not study.sandbox:
+        yield _Need(("raw", "modis"), "Earth Engine credentials", lambda: _earthengine_credentials(settings))
 
 
 def _read_target(study: Study) -> str:
@@ -128,7 +142,7 @@ def _earthengine_credentials(settings: Settings) -> str:
     if settings.earthengine_project is None:
         raise SourceError(
             "no Earth Engine project is named.\n  Register one at https://code.earthengine.google.com/register and set "
-            "SOILMOISTURE_EARTHENGINE_PROJECT; or leave land_cover out of static_attributes.variables."
+            "SOILMOISTURE_EARTHENGINE_PROJECT."
         )
     file = settings.earthengine_service_account_file
     if file is not None:
