@@ -2,7 +2,8 @@
 
 Run ``python benchmarks/era5_stations.py [--months 6] [--rounds 3] [--folder DIR] [--json]``.
 The grids (0.25 degree, hourly, three variables) are synthetic and made once in the folder. Each side runs in a process
-of its own on warm files with its libraries loaded, so that peak memory is its own. Five years are extrapolated from the months measured.
+of its own, on warm files and with its libraries loaded, so that peak memory is its own. Five years are extrapolated
+from the months measured.
 """
 
 import argparse
