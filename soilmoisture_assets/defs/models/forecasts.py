@@ -20,7 +20,6 @@ from soilmoisture_assets.io_managers.zarr import ZarrIOManager
 from soilmoisture_assets.study import Experiment, Study
 
 KEYS = {experiment: dg.AssetKey(["models", "forecasts", experiment.value]) for experiment in STUDY.model.experiments}
-STATIONS_AT_ONCE = 64
 
 
 @dg.multi_asset(
@@ -36,7 +35,7 @@ STATIONS_AT_ONCE = 64
             group_name="models",
             kinds={"netcdf", "pytorch"},
             owners=OWNERS,
-            code_version=version("1", "models"),
+            code_version=version("2", "models"),
         ).with_io_manager_key("netcdf")
         for experiment, key in KEYS.items()
     ],
@@ -50,7 +49,10 @@ def forecasts(
     checkpoint: dg.ResourceParam[CheckpointIOManager],
     netcdf: dg.ResourceParam[NetcdfIOManager],
 ) -> Iterator[dg.AssetMaterialization]:
-    """Forecast every validation and test start. Without a station model only the regional one forecasts."""
+    """Forecast every validation and test start; intervals are calibrated on blocks of the validation period.
+
+    Without a station model only the regional one forecasts.
+    """
     cube = zarr.read(dg.AssetKey(["cube", "station_cube"])).load()
     in_cube = set(cube.station.values.astype(str))
 
@@ -63,10 +65,8 @@ def forecasts(
                 if name not in in_cube:
                     yield PartitionResult(name, failure="not in the station cube: cube/stations says why", key=key)
             names = [name for name in wanted_partitions(context) if name in in_cube]
-            for low in range(0, len(names), STATIONS_AT_ONCE):
-                report(low, len(names), f"{experiment} forecasts")
-                part = names[low : low + STATIONS_AT_ONCE]
-                yield from _forecast_stations(cube, study, experiment, part, checkpoint)
+            report(0, len(names), f"{experiment} forecasts")
+            yield from _forecast_stations(cube, study, experiment, names, checkpoint)
 
     yield from store_each(context, netcdf.write, results())
 
@@ -75,12 +75,15 @@ def _forecast_stations(
     cube: xr.Dataset, study: Study, experiment: Experiment, names: list[str], checkpoint: CheckpointIOManager
 ) -> Iterator[PartitionResult]:
     from soilmoisture_assets.learning.predict import forecast
+    from soilmoisture_assets.scoring.calibration import calibrate
 
+    if not names:
+        return
     stored = set(checkpoint.stored_partitions(STATION_KEYS[experiment]))
     models = {name: checkpoint.read(STATION_KEYS[experiment], name) for name in names if name in stored}
-    by_method = {"regional_model": forecast(cube, checkpoint.read(REGIONAL_KEYS[experiment]), study, names)}
+    by_method = {"regional_model": calibrate(forecast(cube, checkpoint.read(REGIONAL_KEYS[experiment]), study, names))}
     if models:
-        by_method["station_model"] = forecast(cube, models, study)
+        by_method["station_model"] = calibrate(forecast(cube, models, study))
     for name in names:
         own = {method: found.sel(station=[name]) for method, found in by_method.items() if name in found.station}
         dataset = xr.concat(
