@@ -1,4 +1,4 @@
-"""SHAP by lag: how many days back the weather matters."""
+"""SHAP by lag: on which days the model reads the weather."""
 
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
     shap : shap_lag (station, window, dynamic_feature, lag_days) [m3 m-3]; lag 0 is the day that ends with the start of
         the forecast, negative lags are days ahead of it.
     """
+    from matplotlib.ticker import MaxNLocator
+
     values = 1e3 * shap["shap_lag"].transpose("station", "window", "dynamic_feature", "lag_days").values.astype(
         "float64"
     )
@@ -46,6 +48,7 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
             axes.axvspan(lags.min() - 0.5, -0.5, color="#EFEFEF", zorder=0)
         axes.set_xlim(lags.max() + 0.5, lags.min() - 0.5)
         axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_title(f"{'abcdefghi'[place]}  {feature_label(name)}")
         axes.set_xlabel("days before the start of the forecast")
         if place % columns == 0:
@@ -58,19 +61,21 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
     ahead = " Grey: days ahead of the start, whose weather this experiment knows." if lags.min() < 0 else ""
     return style.finish(
         figure, _message(values, names, lags, shap),
-        "Mean over stations; shaded: 95 % bootstrap interval over stations. The oldest day also holds what running "
-        f"means remember of the weather before it.{ahead}",
+        "Mean over stations; shaded: 95 % bootstrap interval over stations. Running means carry older "
+        f"weather and count on the day on which the model reads them.{ahead}",
         shap,
     )  # fmt: skip
 
 
 def _message(values: np.ndarray, names: list[str], lags: np.ndarray, shap: xr.Dataset) -> str:
-    """How many days back hold 90 % of the precipitation's effect (of the first feature, where there is none)."""
+    """How many days back hold 90 % of what is read of past precipitation (of the first feature, where there is none)."""
     place = names.index("precipitation") if "precipitation" in names else 0
     past = lags >= 0
     strength = np.nan_to_num(np.nanmean(values[:, -1, place], axis=0))[past]
     order = np.argsort(lags[past])
     share = np.cumsum(strength[order]) / max(strength.sum(), 1e-12)
     days = int(lags[past][order][int(np.searchsorted(share, 0.9))]) + 1
-    text = f"{feature_label(names[place])} matters for {style.counted(days, 'day')} back"
-    return f"{text[:1].upper()}{text[1:]} (90 % of its effect; {method_and_experiment(shap)})"
+    return (
+        f"90 % of the effect of past {feature_label(names[place])} is read within {style.counted(days, 'day')} of the start "
+        f"({method_and_experiment(shap)})"
+    )
