@@ -68,7 +68,7 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
 
 
 def _message(values: np.ndarray, names: list[str], lags: np.ndarray, shap: xr.Dataset) -> str:
-    """How many days back hold 90 % of what is read of past precipitation (of the first feature, where there is none)."""
+    """How many days back hold 90 % of what is read of past precipitation (else of the first feature)."""
     place = names.index("precipitation") if "precipitation" in names else 0
     past = lags >= 0
     strength = np.nan_to_num(np.nanmean(values[:, -1, place], axis=0))[past]
@@ -76,6 +76,6 @@ def _message(values: np.ndarray, names: list[str], lags: np.ndarray, shap: xr.Da
     share = np.cumsum(strength[order]) / max(strength.sum(), 1e-12)
     days = int(lags[past][order][int(np.searchsorted(share, 0.9))]) + 1
     return (
-        f"90 % of the effect of past {feature_label(names[place])} is read within {style.counted(days, 'day')} of the start "
-        f"({method_and_experiment(shap)})"
+        f"90 % of the effect of past {feature_label(names[place])} is read within {style.counted(days, 'day')} of "
+        f"the start ({method_and_experiment(shap)})"
     )
