@@ -48,7 +48,7 @@ def with_provenance(
     attributes = {
         "Conventions": "CF-1.11",
         "title": title,
-        "source": f"{SYNTHETIC_NOTICE}; {source}" if synthetic else source,
+        "source": f"{SYNTHETIC_NOTICE}; {source}" if synthetic and SYNTHETIC_NOTICE not in source else source,
         "synthetic": int(synthetic),
         "references": references,
         "license": licence,

@@ -67,7 +67,9 @@ if STUDY.era5.access != "files":
         netcdf: dg.ResourceParam[NetcdfIOManager],
     ) -> Iterator[dg.AssetMaterialization]:
         """Request the months, several in the queue at a time; a request that is queued already is resumed."""
+        from soilmoisture_assets.alignment.collocation import at_land_cells
         from soilmoisture_assets.sources.era5 import Era5Client
+        from soilmoisture_assets.sources.era5_formats import read_invariants
 
         study, report = services.study, progress(context)
         targets = {month: delivery_path(month) for month in wanted_partitions(context)}
@@ -78,9 +80,9 @@ if STUDY.era5.access != "files":
                 key = "sandbox" if study.sandbox else secret
                 poll_seconds = 0.05 if study.sandbox else 5.0
                 client = Era5Client(urls.cds, key, STATE, poll_seconds=poll_seconds, log=context.log.info)
+                if not INVARIANTS.exists():
+                    client.fetch_invariants(INVARIANTS, domain=study.domain, resolution=study.era5.resolution)
                 if GRID:
-                    if not INVARIANTS.exists():
-                        client.fetch_invariants(INVARIANTS, domain=study.domain, resolution=study.era5.resolution)
                     fetched = client.fetch_months(
                         targets,
                         domain=study.domain,
@@ -88,8 +90,13 @@ if STUDY.era5.access != "files":
                         resolution=study.era5.resolution,
                     )
                 else:
+                    mask = read_invariants(INVARIANTS)
+                    stations = netcdf.read(STATIONS).load()
                     fetched = client.fetch_points(
-                        targets, stations=netcdf.read(STATIONS), variables=study.dynamic_inputs.variables, keep=True
+                        targets,
+                        stations=at_land_cells(stations, mask) if mask is not None else stations,
+                        variables=study.dynamic_inputs.variables,
+                        keep=True,
                     )
                 for done, month in enumerate(fetched, start=1):
                     report(done, len(targets), month.month)
@@ -117,6 +124,7 @@ def hourly(
     from soilmoisture_assets.sources.era5_formats import months_in_files, preliminary_share
 
     in_files = months_in_files(Path(str(study.era5.folder))) if study.era5.access == "files" else {}
+    domain = study.domain if study.era5.access == "files" else None  # a user's files may hold the whole globe
     report = progress(context)
 
     def results() -> Iterator[PartitionResult]:
@@ -124,7 +132,7 @@ def hourly(
             report(done, len(wanted_partitions(context)), month)
             source = in_files.get(month[:7], []) if study.era5.access == "files" else delivery_path(month)
             try:
-                found = normalise_month(source, month, study.dynamic_inputs.variables)
+                found = normalise_month(source, month, study.dynamic_inputs.variables, domain)
             except SoilMoistureError as error:
                 yield PartitionResult(month, failure=str(error))
                 continue
@@ -140,10 +148,14 @@ def station_series(
 ) -> Iterator[dg.AssetMaterialization]:
     """Take the grid to the stations: the nearest land cell, or bilinear over land cells, as the study says."""
     from soilmoisture_assets.alignment.collocation import collocate
-    from soilmoisture_assets.sources.era5_formats import read_invariants
+    from soilmoisture_assets.sources.era5_formats import months_in_files, read_invariants
 
     stations = netcdf.read(STATIONS)
-    mask = read_invariants(INVARIANTS) if INVARIANTS.exists() else None
+    if study.era5.access == "files":
+        own = [file for files in months_in_files(Path(str(study.era5.folder))).values() for file in files]
+        mask = read_invariants(own, study.domain)
+    else:
+        mask = read_invariants(INVARIANTS)
     report = progress(context)
 
     def results() -> Iterator[PartitionResult]:
