@@ -71,8 +71,7 @@ class WebUi:
         deadline = time.monotonic() + SECONDS_TO_FINISH
         while time.monotonic() < deadline:
             status: str = self.ask(
-                "query($id: String!) {partitionBackfillOrError(backfillId: $id)"
-                "{... on PartitionBackfill {status}}}",
+                "query($id: String!) {partitionBackfillOrError(backfillId: $id){... on PartitionBackfill {status}}}",
                 id=launched["backfillId"],
             )["partitionBackfillOrError"]["status"]
             if status not in ("REQUESTED", "CANCELING", "FAILING"):
