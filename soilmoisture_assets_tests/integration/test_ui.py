@@ -19,6 +19,8 @@ import xarray as xr
 
 from soilmoisture_assets_tests.integration.conftest import Workplace
 
+pytestmark = pytest.mark.xdist_group("finished")  # one run of the small study serves both files
+
 SOIL_MOISTURE = dg.AssetKey(["raw", "ismn", "soil_moisture"])
 SECONDS_TO_START, SECONDS_TO_FINISH = 120, 240
 
