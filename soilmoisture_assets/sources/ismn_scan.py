@@ -22,13 +22,13 @@ def save_scan(archive: Archive, path: Path) -> None:
     temporary.replace(path)
 
 
-def load_scan(path: Path) -> Archive:
-    """Read a scan back. Raises SourceError where there is none."""
+def load_scan(path: Path, archive: Path) -> Archive:
+    """Read back the scan of an archive, which may have moved since. Raises SourceError where there is none."""
     if not path.exists():
         raise SourceError(f"{path}: the archive has not been scanned.\n  Materialize raw/ismn/stations first.")
     stored = json.loads(path.read_text())
     return Archive(
-        Path(stored["path"]),
+        archive,
         tuple(_sensor_file(fields) for fields in stored["files"]),
         stored["static_files"],
         tuple(Problem(**fields) for fields in stored["problems"]),

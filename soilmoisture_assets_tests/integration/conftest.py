@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 STUDY = Path(__file__).with_name("small.toml")
 
@@ -32,18 +33,33 @@ def workplace(folder: Path, study: str = str(STUDY)) -> Workplace:
     data.mkdir(parents=True)
     template = Path(__file__).parents[2] / "data" / "dagster.yaml"
     shutil.copy(template, data)
-    environment = os.environ | {
+    return Workplace(data, environment_of(data, study))
+
+
+def environment_of(data: Path, study: str) -> dict[str, str]:
+    return os.environ | {
         "SOILMOISTURE_DATA_DIR": str(data),
         "SOILMOISTURE_STUDY": study,
         "DAGSTER_HOME": str(data / Path(study).stem / "dagster_home"),
     }
-    return Workplace(data, environment)
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """The small study, run from nothing to the report."""
-    place = workplace(tmp_path_factory.mktemp("finished"))
-    result = place.soilmoisture("run")
-    assert result.returncode == 0, result.stdout + result.stderr
-    return place
+    """The small study, run from nothing to the report; once, however many test processes there are."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder = folder / "finished"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "data").exists():
+            place = workplace(folder)
+            result = place.soilmoisture("run")
+            assert result.returncode == 0, result.stdout + result.stderr
+            shutil.copytree(place.data, untouched(place))
+    return Workplace(folder / "data", environment_of(folder / "data", str(STUDY)))
+
+
+def untouched(place: Workplace) -> Path:
+    """A copy of the finished data that no test runs anything on."""
+    return place.data.with_name("untouched")

@@ -5,12 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 import xarray as xr
 
 from soilmoisture_assets_tests.integration.conftest import Workplace
-
-pytestmark = pytest.mark.xdist_group("finished")
 
 
 def test_a_run_ends_with_a_report_that_says_its_data_are_synthetic(finished: Workplace):

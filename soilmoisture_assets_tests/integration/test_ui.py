@@ -17,9 +17,7 @@ import pytest
 import requests
 import xarray as xr
 
-from soilmoisture_assets_tests.integration.conftest import Workplace
-
-pytestmark = pytest.mark.xdist_group("finished")  # one run of the small study serves both files
+from soilmoisture_assets_tests.integration.conftest import Workplace, environment_of, untouched
 
 SOIL_MOISTURE = dg.AssetKey(["raw", "ismn", "soil_moisture"])
 SECONDS_TO_START, SECONDS_TO_FINISH = 120, 240
@@ -95,10 +93,8 @@ def web_ui(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """The UI on a copy of the finished study whose models and history start afresh."""
     folder = tmp_path_factory.mktemp("ui")
     data = folder / "data"
-    shutil.copytree(finished.data, data)
-    home = data / "small" / "dagster_home"
-    environment = finished.environment | {"SOILMOISTURE_DATA_DIR": str(data), "DAGSTER_HOME": str(home)}
-    running = WebUi(Workplace(data, environment))
+    shutil.copytree(untouched(finished), data)
+    running = WebUi(Workplace(data, environment_of(data, finished.environment["SOILMOISTURE_STUDY"])))
     try:
         running.wait_until_ready()
         yield running

@@ -19,7 +19,7 @@ def test_a_stored_scan_gives_the_same_stations_and_records(tmp_path: Path):
     }
     archive = scan_archive(write_zip(tmp_path / "archive.zip", members))
     save_scan(archive, tmp_path / "scan.json")
-    back = load_scan(tmp_path / "scan.json")
+    back = load_scan(tmp_path / "scan.json", archive.path)
     assert back.path == archive.path
     assert back.problems == archive.problems
     assert back.static_files == archive.static_files
@@ -29,4 +29,4 @@ def test_a_stored_scan_gives_the_same_stations_and_records(tmp_path: Path):
 
 def test_without_a_scan_the_message_says_what_to_run(tmp_path: Path):
     with pytest.raises(SourceError, match="Materialize raw/ismn/stations first"):
-        load_scan(tmp_path / "scan.json")
+        load_scan(tmp_path / "scan.json", tmp_path)

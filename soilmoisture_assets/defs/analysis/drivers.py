@@ -18,7 +18,7 @@ from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.io_managers.checkpoint import CheckpointIOManager
 from soilmoisture_assets.study import Experiment, Study
 
-FEWEST_STATIONS = 8
+FEWEST_STATIONS = 6
 """Fewer stations make no two groups worth comparing."""
 
 SCORES = ("r2", "skill_vs_persistence")

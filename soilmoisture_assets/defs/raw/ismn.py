@@ -113,7 +113,7 @@ def static_variables(
     from soilmoisture_assets.sources.ismn_static import static_variables as read
 
     names = [str(name) for name in stations.station.values]
-    found = read(load_scan(SCAN), names, study.static_attributes.prefer_in_situ)
+    found = read(load_scan(SCAN, archive_path()), names, study.static_attributes.prefer_in_situ)
     problems = list(found.attrs.pop("problems", []))
     context.add_output_metadata(
         {
@@ -152,7 +152,7 @@ def soil_moisture(
 
     def results() -> Iterator[PartitionResult]:
         names = wanted_partitions(context)
-        for done, (name, found) in enumerate(read_stations(load_scan(SCAN), names), start=1):
+        for done, (name, found) in enumerate(read_stations(load_scan(SCAN, archive_path()), names), start=1):
             report(done, len(names), name)
             if isinstance(found, SourceError):
                 yield PartitionResult(name, failure=str(found))
