@@ -11,4 +11,4 @@ def recession_curves(curves: Partitions) -> Any:
     """All well fitted dry-downs on one time axis, and the range of their time scale per station."""
     from soilmoisture_assets.plots.recession_curves import recession_curves as draw
 
-    return draw(curves)
+    return draw({name: curves[name].load() for name in curves})

@@ -11,4 +11,4 @@ def recession_histograms(curves: Partitions) -> Any:
     """Histograms of the properties of all dry-downs with the distribution that fits best."""
     from soilmoisture_assets.plots.recession_histograms import recession_histograms as draw
 
-    return draw(curves)
+    return draw({name: curves[name].load() for name in curves})

@@ -13,7 +13,6 @@ def recession_series(curves: Partitions, hourly: xr.Dataset) -> Any:
     """Soil moisture of the stations with the most dry-downs, with the fitted curves over it."""
     from soilmoisture_assets.plots.recession_series import recession_series as draw
 
+    moisture = hourly[["soil_moisture"]].load()
     names = [str(name) for name in hourly.station.values if name in curves]
-    return draw(
-        {name: hourly[["soil_moisture"]].sel(station=name) for name in names}, {name: curves[name] for name in names}
-    )
+    return draw({name: moisture.sel(station=name) for name in names}, {name: curves[name].load() for name in names})
