@@ -306,9 +306,14 @@ def _read_station(members: Members, archive: Archive, station: str, variable: st
                 parsed[path] = read_records(stream, file.layout)
         except UNREADABLE as error:
             parsed[path] = str(error)
-    usable = [(file, own_rows(file, found)) for file in series if isinstance(found := parsed[file.path], tuple)]
+    readable = [(file, own_rows(file, found)) for file in series if isinstance(found := parsed[file.path], tuple)]
+    usable = [(file, rows) for file, rows in readable if len(rows)]
     if not usable:
-        raise SourceError(f"{archive.path}: station '{station}': {series[0].path}: {parsed[series[0].path]}")
+        reason = next((text for text in parsed.values() if isinstance(text, str)), "no records where there were some")
+        raise SourceError(
+            f"{archive.path}: station '{station}': {series[0].path}: {reason}.\n"
+            "  The archive has changed since it was scanned: materialize raw/ismn/stations again."
+        )
     return station_dataset(station, variable, usable)
 
 

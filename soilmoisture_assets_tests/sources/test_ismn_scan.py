@@ -30,3 +30,11 @@ def test_a_stored_scan_gives_the_same_stations_and_records(tmp_path: Path):
 def test_without_a_scan_the_message_says_what_to_run(tmp_path: Path):
     with pytest.raises(SourceError, match="Materialize raw/ismn/stations first"):
         load_scan(tmp_path / "scan.json", tmp_path)
+
+
+def test_a_station_whose_files_were_broken_after_the_scan_is_named(tmp_path: Path):
+    path = write_zip(tmp_path / "archive.zip", {FILE: lines(good_rows())})
+    archive = scan_archive(path)
+    write_zip(path, {FILE: b"\x00broken"})
+    with pytest.raises(SourceError, match="changed since it was scanned"):
+        read_station(archive, "SCAN__Waimea_Plain")
