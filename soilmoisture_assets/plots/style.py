@@ -136,7 +136,7 @@ def finish(figure: "Figure", title: str, shows: str, *sources: xr.Dataset, perio
     )  # fmt: skip
     if synthetic:
         figure.text(
-            0.995, 0.995, "SYNTHETIC", ha="right", va="top", fontsize=9, fontweight="bold", color="white",
+            0.988, 0.985, "SYNTHETIC", ha="right", va="top", fontsize=9, fontweight="bold", color="white",
             bbox={"facecolor": VERMILION, "edgecolor": "none", "boxstyle": "round,pad=0.25"}, in_layout=False,
         )  # fmt: skip
     figure.set_label(f"{title}\n{caption}")
