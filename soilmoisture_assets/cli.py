@@ -40,6 +40,8 @@ err = Console(stderr=True)
 
 StudyOption = Annotated[str | None, typer.Option("--study", help="Name of a built-in study or path of a study file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+TEMPLATE = Path(__file__).parents[1] / "data" / "dagster.yaml"
+"""Settings of a new study's Dagster instance, where the data folder has none of its own."""
 _debug = False
 
 
@@ -196,10 +198,9 @@ def _instance(settings: Settings, study: Study) -> Iterator["dg.DagsterInstance"
 
     home = settings.data_dir.resolve() / study.name / "dagster_home"
     home.mkdir(parents=True, exist_ok=True)
-    template = settings.data_dir.resolve() / "dagster.yaml"
-    if template.exists() and not (home / "dagster.yaml").exists():
-        shutil.copy(template, home / "dagster.yaml")
-    (home / "dagster.yaml").touch()
+    if not (home / "dagster.yaml").exists():
+        own = settings.data_dir.resolve() / "dagster.yaml"
+        shutil.copy(own if own.exists() else TEMPLATE, home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(home)
     with dg.DagsterInstance.get() as instance:
         yield instance
@@ -265,7 +266,8 @@ def _print_summary(summary: dict[str, Any]) -> None:
         err.print(f"failed: {name}: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
     for error in summary["errors"]:
         err.print(f"soilmoisture: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-    out.print(f"{len(summary['runs'])} runs in {summary['seconds']:.0f} s", highlight=False)
+    runs = len(summary["runs"])
+    out.print(f"{runs} run{'' if runs == 1 else 's'} in {summary['seconds']:.0f} s", highlight=False)
     page = FOLDER / "report" / "report.html"
     if page.exists() and not summary["errors"]:
         out.print(f"Report: {page}", highlight=False, soft_wrap=True)

@@ -31,8 +31,6 @@ class Workplace:
 def workplace(folder: Path, study: str = str(STUDY)) -> Workplace:
     data = folder / "data"
     data.mkdir(parents=True)
-    template = Path(__file__).parents[2] / "data" / "dagster.yaml"
-    shutil.copy(template, data)
     return Workplace(data, environment_of(data, study))
 
 
