@@ -30,9 +30,10 @@ MODULES: list[ModuleType] = [
     report,
 ]
 if ISMN:
+    from soilmoisture_assets.defs.analysis import recession
     from soilmoisture_assets.defs.raw import ismn
 
-    MODULES.append(ismn)
+    MODULES += [ismn, recession]
 if ERA5:
     from soilmoisture_assets.defs.raw import era5
 

@@ -189,7 +189,7 @@ def fit_recession(values: np.ndarray) -> RecessionFit:
 
 
 def events_table(curves: Mapping[str, xr.Dataset]) -> pd.DataFrame:
-    """All events of all stations, one row each, for the CSV beside the stores."""
+    """All events of all stations, one row each; units as in the stores: hours, m3 m-3, drop in %."""
     frames = [
         found[[*_QUANTITIES, "good_fit"]].to_dataframe().reset_index(drop=True).assign(station=station)
         for station, found in curves.items()
@@ -216,6 +216,23 @@ def stations_table(curves: Mapping[str, xr.Dataset]) -> pd.DataFrame:
                 row[f"{quantity}_{statistic}"] = float(found.statistics.sel(quantity=quantity, statistic=statistic))
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def distributions_table(curves: Mapping[str, xr.Dataset]) -> pd.DataFrame:
+    """Distributions fitted to each quantity over the good fits of all stations together, the best of each first.
+
+    One row per quantity and distribution: sample_size, aic, delta_aic, shape, location and scale as scipy.stats takes
+    them. For tau per station see ``recession_curves``.
+    """
+    events = events_table(curves)
+    good = events[events.good_fit == 1]
+    rows = []
+    for quantity in SUMMARISED:
+        fitted = fit_distributions(good[quantity].to_numpy(dtype=np.float64))
+        table = fitted.drop_dims("parameter").to_dataframe().join(fitted.parameters.to_pandas()).reset_index()
+        rows.append(table.assign(quantity=quantity).sort_values("delta_aic"))
+    columns = ["quantity", "distribution", "sample_size", "aic", "delta_aic", "shape", "location", "scale"]
+    return pd.concat(rows, ignore_index=True)[columns]
 
 
 def _linear_part(decay: np.ndarray, moisture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

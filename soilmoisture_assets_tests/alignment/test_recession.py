@@ -6,6 +6,7 @@ import pytest
 import xarray as xr
 
 from soilmoisture_assets.alignment.recession import (
+    distributions_table,
     events_table,
     find_dry_downs,
     fit_recession,
@@ -137,6 +138,19 @@ def test_tables_hold_one_row_per_event_and_per_station():
     assert stations.set_index("station").loc["TEST__Dry", "events"] == 0
     good = events[events.good_fit == 1]
     assert stations.set_index("station").loc["TEST__One", "tau_median"] == pytest.approx(good.tau.median(), rel=1e-5)
+
+
+def test_distributions_are_fitted_to_all_good_dry_downs_together():
+    curves = {f"TEST__{seed}": recession_curves(series_of(planted(seed, 0.002)[0])) for seed in (3, 4)}
+    curves["TEST__Dry"] = recession_curves(series_of(np.full(50, 0.3)))
+    table = distributions_table(curves)
+    tau = table[table.quantity == "tau"]
+    assert set(tau.distribution) == {"normal", "lognormal", "gamma", "weibull"}
+    assert tau.delta_aic.iloc[0] == 0
+    assert set(tau.sample_size) == {sum(int(found.good_fit.sum()) for found in curves.values())}
+    normal = tau.set_index("distribution").loc["normal"]
+    good = np.concatenate([found.tau.values[found.good_fit.values == 1] for found in curves.values()])
+    assert (normal.location, normal.scale) == (pytest.approx(good.mean()), pytest.approx(good.std()))
 
 
 def test_a_station_with_and_one_without_events_survive_netcdf(tmp_path):
