@@ -5,6 +5,7 @@ import datetime as dt
 import dagster as dg
 
 from soilmoisture_assets.defs.deployment import STUDY
+from soilmoisture_assets.sandbox.earthengine import LATEST_YEAR
 
 station = dg.DynamicPartitionsDefinition(name="station")
 """Registered from the station table; stable slugs of metadata.stations."""
@@ -18,6 +19,10 @@ era5_month = dg.MonthlyPartitionsDefinition(
 )
 """A month covers (its start, the next start], so that the step ending at 00:00 on the 1st is whole."""
 
-land_cover_year = dg.StaticPartitionsDefinition(
-    [str(year) for year in range(STUDY.period.start.year, STUDY.period.end.year + 1)]
+land_cover_year = dg.TimeWindowPartitionsDefinition(
+    cron_schedule="0 0 1 1 *",
+    start=str(max(STUDY.period.start.year, 2001)),  # the product begins in 2001
+    end=str(LATEST_YEAR + 1) if STUDY.sandbox else None,
+    fmt="%Y",
 )
+"""From the study's first year to the last that has ended; what is not published yet stays missing."""

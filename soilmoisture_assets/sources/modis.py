@@ -50,17 +50,17 @@ def fetch_land_cover(
     Parameters
     ----------
     stations : coordinates station, latitude, longitude (station).
-    years : which; None: every year the collection has.
+    years : which; None: every year the collection has. The product of a year appears about a year after its end.
     project, service_account_file, url : see ``connect``.
 
     Returns
     -------
-    ``land_cover`` (station, year) int8, -1 where missing, with CF flags; ``problem`` (station) why values are
-    missing, empty where none is.
+    ``land_cover`` (station, year) int8, -1 where missing, with CF flags, of the years the collection has;
+    ``problem`` (station) why values are missing, empty where none is.
 
     Raises
     ------
-    SourceError : no usable account (the message says which is missing and how to get it), or a year that is not there.
+    SourceError : no usable account (the message says which is missing and how to get it).
     SourceUnavailable : Earth Engine answered for no station.
     """
 
@@ -71,12 +71,7 @@ def fetch_land_cover(
     if years is None or any(year not in known[place.station] for place in places for year in wanted):
         connect(project=project, service_account_file=service_account_file, url=url, timeout=timeout, backoff=backoff)
         there = available_years()
-        wanted = wanted or there
-        if absent := [year for year in wanted if year not in there]:
-            raise SourceError(
-                f"MODIS land cover: {COLLECTION} has {there[0]} to {there[-1]}, not {absent[0]}.\n"
-                "  Ask for years it has; the product of a year appears about a year after its end."
-            )
+        wanted = there if years is None else [year for year in wanted if year in there]
     missing = [place for place in places if not set(wanted) <= set(known[place.station])]
     problems: dict[str, str] = {}
     if progress and len(places) > len(missing):

@@ -103,9 +103,10 @@ def test_a_fault_that_stays_is_an_outage_and_never_data(fetch, stations_at, sand
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_year_that_is_not_there_is_refused_with_those_that_are(fetch, stations_at):
-    with pytest.raises(SourceError, match="has 2001 to 2024, not 2031"):
-        fetch(stations_at(*PLACES), [2018, 2031])
+def test_years_that_are_not_published_are_left_out(fetch, stations_at):
+    assert fetch(stations_at(*PLACES), [2018, 2031])["year"].values.tolist() == [2018]
+    assert fetch(stations_at(*PLACES), [2018, 2031])["year"].values.tolist() == [2018]  # from the cache
+    assert fetch(stations_at(*PLACES), [2031]).sizes == {"station": 4, "year": 0}
 
 
 def test_map_tiles_have_an_address_per_year(sandbox: Sandbox):
