@@ -41,6 +41,7 @@ METHOD_STYLES: Mapping[str, tuple[str, str, str]] = {
     "damped_persistence": (BLACK, "x", ":"),
     "persistence": (GREY, "+", ":"),
     "climatology": ("#A6761D", "1", "-."),
+    "era5_soil_moisture": ("#7A7A00", "2", "-."),
 }
 
 GROUP_COLOURS: Mapping[str, str] = {

@@ -8,7 +8,7 @@ A forecast at lead L uses moisture up to the start and weather up to the start +
 experiment does not know the weather to come.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,6 +25,8 @@ from soilmoisture_assets.scoring.scores import median_interval, r2
 from soilmoisture_assets.study import BaselineSettings, Experiment, Study
 
 METHODS = ("persistence", "damped_persistence", "climatology", "ridge", "filtered_ridge", "gradient_boosting", "lstm")
+ERA5_METHOD, ERA5_VARIABLE = "era5_soil_moisture", "soil_moisture_era5"
+"""ERA5's own moisture is a method beside the others where the study lists that variable among its dynamic inputs."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -95,6 +97,9 @@ def fit_baselines(
         if progress:
             progress(done, total, f"{experiment} {method}" + (f" {lead} h" if lead else ""))
 
+    has_era5 = ERA5_VARIABLE in study.dynamic_inputs.variables
+    methods = (*METHODS, ERA5_METHOD) if has_era5 else METHODS
+    fits = _FITS | ({ERA5_METHOD: _era5_soil_moisture} if has_era5 else {})
     inputs = inputs_of(cube, study)
     leads = [hours * study.steps_per_day // 24 for hours in study.lead_hours]
     labels = valid_starts(cube["split"].values, max(leads))
@@ -102,9 +107,9 @@ def fit_baselines(
     climatology = climatology_at(fit_climatology(inputs.training_target, inputs.time), inputs.time)
     scored = cube["soil_moisture_scored"].transpose("station", "time").values
     judged = (labels[starts] == VALIDATION) & ~inputs.held_out[:, None]
-    forecasts = np.full((len(METHODS), len(inputs.target), len(starts), len(leads)), np.nan, dtype="float32")
-    chosen = np.full((len(METHODS), len(leads)), "", dtype="U24")
-    done, total = 0, len(leads) * len(_FITS) + 1
+    forecasts = np.full((len(methods), len(inputs.target), len(starts), len(leads)), np.nan, dtype="float32")
+    chosen = np.full((len(methods), len(leads)), "", dtype="U24")
+    done, total = 0, len(leads) * len(fits) + 1
     for number, lead in enumerate(leads):
         task = _Task(
             inputs=inputs,
@@ -117,16 +122,16 @@ def fit_baselines(
             seed=study.seed,
             effort=study.baselines,
         )
-        for method, fit in _FITS.items():
+        for method, fit in fits.items():
             report(method, study.lead_hours[number])
-            row = METHODS.index(method)
+            row = methods.index(method)
             chosen[row, number], forecasts[row, :, :, number] = fit(task)
             done += 1
     report("lstm", 0)
-    forecasts[METHODS.index("lstm")] = lstm_forecasts(inputs, experiment, study, labels, starts, leads)
+    forecasts[methods.index("lstm")] = lstm_forecasts(inputs, experiment, study, labels, starts, leads)
     done = total
     report("baselines", 0)
-    return _dataset(cube, study, experiment, forecasts, chosen, labels, starts)
+    return _dataset(cube, study, experiment, methods, forecasts, chosen, labels, starts)
 
 
 def _persistence(task: _Task) -> tuple[str, Array]:
@@ -147,6 +152,29 @@ def _damped_persistence(task: _Task) -> tuple[str, Array]:
     factor = np.where(squares > 0, products / np.where(squares > 0, squares, 1), np.nan)
     forecast = at(task.climatology, task.starts, task.lead) + factor[:, None] * at(anomaly, task.starts, 0)
     return "", _where_moisture_is_seen(task, forecast)
+
+
+def _era5_soil_moisture(task: _Task) -> tuple[str, Array]:
+    """ERA5's moisture of 0-7 cm at the target, brought to the station's mean and variance over the training steps.
+
+    It knows the weather of the target days, so an experiment that does not has no such forecast; a station without
+    training observations has none either.
+    Source: the usual rescaling between layers and footprints, for example Dorigo et al. 2015,
+    doi:10.1016/j.rse.2014.07.023.
+    """
+    modelled, target = task.inputs.weather_as_measured[ERA5_VARIABLE], task.inputs.training_target
+    if not task.experiment.knows_weather:
+        return "", np.full((len(target), len(task.starts)), np.nan, dtype="float32")
+    both = np.isfinite(modelled) & np.isfinite(target)
+    counts = np.maximum(both.sum(axis=1, keepdims=True), 1)
+
+    def moments(values: Array) -> tuple[Array, Array]:
+        mean = np.where(both, values, 0).sum(axis=1, keepdims=True, dtype="float64") / counts
+        return mean, np.sqrt((np.where(both, values - mean, 0) ** 2).sum(axis=1, keepdims=True) / counts)
+
+    (mean, spread), (own_mean, own_spread) = moments(modelled), moments(target)
+    factor = np.where(spread > 0, own_spread / np.where(spread > 0, spread, 1), np.nan)
+    return "", own_mean + factor * (at(modelled, task.starts, task.lead) - mean)
 
 
 def _where_moisture_is_seen(task: _Task, forecast: Array) -> Array:
@@ -202,6 +230,7 @@ def _dataset(
     cube: xr.Dataset,
     study: Study,
     experiment: Experiment,
+    methods: Sequence[str],
     forecasts: Array,
     chosen: Array,
     labels: Array,
@@ -216,7 +245,7 @@ def _dataset(
         },
         coords={
             "experiment": str(experiment),
-            "method": list(METHODS),
+            "method": list(methods),
             "station": cube["station"].values,
             "start": ("start", cube["time"].values[starts], {"long_name": "last step whose moisture may be known"}),
             "lead": ("lead", np.array(study.lead_hours, dtype="int32"), {"units": "hours", "long_name": "lead"}),

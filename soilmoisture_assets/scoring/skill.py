@@ -27,6 +27,7 @@ METHOD_ORDER = (
     "persistence",
     "damped_persistence",
     "climatology",
+    "era5_soil_moisture",
     "ridge",
     "filtered_ridge",
     "gradient_boosting",

@@ -167,3 +167,21 @@ def test_progress_counts_up_to_the_end(cube: xr.Dataset):
     )
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1][0] == seen[-1][1]
+
+
+def test_moisture_of_era5_is_a_method_where_the_study_lists_it(cube: xr.Dataset):
+    study = STUDY.model_copy(
+        update={
+            "dynamic_inputs": STUDY.dynamic_inputs.model_copy(update={"variables": (*WEATHER, "soil_moisture_era5")})
+        }
+    )
+    moisture = cube.soil_moisture_scored.fillna(0.3)
+    other = cube.assign(soil_moisture_era5=(0.5 * moisture + 0.2).astype("float32"))  # another mean and spread
+    drivers, forecast = (fit_baselines(other, study, e) for e in (Experiment.DRIVERS, Experiment.FORECAST))
+    assert np.isnan(forecast_of(forecast, "era5_soil_moisture")).all()  # it knows the weather of the target days
+    learned = forecast_of(drivers, "era5_soil_moisture").isel(station=slice(1, None))
+    ends = learned.start + learned.lead.astype("timedelta64[h]")
+    observed = cube.soil_moisture_scored.isel(station=slice(1, None)).sel(time=ends)
+    seen = np.isfinite(observed.values)
+    np.testing.assert_allclose(learned.values[seen], observed.transpose(*learned.dims).values[seen], atol=2e-3)
+    assert np.isnan(forecast_of(drivers, "era5_soil_moisture").isel(station=0)).all()  # held out: nothing to match
