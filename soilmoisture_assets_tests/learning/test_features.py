@@ -35,8 +35,9 @@ def test_no_channel_depends_on_later_steps(cube: xr.Dataset):
         assert not np.array_equal(before[:, late:], after[:, late:])
 
 
-def test_missing_weather_is_filled_with_the_season_and_marked(cube: xr.Dataset):
+def test_weather_missing_everywhere_is_filled_with_the_season_and_marked(cube: xr.Dataset):
     gappy = cube.copy(deep=True)
+    gappy["neighbour_index"][:] = -1
     gappy["temperature"][0, 100:130] = np.nan
     gappy["temperature"][1, 100] = np.inf
     channels = weather_channels(gappy, NAMES, DAY)
@@ -46,6 +47,33 @@ def test_missing_weather_is_filled_with_the_season_and_marked(cube: xr.Dataset):
     assert observed[0, 95:135].sum() == 10
     assert observed[1, 100] == 0
     assert abs(filled[0, 100:130].mean() - cube["temperature"].values[1:, 100:130].mean()) < 2.5
+
+
+def test_missing_weather_is_what_the_nearest_neighbours_measured(cube: xr.Dataset):
+    gappy = cube.copy(deep=True)
+    gappy["neighbour_distance"][0] = [10, 1000]
+    near = int(gappy["neighbour_index"][0, 0])
+    gappy["precipitation"][0, 100:160] = np.nan
+    gappy["temperature"][0, 100:160] = np.nan
+    channels = weather_channels(gappy, NAMES, DAY)
+    rain, nearby, temperature = (
+        channels.values[..., channels.names.index(name)]
+        for name in ("precipitation", "precipitation_nearby", "temperature")
+    )
+    measured = np.log1p(cube["precipitation"].values[near, 100:160])
+    assert np.corrcoef(rain[0, 100:160], measured)[0, 1] > 0.98
+    assert np.array_equal(rain[0, 100:160], nearby[0, 100:160])
+    assert rain[0, 161] == np.log1p(cube["precipitation"].values[0, 161])
+    assert np.abs(temperature[0, 100:160] - cube["temperature"].values[near, 100:160]).mean() < 1.5
+
+
+def test_weather_of_a_held_out_station_reaches_no_other(cube: xr.Dataset):
+    gappy = cube.copy(deep=True)
+    gappy["precipitation"][0, 100:160] = np.nan
+    other = gappy.copy(deep=True)
+    other["precipitation"][3] = 50.0
+    before, after = (weather_channels(each, NAMES, DAY).values for each in (gappy, other))
+    assert np.array_equal(before[:3], after[:3])
 
 
 def test_an_exponential_memory_of_a_constant_is_that_constant_and_forgets_with_its_time_constant():
