@@ -32,8 +32,6 @@ def save_checkpoint(model: Model, path: Path) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         tensors = {name: value.detach().cpu().contiguous() for name, value in model.parameters.items()}
-        if model.widening is not None:
-            tensors["widening"] = model.widening.cpu().contiguous()
         save_file(tensors, folder / TENSORS)
         (folder / DESCRIPTION).write_text(json.dumps(_description(model), indent=1, sort_keys=True))
         if path.exists():
@@ -79,7 +77,6 @@ def load_checkpoint(path: Path, study: Study | None = None, experiment: Experime
         scaler = Scaler.from_json(fields["scaler"])
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: {DESCRIPTION} is incomplete ({error}).\n  Train the model again.") from error
-    widening = tensors.pop("widening", None)
     expected = {k: tuple(v.shape) for k, v in initial_parameters(shape, 1, torch.Generator()).items()}
     found = {k: tuple(v.shape) for k, v in tensors.items()}
     if expected != found:
@@ -87,7 +84,7 @@ def load_checkpoint(path: Path, study: Study | None = None, experiment: Experime
         raise CheckpointError(f"{path}: parameter '{wrong}' does not have the shape of the network.\n  Train it again.")
     return Model(
         shape, tensors, scaler, Experiment(fields["experiment"]), fields["study_hash"], fields["seed"],
-        tuple(fields["stations"]), fields["station"], widening, fields["metadata"],
+        tuple(fields["stations"]), fields["station"], fields["metadata"],
     )  # fmt: skip
 
 

@@ -23,8 +23,7 @@ class Model:
     """One trained network.
 
     ``parameters`` have a leading model axis of one. ``stations`` are those with an identity of their own, in the order
-    of the identity table behind the unknown station; a station model knows itself alone. ``widening`` (lead, 2) are
-    factors on the lower and upper half of the interval, found on calibration data.
+    of the identity table behind the unknown station; a station model knows itself alone.
     """
 
     shape: NetworkShape
@@ -35,7 +34,6 @@ class Model:
     seed: int
     stations: tuple[str, ...]
     station: str | None = None
-    widening: Tensor | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def identity_index(self, names: Sequence[str]) -> np.ndarray:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 import xarray as xr
-from torch import Tensor
 
 from soilmoisture_assets.alignment.splits import SPLITS
 from soilmoisture_assets.errors import StationError
@@ -166,20 +165,8 @@ def _group(windows: Windows, models: list[Model], shared: bool, rows: np.ndarray
         quantiles = forward(parameters, shape, windows.inputs(runs, STARTS, identity))
         pieces.append(quantiles * windows.change[runs.row][:, :, None, :, None] + base[..., None])
     standard = torch.cat(pieces, dim=1).reshape(len(rows), len(first), STARTS, shape.leads, 3)
-    standard = _widen(standard, models, shared)
     values = standard * windows.spread[rows][:, None, None, None, None] + windows.mean[rows][:, None, None, None, None]
     return values.clamp(min=0)[:, member, cell].numpy()
-
-
-def _widen(quantiles: Tensor, models: list[Model], shared: bool) -> Tensor:
-    if models[0].widening is None:
-        return quantiles
-    factors = torch.stack([m.widening for m in (models[:1] if shared else models) if m.widening is not None])
-    factors = factors[:, None, None]
-    centre = quantiles[..., 1:2]
-    low = centre + (quantiles[..., :1] - centre) * factors[..., :1]
-    high = centre + (quantiles[..., 2:] - centre) * factors[..., 1:]
-    return torch.cat([low, centre, high], dim=-1)
 
 
 def _cover(starts: np.ndarray, per_day: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

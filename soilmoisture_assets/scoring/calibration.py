@@ -5,6 +5,9 @@ Not here: which starts are kept for calibration (learning/windows.py), the figur
 
 Source: Romano et al. 2019, "Conformalized quantile regression", arXiv:1905.03222, with a miss counted in units of the
 forecast's own half interval, so that a station or a day of wide intervals is widened by more.
+
+All stations share their factors. A station's own factors would fit one year of it: where its level is off for that
+whole year, they promise too much for the next.
 """
 
 import numpy as np
@@ -14,9 +17,6 @@ import xarray as xr
 from soilmoisture_assets.alignment.splits import SPLITS
 from soilmoisture_assets.scoring import scores
 from soilmoisture_assets.scoring.inputs import Array
-
-FEWEST_FOR_A_STATION = 100
-"""Calibration pairs a station needs at a lead for factors of its own; below, it gets those of all stations."""
 
 _DIMS = ("station", "start", "lead")
 _NARROWEST = 1e-4
@@ -60,49 +60,39 @@ def pooled_factors(forecasts: xr.Dataset) -> Array:
     return np.where(np.isfinite(factors), factors, 1.0).astype("float32")
 
 
-def station_factors(forecasts: xr.Dataset, otherwise: Array) -> Array:
-    """Factors (station, lead, 2) of each station's own forecasts, or ``otherwise`` (lead, 2) at a lead with fewer than
-    100 calibration pairs.
+def calibrate(forecasts: xr.Dataset, factors: Array, growth: Array) -> xr.Dataset:
+    """Scale the interval of every forecast.
 
     Parameters
     ----------
-    forecasts : as for ``pooled_factors``.
-    """
-    observed, quantiles = _calibration_pairs(forecasts)
-    own = interval_factors(np.moveaxis(observed, 1, 0), np.moveaxis(quantiles, 1, 0))
-    pairs = np.isfinite(observed + quantiles[..., 1]).sum(axis=1)
-    return np.where((pairs >= FEWEST_FOR_A_STATION)[..., None], own, otherwise).astype("float32")
-
-
-def calibrate(forecasts: xr.Dataset) -> xr.Dataset:
-    """Scale the interval of every forecast by factors per lead, of the station itself or of all stations.
-
-    Parameters
-    ----------
-    forecasts : as for ``pooled_factors``.
+    forecasts : as for ``pooled_factors``, of any stations.
+    factors : (lead, 2) from ``pooled_factors`` of the stations that were learned from.
+    growth : (start) how much wider errors are than in the calibration period (``error_growth.growth_at``).
 
     Returns
     -------
     The dataset with scaled quantiles (medians unchanged, no value below zero) and ``interval_factor``
-    (station, lead, side).
+    (start, lead, side).
     """
-    quantiles = forecasts["soil_moisture_forecast"].transpose(*_DIMS, "quantile")
-    factors = station_factors(forecasts, pooled_factors(forecasts))
-    centre = quantiles.values[..., 1]
-    scaled = [
-        centre + factors[:, None, :, 0] * (quantiles.values[..., 0] - centre),
-        centre,
-        centre + factors[:, None, :, 1] * (quantiles.values[..., 2] - centre),
-    ]
-    calibrated = forecasts.assign(
-        soil_moisture_forecast=quantiles.copy(data=np.maximum(np.stack(scaled, axis=-1), 0).astype("float32")),
-        interval_factor=(
-            ("station", "lead", "side"),
-            factors,
-            {"long_name": "conformal factor on the half interval", "units": "1"},
-        ),
+    values = xr.DataArray(
+        (growth[:, None, None] * factors).astype("float32"),
+        dims=("start", "lead", "side"),
+        coords={"side": ["lower", "upper"]},
+        attrs={"long_name": "conformal factor on the half interval", "units": "1"},
     )
-    return calibrated.assign_coords(side=["lower", "upper"])
+    quantiles = forecasts["soil_moisture_forecast"]
+    return forecasts.assign(soil_moisture_forecast=scale_intervals(quantiles, values), interval_factor=values)
+
+
+def scale_intervals(quantiles: xr.DataArray, factors: xr.DataArray) -> xr.DataArray:
+    """Quantiles (…, quantile = 0.1, 0.5, 0.9) with both halves of the interval times their factor (…, side)."""
+    centre = quantiles.isel(quantile=1, drop=True)
+    lower, upper = (
+        centre + factors.isel(side=side, drop=True) * (quantiles.isel(quantile=end, drop=True) - centre)
+        for side, end in ((0, 0), (1, 2))
+    )
+    scaled = xr.concat([lower, centre, upper], dim=quantiles["quantile"]).transpose(*quantiles.dims)
+    return scaled.clip(min=0).astype("float32").assign_attrs(quantiles.attrs)
 
 
 def reliability_table(forecasts: xr.Dataset) -> pd.DataFrame:

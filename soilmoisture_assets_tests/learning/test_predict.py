@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 import xarray as xr
 
 from soilmoisture_assets.errors import StationError
@@ -89,19 +88,6 @@ def test_the_latest_forecast_starts_at_each_stations_newest_step(
     assert float(latest.age[1]) == 5 * 24
     assert float(latest.last_observation[1]) == pytest.approx(0.2)
     assert np.isfinite(latest.soil_moisture_forecast).all()
-
-
-def test_widening_moves_the_bounds_and_leaves_the_centre(
-    cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
-):
-    model = models[Experiment.HINDCAST]
-    before = forecast(cube, model, study).soil_moisture_forecast
-    model.widening = torch.tensor([[2.0, 3.0]] * 3)
-    after = forecast(cube, model, study).soil_moisture_forecast
-    model.widening = None
-    np.testing.assert_allclose(after.sel(quantile=0.5), before.sel(quantile=0.5), atol=1e-6)
-    high = [each.sel(quantile=0.9) - each.sel(quantile=0.5) for each in (before, after)]
-    np.testing.assert_allclose(high[1], 3 * high[0], rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("experiment", list(Experiment))

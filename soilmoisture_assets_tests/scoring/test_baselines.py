@@ -170,11 +170,8 @@ def test_progress_counts_up_to_the_end(cube: xr.Dataset):
 
 
 def test_moisture_of_era5_is_a_method_where_the_study_lists_it(cube: xr.Dataset):
-    study = STUDY.model_copy(
-        update={
-            "dynamic_inputs": STUDY.dynamic_inputs.model_copy(update={"variables": (*WEATHER, "soil_moisture_era5")})
-        }
-    )
+    listed = STUDY.dynamic_inputs.model_copy(update={"variables": (*WEATHER, "soil_moisture_era5")})
+    study = STUDY.model_copy(update={"dynamic_inputs": listed})
     moisture = cube.soil_moisture_scored.fillna(0.3)
     other = cube.assign(soil_moisture_era5=(0.5 * moisture + 0.2).astype("float32"))  # another mean and spread
     drivers, forecast = (fit_baselines(other, study, e) for e in (Experiment.DRIVERS, Experiment.FORECAST))

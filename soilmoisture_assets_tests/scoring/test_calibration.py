@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.scoring.calibration import calibrate, interval_factors, reliability_table
+from soilmoisture_assets.scoring.calibration import (
+    calibrate,
+    interval_factors,
+    pooled_factors,
+    reliability_table,
+    scale_intervals,
+)
 
 NORMAL_90 = 1.2815515655446004
 
@@ -28,6 +34,10 @@ def forecasts(spread_claimed: float, stations: int = 12, starts: int = 900, seed
     )
 
 
+def calibrated(forecasts: xr.Dataset, growth: float = 1.0) -> xr.Dataset:
+    return calibrate(forecasts, pooled_factors(forecasts), np.full(forecasts.sizes["start"], growth))
+
+
 def test_factors_undo_intervals_that_are_half_as_wide_as_they_should_be():
     observed = np.random.default_rng(1).normal(0, 1, 20000)
     quantiles = np.broadcast_to(0.5 * NORMAL_90 * np.array([-1.0, 0, 1]), (20000, 3))
@@ -50,7 +60,7 @@ def test_nine_pairs_give_the_largest_miss_as_the_ninetieth_percentile():
 
 @pytest.mark.parametrize("spread", [0.01, 0.02, 0.05])
 def test_calibrated_intervals_cover_eighty_per_cent_of_later_observations(spread: float):
-    table = reliability_table(calibrate(forecasts(spread))).set_index(["split", "lead_hours"])
+    table = reliability_table(calibrated(forecasts(spread))).set_index(["split", "lead_hours"])
     for lead in (24, 48):
         assert table.loc[("test", lead), "coverage_80"] == pytest.approx(0.80, abs=0.02)
         assert table.loc[("test", lead), "below_10"] == pytest.approx(0.10, abs=0.015)
@@ -60,23 +70,35 @@ def test_calibration_looks_at_its_own_starts_only():
     before = forecasts(0.01)
     other = before.copy(deep=True)
     other["soil_moisture_observed"][:, before.calibration.values == 0] += 0.3
-    xr.testing.assert_equal(calibrate(before).interval_factor, calibrate(other).interval_factor)
+    np.testing.assert_array_equal(pooled_factors(before), pooled_factors(other))
 
 
 def test_medians_stay_and_quantiles_do_not_cross():
     before = forecasts(0.05)
-    after = calibrate(before).soil_moisture_forecast
+    after = calibrated(before).soil_moisture_forecast
     np.testing.assert_array_equal(after.sel(quantile=0.5), before.soil_moisture_forecast.sel(quantile=0.5))
     assert (after.diff("quantile") >= 0).all()
 
 
-def test_a_station_with_few_observations_gets_the_factors_of_all():
-    few = forecasts(0.01)
-    few["soil_moisture_observed"][0, 40:] = np.nan
-    factors = calibrate(few).interval_factor
-    pooled = interval_factors(
-        few.soil_moisture_observed.values[:, few.calibration.values == 1].reshape(-1, 2),
-        few.soil_moisture_forecast.values[:, few.calibration.values == 1].reshape(-1, 2, 3),
+def test_a_station_that_is_off_for_a_year_does_not_narrow_its_own_interval():
+    one_year = forecasts(0.02)
+    one_year["soil_moisture_observed"][0] = 0.25
+    narrow = calibrated(one_year).soil_moisture_forecast
+    np.testing.assert_allclose(narrow[0], narrow[1])
+
+
+def test_intervals_widen_as_errors_grow():
+    before = forecasts(0.02)
+    usual, later = (calibrated(before, growth).soil_moisture_forecast for growth in (1.0, 1.5))
+    np.testing.assert_allclose(
+        later.sel(quantile=0.9) - 0.25, 1.5 * (usual.sel(quantile=0.9) - 0.25), rtol=1e-3, atol=1e-6
     )
-    np.testing.assert_allclose(factors[0], pooled, rtol=1e-6)
-    assert not np.allclose(factors[1], pooled, rtol=1e-6)
+
+
+def test_factors_of_each_station_scale_its_own_interval():
+    before = forecasts(0.02, stations=2).soil_moisture_forecast
+    factors = xr.DataArray([[[1.0, 2.0]] * 2, [[3.0, 0.0]] * 2], dims=("station", "lead", "side"))
+    half = (scale_intervals(before, factors) - 0.25) / (before - 0.25).where(before["quantile"] != 0.5)
+    assert half.isel(start=0, lead=0).sel(quantile=[0.1, 0.9]).values == pytest.approx(
+        np.array([[1, 2], [3, 0]]), abs=1e-3
+    )

@@ -35,7 +35,7 @@ KEYS = {experiment: dg.AssetKey(["models", "forecasts", experiment.value]) for e
             group_name="models",
             kinds={"netcdf", "pytorch"},
             owners=OWNERS,
-            code_version=version("2", "models"),
+            code_version=version("3", "models"),
         ).with_io_manager_key("netcdf")
         for experiment, key in KEYS.items()
     ],
@@ -74,21 +74,31 @@ def forecasts(
 def _forecast_stations(
     cube: xr.Dataset, study: Study, experiment: Experiment, names: list[str], checkpoint: CheckpointIOManager
 ) -> Iterator[PartitionResult]:
+    """Every station that was learned from is forecast, wanted or not: all of them calibrate the intervals."""
     from soilmoisture_assets.learning.predict import forecast
-    from soilmoisture_assets.scoring.calibration import calibrate
+    from soilmoisture_assets.scoring.calibration import calibrate, pooled_factors
+    from soilmoisture_assets.scoring.error_growth import error_growth, growth_at
 
     if not names:
         return
     stored = set(checkpoint.stored_partitions(STATION_KEYS[experiment]))
-    models = {name: checkpoint.read(STATION_KEYS[experiment], name) for name in names if name in stored}
-    by_method = {"regional_model": calibrate(forecast(cube, checkpoint.read(REGIONAL_KEYS[experiment]), study, names))}
+    in_cube = [str(name) for name in cube.station.values]
+    models = {name: checkpoint.read(STATION_KEYS[experiment], name) for name in in_cube if name in stored}
+    found = {"regional_model": forecast(cube, checkpoint.read(REGIONAL_KEYS[experiment]), study)}
     if models:
-        by_method["station_model"] = calibrate(forecast(cube, models, study))
+        found["station_model"] = forecast(cube, models, study)
+    learned = cube.station.values[cube.held_out.values == 0]
+    growth = growth_at(error_growth(cube, study, experiment), found["regional_model"].start.values, study)
+    by_method = {
+        method: calibrate(each, pooled_factors(each.sel(station=each.station.isin(learned))), growth)
+        for method, each in found.items()
+    }
     for name in names:
-        own = {method: found.sel(station=[name]) for method, found in by_method.items() if name in found.station}
+        own = {method: each.sel(station=[name]) for method, each in by_method.items() if name in each.station}
         dataset = xr.concat(
-            [found.soil_moisture_forecast for found in own.values()], dim=xr.Variable("method", list(own))
-        ).to_dataset()
+            [each[["soil_moisture_forecast", "interval_factor"]] for each in own.values()],
+            dim=xr.Variable("method", list(own)),
+        )
         dataset["soil_moisture_observed"] = own["regional_model"].soil_moisture_observed
         dataset.attrs = {"experiment": experiment.value}
         error = dataset.soil_moisture_forecast.sel(quantile=0.5) - dataset.soil_moisture_observed
@@ -103,7 +113,8 @@ def _forecast_stations(
 
 def gather(stored: Mapping[str, xr.Dataset], method: str) -> xr.Dataset:
     """The stored stations of one experiment and method as one dataset (station, start, lead, quantile)."""
-    parts = [dataset.sel({"method": method}) for dataset in stored.values() if method in dataset.method.values]
+    names = ["soil_moisture_forecast", "soil_moisture_observed"]
+    parts = [dataset[names].sel({"method": method}) for dataset in stored.values() if method in dataset.method.values]
     found = xr.concat(parts, dim="station", data_vars="all", coords="different", compat="equals", join="outer")
     return found.drop_vars("method").assign_attrs(method=method, experiment=parts[0].attrs["experiment"])
 
@@ -115,3 +126,16 @@ def best_forecasts(netcdf: NetcdfIOManager, experiment: Experiment) -> xr.Datase
         raise SourceError(f"no forecasts of '{experiment}' are stored.\n  Materialize models/forecasts first.")
     own = any("station_model" in dataset.method.values for dataset in stored.values())
     return gather(stored, "station_model" if own else "regional_model")
+
+
+def newest_interval_factors(netcdf: NetcdfIOManager, experiment: Experiment) -> dict[str, xr.DataArray]:
+    """Calibration factors (lead, side) of each method at the last start of the stored forecasts of an experiment.
+
+    They are the same for every station.
+    """
+    found: dict[str, xr.DataArray] = {}
+    for dataset in netcdf.partitions(KEYS[experiment]).values():
+        newest = dataset.interval_factor.isel(start=-1, drop=True).load()
+        for method in set(map(str, newest.method.values)) - set(found):
+            found[method] = newest.sel({"method": method}, drop=True)
+    return found

@@ -30,7 +30,7 @@ KEYS = {experiment: dg.AssetKey(["models", "station", experiment.value]) for exp
             group_name="models",
             kinds={"pytorch"},
             owners=OWNERS,
-            code_version=version("1", "models"),
+            code_version=version("2", "models"),
         ).with_io_manager_key("checkpoint")
         for experiment, key in KEYS.items()
     ],
