@@ -146,12 +146,15 @@ class DynamicInputSettings(FileSource):
 
 class Era5Settings(_Section):
     access: Literal["grid", "timeseries", "files"] = "grid"
+    """``timeseries``: the point dataset, no grid is downloaded; its cell is the nearest, of land or sea."""
     folder: str | None = None
     """Folder of ERA5 files already downloaded (``access = "files"``)."""
     start: dt.date | None = None
     end: dt.date | None = None
     """Own period of the ERA5 months; unset: the study's. ``open_ended = true`` keeps the newest month current."""
     open_ended: bool = False
+    oldest_days: int = Field(10, ge=6)
+    """A check warns where the newest stored hour is older. ERA5T itself is five days behind."""
     resolution: float = Field(0.25, gt=0)
     interpolation: Literal["nearest_land", "bilinear"] = "nearest_land"
     lapse_rate_correction: bool = False
@@ -202,7 +205,7 @@ class BaselineSettings(_Section):
     boosting_samples: int = Field(150_000, ge=1000)
     """More training samples than this are thinned at random (seeded)."""
     boosting_trees: int = Field(300, ge=25)
-    """Largest number of trees tried; validation data choose among 25, 50, 100, 200 and 300 up to it."""
+    """Largest number of trees tried; validation data choose among 10, 25, 50, 100, 200 and 300 up to it."""
     lstm_updates: int = Field(1000, ge=1)
     """Most optimiser steps of the LSTM."""
 
@@ -245,6 +248,11 @@ class Study(_Section):
                 raise ValueError(f"{section}.path: needed where {section}.source is 'file'")
         if self.era5.access == "files" and self.dynamic_inputs.source == "era5" and not self.era5.folder:
             raise ValueError("era5.folder: needed where era5.access is 'files'")
+        if self.era5.access == "timeseries":
+            if self.era5.lapse_rate_correction:
+                raise ValueError("era5.lapse_rate_correction: the point dataset has no heights of cells; use 'grid'")
+            if self.era5.interpolation == "bilinear":
+                raise ValueError("era5.interpolation: the point dataset has the nearest cell alone; use 'grid'")
         if self.target.depth_to < self.target.depth_from:
             raise ValueError("target.depth_to: must not lie above target.depth_from")
         if self.splits.train.start < self.period.start or self.splits.test.end > self.period.end:

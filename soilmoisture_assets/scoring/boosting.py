@@ -12,7 +12,7 @@ import numpy as np
 from soilmoisture_assets.scoring.inputs import FILTER_DAYS, Array, Inputs, at, exponentially_filtered, season
 from soilmoisture_assets.study import BaselineSettings, Experiment
 
-ITERATIONS = (25, 50, 100, 200, 300)
+ITERATIONS = (10, 25, 50, 100, 200, 300)
 """Trees of the candidates; learning rate 0.1, 31 leaves, at least 20 samples each. With the two forms (raw moisture,
 change from the last observation) this is the whole grid."""
 

@@ -11,7 +11,7 @@ import numpy as np
 from soilmoisture_assets.scoring.inputs import FILTER_DAYS, Array, Inputs, at, exponentially_filtered, season
 from soilmoisture_assets.study import Experiment
 
-PENALTIES = (1.0, 10.0, 100.0, 1000.0, 10000.0)
+PENALTIES = (1.0, 10.0, 100.0, 1000.0, 10000.0, 100000.0)
 """The grid; features are scaled to unit variance, so a penalty counts in observations."""
 
 HISTORY_DAYS = {True: 7, False: 14}
