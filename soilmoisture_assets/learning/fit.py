@@ -20,6 +20,8 @@ from soilmoisture_assets.learning.windows import STOPPING, TRAIN, Runs, Windows,
 from soilmoisture_assets.study import Experiment, Study
 
 REGIONAL_BATCH = 64
+REGIONAL_RUNS = 24_000
+"""Most runs in an epoch of the regional network; of a larger study each epoch draws that many anew."""
 STATION_BATCH = 8
 """Runs per model and optimiser step."""
 MODELS_AT_ONCE = 32
@@ -68,7 +70,7 @@ def fit_regional(
 
         def epoch_runs(epoch: int) -> Runs:
             runs = windows.runs(rows, TRAIN, STARTS, random.integers(0, STARTS, len(rows)))
-            return runs[torch.randperm(len(runs), generator=generator)].as_batch()
+            return runs[torch.randperm(len(runs), generator=generator)[:REGIONAL_RUNS]].as_batch()
 
         program = Program(
             windows, windows.shape, parameters, epoch_runs, windows.runs(rows, STOPPING, STARTS).as_batch(),
@@ -77,7 +79,7 @@ def fit_regional(
         best, records = program.train(progress)
     return Model(
         windows.shape, best, windows.scaler, experiment, study.hash, seed, tuple(windows.stations),
-        metadata=records[0] | {"training_starts": sum(windows.count(int(row), TRAIN) for row in rows)},
+        metadata=records[0] | _counts(windows, rows),
     )  # fmt: skip
 
 
@@ -156,13 +158,22 @@ def _fit_batch(
     best, records = program.train(progress)
     fits = []
     for i, station in enumerate(stations):
-        metadata = records[i] | {"fallback": fine_tune and records[i]["best_epoch"] == 0}
+        fallback = fine_tune and records[i]["best_epoch"] == 0
+        metadata = records[i] | {"fallback": fallback} | _counts(windows, rows[i : i + 1])
         model = replace(
             regional, shape=shape, parameters={name: value[i : i + 1].clone() for name, value in best.items()},
-            station=station, stations=(station,), widening=None, metadata=metadata,
+            station=station, stations=(station,), metadata=metadata,
         )  # fmt: skip
         fits.append(StationFit(station, model, None, metadata))
     return fits
+
+
+def _counts(windows: Windows, rows: np.ndarray) -> dict[str, int]:
+    """Starts that train, and starts dropped because none of their targets is known."""
+    return {
+        "training_starts": sum(windows.count(int(row), TRAIN) for row in rows),
+        "dropped_starts": sum(windows.dropped(int(row), TRAIN) for row in rows),
+    }
 
 
 def _cannot_train(windows: Windows, station: str, minimum: int) -> str | None:

@@ -157,14 +157,15 @@ def forward(parameters: Parameters, shape: NetworkShape, inputs: Inputs) -> Tens
     )
     mask = attention_mask(shape, days, starts).to(tokens.device, tokens.dtype)
     for layer in range(shape.layers):
-        first = 1 + days if layer == shape.layers - 1 else 0  # the last layer is needed for future tokens alone
-        tokens = tokens[:, :, first:] + _attend(parameters, layer, tokens, mask, shape, first)
+        last = layer == shape.layers - 1  # needed for future tokens alone
+        tokens = tokens[:, :, 1 + days if last else 0 :] + _attend(
+            parameters, layer, tokens, mask, shape, 1 + days, last
+        )
         x = tokens.flatten(1, 2)
         hidden = _linear(_normalise(x), parameters[f"{layer}.up"], parameters[f"{layer}.up_bias"])
         x = x + _linear(F.gelu(hidden), parameters[f"{layer}.down"], parameters[f"{layer}.down_bias"])
         tokens = x.view(tokens.shape)
-    last = tokens.flatten(1, 2)
-    hidden = F.gelu(_linear(_normalise(last), parameters["head.hidden"], parameters["head.hidden_bias"]))
+    hidden = F.gelu(_linear(_normalise(x), parameters["head.hidden"], parameters["head.hidden_bias"]))
     raw = _linear(hidden, parameters["head.out"], parameters["head.out_bias"])
     raw = raw.unflatten(1, (runs, starts, shape.leads))
     scale, shift = parameters["head.scale"][:, None, None], parameters["head.shift"][:, None, None]
@@ -188,9 +189,10 @@ def _station_token(parameters: Parameters, inputs: Inputs, shape: NetworkShape) 
 
 
 def _attend(
-    parameters: Parameters, layer: int, tokens: Tensor, mask: Tensor, shape: NetworkShape, first: int
+    parameters: Parameters, layer: int, tokens: Tensor, mask: Tensor, shape: NetworkShape, past: int, future_only: bool
 ) -> Tensor:
-    """What the tokens from ``first`` on take from all tokens (M, B, T, width)."""
+    """What the tokens, or the future ones alone, take from all tokens (M, B, T, width); the first ``past`` are not
+    future."""
     models, runs, _, width = tokens.shape
     x = _normalise(tokens)
     weight, bias = parameters[f"{layer}.qkv"], parameters[f"{layer}.qkv_bias"]
@@ -198,14 +200,54 @@ def _attend(
     def split(values: Tensor, parts: int) -> Tensor:
         return values.view(models * runs, -1, parts, shape.heads, width // shape.heads).permute(2, 0, 3, 1, 4)
 
-    if first:
-        (q,) = split(_linear(x[:, :, first:].flatten(1, 2), weight[..., :width], bias[..., :width]), 1)
+    if future_only:
+        (q,) = split(_linear(x[:, :, past:].flatten(1, 2), weight[..., :width], bias[..., :width]), 1)
         k, v = split(_linear(x.flatten(1, 2), weight[..., width:], bias[..., width:]), 2)
+        mixed = _attend_from_future(q, _parted(k, past), _parted(v, past), mask, shape.leads)
     else:
-        q, k, v = split(_linear(x.flatten(1, 2), weight, bias), 3)
-    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, :, first:])
+        earlier, later = zip(
+            *(_parted(each, past) for each in split(_linear(x.flatten(1, 2), weight, bias), 3)), strict=True
+        )
+        mixed = torch.cat(
+            [
+                F.scaled_dot_product_attention(*earlier, attn_mask=mask[:, :, :past, :past]),
+                _attend_from_future(later[0], (earlier[1], later[1]), (earlier[2], later[2]), mask, shape.leads),
+            ],
+            dim=2,
+        )
     mixed = mixed.transpose(1, 2).reshape(models, -1, width)
     return _linear(mixed, parameters[f"{layer}.mix"], parameters[f"{layer}.mix_bias"]).view(models, runs, -1, width)
+
+
+def _attend_from_future(
+    q: Tensor, k: tuple[Tensor, Tensor], v: tuple[Tensor, Tensor], mask: Tensor, leads: int
+) -> Tensor:
+    """Attention of the future tokens q (run, head, K x leads, width): to the tokens before them, and to those of
+    starts near their own. Most other starts are never looked at, which dense attention would do to mask them.
+
+    k, v : keys and values of the tokens before, and of the future ones.
+    """
+    past, future = k[0].shape[2], q.shape[2]
+    group = leads * _starts_together(future // leads, leads)
+    q = q * q.shape[-1] ** -0.5
+    near_q, near_k, near_v = (each.unflatten(2, (-1, group)) for each in (q, k[1], v[1]))
+    to_past = q @ k[0].transpose(-1, -2) + mask[:, :, past:, :past]
+    to_near = near_q @ near_k.transpose(-1, -2) + mask[:, :, None, past : past + group, past : past + group]
+    weights = torch.cat([to_past.unflatten(2, (-1, group)), to_near], dim=-1).softmax(dim=-1)
+    on_past, on_near = weights.split([past, group], dim=-1)
+    return on_past.flatten(2, 3) @ v[0] + (on_near @ near_v).flatten(2, 3)
+
+
+def _parted(values: Tensor, past: int) -> tuple[Tensor, Tensor]:
+    """The first ``past`` tokens (run, head, token, width) and the rest."""
+    first, rest = values.split([past, values.shape[2] - past], dim=2)
+    return first, rest
+
+
+def _starts_together(starts: int, leads: int) -> int:
+    """How many starts share one block of attention: a divisor of their number that makes blocks of about 24 tokens,
+    below which matrix products lose their speed."""
+    return max(each for each in range(1, starts + 1) if starts % each == 0 and each * leads <= max(24, leads))
 
 
 def _normalise(x: Tensor) -> Tensor:

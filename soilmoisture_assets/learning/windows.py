@@ -4,7 +4,7 @@ Belongs here: which starts are valid in which split, runs of consecutive starts,
 Not here: the features themselves (features.py), the network (network.py).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,7 @@ class Windows:
     static_names: tuple[str, ...]
     static_sources: tuple[str, ...]
     pad: int
+    _usable_starts: dict[tuple[int, float], np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def steps(self) -> int:
@@ -173,16 +174,26 @@ class Windows:
 
     def _usable(self, split: int, least: float = 0.0) -> np.ndarray:
         """(station, step + 1) bool: a start with a target of more than this weight; the last column is False."""
+        known = self._usable_starts.get((split, least))
+        if known is not None:
+            return known
         seen = (torch.isfinite(self.target) & (self.weight > least))[:, self.pad :]
         some = torch.zeros_like(seen[:, : self.steps])
         for lead in range(1, self.shape.leads + 1):
             some |= seen[:, lead : lead + self.steps]
         some &= self.start_split[:, self.pad : self.pad + self.steps] == split
-        return np.concatenate([some.cpu().numpy(), np.zeros((len(some), 1), bool)], axis=1)
+        usable = np.concatenate([some.cpu().numpy(), np.zeros((len(some), 1), bool)], axis=1)
+        self._usable_starts[split, least] = usable
+        return usable
 
     def count(self, row: int, split: int) -> int:
         """Starts of a station with at least one quality-controlled target in the split."""
         return int(self._usable(split, MASKED_WEIGHT)[row].sum())
+
+    def dropped(self, row: int, split: int) -> int:
+        """Starts of a station in the split that train nothing, because none of their targets is known."""
+        labels = self.start_split[row, self.pad : self.pad + self.steps]
+        return int((labels == split).sum()) - int(self._usable(split)[row].sum())
 
     def to(self, device: torch.device) -> "Windows":
         """The same windows with their tensors on a device."""

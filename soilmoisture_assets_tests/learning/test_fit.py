@@ -52,7 +52,10 @@ def test_a_station_that_cannot_be_trained_says_why_and_harms_no_other(study: Stu
     cube["soil_moisture"][0] = np.nan
     cube["soil_moisture"][1, 40:] = np.nan
     cube["soil_moisture"][1, :20] = np.nan
+    cube["soil_moisture_antecedent"][1] = cube["soil_moisture"][1]
     cube["soil_moisture"][2] = 0.25
+    for name in ("soil_moisture", "soil_moisture_antecedent"):
+        cube[name][4, 100:110] = np.nan
     cube["soil_moisture_antecedent"][3, 50] = np.inf
     cube["precipitation"][3, 60] = np.inf
     regional = fit_regional(cube, Experiment.FORECAST, study, threads=1)
@@ -61,10 +64,26 @@ def test_a_station_that_cannot_be_trained_says_why_and_harms_no_other(study: Stu
     assert set(reasons) == {"NET__s0", "NET__s1", "NET__s5", "NET__other"}
     assert "0 training windows" in reasons["NET__s0"]
     assert "fewer than 60" in reasons["NET__s1"]
+    gappy = fits["NET__s4"].metadata
+    assert gappy["dropped_starts"] >= 8  # the starts whose three leads lie in the ten missing days
+    assert gappy["training_starts"] + gappy["dropped_starts"] == 362
     assert "held out" in reasons["NET__s5"]
     assert "not in the station cube" in reasons["NET__other"]
     for name in ("NET__s2", "NET__s3", "NET__s4"):
         assert all(torch.isfinite(value).all() for value in fits[name].model.parameters.values())
+
+
+def test_a_station_with_one_observed_value_gets_the_regional_model_and_says_so(study: Study):
+    cube = small_cube(study)
+    one = cube.copy(deep=True)
+    for name in ("soil_moisture", "soil_moisture_antecedent"):
+        one[name][0, :365] = np.nan
+        one[name][0, 200] = 0.2
+    regional = fit_regional(one, Experiment.DRIVERS, study, threads=1)
+    (fit,) = fit_stations(one, regional, study, ["NET__s0"])
+    assert fit.model is None
+    assert "3 training windows, fewer than 60 (model.min_windows): regional model used" in str(fit.failure)
+    assert np.isfinite(forecast(one, regional, study, ["NET__s0"]).soil_moisture_forecast).all()
 
 
 def test_a_held_out_station_changes_no_parameter(cube: xr.Dataset, study: Study, models: dict[Experiment, Model]):
