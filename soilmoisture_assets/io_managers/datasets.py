@@ -3,6 +3,7 @@
 Belongs here: which global attributes a stored dataset carries. Not here: NetCDF or Zarr encoding.
 """
 
+import json
 from pathlib import Path
 
 import dagster as dg
@@ -11,6 +12,9 @@ import xarray as xr
 from soilmoisture_assets.io_managers.base import FolderIOManager
 from soilmoisture_assets.metadata.provenance import CITATIONS, LICENCES, with_provenance
 from soilmoisture_assets.study import Study
+
+NETWORK_CITATIONS = Path("raw", "ismn", "citations.json")
+"""What the networks of the stations ask to be cited, by network; written with the station table."""
 
 
 class DatasetIOManager(FolderIOManager):
@@ -31,9 +35,19 @@ class DatasetIOManager(FolderIOManager):
             study_name=self.study.name,
             study_hash=self.study.hash,
             synthetic=self.study.sandbox,
-            references="; ".join(CITATIONS[name] for name in cited),
+            references="; ".join([*(CITATIONS[name] for name in cited), *self._network_references(dataset, sources)]),
             licence="; ".join(dict.fromkeys(LICENCES[name] for name in cited)),
         )
+
+    def _network_references(self, dataset: xr.Dataset, sources: list[str]) -> list[str]:
+        """References of the ISMN networks in the dataset, of all where it does not say which."""
+        path = self.folder / NETWORK_CITATIONS
+        if "ismn" not in sources or not path.exists():
+            return []
+        named = dataset["network"].values.ravel() if "network" in dataset.coords else [dataset.attrs.get("network")]
+        own = {str(name) for name in named if name}
+        citations: dict[str, str] = json.loads(path.read_text())
+        return [f"{name}: {text}" for name, text in citations.items() if text and (name in own or not own)]
 
 
 def study_sources(study: Study) -> list[str]:

@@ -1,5 +1,6 @@
 """Stores: nothing half-written, text and categories survive, partitions in and out."""
 
+import json
 from pathlib import Path
 
 import dagster as dg
@@ -9,6 +10,7 @@ import pytest
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.io_managers.datasets import NETWORK_CITATIONS
 from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
 from soilmoisture_assets.io_managers.table import TableIOManager
 from soilmoisture_assets.io_managers.zarr import ZarrIOManager
@@ -44,6 +46,20 @@ def test_what_is_written_comes_back_with_types_and_provenance(manager: NetcdfIOM
     assert found.station.values.astype(str).tolist() == ["N__a", "N__longer_name"]
     assert found.attrs["study_hash"] == load_study("demo").hash
     assert found.attrs["synthetic"] == 1
+
+
+def test_a_store_cites_the_networks_its_stations_belong_to(manager: NetcdfIOManager):
+    citations = {"SCAN": "Schaefer 2007", "USCRN": "Bell 2013", "NEW": ""}
+    (manager.folder / NETWORK_CITATIONS).parent.mkdir(parents=True)
+    (manager.folder / NETWORK_CITATIONS).write_text(json.dumps(citations))
+    for name, given, cited, not_cited in (
+        ("of_one", dataset().assign_coords(network=("station", ["SCAN", "NEW"])), ["SCAN: Schaefer 2007"], "Bell"),
+        ("of_all", dataset(), ["SCAN: Schaefer 2007", "USCRN: Bell 2013", "Dorigo"], "NEW"),
+    ):
+        manager.write(given, dg.AssetKey(["cube", name]))
+        references = manager.read(dg.AssetKey(["cube", name])).attrs["references"]
+        assert all(text in references for text in cited)
+        assert not_cited not in references
 
 
 def test_a_write_that_fails_leaves_the_old_store_and_no_rest(manager: NetcdfIOManager):

@@ -4,6 +4,7 @@ Not here: parsing (sources/ismn.py); which flags and depths count (alignment/).
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from soilmoisture_assets.defs.resources import Services
 from soilmoisture_assets.defs.versions import version
 from soilmoisture_assets.doctor import ismn_archive
 from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.io_managers.datasets import NETWORK_CITATIONS
 from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
 from soilmoisture_assets.io_managers.zarr import ZarrIOManager
 from soilmoisture_assets.metadata.provenance import CITATIONS, SYNTHETIC_NOTICE
@@ -83,11 +85,13 @@ def stations(context: dg.AssetExecutionContext, study: dg.ResourceParam[Study]) 
     save_scan(scan, SCAN)
     found = station_table(scan, study.domain, study.target.networks)
     names = [str(name) for name in found.station.values]
+    citations = network_citations(scan, found.network.values.astype(str))
+    (FOLDER / NETWORK_CITATIONS).write_text(json.dumps(citations))
     context.instance.add_dynamic_partitions(str(station.name), names)
     context.add_output_metadata(
         {
             "stations": dg.MetadataValue.int(len(names)),
-            "networks": dg.MetadataValue.json(network_citations(scan, sorted(set(found.network.values.astype(str))))),
+            "networks": dg.MetadataValue.json(citations),
             "rows": dg.MetadataValue.int(int(found.rows.sum())),
             "good_share": dg.MetadataValue.float(float(found.good_rows.sum() / found.rows.sum())),
             "problems": dg.MetadataValue.json([str(problem) for problem in scan.problems]),
