@@ -20,8 +20,8 @@ from soilmoisture_assets.learning.scaling import Scaler
 from soilmoisture_assets.metadata.provenance import code_version
 from soilmoisture_assets.study import Experiment, Study
 
-FORMAT = 1
-"""Raised when the meaning of stored parameters changes; a checkpoint of another format is refused."""
+FORMAT = 2
+"""Raised when the meaning of parameters or of their inputs changes; a checkpoint of another format is refused."""
 TENSORS, DESCRIPTION = "model.safetensors", "model.json"
 
 

@@ -185,10 +185,16 @@ class Program:
     def _clip(self, limit: float = 1.0) -> None:
         """Limit the norm of each model's gradient; a gradient that is not finite becomes zero."""
         gradients = [value.grad for value in self.parameters.values() if value.grad is not None]
-        norm = torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0).sqrt()
-        factor = torch.where(torch.isfinite(norm), (limit / (norm + 1e-6)).clamp(max=1), 0.0)
+        norm = torch.linalg.vector_norm(
+            torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]), dim=0
+        )
+        bad = ~torch.isfinite(norm)
+        factor = (limit / (norm + 1e-6)).clamp(max=1)
         for g in gradients:
             g.mul_(factor.view(-1, *[1] * (g.ndim - 1)))
+        if bool(bad.any()):
+            for g in gradients:
+                g[bad] = 0
 
 
 def sample_loss(quantiles: Tensor, target: Tensor) -> Tensor:

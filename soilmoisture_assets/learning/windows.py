@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from soilmoisture_assets.alignment.splits import valid_starts
+from soilmoisture_assets.errors import CheckpointError
 from soilmoisture_assets.learning import features
 from soilmoisture_assets.learning.network import PRESETS, Inputs, NetworkShape
 from soilmoisture_assets.learning.scaling import Scaler
@@ -225,6 +226,7 @@ def build_windows(
     Raises
     ------
     StationError : no station with training data.
+    CheckpointError : the scaler is of other weather or statics than the study's.
     """
     step, per_day = study.step, study.steps_per_day
     stations = [str(name) for name in cube["station"].values]
@@ -232,6 +234,8 @@ def build_windows(
     calendar = features.calendar_channels(cube, step)
     static, static_names, static_sources = features.static_vector(cube, study.static_attributes.variables)
     leads = len(study.lead_hours)
+    if scaler is not None and (scaler.weather_names, scaler.static_names) != (weather.names, static_names):
+        raise CheckpointError("the model was trained on other inputs than this study has.\n  Train the model again.")
     scaler = scaler or Scaler.fit(cube, weather, static, static_names, leads, experiment.sees_moisture)
     mean, spread = scaler.moisture_of(stations)
     scaled = scaler.scale_static(static)

@@ -11,7 +11,7 @@ from soilmoisture_assets.learning.checkpoint import DESCRIPTION, TENSORS, load_c
 from soilmoisture_assets.learning.fit import fit_regional
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.predict import forecast
-from soilmoisture_assets.study import Experiment, Study
+from soilmoisture_assets.study import Experiment, StaticSettings, Study
 from soilmoisture_assets_tests.learning.synthetic import small_study
 
 
@@ -39,6 +39,12 @@ def test_a_checkpoint_of_another_format_is_refused(stored: Path, study: Study):
     (stored / DESCRIPTION).write_text(json.dumps(fields | {"format": 0}))
     with pytest.raises(CheckpointError, match="format 0"):
         load_checkpoint(stored, study)
+
+
+def test_a_model_of_other_inputs_is_refused(cube: xr.Dataset, study: Study, models: dict[Experiment, Model]):
+    fewer = study.model_copy(update={"static_attributes": StaticSettings(variables=("slope", "clay"))})
+    with pytest.raises(CheckpointError, match="trained on other inputs"):
+        forecast(cube, models[Experiment.FORECAST], fewer)
 
 
 def test_a_damaged_or_missing_checkpoint_is_refused_with_its_path(stored: Path, study: Study, tmp_path: Path):

@@ -6,9 +6,10 @@ import xarray as xr
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.fit import fit_regional, fit_stations
 from soilmoisture_assets.learning.model import Model
+from soilmoisture_assets.learning.network import initial_parameters
 from soilmoisture_assets.learning.predict import forecast
-from soilmoisture_assets.learning.program import Program, sample_loss
-from soilmoisture_assets.learning.windows import Runs
+from soilmoisture_assets.learning.program import STARTS, Program, sample_loss
+from soilmoisture_assets.learning.windows import TRAIN, Runs, build_windows
 from soilmoisture_assets.study import Experiment, Study
 from soilmoisture_assets_tests.learning.synthetic import small_cube, small_study
 
@@ -114,9 +115,26 @@ def test_the_loss_is_least_at_the_true_quantiles():
         assert loss(*other) > best
 
 
+def test_a_gradient_that_is_not_finite_moves_no_weight(cube: xr.Dataset, study: Study):
+    windows = build_windows(cube, Experiment.HINDCAST, study)
+    runs = Runs.stack([windows.runs(np.array([row]), TRAIN, STARTS) for row in (0, 1)])
+    parameters = initial_parameters(windows.shape, 2, torch.Generator().manual_seed(0))
+    parameters["head.scale"][0] = torch.inf
+    program = Program(
+        windows, windows.shape, parameters, lambda epoch: runs, runs, lambda runs: torch.zeros_like(runs.row), 8, 1e-3,
+        1, torch.Generator(),
+    )  # fmt: skip
+    before = program.parameters["0.up"].detach().clone()
+    program.step(program.optimiser(), runs, 1e-3)
+    after = program.parameters["0.up"].detach()
+    assert torch.allclose(after[0], before[0], rtol=1e-4)  # weights decay and do nothing else
+    assert not torch.allclose(after[1], before[1], rtol=1e-2)
+    assert torch.isfinite(after).all()
+
+
 def test_progress_tells_epochs_and_validation_loss(cube: xr.Dataset, study: Study):
     lines: list[tuple[int, int, str]] = []
-    fit_regional(cube, Experiment.DRIVERS, study, progress=lambda *line: lines.append(line), threads=1)
+    fit_regional(cube, Experiment.FORECAST, study, progress=lambda *line: lines.append(line), threads=1)
     assert [line[:2] for line in lines] == [(1, 2), (2, 2)]
     assert all("validation" in line[2] for line in lines)
 
