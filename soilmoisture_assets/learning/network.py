@@ -201,20 +201,13 @@ def _attend(
         return values.view(models * runs, -1, parts, shape.heads, width // shape.heads).permute(2, 0, 3, 1, 4)
 
     if future_only:
-        (q,) = split(_linear(x[:, :, past:].flatten(1, 2), weight[..., :width], bias[..., :width]), 1)
-        k, v = split(_linear(x.flatten(1, 2), weight[..., width:], bias[..., width:]), 2)
-        mixed = _attend_from_future(q, _parted(k, past), _parted(v, past), mask, shape.leads)
+        (future,) = split(_linear(x[:, :, past:].flatten(1, 2), weight[..., :width], bias[..., :width]), 1)
+        keys, values = split(_linear(x.flatten(1, 2), weight[..., width:], bias[..., width:]), 2)
+        mixed = _attend_from_future(future, _parted(keys, past), _parted(values, past), mask, shape.leads)
     else:
-        earlier, later = zip(
-            *(_parted(each, past) for each in split(_linear(x.flatten(1, 2), weight, bias), 3)), strict=True
-        )
-        mixed = torch.cat(
-            [
-                F.scaled_dot_product_attention(*earlier, attn_mask=mask[:, :, :past, :past]),
-                _attend_from_future(later[0], (earlier[1], later[1]), (earlier[2], later[2]), mask, shape.leads),
-            ],
-            dim=2,
-        )
+        q, k, v = (_parted(each, past) for each in split(_linear(x.flatten(1, 2), weight, bias), 3))
+        earlier = F.scaled_dot_product_attention(q[0], k[0], v[0], attn_mask=mask[:, :, :past, :past])
+        mixed = torch.cat([earlier, _attend_from_future(q[1], k, v, mask, shape.leads)], dim=2)
     mixed = mixed.transpose(1, 2).reshape(models, -1, width)
     return _linear(mixed, parameters[f"{layer}.mix"], parameters[f"{layer}.mix_bias"]).view(models, runs, -1, width)
 
