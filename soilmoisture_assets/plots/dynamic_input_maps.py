@@ -22,14 +22,16 @@ def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figur
     Parameters
     ----------
     inputs : dynamic inputs (station, time) with latitude and longitude on station.
-    time : step to show, by default the first of July of the middle year.
+    time : step to show, by default the first that ends on 1 July of the middle year.
     """
     names = dynamic_variables(inputs)
     times = pd.DatetimeIndex(inputs["time"].values)
     middle = times[len(times) // 2]
-    wanted = pd.Timestamp(time) if time else pd.Timestamp(middle.year, 7, 1)
-    shown = int(np.argmin(np.abs(times - wanted)))
-    year = np.flatnonzero(times.year == times[shown].year)
+    # a step belongs to the day and the year in which it ends; the one that ends at midnight to those before
+    belongs = times - pd.Timedelta(seconds=1)
+    wanted = pd.Timestamp(time) - pd.Timedelta(seconds=1) if time else pd.Timestamp(middle.year, 7, 1)
+    shown = min(int(belongs.searchsorted(wanted)), len(times) - 1)
+    year = np.flatnonzero(belongs.year == belongs[shown].year)
     steps_per_year = pd.Timedelta(days=365) / (times[1] - times[0]) if len(times) > 1 else 1.0
     rows = max(1, len(names))
     figure = style.new_figure(height=1.0 + 2.6 * rows)
@@ -46,7 +48,7 @@ def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figur
                 (inputs[name].isel(time=shown).values, variable.label,
                  f"step ending {times[shown]:%Y-%m-%d %H:%M} UTC"),
                 (mean, variable.label.replace("[mm]", "[mm a⁻¹]") if total else variable.label,
-                 f"{'total' if total else 'mean'} of {times[shown].year}"),
+                 f"{'total' if total else 'mean'} of {belongs[shown].year}"),
             )
         ):  # fmt: skip
             axes = map_axes(figure, cells[row, column], box, line_width=0.4)
@@ -54,7 +56,7 @@ def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figur
             colour_bar(figure, points, axes, label, values=values, location="bottom", aspect=35)
             axes.set_title(f"{'abcdefghijklmnopqr'[2 * row + column]}  {title}")
     return style.finish(
-        figure, f"Weather at the stations on {times[shown]:%d %B %Y} and over the year",
+        figure, f"Weather at the stations on {belongs[shown]:%d %B %Y} and over the year",
         "Values of the dynamic inputs per station; open circles: missing.", inputs,
     )  # fmt: skip
 

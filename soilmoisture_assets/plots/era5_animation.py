@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.era5_grids import COLOURS, grid_box
+from soilmoisture_assets.plots.era5_grids import COLOURS, each_month, grid_box, record_of
 from soilmoisture_assets.plots.maps import colour_bar, map_axes
 
 if TYPE_CHECKING:
@@ -20,18 +21,19 @@ MOST_FRAMES = 200
 MILLISECONDS = 90
 
 
-def era5_animation(grid: xr.Dataset, variable: str, span: Literal["week", "days"]) -> bytes:
+def era5_animation(months: Mapping[str, xr.Dataset], variable: str, span: Literal["week", "days"]) -> bytes:
     """An animated WebP of one variable: the hours of the first week of July, or the days of the record.
 
     Parameters
     ----------
-    grid : hourly ``variable`` (time, latitude, longitude).
+    months : hourly ``variable`` (time, latitude, longitude) by month.
     span : "week": up to 168 hours from 1 July (from the start of the record where it has no July); "days": daily means,
         or totals of amounts, of at most 200 days spread evenly over the record.
 
     The map is drawn once; each frame colours its pixels by looking up the cell below them.
     """
-    fields, unit = _fields(grid[variable], span)
+    _, grid = record_of(months)
+    fields, unit = _fields(months, grid["time"].values, variable, span)
     limits = (0.0, style.colour_limits(fields.values)[1]) if VARIABLES[variable].aggregation == "sum" else (
         style.colour_limits(fields.values, quantile=0.01)
     )  # fmt: skip
@@ -40,20 +42,35 @@ def era5_animation(grid: xr.Dataset, variable: str, span: Literal["week", "days"
     return _animated(frames, json.dumps(style.title_and_caption(figure)))
 
 
-def _fields(values: xr.DataArray, span: str) -> tuple[xr.DataArray, str]:
-    values = values.transpose("time", "latitude", "longitude")
-    variable = VARIABLES[str(values.name)]
-    times = pd.DatetimeIndex(values["time"].values)
+def _fields(months: Mapping[str, xr.Dataset], stamps: np.ndarray, variable: str, span: str) -> tuple[xr.DataArray, str]:
+    """The fields of the frames (time, latitude, longitude) and the unit of time they stand for."""
+    times = pd.DatetimeIndex(stamps)
     if span == "week":
-        july = np.flatnonzero((times.month == 7) & (times.day == 1) & (times.hour <= 1))
+        july = np.flatnonzero((times.month == 7) & (times.day == 1) & (times.hour == 1))
         start = int(july[0]) if len(july) else 0
-        return values.isel(time=slice(start, start + 168)).load(), "h"
-    days = (times - pd.Timedelta(seconds=1)).normalize()
-    chosen = days.unique()
-    chosen = chosen[:: int(np.ceil(len(chosen) / MOST_FRAMES))]
-    kept = values.isel(time=np.flatnonzero(days.isin(chosen)))
-    grouped = kept.assign_coords(time=days[days.isin(chosen)]).groupby("time")
-    return (grouped.sum() if variable.aggregation == "sum" else grouped.mean()).load(), "d"
+        wanted, unit = times[start : start + 168], "h"
+    else:
+        days = _day(times).unique()
+        wanted, unit = days[:: int(np.ceil(len(days) / MOST_FRAMES))], "d"
+    parts = []
+    for month in each_month(months):
+        own = pd.DatetimeIndex(month["time"].values)
+        labels = own if span == "week" else _day(own)
+        kept = np.flatnonzero(labels.isin(wanted))
+        if len(kept):
+            values = month[variable].transpose("time", "latitude", "longitude").isel(time=kept).load()
+            parts.append(values if span == "week" else _by_day(values.assign_coords(time=labels[kept])))
+    return xr.concat(parts, dim="time").dropna("time", how="all"), unit  # the newest hours may not be published yet
+
+
+def _day(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """The day an hour belongs to: the one that ends at 00:00 belongs to the day before."""
+    return (times - pd.Timedelta(seconds=1)).normalize()
+
+
+def _by_day(values: xr.DataArray) -> xr.DataArray:
+    grouped = values.groupby("time")
+    return grouped.sum(skipna=False) if VARIABLES[str(values.name)].aggregation == "sum" else grouped.mean()
 
 
 @style.styled

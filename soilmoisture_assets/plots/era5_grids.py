@@ -1,8 +1,10 @@
 """What the ERA5 figures share: which variables a grid has, thinning of long records, a field on a map.
 
 Belongs here: pieces of more than one ERA5 figure. Not here: a figure.
+The figures are given the months one by one, as five years of a continent do not fit into memory.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +20,24 @@ if TYPE_CHECKING:
 
 COLOURS = {"temperature": "inferno", "dewpoint": "inferno", "soil_temperature": "inferno", "shortwave": "cividis"}
 """Colour map per variable; ``viridis_r`` (dark is wet) for everything else."""
+
+
+def each_month(months: Mapping[str, xr.Dataset]) -> Iterator[xr.Dataset]:
+    """The months in order; the caller drops one before the next is opened."""
+    for name in sorted(months):
+        yield months[name]
+
+
+def record_of(months: Mapping[str, xr.Dataset]) -> tuple[list[str], xr.Dataset]:
+    """The variables of the months, and a dataset of the coordinates and attributes of them all, without values."""
+    names: list[str] = []
+    record, times = xr.Dataset(), []
+    for month in each_month(months):
+        times.append(month["time"].values)
+        if not names:
+            names = grid_variables(month)
+            record = xr.Dataset(coords={name: month[name] for name in ("latitude", "longitude")}, attrs=month.attrs)
+    return names, record.assign_coords(time=np.concatenate(times))
 
 
 def grid_variables(grid: xr.Dataset) -> list[str]:

@@ -1,5 +1,6 @@
 """ERA5 histograms: which values the hourly fields of the domain take."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,7 +8,7 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.era5_grids import grid_variables, thinned
+from soilmoisture_assets.plots.era5_grids import each_month, record_of, thinned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,15 +20,16 @@ MOST_VALUES = 3_000_000
 
 
 @style.styled
-def era5_histograms(grid: xr.Dataset) -> "Figure":
+def era5_histograms(months: Mapping[str, xr.Dataset]) -> "Figure":
     """Histogram per variable over all cells and hours; precipitation on a logarithmic axis, wet hours only.
 
     Parameters
     ----------
-    grid : hourly variables (time, latitude, longitude), as ``raw/era5/hourly``.
+    months : hourly variables (time, latitude, longitude) by month, as ``raw/era5/hourly``.
     """
-    names = grid_variables(grid)
-    sample = thinned(grid[names], MOST_VALUES)
+    names, grid = record_of(months)
+    most = MOST_VALUES // len(months)
+    sample = xr.concat([thinned(month[names], most).load() for month in each_month(months)], dim="time")
     columns = min(3, max(1, len(names)))
     rows = max(1, int(np.ceil(len(names) / columns)))
     figure = style.new_figure(height=1.1 + 2.3 * rows)

@@ -1,5 +1,6 @@
 """ERA5 July maps: the mean July of the domain."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,7 +8,7 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.era5_grids import COLOURS, draw_field, grid_box, grid_variables, hour_month
+from soilmoisture_assets.plots.era5_grids import COLOURS, draw_field, each_month, grid_box, hour_month, record_of
 from soilmoisture_assets.plots.maps import colour_bar, map_axes
 
 if TYPE_CHECKING:
@@ -15,16 +16,15 @@ if TYPE_CHECKING:
 
 
 @style.styled
-def era5_july_maps(grid: xr.Dataset) -> "Figure":
+def era5_july_maps(months: Mapping[str, xr.Dataset]) -> "Figure":
     """Mean of all July hours per cell and variable; amounts as totals per day.
 
     Parameters
     ----------
-    grid : hourly variables (time, latitude, longitude), as ``raw/era5/hourly``.
+    months : hourly variables (time, latitude, longitude) by month, as ``raw/era5/hourly``.
     """
-    names = grid_variables(grid)
-    month = hour_month(grid)
-    july = grid[names].isel(time=np.flatnonzero(month.month == 7))
+    names, grid = record_of(months)
+    july = july_means(months, names)
     columns = 2 if len(names) > 1 else 1
     rows = max(1, int(np.ceil(len(names) / columns)))
     figure = style.new_figure(height=1.0 + (2.5 if columns == 2 else 4.6) * rows)
@@ -32,12 +32,12 @@ def era5_july_maps(grid: xr.Dataset) -> "Figure":
     warmest = ""
     for place, name in enumerate(names):
         variable = VARIABLES[name]
-        if not july.sizes["time"]:
+        if july is None:
             empty = figure.add_subplot(cells[place // columns, place % columns])
             style.note_in_place_of_data(empty, "no July")
             continue
         axes = map_axes(figure, cells[place // columns, place % columns], grid_box(grid), line_width=0.5)
-        field = july[name].mean("time") * (24 if variable.aggregation == "sum" else 1)
+        field = july[name] * (24 if variable.aggregation == "sum" else 1)
         limits = style.colour_limits(field.values)
         mesh = draw_field(axes, field, limits, COLOURS.get(name, "viridis_r"))
         label = variable.label.replace("[mm]", "[mm d⁻¹]") if variable.aggregation == "sum" else variable.label
@@ -45,6 +45,7 @@ def era5_july_maps(grid: xr.Dataset) -> "Figure":
         axes.set_title(f"{'abcdefghi'[place]}  {variable.long_name}")
         if name == "temperature":
             warmest = f": {float(field.min()):.0f} to {float(field.max()):.0f} °C"
+    month = hour_month(grid)
     years = sorted({int(year) for year in month.year[month.month == 7]})
     return style.finish(
         figure, f"Mean July of the domain{warmest} (ERA5)",
@@ -52,3 +53,15 @@ def era5_july_maps(grid: xr.Dataset) -> "Figure":
         grid,
         n=f"n = {grid.sizes['latitude'] * grid.sizes['longitude']} cells",
     )  # fmt: skip
+
+
+def july_means(months: Mapping[str, xr.Dataset], names: list[str]) -> xr.Dataset | None:
+    """Mean of all July hours (latitude, longitude) of each variable; None where the record has no July."""
+    sums, counts = [], []
+    for month in each_month(months):
+        hours = np.flatnonzero(hour_month(month).month == 7)
+        if len(hours):
+            july = month[names].isel(time=hours).load()
+            sums.append(july.sum("time", dtype="float64"))
+            counts.append(july.count("time"))
+    return sum(sums[1:], sums[0]) / sum(counts[1:], counts[0]) if sums else None

@@ -1,5 +1,6 @@
 """ERA5 monthly means: the domain's year, month by month."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,7 +9,7 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.era5_grids import area_mean, grid_variables, hour_month
+from soilmoisture_assets.plots.era5_grids import area_mean, each_month, hour_month, record_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,23 +17,24 @@ if TYPE_CHECKING:
 
 
 @style.styled
-def era5_monthly_means(grid: xr.Dataset) -> "Figure":
+def era5_monthly_means(months: Mapping[str, xr.Dataset]) -> "Figure":
     """Area mean per month and variable, a line per year: means of states and fluxes, totals of amounts.
 
     Parameters
     ----------
-    grid : hourly variables (time, latitude, longitude). Months with less than 90 % of their hours are left out.
+    months : hourly variables (time, latitude, longitude) by month, as ``raw/era5/hourly``. Months with less than 90 %
+        of their hours are left out.
     """
-    names = grid_variables(grid)
-    months = monthly(grid, names)
+    names, grid = record_of(months)
+    table = monthly(months, names)
     columns = min(3, max(1, len(names)))
     rows = max(1, int(np.ceil(len(names) / columns)))
     figure = style.new_figure(height=1.4 + 2.4 * rows)
     cells = figure.add_gridspec(rows + 1, columns, height_ratios=[*[1.0] * rows, 0.12])
-    years = sorted(set(pd.PeriodIndex(months.index).year))
+    years = sorted(set(pd.PeriodIndex(table.index).year))
     for place, name in enumerate(names):
         axes = figure.add_subplot(cells[place // columns, place % columns])
-        _lines(axes, months[name], years)
+        _lines(axes, table[name], years)
         variable = VARIABLES[name]
         total = variable.aggregation == "sum"
         axes.set_ylabel(variable.label.replace("[mm]", "[mm month⁻¹]") if total else variable.label)
@@ -43,18 +45,20 @@ def era5_monthly_means(grid: xr.Dataset) -> "Figure":
         handles, labels = figure.axes[0].get_legend_handles_labels()
         legend.legend(handles, labels, loc="center", ncols=min(8, len(labels)))
     return style.finish(
-        figure, _message(months), "Area mean over the grid (cells weighted by the cosine of latitude), one line per "
+        figure, _message(table), "Area mean over the grid (cells weighted by the cosine of latitude), one line per "
         "year; months are UTC and hour-ending.", grid,
         n=f"n = {grid.sizes['latitude'] * grid.sizes['longitude']} cells",
     )  # fmt: skip
 
 
-def monthly(grid: xr.Dataset, names: list[str]) -> pd.DataFrame:
+def monthly(months: Mapping[str, xr.Dataset], names: list[str]) -> pd.DataFrame:
     """Area mean per month (index) and variable (column); totals of amounts."""
-    month = hour_month(grid)
-    frame = pd.DataFrame({name: area_mean(grid[name]).values for name in names})
-    grouped = frame.groupby(month)
-    hours = grouped.size()
+    frame = pd.concat(
+        pd.DataFrame({name: area_mean(part[name]).values for name in names}, index=hour_month(part))
+        for part in each_month(months)
+    )
+    grouped = frame.groupby(level=0)
+    hours = grouped[names[0]].count()
     table = pd.DataFrame(
         {name: grouped[name].sum(min_count=1) if VARIABLES[name].aggregation == "sum" else grouped[name].mean()
          for name in names}

@@ -212,6 +212,13 @@ def era5_grid(days: int = 400, resolution: float = 4.0) -> xr.Dataset:
     )
 
 
+def era5_months(days: int = 400, resolution: float = 4.0) -> dict[str, xr.Dataset]:
+    """``era5_grid`` by month, an hour that ends at 00:00 on the 1st in the month before."""
+    grid = era5_grid(days, resolution)
+    month = (pd.DatetimeIndex(grid["time"].values) - pd.Timedelta(seconds=1)).strftime("%Y-%m-01")
+    return {str(name): grid.isel(time=np.flatnonzero(month == name)) for name in month.unique()}
+
+
 def hourly_moisture(count: int, days: int = 500) -> dict[str, xr.Dataset]:
     """Per station an hourly record that rises with storms and dries exponentially, as one sensor measures it."""
     random = np.random.default_rng(6)

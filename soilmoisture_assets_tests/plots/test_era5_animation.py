@@ -13,7 +13,7 @@ from soilmoisture_assets_tests.plots import made_up
 
 @pytest.fixture(scope="module")
 def days() -> Image.Image:
-    return Image.open(io.BytesIO(era5_animation(made_up.era5_grid(days=12), "precipitation", "days")))
+    return Image.open(io.BytesIO(era5_animation(made_up.era5_months(days=12), "precipitation", "days")))
 
 
 def test_a_day_is_a_frame(days):
@@ -29,13 +29,15 @@ def test_frames_differ_where_the_weather_does(days):
 
 
 def test_a_long_record_is_thinned():
-    frames = Image.open(io.BytesIO(era5_animation(made_up.era5_grid(days=420, resolution=12.0), "temperature", "days")))
+    frames = Image.open(
+        io.BytesIO(era5_animation(made_up.era5_months(days=420, resolution=12.0), "temperature", "days"))
+    )
     assert frames.n_frames <= MOST_FRAMES
 
 
 def test_the_animation_carries_its_title_and_says_that_it_is_synthetic(tmp_path):
     path = tmp_path / "week.webp"
-    path.write_bytes(era5_animation(made_up.era5_grid(days=3), "temperature", "week"))
+    path.write_bytes(era5_animation(made_up.era5_months(days=3), "temperature", "week"))
     title, caption = saved_title_and_caption(path)
     assert title == "2 m air temperature, hour by hour (ERA5)"
     assert "n = 105 cells · 2018-06-20 to 2018-06-23" in caption

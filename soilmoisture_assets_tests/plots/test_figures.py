@@ -17,7 +17,7 @@ from soilmoisture_assets.plots.style import title_and_caption
 from soilmoisture_assets_tests.plots import made_up
 
 cube, forecasts, skill, shap = (cache(make) for make in (made_up.cube, made_up.forecasts, made_up.skill, made_up.shap))
-grid, curves = cache(made_up.era5_grid), cache(made_up.recession_curves)
+grid, curves = cache(made_up.era5_months), cache(made_up.recession_curves)
 
 
 def draw(name: str) -> Callable[..., Figure]:

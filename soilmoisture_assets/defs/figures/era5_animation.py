@@ -4,7 +4,6 @@ from typing import Any
 
 import dagster as dg
 
-from soilmoisture_assets.defs.cube.dynamic_inputs import hourly_inputs
 from soilmoisture_assets.defs.deployment import STUDY
 from soilmoisture_assets.defs.figures.figure_asset import figure_asset
 from soilmoisture_assets.io_managers.base import Partitions
@@ -18,7 +17,7 @@ def _animation(variable: str, span: Any) -> dg.AssetsDefinition:
         """One week of hours, or the days of the record, as an animated map."""
         from soilmoisture_assets.plots.era5_animation import era5_animation as draw
 
-        return draw(hourly_inputs(months), variable, span)
+        return draw(months, variable, span)
 
     return era5_animation
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from soilmoisture_assets.defs.cube.dynamic_inputs import hourly_inputs
 from soilmoisture_assets.defs.figures.figure_asset import figure_asset
 from soilmoisture_assets.io_managers.base import Partitions
 
@@ -12,4 +11,4 @@ def era5_histograms(months: Partitions) -> Any:
     """Histograms of the hourly values of every ERA5 variable over the domain."""
     from soilmoisture_assets.plots.era5_histograms import era5_histograms as draw
 
-    return draw(hourly_inputs(months))
+    return draw(months)

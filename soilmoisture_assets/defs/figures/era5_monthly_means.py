@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from soilmoisture_assets.defs.cube.dynamic_inputs import hourly_inputs
 from soilmoisture_assets.defs.figures.figure_asset import figure_asset
 from soilmoisture_assets.io_managers.base import Partitions
 
@@ -12,4 +11,4 @@ def era5_monthly_means(months: Partitions) -> Any:
     """Monthly means over the domain; amounts as totals."""
     from soilmoisture_assets.plots.era5_monthly_means import era5_monthly_means as draw
 
-    return draw(hourly_inputs(months))
+    return draw(months)
