@@ -8,11 +8,12 @@ import xarray as xr
 
 from soilmoisture_assets.defs.analysis.attribution import KEYS as SHAP_KEYS
 from soilmoisture_assets.defs.analysis.skill import HELD_OUT, SKILL, SUMMARY
-from soilmoisture_assets.defs.deployment import OWNERS
+from soilmoisture_assets.defs.deployment import ISMN, OWNERS
 from soilmoisture_assets.defs.figures import FIGURES, NEED_MANY_STATIONS, SECTIONS
 from soilmoisture_assets.defs.models.forecasts import KEYS as FORECAST_KEYS
 from soilmoisture_assets.defs.models.forecasts import best_forecasts
 from soilmoisture_assets.defs.partition_loop import failures
+from soilmoisture_assets.defs.raw.ismn import SCAN, archive_path
 from soilmoisture_assets.defs.versions import version
 from soilmoisture_assets.io_managers.figure import FigureIOManager
 from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
@@ -70,10 +71,19 @@ def report(
         ],
         excluded=excluded,
         failures=pd.DataFrame(failures()),
+        archive_problems=_archive_problems() if ISMN and SCAN.exists() else None,
+        network_citations=zarr.network_citations(),
         provenance=[_provenance(dataset) for dataset in (cube, stations, skill)],
     )
     context.add_output_metadata({"size_mb": dg.MetadataValue.float(round(len(page) / 2**20, 2))})
     return page
+
+
+def _archive_problems() -> pd.DataFrame:
+    from soilmoisture_assets.sources.ismn_members import grouped
+    from soilmoisture_assets.sources.ismn_scan import load_scan
+
+    return pd.DataFrame(grouped(load_scan(SCAN, archive_path()).problems), columns=["what", "files", "for example"])
 
 
 def _provenance(dataset: xr.Dataset) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class DatasetIOManager(FolderIOManager):
         """The dataset with title, source, licence, citation, code version and study hash as global attributes."""
         sources = [key.path[1]] if key.path[0] == "raw" else study_sources(self.study)
         cited = [name for name in sources if name in CITATIONS]
+        networks = self._network_references(dataset) if "ismn" in sources else []
         return with_provenance(
             dataset,
             title=dataset.attrs.get("title", f"{key.to_user_string()} of {self.study.title}"),
@@ -35,18 +36,20 @@ class DatasetIOManager(FolderIOManager):
             study_name=self.study.name,
             study_hash=self.study.hash,
             synthetic=self.study.sandbox,
-            references="; ".join([*(CITATIONS[name] for name in cited), *self._network_references(dataset, sources)]),
+            references="; ".join([*(CITATIONS[name] for name in cited), *networks]),
             licence="; ".join(dict.fromkeys(LICENCES[name] for name in cited)),
         )
 
-    def _network_references(self, dataset: xr.Dataset, sources: list[str]) -> list[str]:
-        """References of the ISMN networks in the dataset, of all where it does not say which."""
+    def network_citations(self) -> dict[str, str]:
+        """What the ISMN networks of the study ask to be cited; none before the station table is made."""
         path = self.folder / NETWORK_CITATIONS
-        if "ismn" not in sources or not path.exists():
-            return []
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def _network_references(self, dataset: xr.Dataset) -> list[str]:
+        """References of the ISMN networks in the dataset, of all where it does not say which."""
         named = dataset["network"].values.ravel() if "network" in dataset.coords else [dataset.attrs.get("network")]
         own = {str(name) for name in named if name}
-        citations: dict[str, str] = json.loads(path.read_text())
+        citations = self.network_citations()
         return [f"{name}: {text}" for name, text in citations.items() if text and (name in own or not own)]
 
 

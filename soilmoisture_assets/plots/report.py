@@ -68,6 +68,8 @@ def build_report(
     figures: Sequence[FigureEntry] = (),
     excluded: pd.DataFrame | None = None,
     failures: pd.DataFrame | None = None,
+    archive_problems: pd.DataFrame | None = None,
+    network_citations: Mapping[str, str] | None = None,
     tables: Mapping[str, pd.DataFrame] | None = None,
     provenance: Sequence[Mapping[str, Any]] = (),
 ) -> str:
@@ -81,6 +83,8 @@ def build_report(
     forecasts, shap : per experiment.
     figures : shown by group, in the order given. PNG and WebP are made smaller and inlined; HTML files are named.
     excluded : stations left out, with reasons. failures : stations that could not be trained, with reasons.
+    archive_problems : what, files, for example: what of the ISMN archive was left out or put right.
+    network_citations : what each ISMN network asks to be cited.
     tables : further tables of the analysis, by caption.
     provenance : attributes of stored datasets (title, source, license, references, history …).
     """
@@ -95,6 +99,7 @@ def build_report(
         "facts": _facts(study, cube, excluded, forecasts),
         "data_tables": _tables([coverage_table(cube), quality_table(cube)] if cube is not None else []),
         "excluded": _frame("Stations left out of the cube, and why", excluded),
+        "archive_problems": _frame("What of the ISMN archive was left out or put right, and why", archive_problems),
         "failures": _frame("Stations that could not be trained or forecast, and why", failures),
         "skill_tables": _tables(skill_tables(skill_summary) if skill_summary is not None else []),
         "held_out_tables": held_out_tables(skill, cube) if skill is not None and cube is not None else [],
@@ -103,7 +108,10 @@ def build_report(
         "explorer": _explorer(stations, forecasts, skill, shap),
         "groups": _groups(figures),
         "provenance": provenance,
-        "citations": [(name, CITATIONS[name], LICENCES[name]) for name in _sources(study)],
+        "citations": [
+            *((name, CITATIONS[name], LICENCES[name]) for name in _sources(study)),
+            *((name, text, LICENCES["ismn"]) for name, text in (network_citations or {}).items() if text),
+        ],
     }
     return _template().render(page)
 

@@ -5,9 +5,11 @@ Not here: what the files say (ismn_files.py, ismn_records.py).
 """
 
 import io
+import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -28,6 +30,18 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.file}: {self.message}"
+
+
+def grouped(problems: Iterable[Problem]) -> list[tuple[str, int, str]]:
+    """Problems of one kind together: what, at how many files, and up to three of them; what was left out first.
+
+    Messages that differ only in numbers and paths are of one kind.
+    """
+    kinds: dict[str, list[str]] = {}
+    for problem in problems:
+        kinds.setdefault(re.sub(r"\S+/\S+", "another", re.sub(r"^\d+ ", "", problem.message)), []).append(problem.file)
+    ordered = sorted(kinds.items(), key=lambda kind: (not kind[0].startswith("left out"), -len(kind[1])))
+    return [(kind, len(files), ", ".join(files[:3]) + (" …" if len(files) > 3 else "")) for kind, files in ordered]
 
 
 class Members:

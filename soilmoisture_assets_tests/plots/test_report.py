@@ -37,6 +37,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shap={"drivers": made_up.shap(8)},
             figures=figures,
             excluded=pd.DataFrame({"station": ["SCAN__Dry_</script>_Lake"], "reason": ["31 % of test observed"]}),
+            archive_problems=pd.DataFrame({"what": ["left out: the file is empty"], "files": [3]}),
+            network_citations={"SCAN": "Schaefer 2007", "UNKNOWN": ""},
             provenance=[made_up.cube(8).attrs],
         ),
         encoding="utf-8",
@@ -54,6 +56,13 @@ def browser() -> Iterator:
         started = session.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield started
         started.close()
+
+
+def test_the_page_says_what_of_the_archive_was_left_out_and_cites_the_networks(page):
+    text = page.read_text()
+    assert "left out: the file is empty" in text
+    assert '<th scope="row">SCAN</th><td>Schaefer 2007</td>' in text
+    assert '<th scope="row">UNKNOWN</th>' not in text
 
 
 def test_the_page_asks_for_nothing_outside_itself(page):

@@ -7,6 +7,7 @@ import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.sources.ismn import read_station, scan_archive, station_table
+from soilmoisture_assets.sources.ismn_members import Problem, grouped
 from soilmoisture_assets.sources.ismn_scan import load_scan, save_scan
 from soilmoisture_assets_tests.sources.ismn_parts import FILE, FOLDER, HEADER, good_rows, lines, write_zip
 
@@ -38,3 +39,13 @@ def test_a_station_whose_files_were_broken_after_the_scan_is_named(tmp_path: Pat
     write_zip(path, {FILE: b"\x00broken"})
     with pytest.raises(SourceError, match="changed since it was scanned"):
         read_station(archive, "SCAN__Waimea_Plain")
+
+
+def test_problems_of_one_kind_are_told_together_and_losses_first():
+    told = [Problem(f"N/S/{n}.stm", f"{n} rows repeat an hour; the first good one is kept") for n in range(1, 6)]
+    told += [Problem("N/S/x.stm", "left out: the file is empty"), Problem("a", "not used: b/c.stm is more complete")]
+    assert grouped(told) == [
+        ("left out: the file is empty", 1, "N/S/x.stm"),
+        ("rows repeat an hour; the first good one is kept", 5, "N/S/1.stm, N/S/2.stm, N/S/3.stm …"),
+        ("not used: another is more complete", 1, "a"),
+    ]
