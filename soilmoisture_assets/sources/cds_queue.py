@@ -28,6 +28,7 @@ _LONGEST_POLL = 120.0
 _LONGEST_PAUSE = 600.0
 _SUBMISSION_MARGIN = dt.timedelta(minutes=10)
 _MOST_UNUSABLE = 3
+_LONGEST_KEPT = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +206,7 @@ class CdsQueue:
         except OSError:
             lock.close()
             return None
+        self._remove_old(request)
         job = _Job(request, lock, poll=self._poll_seconds)
         state_file = self._state_dir / f"{request.name}.json"
         if state_file.is_file():
@@ -213,6 +215,13 @@ class CdsQueue:
             if job.job_id:
                 self._log(f"{request.name}: resuming job {job.job_id}")
         return job
+
+    def _remove_old(self, request: CdsRequest) -> None:
+        """Remove a download that nobody took for a day: the service may have newer values by now."""
+        file = self._state_dir / f"{request.name}.zip"
+        if file.is_file() and time.time() - file.stat().st_mtime > _LONGEST_KEPT.total_seconds():
+            for suffix in (".zip", ".json"):
+                file.with_suffix(suffix).unlink(missing_ok=True)
 
     def _advance(
         self, job: _Job, check: Callable[[CdsRequest, Path], None],

@@ -84,6 +84,27 @@ def months_to_refresh(
     return [f"{m:%Y-%m}" for m in sorted(wanted) if start <= m <= end]
 
 
+def newest_hour(series: xr.Dataset) -> pd.Timestamp | None:
+    """The last stamp of (station, time) series that has a value; None where nothing is published yet."""
+    name = next(iter(series.data_vars))
+    there = series[name].notnull().any("station").values
+    return pd.Timestamp(series["time"].values[there][-1]) if there.any() else None
+
+
+def due_until(today: dt.date, end: dt.date | None, oldest_days: int) -> pd.Timestamp:
+    """The hour up to which ERA5 should be stored on a day: ``oldest_days`` back, or the last one of the period.
+
+    ``end`` is the last day of the ERA5 period, None where it is open-ended.
+    """
+    due = pd.Timestamp(today) - pd.Timedelta(days=oldest_days)
+    return due if end is None else min(due, month_hours(f"{end:%Y-%m}")[-1])
+
+
+def is_overdue(month: str, today: dt.date) -> bool:
+    """Whether a month that is still preliminary should have become final: it takes three months after its last hour."""
+    return pd.Period(month, "M") < pd.Period(today, "M") - MONTHS_PRELIMINARY - 1
+
+
 class Era5Client:
     """Fetches months of ERA5, several at a time; the parameters are those of CdsQueue."""
 
@@ -125,10 +146,12 @@ class Era5Client:
             months[_grid_request(_key(month), days, request_names(variables), area, resolution)] = month
         for outcome in self._queue.fetch(list(months), self._checked(today), _split):
             month = months[outcome.request]
-            if outcome.error is None:
-                assemble(targets[month], outcome.files)
-                self._queue.forget(outcome)
-            yield MonthDelivery(month, None if outcome.error else targets[month], outcome.error)
+            if outcome.error is not None:
+                yield MonthDelivery(month, error=outcome.error)
+                continue
+            assemble(targets[month], outcome.files)
+            yield MonthDelivery(month, targets[month])
+            self._queue.forget(outcome)  # only now: if the caller is killed before it noted the month, no job is lost
 
     def fetch_points(
         self, targets: Mapping[str, Path], *, stations: xr.Dataset, variables: Sequence[str],
@@ -171,9 +194,9 @@ class Era5Client:
                 continue
             files = {requests[outcome.request]: outcome.files for outcome in outcomes}
             assemble_points({_key(m): targets[m] for m in run}, wanted, files, _today(today))
+            yield from (MonthDelivery(month, targets[month]) for month in run)
             for outcome in outcomes:
                 self._queue.forget(outcome)
-            yield from (MonthDelivery(month, targets[month]) for month in run)
 
     def fetch_invariants(self, target: Path, *, domain: Domain, resolution: float = 0.25) -> Path:
         """Fetch land-sea mask and height of the cells of a domain once; read them with ``read_invariants``."""

@@ -16,7 +16,7 @@ import xarray as xr
 from soilmoisture_assets.errors import SoilMoistureError, SourceError
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.sources.era5_merge import HOUR, Delivery
-from soilmoisture_assets.sources.era5_parts import FINAL, PRELIMINARY, UNKNOWN, opened, units_of
+from soilmoisture_assets.sources.era5_parts import FINAL, PRELIMINARY, UNKNOWN, opened, readable_files, units_of
 from soilmoisture_assets.sources.era5_variables import (
     ERA5_VARIABLES,
     GEOPOTENTIAL,
@@ -154,7 +154,7 @@ def months_in_files(folder: Path | str) -> dict[str, list[Path]]:
     folder = Path(folder)
     if not folder.is_dir():
         raise SourceError(f"{folder}: not a folder.\n  Set era5.folder to the folder of your ERA5 files.")
-    for file in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix.lower() in (".nc", ".zip", ".csv")):
+    for file in readable_files(folder):
         with opened(file) as parts:
             stamps = np.unique(np.concatenate([part.times for part in parts]))
         for month in sorted(set((stamps - HOUR).astype("datetime64[M]").tolist())):

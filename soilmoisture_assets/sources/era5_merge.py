@@ -114,6 +114,11 @@ class Delivery:
                 f"{origin}: holds no field of (time, latitude, longitude) nor a series of a point.\n"
                 "  Give hourly data on single levels, not pressure levels or ensembles."
             )
+        self.notes += [
+            f"{part.name}: ignored, holds no field of (time, latitude, longitude)"
+            for part in parts
+            if not part.fields.data_vars
+        ]
         used = [p for p in filled if p.step_type in _USED_STREAMS or _is_mean(p)]
         for part in filled:
             if part not in used and used:

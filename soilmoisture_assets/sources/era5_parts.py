@@ -17,7 +17,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
-from soilmoisture_assets.sources.era5_variables import WIRE_UNITS, plain_units
+from soilmoisture_assets.sources.era5_variables import OTHER_NAMES, WIRE_UNITS, plain_units
 
 UNKNOWN, FINAL, PRELIMINARY = 0, 1, 5
 """Codes of ``expver``: 5 is ERA5T, 1 the final release, 0 where the file does not say."""
@@ -28,10 +28,11 @@ STATION_FOLDER = "station="
 _TIME_NAMES = ("valid_time", "time", "date")
 _LATITUDE_NAMES = ("latitude", "lat")
 _LONGITUDE_NAMES = ("longitude", "lon")
+_WAVE_POINTS = "timeseries-wav"
 _MOST_EXTRACTED_BYTES = 200 * 2**30
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """One file of a delivery, opened lazily.
 
@@ -70,10 +71,15 @@ def opened(path: Path) -> Iterator[list[Part]]:
     with contextlib.ExitStack() as stack:
         parts = []
         for name, file in _files(path, stack):
-            parts.append(_open_csv(file, name) if _kind(file) == "csv" else _open_netcdf(file, name, stack))
+            parts += _open_csv(file, name) if _kind(file) == "csv" else [_open_netcdf(file, name, stack)]
         if not parts:
             raise SourceError(f"{path}: no ERA5 file in it.\n  Give NetCDF, CSV or ZIP files as the CDS delivers them.")
         yield parts
+
+
+def readable_files(folder: Path) -> list[Path]:
+    """Files below a folder that look like ERA5 by their first bytes, whatever their names."""
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".") and _kind(p) != "other")
 
 
 def _kind(file: Path) -> str:
@@ -95,9 +101,8 @@ def _kind(file: Path) -> str:
 def _files(path: Path, stack: contextlib.ExitStack, name: str = "") -> Iterator[tuple[str, Path]]:
     """Every readable file below a path with its name for messages."""
     if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")):
-            if _kind(file) != "other":
-                yield from _files(file, stack, str(file.relative_to(path)))
+        for file in readable_files(path):
+            yield from _files(file, stack, str(file.relative_to(path)))
         return
     name = name or path.name
     kind = _kind(path)
@@ -163,13 +168,16 @@ def _open_netcdf(file: Path, name: str, stack: contextlib.ExitStack) -> Part:
         fields = fields.squeeze([d for d in ("latitude", "longitude") if d in fields.dims])
     elif fields["latitude"].ndim == 0 and fields["longitude"].ndim == 1:
         fields = fields.expand_dims("latitude")
+    fields = fields.rename({old: new for old, new in OTHER_NAMES.items() if old in fields and new not in fields})
+    own = ("time", "latitude", "longitude", "expver")
+    fields = fields.squeeze([d for d, size in fields.sizes.items() if size == 1 and d not in own], drop=True)
     fields, expver = _releases(fields)
     keep = {"time", "latitude", "longitude", "release"}
     fields = fields[[v for v in fields.data_vars if set(fields[v].dims) <= keep and fields[v].dtype.kind in "fiu"]]
     step_types = {str(fields[v].attrs["GRIB_stepType"]) for v in fields.data_vars if "GRIB_stepType" in fields[v].attrs}
     in_name = re.search(r"stream-(\w+?)_stepType-(\w+)", name)
     step_type = step_types.pop() if len(step_types) == 1 else in_name.group(2) if in_name else None
-    if in_name and in_name.group(1) == "wave":
+    if (in_name and in_name.group(1) == "wave") or _WAVE_POINTS in name:
         step_type = "wave"  # instants too, but of the sea and on a grid of its own
     if (expver == UNKNOWN).all():
         expver = _by_age(expver, fields, str(stored.attrs.get("history", "")))
@@ -228,7 +236,8 @@ def _by_age(expver: np.ndarray, fields: xr.Dataset, history: str) -> np.ndarray:
     return np.where(old, FINAL, expver).astype("int8")
 
 
-def _open_csv(file: Path, name: str) -> Part:
+def _open_csv(file: Path, name: str) -> list[Part]:
+    """One part for each point of a CSV: the point dataset delivers a single point, or all points of an area."""
     try:
         table = pd.read_csv(file)
     except (ValueError, UnicodeDecodeError) as error:
@@ -242,19 +251,22 @@ def _open_csv(file: Path, name: str) -> Part:
             f"{name}: a CSV without columns for time, latitude and longitude.\n"
             "  Give the CSV of the dataset reanalysis-era5-single-levels-timeseries as delivered."
         )
-    if len(table[[latitude, longitude]].drop_duplicates()) != 1:
-        raise SourceError(f"{name}: a CSV of more than one point.\n  Give one file per point.")
     try:
-        times = pd.to_datetime(table[time_name], utc=True).dt.tz_localize(None).to_numpy("datetime64[ns]")
+        times = pd.to_datetime(table.pop(time_name), utc=True).dt.tz_localize(None).to_numpy("datetime64[ns]")
     except ValueError as error:
         raise SourceError(f"{name}: a time cannot be read ({error}).\n  Download it again.") from error
-    expver = _codes(table.pop("expver").to_numpy()) if "expver" in table.columns else np.full(len(table), 0, "int8")
-    others = [c for c in table.columns if c not in (time_name, latitude, longitude, "number")]
-    fields = xr.Dataset(
-        {c: ("time", pd.to_numeric(table[c]).to_numpy("float32"), {"units": WIRE_UNITS.get(c)}) for c in others},
-        coords={"time": times, "latitude": table[latitude].iloc[0], "longitude": table[longitude].iloc[0]},
-    )
-    return Part(name, fields, expver, None, _station(name))
+    table = table.rename(columns=OTHER_NAMES | {latitude: "latitude", longitude: "longitude"}).assign(time=times)
+    step_type = "wave" if _WAVE_POINTS in name else None
+    return [_point_part(rows, name, step_type) for _, rows in table.groupby(["latitude", "longitude"], sort=False)]
+
+
+def _point_part(rows: pd.DataFrame, name: str, step_type: str | None) -> Part:
+    codes = _codes(rows["expver"].to_numpy()) if "expver" in rows else np.full(len(rows), UNKNOWN, "int8")
+    others = [c for c in rows.columns if c not in ("time", "number", "expver", "latitude", "longitude")]
+    series = {c: ("time", pd.to_numeric(rows[c]).to_numpy("float32"), {"units": WIRE_UNITS.get(c)}) for c in others}
+    place = {name: float(rows[name].iloc[0]) for name in ("latitude", "longitude")}
+    fields = xr.Dataset(series, {"time": rows["time"].to_numpy()} | place)
+    return Part(name, fields, codes, step_type, _station(name))
 
 
 def units_of(part: Part, name: str) -> str | None:

@@ -59,6 +59,9 @@ SHORT_NAMES = {
 }
 """Names in files by names in requests."""
 
+OTHER_NAMES = SHORT_NAMES | {"2t": "t2m", "2d": "d2m", "10u": "u10", "10v": "v10"}
+"""Names in files that passed through other tools: those of requests, and ECMWF's short names as GRIB has them."""
+
 WIRE_UNITS = {
     wire.short_name: wire.units for wires in ERA5_VARIABLES.values() for wire in wires
 } | {LAND_SEA_MASK.short_name: LAND_SEA_MASK.units, GEOPOTENTIAL.short_name: GEOPOTENTIAL.units,

@@ -340,3 +340,65 @@ def test_forecast_steps_as_converted_from_grib_are_refused(tmp_path):
 
 def test_daily_statistics_are_refused(tmp_path):
     assert "every 24 h" in inspect_era5(grid_file(tmp_path / "a.nc", "2020-01-01", 31, freq="D"))["refused"]
+
+
+def test_all_points_of_an_area_come_from_one_csv(tmp_path):
+    stamps = pd.date_range("2020-01-01", periods=24, freq="h")
+    rows = [
+        pd.DataFrame({"valid_time": stamps, "t2m": 273.15 + at, "latitude": 40.0, "longitude": -100.0 + at})
+        for at in (0.0, 0.25)
+    ]
+    pd.concat(rows).to_csv(tmp_path / "reanalysis-era5-single-levels-timeseries-sfcx1.csv", index=False)
+    waves = pd.DataFrame({"valid_time": stamps, "swh": 1.0, "latitude": 40.0, "longitude": -100.5})
+    waves.to_csv(tmp_path / "reanalysis-era5-single-levels-timeseries-wavx2.csv", index=False)
+    found = normalise(tmp_path)
+    assert found.longitude.values.tolist() == [-100.0, -99.75]
+    np.testing.assert_allclose(found.temperature.values[:, 0], [0, 0.25], atol=1e-3)
+    report = inspect_era5(tmp_path)
+    assert (report["grid"]["points"], report["variables"], report["refused"]) == (2, ["temperature"], None)
+    assert any("wave" in note for note in report["notes"])
+
+
+def test_packed_netcdf3_of_the_old_store_is_read(tmp_path):
+    times = pd.date_range("2023-11-29", periods=72, freq="h")
+    values = np.full((72, 2, 2, 3), np.nan, "float32")
+    values[:48, 0], values[48:, 1] = 281.15, 283.15
+    stored = xr.Dataset(
+        {"t2m": (("time", "expver", "latitude", "longitude"), values, {"units": "K"})},
+        {"time": times, "expver": [1, 5], "latitude": [41.0, 40.0], "longitude": [0.0, 120.0, 240.0]},
+    )
+    packing = {"dtype": "int16", "scale_factor": 0.001, "add_offset": 280.0, "_FillValue": -32767}
+    stored.to_netcdf(tmp_path / "old.nc", format="NETCDF3_64BIT", encoding={"t2m": packing})
+    found = normalise(tmp_path / "old.nc")
+    assert found.longitude.values.tolist() == [-120, 0, 120]
+    assert found.latitude.values.tolist() == [40, 41]
+    np.testing.assert_allclose(found.temperature.values[[0, 71], 0, 0], [8, 10], atol=2e-3)
+    report = inspect_era5(tmp_path / "old.nc")
+    assert (report["hours"], report["preliminary_share"], report["refused"]) == (72, 0.3333, None)
+
+
+def test_a_dimension_of_one_and_names_of_other_tools_do_not_matter(tmp_path):
+    with xr.open_dataset(grid_file(tmp_path / "a.nc", "2020-01-01", 24, ["t2m", "tp"])) as stored:
+        other = stored.drop_vars("number").rename(t2m="2t", tp="total_precipitation").expand_dims(number=[0], axis=1)
+        other.to_netcdf(tmp_path / "b.nc")
+    report = inspect_era5(tmp_path / "b.nc")
+    assert report["variables"] == ["temperature", "precipitation"]
+    assert report["refused"] is None
+
+
+def test_members_of_an_ensemble_beside_the_analysis_are_ignored_with_a_note(tmp_path):
+    one = grid_file(tmp_path / "data_stream-oper_stepType-instant.nc", "2020-01-01", 24)
+    with xr.open_dataset(one) as stored:
+        members = xr.concat([stored.assign_coords(number=n) for n in range(2)], "number")
+        members.to_netcdf(tmp_path / "data_stream-enda_stepType-instant.nc")
+    report = inspect_era5(zipped(tmp_path / "a.zip", one, tmp_path / "data_stream-enda_stepType-instant.nc"))
+    assert (report["variables"], report["refused"]) == (["temperature"], None)
+    assert any("enda" in note for note in report["notes"])
+
+
+def test_files_in_folders_below_count_whatever_they_are_called(tmp_path):
+    (tmp_path / "2020" / "jan").mkdir(parents=True)
+    grid_file(tmp_path / "2020" / "jan" / "download", "2020-01-01", 31 * 24)
+    (tmp_path / "2020" / "notes.txt").write_text("downloaded on Monday")
+    assert list(months_in_files(tmp_path)) == ["2019-12", "2020-01"]
+    assert inspect_era5(tmp_path)["hours"] == 744
