@@ -4,6 +4,8 @@ Belongs here: from checked hourly or daily series to the ``target`` and ``dynami
 own station files get there. Not here: reading the files (station_files.py), the checks (quality_control.py).
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -117,6 +119,36 @@ def inputs_on_steps(inputs: xr.Dataset, study: Study) -> xr.Dataset:
     -------
     (station, time) float32 on ``study.time_axis``, attributes from the registry; missing is NaN.
     """
+    return on_axis(_inputs_on_own_steps(inputs, study), study.time_axis)
+
+
+def months_on_steps(months: Iterable[xr.Dataset], study: Study) -> xr.Dataset:
+    """Aggregate stored months of hourly inputs as :func:`inputs_on_steps`, with one month in memory at a time.
+
+    Parameters
+    ----------
+    months : (station, time) each, of whole days from 01:00 to 00:00, ascending; a station that a month lacks is missing
+        in it. Coordinates of a station are those of the last month that has it.
+
+    Raises
+    ------
+    StudyError : there is no month.
+    """
+    parts = [_inputs_on_own_steps(month, study) for month in months]
+    if not parts:
+        raise StudyError("dynamic_inputs: no month of ERA5 is stored.\n  Materialize raw/era5/station_series first.")
+    places = _places(parts[-1])
+    for part in reversed(parts[:-1]):
+        if not np.isin(part.station.values, places.station.values).all():
+            places = places.combine_first(_places(part))
+    bare = [part.drop_vars(_places(part).data_vars.keys()) for part in parts]
+    steps = xr.concat(bare, dim="time", join="outer")
+    found = steps.assign_coords(places.reindex(station=steps.station).data_vars)
+    return on_axis(found, study.time_axis)
+
+
+def _inputs_on_own_steps(inputs: xr.Dataset, study: Study) -> xr.Dataset:
+    """The steps that the inputs themselves reach over."""
     names = list(study.dynamic_inputs.variables)
     hourly = _is_hourly(inputs, study, "dynamic_inputs")
     steps = inputs[names]
@@ -124,10 +156,14 @@ def inputs_on_steps(inputs: xr.Dataset, study: Study) -> xr.Dataset:
         steps = xr.Dataset(
             {n: to_steps(inputs[n], study.step, VARIABLES[n].aggregation, study.time.min_hours) for n in names}
         )
-    steps = on_axis(steps, study.time_axis)
     for name in names:
         steps[name].attrs = VARIABLES[name].attributes()
     return steps.assign(inputs[[name for name in inputs.data_vars if "time" not in inputs[name].dims]])
+
+
+def _places(part: xr.Dataset) -> xr.Dataset:
+    """Coordinates of the stations as variables."""
+    return part.coords.to_dataset().drop_dims("time").reset_coords()
 
 
 def on_axis(steps: xr.Dataset, axis: pd.DatetimeIndex) -> xr.Dataset:

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from soilmoisture_assets.alignment.station_series import (
     file_dynamic_inputs,
     file_target,
     inputs_on_steps,
+    months_on_steps,
     target_on_steps,
 )
 from soilmoisture_assets.errors import SourceError, StudyError
@@ -157,3 +159,25 @@ def test_the_real_kansas_station_keeps_its_radiation_in_half_days(realdata):
     inputs = inputs_on_steps(file_dynamic_inputs(small), small)
     assert float(np.isnan(inputs.shortwave).mean()) < 0.01
     assert 150 < float(inputs.shortwave.mean()) < 200
+
+
+def test_months_one_by_one_are_the_same_steps_as_all_at_once(tmp_path: Path):
+    small = study(tmp_path, step="12h", days=59, dynamic_inputs={"source": "era5", "variables": ["precipitation"]})
+    hours = pd.date_range("2015-01-01T01:00", periods=59 * 24, freq="h")
+    rain = np.random.default_rng(1).exponential(1, (3, len(hours))).astype("float32")
+    series = xr.Dataset(
+        {"precipitation": (("station", "time"), rain)},
+        {"station": ["a", "b", "c"], "time": hours, "latitude": ("station", [40.0, 41.0, 42.0])},
+    )
+    january = series.sel(time=slice(None, "2015-02-01T00:00")).isel(station=[0, 2])  # b came later
+    february = series.sel(time=slice("2015-02-01T01:00", None)).isel(station=[0, 1])  # c is not in the table any more
+    found = months_on_steps([january, february], small)
+    whole = inputs_on_steps(series, small)
+    assert found.station.values.tolist() == ["a", "b", "c"]
+    assert found.latitude.values.tolist() == [40, 41, 42]
+    np.testing.assert_array_equal(found.precipitation[0], whole.precipitation[0])
+    assert np.isnan(found.precipitation.values[1, :62]).all()
+    np.testing.assert_array_equal(found.precipitation[1, 62:], whole.precipitation[1, 62:])
+    np.testing.assert_array_equal(found.precipitation[2, :62], whole.precipitation[2, :62])
+    with pytest.raises(StudyError, match="no month of ERA5 is stored"):
+        months_on_steps([], small)

@@ -15,9 +15,9 @@ if ERA5:
         context: dg.AssetExecutionContext, series: Partitions, study: dg.ResourceParam[Study]
     ) -> xr.Dataset:
         """Weather per station and step: sums of amounts, means of states and fluxes; missing hours stay missing."""
-        from soilmoisture_assets.alignment.station_series import inputs_on_steps
+        from soilmoisture_assets.alignment.station_series import months_on_steps
 
-        found = inputs_on_steps(hourly_inputs(series), study)
+        found = months_on_steps((series[month] for month in sorted(series)), study)
         context.add_output_metadata(inputs_metadata(found))
         return found
 
