@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     cds_url: str | None = None
     cds_key: SecretStr | None = None
     """Copernicus Climate Data Store; where unset, cdsapi reads ``CDSAPI_URL``, ``CDSAPI_KEY`` or ``~/.cdsapirc``."""
+    cds_poll_seconds: float = 5.0
+    """First pause between looks at a job in the queue of the Climate Data Store; pauses grow to two minutes."""
     soilgrids_url: str = "https://rest.isric.org/soilgrids/v2.0"
     soilgrids_requests_per_minute: float = 5.0
     elevation_url: str = "https://epqs.nationalmap.gov/v1"

@@ -75,22 +75,6 @@ def collocate(
     return series.assign_coords(_cell_coordinates(stations, *cells))
 
 
-def at_land_cells(stations: xr.Dataset, land_sea_mask: xr.Dataset) -> xr.Dataset:
-    """Move stations to the nearest land cell each, as positions to request from the point dataset.
-
-    That service takes the nearest cell of any kind, which at a coast is sea. Stations outside the mask stay where
-    they are. ``land_sea_mask`` as for :func:`collocate`.
-    """
-    latitude, longitude = land_sea_mask["latitude"].values, land_sea_mask["longitude"].values
-    cells = nearest_cells(stations, latitude, longitude, land_sea_mask["land_sea_mask"].values > LAND)
-    rows, columns = np.divmod(cells, len(longitude))
-    moved = {
-        name: ("station", np.where(cells >= 0, axis, stations[name].values))
-        for name, axis in (("latitude", latitude[rows]), ("longitude", longitude[columns]))
-    }
-    return stations.assign_coords(moved)
-
-
 def nearest_cells(
     stations: xr.Dataset, latitude: np.ndarray, longitude: np.ndarray, land: np.ndarray | None
 ) -> np.ndarray:

@@ -1,13 +1,19 @@
-"""What runs by itself: the ERA5 refresh, the watch on the archive, the cube and figures that follow. Never training.
+"""What runs by itself: the ERA5 refresh, new stations, the watch on the archive, the cube and figures that follow.
 
-Not here: which months are due (sources/era5.py).
+Training never does. Not here: which months are due (sources/era5.py).
 """
 
+import hashlib
+import json
 from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
 
 import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from soilmoisture_assets.defs.deployment import ERA5, ISMN, STUDY
+from soilmoisture_assets.defs.partition_loop import WANTED_TAG
 from soilmoisture_assets.defs.partitions import era5_month
 from soilmoisture_assets.defs.resources import resources
 
@@ -15,20 +21,22 @@ SCHEDULES: list[dg.ScheduleDefinition] = []
 SENSORS: list[dg.SensorDefinition] = [
     dg.AutomationConditionSensorDefinition(
         "cube_and_figures",
-        target=dg.AssetSelection.groups("cube", "figures"),
+        target=dg.AssetSelection.groups("cube", "figures")
+        | dg.AssetSelection.checks_for_assets("raw/era5/station_series")
+        if ERA5
+        else dg.AssetSelection.groups("cube", "figures"),
         description="Materializes the cube and the figures when what they are made from has changed.",
     )
 ]
 
 if ERA5:
-    from soilmoisture_assets.defs.raw.era5 import DELIVERY, HOURLY
+    from soilmoisture_assets.defs.raw import era5
 
-    _FETCHED = HOURLY if STUDY.era5.access == "files" else DELIVERY
     era5_refresh_job = dg.define_asset_job(
         "era5_refresh",
-        selection=dg.AssetSelection.assets(_FETCHED),
+        selection=dg.AssetSelection.assets(*era5.KEYS),
         partitions_def=era5_month,
-        description="Asks for one month again; the series at the stations follow.",
+        description="Asks for one month again, down to the series at the stations.",
     )
 
     @dg.schedule(job=era5_refresh_job, cron_schedule="0 6 * * *", execution_timezone="UTC")
@@ -44,13 +52,72 @@ if ERA5:
     def due_months(context: dg.ScheduleEvaluationContext) -> list[str]:
         """Partition keys to request on the day of the tick."""
         from soilmoisture_assets.sources.era5 import months_to_refresh
-        from soilmoisture_assets.sources.era5_formats import preliminary_share
+        from soilmoisture_assets.sources.era5_formats import months_in_files
 
         netcdf = resources()["netcdf"]
-        stored = {month[:7]: preliminary_share(hourly) for month, hourly in netcdf.partitions(HOURLY).items()}
+        paths = {month: netcdf.path(era5.HOURLY, month) for month in netcdf.stored_partitions(era5.HOURLY)}
+        stored = {month[:7]: _preliminary_share(path, path.stat().st_mtime_ns) for month, path in paths.items()}
         end = None if STUDY.era5.open_ended else STUDY.era5.end or STUDY.period.end
         period = (STUDY.era5.start or STUDY.period.start, end)
-        return [f"{month}-01" for month in months_to_refresh(context.scheduled_execution_time.date(), stored, period)]
+        due = months_to_refresh(context.scheduled_execution_time.date(), stored, period)
+        if not era5.FETCHED:
+            given = months_in_files(Path(str(STUDY.era5.folder)))
+            due = [month for month in due if month in given]
+        return [f"{month}-01" for month in due]
+
+    @lru_cache(maxsize=4096)
+    def _preliminary_share(path: Path, modified: int) -> float:
+        """Share of preliminary hours of a stored month; read once until the file changes."""
+        from soilmoisture_assets.sources.era5_formats import preliminary_share
+
+        with resources()["netcdf"].load(path) as hourly:
+            return preliminary_share(hourly)
+
+    era5_stations_job = dg.define_asset_job(
+        "era5_stations",
+        selection=dg.AssetSelection.assets(*(era5.KEYS if era5.POINTS else [era5.STATION_SERIES])),
+        partitions_def=era5_month,
+        description="Takes stored months to stations that were not there when they were made.",
+    )
+
+    @dg.sensor(job=era5_stations_job, minimum_interval_seconds=600)
+    def era5_new_stations(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        """Stored months that lack a station are taken to it; where points are fetched, they are fetched for it."""
+        lacking = months_lacking_stations()
+        if not lacking:
+            yield dg.SkipReason("every stored month has every station")
+            return
+        months = sorted(lacking)
+        names = hashlib.sha256(json.dumps(lacking, sort_keys=True).encode()).hexdigest()[:10]
+        yield dg.RunRequest(
+            run_key=f"{months[0]} {months[-1]} {names}",
+            tags={
+                ASSET_PARTITION_RANGE_START_TAG: months[0],
+                ASSET_PARTITION_RANGE_END_TAG: months[-1],
+                WANTED_TAG: json.dumps(months),
+            },
+        )
+
+    SENSORS.append(era5_new_stations)
+
+    def months_lacking_stations() -> dict[str, list[str]]:
+        """Stations of the table that stored months do not have, by month."""
+        netcdf = resources()["netcdf"]
+        stored = netcdf.stored_partitions(era5.STATION_SERIES)
+        if not stored:
+            return {}
+        wanted = set(era5.station_table().station.values.astype(str))
+        lacking = {}
+        for month in stored:
+            path = netcdf.path(era5.STATION_SERIES, month)
+            if missing := sorted(wanted - _stations_of(path, path.stat().st_mtime_ns)):
+                lacking[month] = missing
+        return lacking
+
+    @lru_cache(maxsize=4096)
+    def _stations_of(path: Path, modified: int) -> frozenset[str]:
+        with resources()["netcdf"].load(path) as series:
+            return frozenset(series.station.values.astype(str).tolist())
 
 
 if ISMN and not STUDY.sandbox:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.alignment.collocation import at_land_cells, collocate
+from soilmoisture_assets.alignment.collocation import collocate
 from soilmoisture_assets.errors import SourceError
 
 LATITUDE, LONGITUDE = np.array([40.0, 41.0, 42.0]), np.array([-100.0, -99.0, -98.0])
@@ -117,13 +117,6 @@ def test_a_mask_of_another_grid_is_refused():
     with pytest.raises(SourceError, match="another grid"):
         collocate(grid(CELLS), at((41, -99)), "nearest_land", other)
 
-
-def test_a_coastal_station_asks_the_point_dataset_for_its_land_cell():
-    land = np.zeros((3, 3))
-    land[2, 1] = 1
-    moved = at_land_cells(at((41.1, -99.1), (60.0, -99.0)), mask(land))
-    assert moved.latitude.values.tolist() == [42, 60]
-    assert moved.longitude.values.tolist() == [-99, -99]
 
 
 def points(names: list[str]) -> xr.Dataset:

@@ -1,5 +1,5 @@
 """Asset checks, one file per layer; ``CHECKS`` are those of the study. Not here: the assets they look at."""
 
-from soilmoisture_assets.defs.checks import cube, models
+from soilmoisture_assets.defs.checks import cube, models, raw
 
-CHECKS = [*cube.CHECKS, *models.CHECKS]
+CHECKS = [*raw.CHECKS, *cube.CHECKS, *models.CHECKS]

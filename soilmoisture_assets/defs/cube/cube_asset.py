@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from soilmoisture_assets.defs.deployment import OWNERS
+from soilmoisture_assets.defs.following import FOLLOWS
 from soilmoisture_assets.defs.versions import version
 
 
@@ -30,6 +31,6 @@ def cube_asset(
         kinds={"zarr", "xarray"},
         owners=OWNERS,
         io_manager_key="zarr",
-        automation_condition=dg.AutomationCondition.eager(),
+        automation_condition=FOLLOWS,
         code_version=version(code, "cube", *files),
     )

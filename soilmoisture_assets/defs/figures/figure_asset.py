@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from soilmoisture_assets.defs.deployment import OWNERS
+from soilmoisture_assets.defs.following import FOLLOWS
 from soilmoisture_assets.defs.versions import version
 
 
@@ -21,6 +22,6 @@ def figure_asset(
         kinds={kind},
         owners=OWNERS,
         io_manager_key="figure",
-        automation_condition=dg.AutomationCondition.eager(),
+        automation_condition=FOLLOWS,
         code_version=version(code, "figures"),
     )

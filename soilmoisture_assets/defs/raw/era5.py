@@ -4,174 +4,205 @@ Not here: the client and the formats (sources/era5*.py), taking a grid to points
 when months are asked for again (defs/automation.py).
 """
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import xarray as xr
 
-from soilmoisture_assets.defs.deployment import FOLDER, OWNERS, STUDY
+from soilmoisture_assets.defs.deployment import FOLDER, ISMN, OWNERS, STUDY
 from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each, wanted_partitions
 from soilmoisture_assets.defs.partitions import era5_month
 from soilmoisture_assets.defs.progress import progress
-from soilmoisture_assets.defs.resources import Services
+from soilmoisture_assets.defs.resources import Services, resources
 from soilmoisture_assets.defs.versions import version
-from soilmoisture_assets.errors import SoilMoistureError
-from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
+from soilmoisture_assets.errors import SoilMoistureError, SourceUnavailable
 from soilmoisture_assets.settings import Settings
-from soilmoisture_assets.study import Study
+
+if TYPE_CHECKING:
+    from soilmoisture_assets.sources.era5 import Era5Client, MonthDelivery
 
 DELIVERY = dg.AssetKey(["raw", "era5", "delivery"])
 HOURLY = dg.AssetKey(["raw", "era5", "hourly"])
 STATION_SERIES = dg.AssetKey(["raw", "era5", "station_series"])
-STATIONS = dg.AssetKey(["raw", "ismn", "stations"])
+STATIONS = dg.AssetKey(["raw", "ismn", "stations"] if ISMN else ["cube", "target"])
+"""Where the coordinates of the stations come from: the ISMN archive, or the study's own target file."""
+
 STATE = FOLDER / "raw" / "era5" / "requests"
-INVARIANTS = FOLDER / "raw" / "era5" / "invariants.zip"
-GRID = STUDY.era5.access != "timeseries"
+_CELLS = hashlib.sha256(f"{STUDY.domain} {STUDY.era5.resolution}".encode()).hexdigest()[:10]
+INVARIANTS = FOLDER / "raw" / "era5" / f"invariants-{_CELLS}.zip"
+"""Land-sea mask and heights of the cells of the study's domain."""
+
+FETCHED = STUDY.era5.access != "files"
+POINTS = STUDY.era5.access == "timeseries"
+SANDBOX_POLL_SECONDS = 0.05
+
+_ASSETS = {
+    DELIVERY: ("The answer of the Climate Data Store for one month, as delivered.", [STATIONS] if POINTS else []),
+    HOURLY: (
+        "Hourly ERA5 of one month in the platform's names and units, with expver (preliminary or final) per hour.",
+        [DELIVERY] if FETCHED else [],
+    ),
+    STATION_SERIES: ("ERA5 at the stations: one value per hour, station and variable.", [HOURLY, STATIONS]),
+}
+KEYS = [key for key in _ASSETS if FETCHED or key != DELIVERY]
 
 
-def _month_asset(key: dg.AssetKey, description: str, deps: list[dg.AssetKey], **options: Any) -> Any:
-    return dg.multi_asset(
-        name="_".join(key.path),
-        specs=[
-            dg.AssetSpec(
-                key,
-                description=description,
-                deps=deps,
-                partitions_def=era5_month,
-                skippable=True,
-                group_name="raw",
-                kinds={"netcdf", "era5"},
-                owners=OWNERS,
-                code_version=version("1", "era5"),
-            ).with_io_manager_key("netcdf")
-        ],
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        **options,
-    )
+@dg.multi_asset(
+    name="era5_months",
+    specs=[
+        dg.AssetSpec(
+            key,
+            description=_ASSETS[key][0],
+            deps=_ASSETS[key][1],
+            partitions_def=era5_month,
+            skippable=True,
+            group_name="raw",
+            kinds={"netcdf", "era5"},
+            owners=OWNERS,
+            code_version=version("2", "era5"),
+        ).with_io_manager_key("netcdf")
+        for key in KEYS
+    ],
+    can_subset=True,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="cds" if FETCHED else None,
+    retry_policy=dg.RetryPolicy(max_retries=2, delay=60, backoff=dg.Backoff.EXPONENTIAL),
+)
+def era5_months(
+    context: dg.AssetExecutionContext, services: dg.ResourceParam[Services], settings: dg.ResourceParam[Settings]
+) -> Iterator[dg.AssetMaterialization]:
+    """Fetch each month, normalise it and take it to the stations; what is made of a month is stored before the next."""
+    from soilmoisture_assets.sources.era5 import Era5Client
+
+    chosen = context.selected_asset_keys
+    months = wanted_partitions(context)
+    report = progress(context)
+    netcdf = resources()["netcdf"]
+    made = _Months(chosen)
+
+    def results() -> Iterator[PartitionResult]:
+        if DELIVERY not in chosen:
+            for done, month in enumerate(months, start=1):
+                report(done, len(months), month)
+                yield from made.of(month)
+            return
+        log = _QueueLog(context)
+        with services.open() as urls:
+            secret = settings.cds_key.get_secret_value() if settings.cds_key else None
+            client = Era5Client(
+                urls.cds,
+                "sandbox" if services.study.sandbox else secret,
+                STATE,
+                poll_seconds=SANDBOX_POLL_SECONDS if services.study.sandbox else settings.cds_poll_seconds,
+                log=log,
+            )
+            for done, fetched in enumerate(_fetched(client, months), start=1):
+                report(done, len(months), fetched.month)
+                if fetched.error is not None:
+                    yield PartitionResult(fetched.month, failure=str(fetched.error), key=DELIVERY)
+                    continue
+                yield PartitionResult(fetched.month, fetched.path, metadata=log.of(fetched), key=DELIVERY)
+                yield from made.of(fetched.month)
+
+    def store(value: Any, key: dg.AssetKey, month: str) -> Path:
+        return value if key == DELIVERY else netcdf.write(value, key, month)  # a delivery is in place already
+
+    try:
+        yield from store_each(context, store, results())
+    except SourceUnavailable:
+        raise
+    except SoilMoistureError as error:  # a key or a licence that is missing: trying again is no use
+        raise dg.Failure(str(error), allow_retries=False) from error
 
 
-if STUDY.era5.access != "files":
+def _fetched(client: "Era5Client", months: list[str]) -> Iterator["MonthDelivery"]:
+    """Months as they arrive, several in the queue at a time; a request that is queued already is resumed."""
+    targets = {month: delivery_path(month) for month in months}
+    variables = STUDY.dynamic_inputs.variables
+    if POINTS:
+        yield from client.fetch_points(targets, stations=station_table(), variables=variables, keep=True)
+        return
+    if not INVARIANTS.exists():
+        client.fetch_invariants(INVARIANTS, domain=STUDY.domain, resolution=STUDY.era5.resolution)
+    yield from client.fetch_months(targets, domain=STUDY.domain, variables=variables, resolution=STUDY.era5.resolution)
 
-    @_month_asset(
-        DELIVERY,
-        "The answer of the Climate Data Store for one month, as delivered.",
-        [STATIONS],
-        pool="cds",
-        retry_policy=dg.RetryPolicy(max_retries=2, delay=60, backoff=dg.Backoff.EXPONENTIAL),
-    )
-    def delivery(
-        context: dg.AssetExecutionContext,
-        services: dg.ResourceParam[Services],
-        settings: dg.ResourceParam[Settings],
-        netcdf: dg.ResourceParam[NetcdfIOManager],
-    ) -> Iterator[dg.AssetMaterialization]:
-        """Request the months, several in the queue at a time; a request that is queued already is resumed."""
-        from soilmoisture_assets.alignment.collocation import at_land_cells
-        from soilmoisture_assets.sources.era5 import Era5Client
+
+class _Months:
+    """What is made of the months in place: the hourly fields and the series at the stations, as far as chosen."""
+
+    def __init__(self, chosen: set[dg.AssetKey]) -> None:
+        from soilmoisture_assets.sources.era5_formats import months_in_files, read_invariants
+
+        self._chosen = chosen
+        self._in_files = {} if FETCHED else months_in_files(Path(str(STUDY.era5.folder)))
+        self._own_mask: xr.Dataset | None = None
+        if not FETCHED and STATION_SERIES in chosen:
+            own = sorted({file for files in self._in_files.values() for file in files})
+            self._own_mask = read_invariants(own, STUDY.domain)
+
+    def of(self, month: str) -> Iterator[PartitionResult]:
+        """Results of one month, each to be stored before the next is asked for."""
+        for key, make in ((HOURLY, self._hourly), (STATION_SERIES, self._series)):
+            if key in self._chosen:
+                try:
+                    found, metadata = make(month)
+                except SoilMoistureError as error:
+                    yield PartitionResult(month, failure=str(error), key=key)
+                    return
+                yield PartitionResult(month, found, metadata=metadata, key=key)
+
+    def _hourly(self, month: str) -> tuple[xr.Dataset, dict[str, Any]]:
+        from soilmoisture_assets.sources.era5 import normalise_month
+        from soilmoisture_assets.sources.era5_formats import preliminary_share
+
+        source = delivery_path(month) if FETCHED else self._in_files.get(month[:7], [])
+        domain = None if FETCHED else STUDY.domain  # a user's files may hold the whole globe
+        found = normalise_month(source, month, STUDY.dynamic_inputs.variables, domain)
+        return found, {"hours": found.sizes["time"], "preliminary_share": preliminary_share(found)}
+
+    def _series(self, month: str) -> tuple[xr.Dataset, dict[str, Any]]:
+        from soilmoisture_assets.alignment.collocation import collocate
         from soilmoisture_assets.sources.era5_formats import read_invariants
 
-        study, report = services.study, progress(context)
-        targets = {month: delivery_path(month) for month in wanted_partitions(context)}
-
-        def results() -> Iterator[PartitionResult]:
-            with services.open() as urls:
-                secret = settings.cds_key.get_secret_value() if settings.cds_key else None
-                key = "sandbox" if study.sandbox else secret
-                poll_seconds = 0.05 if study.sandbox else 5.0
-                client = Era5Client(urls.cds, key, STATE, poll_seconds=poll_seconds, log=context.log.info)
-                if not INVARIANTS.exists():
-                    client.fetch_invariants(INVARIANTS, domain=study.domain, resolution=study.era5.resolution)
-                if GRID:
-                    fetched = client.fetch_months(
-                        targets,
-                        domain=study.domain,
-                        variables=study.dynamic_inputs.variables,
-                        resolution=study.era5.resolution,
-                    )
-                else:
-                    mask = read_invariants(INVARIANTS)
-                    stations = netcdf.read(STATIONS).load()
-                    fetched = client.fetch_points(
-                        targets,
-                        stations=at_land_cells(stations, mask) if mask is not None else stations,
-                        variables=study.dynamic_inputs.variables,
-                        keep=True,
-                    )
-                for done, month in enumerate(fetched, start=1):
-                    report(done, len(targets), month.month)
-                    if month.error is not None:
-                        yield PartitionResult(month.month, failure=str(month.error))
-                    else:
-                        size = targets[month.month].stat().st_size
-                        yield PartitionResult(
-                            month.month, targets[month.month], metadata={"size_mb": round(size / 2**20, 2)}
-                        )
-
-        yield from store_each(context, lambda path, key, month: path, results())
+        mask = self._own_mask
+        if FETCHED and not POINTS:
+            mask = read_invariants(INVARIANTS)
+        with resources()["netcdf"].read(HOURLY, month) as hourly:
+            found = collocate(
+                hourly, station_table(), STUDY.era5.interpolation, mask, STUDY.era5.lapse_rate_correction
+            ).load()
+        outside = found.station.values[found.cell_latitude.isnull().values].astype(str)
+        return found, {
+            "stations": found.sizes["station"],
+            "stations_without_cell": dg.MetadataValue.json(list(outside)),
+        }
 
 
-@_month_asset(
-    HOURLY,
-    "Hourly ERA5 of one month in the platform's names and units, with expver (preliminary or final) per hour.",
-    [DELIVERY] if STUDY.era5.access != "files" else [],
-)
-def hourly(
-    context: dg.AssetExecutionContext, study: dg.ResourceParam[Study], netcdf: dg.ResourceParam[NetcdfIOManager]
-) -> Iterator[dg.AssetMaterialization]:
-    """Normalise the delivery of each month, whatever format it came in."""
-    from soilmoisture_assets.sources.era5 import normalise_month
-    from soilmoisture_assets.sources.era5_formats import months_in_files, preliminary_share
+class _QueueLog:
+    """Passes each line of the queue on to the run's log and keeps it for the month it is about."""
 
-    in_files = months_in_files(Path(str(study.era5.folder))) if study.era5.access == "files" else {}
-    domain = study.domain if study.era5.access == "files" else None  # a user's files may hold the whole globe
-    report = progress(context)
+    def __init__(self, context: dg.AssetExecutionContext) -> None:
+        self._context = context
+        self._lines: list[str] = []
 
-    def results() -> Iterator[PartitionResult]:
-        for done, month in enumerate(wanted_partitions(context), start=1):
-            report(done, len(wanted_partitions(context)), month)
-            source = in_files.get(month[:7], []) if study.era5.access == "files" else delivery_path(month)
-            try:
-                found = normalise_month(source, month, study.dynamic_inputs.variables, domain)
-            except SoilMoistureError as error:
-                yield PartitionResult(month, failure=str(error))
-                continue
-            metadata = {"hours": found.sizes["time"], "preliminary_share": preliminary_share(found)}
-            yield PartitionResult(month, found, metadata=metadata)
+    def __call__(self, line: str) -> None:
+        self._context.log.info(line)
+        self._lines.append(line)
 
-    yield from store_each(context, netcdf.write, results())
+    def of(self, fetched: "MonthDelivery") -> dict[str, Any]:
+        """What the web UI shows of a delivery: its size, and how its jobs went through the queue."""
+        own = [line for line in self._lines if POINTS or fetched.month[:7] in line.partition(":")[0]]
+        size = fetched.path.stat().st_size / 2**20 if fetched.path else 0.0
+        return {"size_mb": round(size, 2), "queue": dg.MetadataValue.md("\n".join(f"- {line}" for line in own[-30:]))}
 
 
-@_month_asset(STATION_SERIES, "ERA5 at the stations: one value per hour, station and variable.", [HOURLY, STATIONS])
-def station_series(
-    context: dg.AssetExecutionContext, study: dg.ResourceParam[Study], netcdf: dg.ResourceParam[NetcdfIOManager]
-) -> Iterator[dg.AssetMaterialization]:
-    """Take the grid to the stations: the nearest land cell, or bilinear over land cells, as the study says."""
-    from soilmoisture_assets.alignment.collocation import collocate
-    from soilmoisture_assets.sources.era5_formats import months_in_files, read_invariants
-
-    stations = netcdf.read(STATIONS)
-    if study.era5.access == "files":
-        own = [file for files in months_in_files(Path(str(study.era5.folder))).values() for file in files]
-        mask = read_invariants(own, study.domain)
-    else:
-        mask = read_invariants(INVARIANTS)
-    report = progress(context)
-
-    def results() -> Iterator[PartitionResult]:
-        for done, month in enumerate(wanted_partitions(context), start=1):
-            report(done, len(wanted_partitions(context)), month)
-            try:
-                with netcdf.read(HOURLY, month) as grid:
-                    series = collocate(
-                        grid, stations, study.era5.interpolation, mask, study.era5.lapse_rate_correction
-                    ).load()
-            except SoilMoistureError as error:
-                yield PartitionResult(month, failure=str(error))
-                continue
-            yield PartitionResult(month, series, metadata={"stations": series.sizes["station"]})
-
-    yield from store_each(context, netcdf.write, results())
+def station_table() -> xr.Dataset:
+    """Coordinates of the stations."""
+    table: xr.Dataset = resources()["netcdf" if ISMN else "zarr"].read(STATIONS)
+    return table.load()
 
 
 def delivery_path(month: str) -> Path:
