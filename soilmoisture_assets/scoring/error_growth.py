@@ -5,8 +5,9 @@ Not here: what the ratio is used for (calibration.py).
 
 Intervals are calibrated in the year after training and used for years after that, when sensors have drifted or been
 replaced. How errors grow meanwhile can be measured without looking at those years: a filtered ridge is trained on the
-first years of the training period and forecasts the next ones, then on later years, and so on (rolling origin:
-Tashman 2000, doi:10.1016/S0169-2070(00)00065-0).
+first half of the training years and forecasts the next ones, then on a year more, and so on (rolling origin: Tashman
+2000, doi:10.1016/S0169-2070(00)00065-0). Its penalty is the one that is best in the year after each origin; errors
+count in units of the station's mean error in training, as the intervals of a network do.
 """
 
 import numpy as np
@@ -16,12 +17,11 @@ import xarray as xr
 from soilmoisture_assets.alignment.splits import TRAIN, VALIDATION
 from soilmoisture_assets.scoring.climatology import climatology_at, fit_climatology
 from soilmoisture_assets.scoring.inputs import Array, at, inputs_of
-from soilmoisture_assets.scoring.ridge import PENALTIES, filtered_features, fit_ridge
+from soilmoisture_assets.scoring.ridge import filtered_features, fit_ridge
 from soilmoisture_assets.study import Experiment, Study
 
 SHARE = 0.8
 """The absolute error compared is the one that this share of forecasts stays below."""
-PENALTY = PENALTIES.index(100.0)
 FEWEST_PAIRS = 60
 """Forecasts that a station needs in a year."""
 FEWEST_STATION_YEARS = 20
@@ -46,25 +46,34 @@ def error_growth(cube: xr.Dataset, study: Study, experiment: Experiment) -> Arra
     starts = np.arange(len(labels) - lead)
     starts = starts[np.isin(labels[starts + lead], (TRAIN, VALIDATION))]
     year = np.floor(np.asarray((inputs.time[starts + lead] - study.splits.train.last) / _YEAR)).astype(int)
-    length = max(-year.min() // 2, 1)
+    shortest = max(-year.min() // 2, 1)
     climatology = climatology_at(fit_climatology(inputs.training_target, inputs.time), inputs.time)
     features = filtered_features(inputs, experiment, starts, lead, climatology)
     target = at(inputs.target, starts, lead)
     if experiment.sees_moisture:
         target = target - at(inputs.last, starts, 0)
-    pairs: dict[int, list[tuple[Array, Array]]] = {}
-    origins = range(year.min() + length, 0)
+    errors: list[tuple[int, Array]] = []
+    origins = range(year.min() + shortest, 0)
     for origin in origins:
-        training = (year >= origin - length) & (year < origin)
+        training = year < origin
         for station in np.flatnonzero(~inputs.held_out):
             own = target[station]
             coefficients, intercept = fit_ridge(features[station, training], own[training])
-            error = own - features[station] @ coefficients[PENALTY] - intercept[PENALTY]
-            error = np.abs(error) / inputs.spread[station]
-            by_year = [_finite(error[year == later]) for later in range(origin, year.max() + 1)]
-            for lag, later in enumerate(by_year[1:], start=2):
-                if min(len(by_year[0]), len(later)) >= FEWEST_PAIRS:
-                    pairs.setdefault(lag, []).append((by_year[0], later))
+            error = np.abs(own - coefficients @ features[station].T - intercept[:, None])
+            if min(np.isfinite(error[0, part]).sum() for part in (training, year == origin)) >= FEWEST_PAIRS:
+                errors.append((origin, error))
+    if not errors:
+        return np.ones(1)
+    in_first_year = [np.nanmean(error[:, year == origin], axis=1) / np.nanmean(error[0]) for origin, error in errors]
+    penalty = int(np.argmin(np.median(in_first_year, axis=0)))
+    pairs: dict[int, list[tuple[Array, Array]]] = {}
+    for origin, each in errors:
+        error = each[penalty] / np.nanmean(each[penalty, year < origin])
+        first = _finite(error[year == origin])
+        for lag in range(2, year.max() - origin + 2):
+            later = _finite(error[year == origin + lag - 1])
+            if len(later) >= FEWEST_PAIRS:
+                pairs.setdefault(lag, []).append((first, later))
     growth = [1.0]
     while len(growth) < len(origins) and len(found := pairs.get(len(growth) + 1, [])) >= FEWEST_STATION_YEARS:
         first, later = (np.quantile(np.concatenate(side), SHARE) for side in zip(*found, strict=True))
