@@ -12,9 +12,16 @@ from soilmoisture_assets.defs.deployment import STUDY
 
 _RAW = {"sandbox": True, "sandbox_stations": True, "seed": True, "domain": True, "target": True, "period": True}
 _STATION_DATA = _RAW | {"time": True, "dynamic_inputs": True, "static_attributes": True, "splits": True}
+_ERA5: dict[str, Any] = {name: True for name in ("sandbox", "seed", "domain", "dynamic_inputs")} | {
+    "era5": {"access", "folder", "resolution", "interpolation", "lapse_rate_correction"}
+}
+"""A month stays what it is when the period grows or the stations change."""
+if STUDY.sandbox:
+    _ERA5["period"] = True  # the synthetic world begins with it
+
 _SETTINGS_OF_LAYER: dict[str, dict[str, Any]] = {
     "ismn": _RAW,
-    "era5": _RAW | {"era5": True, "dynamic_inputs": True},
+    "era5": _ERA5,
     "services": _RAW | {"static_attributes": True},
     "cube": _STATION_DATA | {"model": {"neighbours"}},
     "baselines": _STATION_DATA | {"baselines": True, "model": {"experiments", "horizon"}},

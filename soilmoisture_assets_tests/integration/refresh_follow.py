@@ -5,11 +5,11 @@ Run by test_era5_refresh.py in a process of its own, with the data of the small 
 
 import datetime as dt
 import json
+import time
 from typing import Any
 
 import dagster as dg
 import numpy as np
-import pandas as pd
 
 from soilmoisture_assets.definitions import defs
 from soilmoisture_assets.defs.automation import era5_new_stations, era5_refresh
@@ -17,6 +17,7 @@ from soilmoisture_assets.defs.raw.era5 import HOURLY, STATION_SERIES
 from soilmoisture_assets.defs.resources import resources
 from soilmoisture_assets.sandbox import cds
 from soilmoisture_assets.sandbox.cds import CdsService
+from soilmoisture_assets.sources import era5
 from soilmoisture_assets.sources.era5_formats import preliminary_share
 
 INPUTS = dg.AssetKey(["cube", "dynamic_inputs"])
@@ -30,6 +31,7 @@ class Deployment:
         self.netcdf, self.zarr = resources()["netcdf"], resources()["zarr"]
         self.service = CdsService(resources()["services"].world, polls=1)
         cds.cds_service = lambda world: self.service
+        era5._today = lambda today: today or self.service.today or dt.datetime.now(dt.UTC).date()
         self.repository = defs.get_repository_def()
         self.cursor = self._evaluate(None).cursor  # what has happened so far is known
 
@@ -48,16 +50,25 @@ class Deployment:
             assert job.execute_in_process(instance=self.instance, partition_key=request.partition_key).success
         return months
 
+    def look_for_new_stations(self) -> list[dg.RunRequest]:
+        """Tick the sensor; returns the runs it requests."""
+        context = dg.build_sensor_context(instance=self.instance, repository_def=self.repository)
+        return list(era5_new_stations.evaluate_tick(context).run_requests or [])
+
     def automation(self) -> list[str]:
         """Evaluate the automation of every asset, make what it requests of the cube, and return all it requests."""
-        result = self._evaluate(self.cursor)
-        self.cursor = result.cursor
-        requested = [key for key in defs.resolve_asset_graph().get_all_asset_keys() if result.get_num_requested(key)]
+        requested = self._requested()
         cube = [key for key in requested if key.path[0] == "cube"]
         if cube:
             job = defs.resolve_implicit_global_asset_job_def()
             assert job.execute_in_process(instance=self.instance, asset_selection=cube).success
+            requested |= self._requested()  # the figures, which are not made here, see a new cube
         return sorted(key.to_user_string() for key in requested)
+
+    def _requested(self) -> set[dg.AssetKey]:
+        result = self._evaluate(self.cursor)
+        self.cursor = result.cursor
+        return {key for key in defs.resolve_asset_graph().get_all_asset_keys() if result.get_num_requested(key)}
 
     def _evaluate(self, cursor: Any) -> dg.EvaluateAutomationConditionsResult:
         return dg.evaluate_automation_conditions(defs, self.instance, dg.AssetSelection.all(), cursor=cursor)
@@ -90,9 +101,8 @@ def new_station(place: Deployment) -> dict[str, Any]:
             older = series.load().isel(station=slice(1, None))
         place.netcdf.write(older, STATION_SERIES, month)
     jobs = len(place.service.jobs)
-    context = dg.build_sensor_context(instance=place.instance, repository_def=place.repository)
-    [request] = era5_new_stations.evaluate_tick(context).run_requests or []
-    before = pd.Timestamp.now().timestamp()
+    [request] = place.look_for_new_stations()
+    before = time.time()
     job = defs.resolve_job_def("era5_stations")
     assert job.execute_in_process(instance=place.instance, tags=request.tags).success
     stored = {month: place.netcdf.read(STATION_SERIES, month).sizes["station"] for month in months}
@@ -101,12 +111,11 @@ def new_station(place: Deployment) -> dict[str, Any]:
         for month in place.netcdf.stored_partitions(STATION_SERIES)
         if place.netcdf.path(STATION_SERIES, month).stat().st_mtime >= before
     ]
-    again = era5_new_stations.evaluate_tick(context)
     return {
         "made": made,
         "stations": stored,
         "jobs": len(place.service.jobs) - jobs,
-        "again": len(again.run_requests or []),
+        "again": len(place.look_for_new_stations()),
         "requested": place.automation(),
     }
 
