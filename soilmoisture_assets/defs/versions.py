@@ -12,8 +12,12 @@ from soilmoisture_assets.defs.deployment import STUDY
 
 _RAW = {"sandbox": True, "sandbox_stations": True, "seed": True, "domain": True, "target": True, "period": True}
 _STATION_DATA = _RAW | {"time": True, "dynamic_inputs": True, "static_attributes": True, "splits": True}
-_ERA5: dict[str, Any] = {name: True for name in ("sandbox", "seed", "domain", "dynamic_inputs")} | {
-    "era5": {"access", "folder", "resolution", "interpolation", "lapse_rate_correction"}
+_ERA5: dict[str, Any] = {
+    "sandbox": True,
+    "seed": True,
+    "domain": True,
+    "dynamic_inputs": True,
+    "era5": {"access", "folder", "resolution", "interpolation", "lapse_rate_correction"},
 }
 """A month stays what it is when the period grows or the stations change."""
 if STUDY.sandbox:
