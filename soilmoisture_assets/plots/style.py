@@ -200,7 +200,7 @@ def colour_limits(values: np.ndarray, *, symmetric: bool = False, quantile: floa
 
 
 def method_label(method: str) -> str:
-    return {"lstm": "LSTM"}.get(method, method.replace("_", " "))
+    return {"lstm": "LSTM", "era5_soil_moisture": "ERA5 soil moisture"}.get(method, method.replace("_", " "))
 
 
 def station_labels(stations: xr.Dataset) -> list[str]:
