@@ -13,6 +13,7 @@ import numpy as np
 
 from soilmoisture_assets.definitions import defs
 from soilmoisture_assets.defs.automation import era5_new_stations, era5_refresh
+from soilmoisture_assets.defs.checks import raw as checks
 from soilmoisture_assets.defs.raw.era5 import HOURLY, STATION_SERIES
 from soilmoisture_assets.defs.resources import resources
 from soilmoisture_assets.sandbox import cds
@@ -31,6 +32,7 @@ class Deployment:
         self.netcdf, self.zarr = resources()["netcdf"], resources()["zarr"]
         self.service = CdsService(resources()["services"].world, polls=1)
         cds.cds_service = lambda world: self.service
+        checks._today = lambda: self.service.today or dt.datetime.now(dt.UTC).date()
         era5._today = lambda today: today or self.service.today or dt.datetime.now(dt.UTC).date()
         self.repository = defs.get_repository_def()
         self.cursor = self._evaluate(None).cursor  # what has happened so far is known
@@ -81,12 +83,19 @@ class Deployment:
         whole = np.isfinite(inputs.precipitation.sel(time=slice("2019-06-01T12", None)).values).all(axis=0)
         return {"preliminary_share": share, "days": float(whole.sum() / 2)}
 
+    def checks(self) -> dict[str, bool]:
+        """How the checks of the raw data end on that day."""
+        results = (checks.newest_month_present(), checks.preliminary_hours())
+        return {name: bool(result.passed) for name, result in zip(("newest", "preliminary"), results, strict=True)}
+
 
 def main() -> None:
     with dg.DagsterInstance.get() as instance:
         place = Deployment(instance)
         story: dict[str, Any] = {"nothing new": place.automation()}
         for day in (dt.date(2019, 6, 20), dt.date(2019, 10, 1), dt.date(2019, 10, 2)):
+            place.service.today = day
+            story[f"checks of {day}"] = place.checks()
             months = place.morning_of(day)
             story[f"{day}"] = {"months": months, "requested": place.automation(), **place.june()}
         story["station"] = new_station(place)

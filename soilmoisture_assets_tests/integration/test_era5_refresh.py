@@ -65,6 +65,13 @@ def test_the_cube_follows_a_month_from_preliminary_to_final_and_training_never_d
     assert after["requested"] == []
 
 
+def test_checks_say_when_the_newest_month_is_late_and_a_preliminary_one_overdue(story: Any):
+    assert story["checks of 2019-06-20"] == {"newest": True, "preliminary": True}
+    # before the refresh of 1 October, June ends on the 15th and is preliminary still, which it may be until November
+    assert story["checks of 2019-10-01"] == {"newest": False, "preliminary": True}
+    assert story["checks of 2019-10-02"] == {"newest": True, "preliminary": True}
+
+
 def test_a_new_station_is_added_to_the_months_that_lack_it_without_a_download(story: Any):
     new = story["station"]
     assert new["made"] == ["2018-03-01", "2018-05-01"]

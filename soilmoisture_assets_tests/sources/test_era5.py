@@ -29,8 +29,11 @@ from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.sources.cds_queue import CdsQueue, CdsRequest
 from soilmoisture_assets.sources.era5 import (
     Era5Client,
+    due_until,
+    is_overdue,
     month_hours,
     months_to_refresh,
+    newest_hour,
     normalise_month,
 )
 from soilmoisture_assets.sources.era5_formats import preliminary_share, read_invariants
@@ -412,3 +415,23 @@ def test_a_closed_period_and_missing_old_months_are_left_alone():
     assert months_to_refresh(dt.date(2026, 11, 22), {"2019-12-01": 0.2}, period) == ["2019-12"]
     open_ended = (dt.date(2015, 1, 1), None)
     assert months_to_refresh(dt.date(2026, 11, 22), {"2026-08": 1.0}, open_ended) == ["2026-08", "2026-10", "2026-11"]
+
+
+def test_the_newest_hour_is_the_last_with_a_value_at_any_station():
+    values = np.array([[1, np.nan, np.nan, np.nan], [1, 1, 1, np.nan]], "float32")
+    times = pd.date_range("2019-01-01T01:00", periods=4, freq="h")
+    series = xr.Dataset({"temperature": (("station", "time"), values)}, {"time": times})
+    assert newest_hour(series) == pd.Timestamp("2019-01-01T03:00")
+    assert newest_hour(series * np.nan) is None
+
+
+def test_what_is_due_reaches_to_ten_days_ago_or_to_the_end_of_the_period():
+    today = dt.date(2026, 11, 22)
+    assert due_until(today, None, 10) == pd.Timestamp("2026-11-12")
+    assert due_until(today, dt.date(2019, 12, 31), 10) == pd.Timestamp("2020-01-01")
+
+
+def test_a_month_is_overdue_when_it_should_have_become_final_and_did_not():
+    # January is final on 1 May, when the month of its last hour is
+    assert not is_overdue("2019-01", dt.date(2019, 5, 31))
+    assert is_overdue("2019-01", dt.date(2019, 6, 1))
