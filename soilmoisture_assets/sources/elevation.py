@@ -30,6 +30,9 @@ SPACING = 100.0
 0.13 degree of slope, over 10 m it would be 1.3 degree."""
 
 _NO_DATA = -1_000_000.0
+_NO_DATA_HERE = "the elevation service has no data here"
+_HAS_DATA = 41.75, -93.90
+"""A field in Iowa: a service that has no data there has an outage."""
 _OUTSIDE = b"Invalid or missing input parameters"
 
 # Bearing and distance (in spacings) of the nine points, north-west to south-east, row by row.
@@ -157,7 +160,7 @@ def read_elevation(body: bytes) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError) as error:
         raise UnusableAnswer(f"it answered JSON without an elevation ({type(error).__name__})") from error
     if value <= _NO_DATA or not math.isfinite(value):
-        return {"elevation": None, "resolution": None, "reason": "the elevation service has no data here"}
+        return {"elevation": None, "resolution": None, "reason": _NO_DATA_HERE}
     elevation = VARIABLES["elevation"]
     if not elevation.valid_min <= value <= elevation.valid_max:
         raise UnusableAnswer(f"it answered an elevation of {value:g} m")
@@ -172,9 +175,18 @@ def _query(client: HttpClient, url: str, latitude: float, longitude: float) -> d
         "units": "Meters",
         "includeDate": "false",
     }
-    point = client.get(f"{url.rstrip('/')}/json", parameters, read_elevation)
+    address = f"{url.rstrip('/')}/json"
+    point = client.get(address, parameters, read_elevation)
     if point["elevation"] is None:  # once more: a missing elevation is kept for good, so it must not be a slip
-        point = client.get(f"{url.rstrip('/')}/json", parameters, read_elevation)
+        point = client.get(address, parameters, read_elevation)
+    if point["reason"] == _NO_DATA_HERE:
+        latitude, longitude = _HAS_DATA
+        known = client.get(address, {**parameters, "x": longitude, "y": latitude}, read_elevation)
+        if known["reason"] == _NO_DATA_HERE:
+            raise SourceUnavailable(
+                "EPQS: it answers without elevation even where it has data: an outage.\n"
+                "  Run it again later; what has been fetched is kept."
+            )
     return point
 
 

@@ -113,7 +113,7 @@ def test_a_fault_that_passes_leaves_no_trace(fetch, stations_at, sandbox: Sandbo
     assert sandbox.count("epqs") == 10
 
 
-@pytest.mark.parametrize("kind", ["500", "html"])
+@pytest.mark.parametrize("kind", ["500", "html", "nulls"])
 def test_a_fault_that_stays_is_an_outage(fetch, stations_at, sandbox: Sandbox, kind: str):
     sandbox.add_fault(Fault("epqs", kind, times=999))
     with pytest.raises(SourceUnavailable, match="EPQS"):

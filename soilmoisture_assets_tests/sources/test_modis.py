@@ -75,6 +75,20 @@ def test_a_rerun_asks_only_for_missing_years_and_stations(fetch, stations_at, sa
     assert (cover["land_cover"] > 0).all()
 
 
+def test_a_run_killed_half_way_keeps_what_it_has(fetch, stations_at, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(modis, "STATIONS_PER_REQUEST", 2)
+
+    def die_after_the_first_batch(done: int, total: int, text: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(stations_at(*PLACES), [2018], die_after_the_first_batch)
+    assert sandbox.count("earthengine", "value:compute") == 2  # the list of years, the first batch
+    cover = fetch(stations_at(*PLACES), [2018])
+    assert (cover["land_cover"] > 0).all()
+    assert sandbox.count("earthengine", "value:compute") == 4  # the list of years, the second batch
+
+
 def test_a_batch_that_fails_leaves_the_others(fetch, stations_at, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(modis, "STATIONS_PER_REQUEST", 2)
     fetch(stations_at(*PLACES[:2]), [2018])
