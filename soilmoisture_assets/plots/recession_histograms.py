@@ -54,9 +54,9 @@ def recession_histograms(curves: Mapping[str, xr.Dataset]) -> "Figure":
     legend = figure.add_subplot(grid[0, :])
     legend.axis("off")
     legend.legend(handles=_handles(), loc="center left", ncols=len(_LINES), borderaxespad=0, handlelength=3)
-    title = f"The time scale of {events} dry-downs follows a {best} distribution" if best else f"{events} dry-downs"
+    fits_best = f"Of {len(_LINES)} distributions, {best} fits the time scale of {events} dry-downs best"
     return style.finish(
-        figure, title,
+        figure, fits_best if best else f"{events} dry-downs",
         "Histograms over all well fitted dry-downs, with distributions fitted by maximum likelihood; above each panel "
         "the one with the smallest AIC.",
         *curves.values(), period=event_period(good) if events else "",
@@ -85,7 +85,7 @@ def _histogram(axes: "Axes", values: np.ndarray, label: str, letter: str) -> str
     if not np.isfinite(fitted["aic"].values).any():
         return ""
     best = str(fitted["distribution"].values[int(np.nanargmin(fitted["aic"].values))])
-    axes.set_title(f"{letter}  {_spelled(best)}")
+    axes.set_title(f"{letter}  best: {_spelled(best)}")
     return _spelled(best)
 
 
