@@ -153,14 +153,16 @@ def forward(parameters: Parameters, shape: NetworkShape, inputs: Inputs) -> Tens
     future = _linear(inputs.future.flatten(1, 3), parameters["future.weight"], parameters["future.bias"])
     future = future.unflatten(1, (runs, starts, shape.leads)) + parameters["lead"][:, None, None]
     tokens = torch.cat(
-        [station[:, :, None], history.unflatten(1, (runs, days)) + station[:, :, None], future.flatten(2, 3)], dim=2
+        [history.unflatten(1, (runs, days)) + station[:, :, None], station[:, :, None], future.flatten(2, 3)], dim=2
     )
     mask = attention_mask(shape, days, starts).to(tokens.device, tokens.dtype)
+    past = days + 1  # tokens before the future ones
     for layer in range(shape.layers):
-        last = layer == shape.layers - 1  # needed for future tokens alone
-        tokens = tokens[:, :, 1 + days if last else 0 :] + _attend(
-            parameters, layer, tokens, mask, shape, 1 + days, last
-        )
+        layers_after = shape.layers - 1 - layer
+        needed = starts + shape.reach * layers_after + 1 if layers_after else 0  # what later layers still look at
+        first = max(past - needed, 0)
+        tokens = tokens[:, :, first:] + _attend(parameters, layer, tokens, mask, shape, past, first)
+        past, mask = past - first, mask[:, :, first:, first:]
         x = tokens.flatten(1, 2)
         hidden = _linear(_normalise(x), parameters[f"{layer}.up"], parameters[f"{layer}.up_bias"])
         x = x + _linear(F.gelu(hidden), parameters[f"{layer}.down"], parameters[f"{layer}.down_bias"])
@@ -189,10 +191,9 @@ def _station_token(parameters: Parameters, inputs: Inputs, shape: NetworkShape) 
 
 
 def _attend(
-    parameters: Parameters, layer: int, tokens: Tensor, mask: Tensor, shape: NetworkShape, past: int, future_only: bool
+    parameters: Parameters, layer: int, tokens: Tensor, mask: Tensor, shape: NetworkShape, past: int, first: int
 ) -> Tensor:
-    """What the tokens, or the future ones alone, take from all tokens (M, B, T, width); the first ``past`` are not
-    future."""
+    """What the tokens from ``first`` on take from all tokens (M, B, T, width); the first ``past`` are not future."""
     models, runs, _, width = tokens.shape
     x = _normalise(tokens)
     weight, bias = parameters[f"{layer}.qkv"], parameters[f"{layer}.qkv_bias"]
@@ -200,14 +201,21 @@ def _attend(
     def split(values: Tensor, parts: int) -> Tensor:
         return values.view(models * runs, -1, parts, shape.heads, width // shape.heads).permute(2, 0, 3, 1, 4)
 
-    if future_only:
-        (future,) = split(_linear(x[:, :, past:].flatten(1, 2), weight[..., :width], bias[..., :width]), 1)
-        keys, values = split(_linear(x.flatten(1, 2), weight[..., width:], bias[..., width:]), 2)
-        mixed = _attend_from_future(future, _parted(keys, past), _parted(values, past), mask, shape.leads)
+    if first:
+        (q,) = split(_linear(x[:, :, first:].flatten(1, 2), weight[..., :width], bias[..., :width]), 1)
+        k, v = split(_linear(x.flatten(1, 2), weight[..., width:], bias[..., width:]), 2)
     else:
-        q, k, v = (_parted(each, past) for each in split(_linear(x.flatten(1, 2), weight, bias), 3))
-        earlier = F.scaled_dot_product_attention(q[0], k[0], v[0], attn_mask=mask[:, :, :past, :past])
-        mixed = torch.cat([earlier, _attend_from_future(q[1], k, v, mask, shape.leads)], dim=2)
+        q, k, v = split(_linear(x.flatten(1, 2), weight, bias), 3)
+    if k.shape[2] == past + shape.leads:  # a single start: no other starts to leave out
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, :, first:])
+    else:
+        earlier, later = _parted(q, past - first)
+        keys, values = _parted(k, past), _parted(v, past)
+        mixed = _attend_from_future(later, keys, values, mask, shape.leads)
+        if past > first:
+            within = mask[:, :, first:past, :past]
+            before = F.scaled_dot_product_attention(earlier, keys[0], values[0], attn_mask=within)
+            mixed = torch.cat([before, mixed], dim=2)
     mixed = mixed.transpose(1, 2).reshape(models, -1, width)
     return _linear(mixed, parameters[f"{layer}.mix"], parameters[f"{layer}.mix_bias"]).view(models, runs, -1, width)
 
@@ -259,13 +267,13 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 def attention_mask(shape: NetworkShape, days: int, starts: int) -> Tensor:
     """Additive mask (1, heads, tokens, tokens): who may attend to whom, and how strongly distance counts.
 
-    Tokens are the station, the days of history, then the leads of each start. Position enters as a penalty that grows
+    Tokens are the days of history, the station, then the leads of each start. Position enters as a penalty that grows
     with the distance in days, with another slope for each head (attention with linear biases, Press et al. 2022).
     """
     position = torch.cat(
         [
-            torch.zeros(1),
             torch.arange(days, dtype=torch.float32),
+            torch.zeros(1),
             (
                 torch.arange(days - starts, days)[:, None]
                 + torch.arange(1, shape.leads + 1)[None] / shape.steps_per_day
@@ -275,15 +283,16 @@ def attention_mask(shape: NetworkShape, days: int, starts: int) -> Tensor:
     start = torch.cat([torch.full((1 + days,), -1), torch.arange(starts).repeat_interleave(shape.leads)])
     is_future = start >= 0
     is_history = ~is_future
-    is_history[0] = False
+    is_history[days] = False
     limit = torch.where(is_future, (days - starts + start).float(), position)  # the last history day a query may see
     distance = position[:, None] - position[None]
     past = is_history[None] & (position[None] <= limit[:, None]) & (position[None] >= limit[:, None] - shape.reach)
     same_start = is_future[:, None] & is_future[None] & (start[:, None] == start[None]) & (distance >= 0)
     allowed = past | same_start
-    allowed[:, 0] = True
-    allowed[0, 1:] = False
+    allowed[:, days] = True
+    allowed[days] = False
+    allowed[days, days] = True
     slopes = torch.tensor([0.0, *(2.0 ** -(8 * i / shape.heads) * 2 for i in range(shape.heads - 1))])
     penalty = -slopes[:, None, None] * distance.abs()
-    penalty[:, :, 0] = 0
+    penalty[:, :, days] = 0
     return torch.where(allowed, penalty, torch.tensor(float("-inf")))[None]
