@@ -1,17 +1,29 @@
-"""Attribution: how long SHAP takes, and whether it ranks the drivers of the synthetic world as they truly are.
+"""Attribution: does it rank the drivers of a synthetic world as they truly are, and how long do SHAP and figures take?
 
-    python benchmarks/attribution.py [--study NAME_OR_FILE] [--threads N] [--json]
+    python benchmarks/attribution.py [truth] [speed] [figures] [--seeds 201 202] [--stations N] [--threads N] [--json]
 
-Reads the station cube and the regional model that a sandbox study has stored (``soilmoisture run --study ...``). The
-truth is the change of the simulator's own soil moisture when one driver or property is changed by one standard
-deviation; give a study with another seed to test on another world.
+truth    trains a regional model (experiment ``drivers``) on the sandbox's own weather, soils and moisture and compares
+         its attribution with the change of the simulator's moisture when one driver or property is changed by one
+         standard deviation. Another seed is another world.
+speed    explains regional networks of the reference study's size (random weights: the arithmetic does not depend on
+         them) on random stations, experiments ``drivers`` and ``forecast``, every window, 64 explained windows per
+         station on a background of 200. Without ``--stations 360`` fewer stations are explained and the time of 360
+         is extrapolated from the time per station.
+figures  draws and stores every figure of a study of 360 stations but the animations, each as often as the reference
+         study has experiments for it, from random data held in memory.
+
+Without a name, all three run.
 """
 
 import argparse
 import json
+import os
 import platform
 import sys
+import tempfile
 import time
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,93 +32,213 @@ import torch
 import xarray as xr
 from scipy.stats import spearmanr
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the made-up stations are those of the tests
+
+from soilmoisture_assets.alignment.neighbours import nearest_stations
+from soilmoisture_assets.alignment.splits import split_labels
 from soilmoisture_assets.attribution.permutation import permutation_importance, rank_agreement
 from soilmoisture_assets.attribution.shap_values import explain
-from soilmoisture_assets.errors import SoilMoistureError
-from soilmoisture_assets.learning.checkpoint import load_checkpoint
+from soilmoisture_assets.learning.fit import fit_regional
+from soilmoisture_assets.learning.model import Model
+from soilmoisture_assets.learning.network import initial_parameters
+from soilmoisture_assets.learning.windows import build_windows
+from soilmoisture_assets.plots.style import save_figure
 from soilmoisture_assets.sandbox.truth import true_strengths
-from soilmoisture_assets.sandbox.world import World
-from soilmoisture_assets.settings import load_settings
 from soilmoisture_assets.study import Experiment, Study, load_study
+from soilmoisture_assets_tests.attribution.world_cube import world_cube, world_of
+from soilmoisture_assets_tests.plots import made_up
 
+PARTS = ("truth", "speed", "figures")
 STUDY_STATIONS = 360
+WORLD_STATIONS = 120
+EXPLAINED = (Experiment.DRIVERS, Experiment.FORECAST)
 
 
-def measure(study: Study, folder: Path) -> dict[str, Any]:
-    """Explain the stored regional model of the experiment ``drivers`` and compare with the truth."""
-    stored = {"cube": folder / "cube" / "station_cube.zarr", "model": folder / "models" / "regional" / "drivers"}
-    for path in stored.values():
-        if not path.exists():
-            sys.exit(
-                f"benchmarks/attribution.py: {path} is missing.\n  Run the study first: soilmoisture run --study …"
-            )
-    cube = xr.open_zarr(stored["cube"]).load()
-    model = load_checkpoint(stored["model"], study, Experiment.DRIVERS)
-    started = time.perf_counter()
+def truth(seed: int) -> dict[str, Any]:
+    """Attributed against true strength in the world of a seed: Spearman over features and stations, and features."""
+    settings = load_study("demo").model_dump()
+    settings["seed"] = seed
+    settings["model"] |= {"history_days_drivers": 14, "regional_epochs": 4}
+    settings["attribution"] = {"background": 200, "explained_per_station": 24}
+    study = Study.model_validate(settings)
+    cube = world_cube(study, WORLD_STATIONS)
+    model = fit_regional(cube, Experiment.DRIVERS, study)
     shap = explain(cube, model, study)
-    seconds = time.perf_counter() - started
-    result: dict[str, Any] = {
+    true = true_strengths(world_of(study, WORLD_STATIONS)).sel(station=shap["station"].values)
+    attributed = shap["strength"].isel(window=-1).sel(feature=true["feature"].values).transpose(*true.dims)
+    means = {"true": true.mean("station"), "attributed": attributed.mean("station")}
+    return {
+        "seed": seed,
         "stations": shap.sizes["station"],
-        "explained_windows": int(shap["explained_windows"].median()),
-        "shap_seconds": seconds,
-        "shap_seconds_360_stations": seconds / shap.sizes["station"] * STUDY_STATIONS,
+        "spearman_features_and_stations": float(spearmanr(true.values.ravel(), attributed.values.ravel()).statistic),
+        "spearman_features": float(spearmanr(means["true"], means["attributed"]).statistic),
+        "level_explained": shap.attrs["level_explained"],
         "additivity_residual": float(shap["additivity_residual"].mean()),
         "agreement_with_permutation": float(
             rank_agreement(shap, permutation_importance(cube, model, study)).isel(window=-1)
         ),
+        "features": {
+            str(name): {kind: 1e3 * float(values.sel(feature=name)) for kind, values in means.items()}
+            for name in true["feature"].values
+        },
     }
-    if study.sandbox:
-        result |= compare(shap, study)
+
+
+def speed(stations: int) -> dict[str, Any]:
+    """Seconds of SHAP of the reference study's two explained experiments."""
+    study = load_study("conus")
+    cube = _random_stations(study, stations)
+    result: dict[str, Any] = {
+        "stations": stations,
+        "windows": study.window_hours,
+        "explained_per_station": study.attribution.explained_per_station,
+        "background": study.attribution.background,
+    }
+    for experiment in EXPLAINED:
+        windows = build_windows(cube, experiment, study)
+        parameters = initial_parameters(windows.shape, 1, torch.Generator().manual_seed(0))
+        parameters["head.out"] *= 5
+        model = Model(
+            windows.shape, parameters, windows.scaler, experiment, study.hash, 0, tuple(windows.stations)
+        )  # fmt: skip
+        del windows
+        ends = [time.perf_counter()]
+        explain(cube, model, study, lambda done, total, name: ends.append(time.perf_counter()))  # noqa: B023
+        seconds = time.perf_counter() - ends[0]
+        each = (ends[-1] - ends[1]) / max(stations - 1, 1)
+        result[experiment.value] = {
+            "seconds": seconds,
+            "seconds_per_station": each,
+            "seconds_360_stations": seconds + (STUDY_STATIONS - stations) * each,
+        }
+    result["minutes_360_stations"] = sum(result[e.value]["seconds_360_stations"] for e in EXPLAINED) / 60
     return result
 
 
-def compare(shap: xr.Dataset, study: Study) -> dict[str, Any]:
-    """Rank correlations of attributed and true strength: over features and stations, and over features."""
-    world = World(
-        study.seed, study.domain.west, study.domain.east, study.domain.south, study.domain.north,
-        study.period.start, study.period.end, study.sandbox_stations,
-    )  # fmt: skip
-    truth = true_strengths(world).sel(station=shap["station"].values)
-    attributed = shap["mean_absolute_shap"].isel(window=-1).sel(feature=truth["feature"].values)
-    means = {
-        str(name): {
-            "true": float(truth.sel(feature=name).mean()),
-            "attributed": float(attributed.sel(feature=name).mean()),
-        }
-        for name in truth["feature"].values
+def _random_stations(study: Study, count: int) -> xr.Dataset:
+    """The made-up stations of the tests over the study's period, with splits and neighbours."""
+    cube = made_up.cube(count, str(study.period.first), str(study.period.last))
+    near = nearest_stations(cube["latitude"].values, cube["longitude"].values, 5, np.zeros(count, dtype=bool))
+    labels = split_labels(cube.get_index("time"), study.splits)
+    return cube.assign(near.data_vars).assign(split=("time", labels.values))
+
+
+def figures(stations: int) -> dict[str, Any]:
+    """Seconds that drawing and storing each figure takes."""
+    experiments = [experiment.value for experiment in Experiment]
+    explained = [experiment.value for experiment in EXPLAINED]
+    cube, skill = made_up.cube(stations), made_up.skill(stations)
+    forecasts = {name: made_up.forecasts(stations, name, every=1) for name in experiments}
+    shap, curves = made_up.shap(stations), made_up.recession_curves(stations)
+    effects, correlations, clusters = (
+        make(stations) for make in (made_up.effects, made_up.correlations, made_up.clusters)
+    )
+    grid = made_up.era5_months(days=1096, resolution=2.5)
+    hourly = {str(name): cube[["soil_moisture"]].sel(station=name) for name in cube["station"].values}
+    one: dict[str, tuple[Any, ...]] = {
+        "station_map": (cube,), "coverage": (cube, made_up.station_table(stations)),
+        "alignment_summary": (made_up.station_table(stations), cube), "nan_patterns": (cube,),
+        "station_panel": (cube, str(cube["station"].values[0])), "station_series": (cube,), "variable_grid": (cube,),
+        "aligned_maps": (cube,), "dynamic_input_maps": (cube,), "recession_series": (hourly, curves),
+        "recession_curves": (curves,), "recession_histograms": (curves,), "era5_histograms": (grid,),
+        "era5_monthly_means": (grid,), "era5_july_maps": (grid,), "slope_map": (made_up.terrain(stations),),
+        "soilgrids_maps": (made_up.soil(stations),), "land_cover_map": (made_up.land_cover(stations),),
+        "skill_by_lead": (made_up.skill_summary(stations), skill), "reliability": (forecasts,),
+        "latest_forecast_map": (made_up.latest_forecast(stations),),
+    }  # fmt: skip
+    of_experiment: dict[str, tuple[list[str], Callable[[str], tuple[Any, ...]]]] = {
+        "panel_1": (experiments, lambda e: (forecasts[e], skill if e != "hindcast" else _as_hindcast(skill))),
+        "panel_2": (experiments, lambda e: (_as_hindcast(skill) if e == "hindcast" else skill, e, "station_model")),
+        "panel_3": ([*experiments, "forecast_over_persistence", "hindcast_over_persistence"], lambda e: (effects,)),
+        "panel_4": (experiments, lambda e: (correlations, stations)),
+        "panel_5": (explained, lambda e: (shap,)),
+        "shap_groups": (explained, lambda e: (shap,)),
+        "shap_lag": (explained, lambda e: (shap,)),
+        "permutation_importance": (explained, lambda e: (made_up.permutation(stations), shap)),
+        "driver_clusters": (explained, lambda e: (clusters, shap)),
     }
-    return {
-        "spearman_features_and_stations": float(spearmanr(truth.values.ravel(), attributed.values.ravel()).statistic),
-        "spearman_features": float(spearmanr(truth.mean("station"), attributed.mean("station")).statistic),
-        "features": means,
-    }
+    seconds = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, inputs in one.items():
+            seconds[name] = _draw(name, inputs, Path(folder, f"{name}.png"))
+        for name, (items, inputs_of) in of_experiment.items():
+            for item in items:
+                seconds[f"{name}/{item}"] = _draw(name, inputs_of(item), Path(folder, f"{name}_{item}.png"))
+    return {"stations": stations, "figures": len(seconds), "seconds": sum(seconds.values()), "each": seconds}
+
+
+def _as_hindcast(skill: xr.Dataset) -> xr.Dataset:
+    return skill.assign_coords(experiment=["drivers", "hindcast"])
+
+
+def _draw(name: str, inputs: tuple[Any, ...], path: Path) -> float:
+    draw = getattr(import_module(f"soilmoisture_assets.plots.{name}"), name)
+    started = time.perf_counter()
+    figure = draw(*inputs)
+    if isinstance(figure, str):
+        path.with_suffix(".html").write_text(figure)
+    else:
+        save_figure(figure, path)
+    return time.perf_counter() - started
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--study", default=None, help="name of a built-in study or path of a study file")
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; default: all")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[201], help="worlds of the truth part")
+    parser.add_argument("--stations", type=int, default=12, help="stations explained in the speed part")
     parser.add_argument("--threads", type=int, default=None, help="threads of torch; default: all")
     parser.add_argument("--json", action="store_true", help="print one object")
     arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"unknown part '{unknown.pop()}'; known: {', '.join(PARTS)}")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    try:
-        settings = load_settings()
-        study = load_study(arguments.study or settings.study)
-        result = measure(study, settings.data_dir.resolve() / study.name)
-    except SoilMoistureError as error:
-        sys.exit(f"benchmarks/attribution.py: {error}")
-    result = {"machine": f"{platform.machine()}, {torch.get_num_threads()} threads", "study": study.name, **result}
-    if arguments.json:
-        print(json.dumps(result, indent=1))
-        return
-    features = result.pop("features", {})
-    for name, value in result.items():
-        print(f"{name.replace('_', ' '):34s} {np.round(value, 4) if isinstance(value, float) else value}")
-    for name, each in features.items():
-        print(
-            f"  {name:14s} true {1e3 * each['true']:7.2f}   attributed {1e3 * each['attributed']:7.2f}   [1e-3 m3 m-3]"
+    parts = arguments.parts or PARTS
+    result: dict[str, Any] = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads of torch"
+    }
+    if "truth" in parts:
+        result["truth"] = [truth(seed) for seed in arguments.seeds]
+    if "speed" in parts:
+        result["speed"] = speed(arguments.stations)
+    if "figures" in parts:
+        result["figures"] = figures(STUDY_STATIONS)
+    print(json.dumps(result, indent=1) if arguments.json else _text(result))
+
+
+def _text(result: dict[str, Any]) -> str:
+    lines = [f"On {result['machine']}"]
+    for world in result.get("truth", []):
+        lines.append(
+            f"truth, seed {world['seed']}, {world['stations']} stations: Spearman over features and stations "
+            f"{world['spearman_features_and_stations']:.2f}, over features {world['spearman_features']:.2f}; SHAP and "
+            f"permutation {world['agreement_with_permutation']:.2f}; additivity residual "
+            f"{world['additivity_residual']:.4f} m3 m-3; statics explain {world['level_explained']:.0%} of the level"
         )
+        lines += [
+            f"  {name:14s} true {each['true']:7.2f}   attributed {each['attributed']:7.2f}   [1e-3 m3 m-3]"
+            for name, each in world["features"].items()
+        ]
+    if measured := result.get("speed"):
+        lines.append(
+            f"SHAP, {measured['stations']} stations explained, {measured['explained_per_station']} windows each, "
+            f"background {measured['background']}, windows {measured['windows']} h:"
+        )
+        lines += [
+            f"  {name:9s} {found['seconds']:7.1f} s, {found['seconds_per_station']:.2f} s per station, "
+            f"360 stations {found['seconds_360_stations'] / 60:.1f} min"
+            for name, found in ((e.value, measured[e.value]) for e in EXPLAINED)
+        ]
+        lines.append(f"  both, 360 stations: {measured['minutes_360_stations']:.1f} min")
+    if drawn := result.get("figures"):
+        lines.append(
+            f"{drawn['figures']} figures of {drawn['stations']} stations, drawn and stored: {drawn['seconds']:.0f} s"
+        )
+        lines += [
+            f"  {name:34s} {value:6.1f} s" for name, value in sorted(drawn["each"].items(), key=lambda item: -item[1])
+        ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def driver_clusters(shap: xr.Dataset, *, clusters: int = CLUSTERS, seed: int = 0
             "group": np.arange(clusters),
             "driver": [str(name) for name in strength["feature"].values],
         },
-        attrs={name: shap.attrs[name] for name in ("experiment", "method") if name in shap.attrs},
+        attrs={name: shap.attrs[name] for name in ("experiment", "method", "period") if name in shap.attrs},
     )
 
 

@@ -1,18 +1,20 @@
 """Samples: windows of a cube as flat tensors whose every column belongs to one feature, and the forecast of them.
 
 Belongs here: which windows are explained and which are the background, which column belongs to which feature, the
-water balance unfolded into the parts of its drivers, the central forecast at several leads as one torch module.
+water balance and the level of the record unfolded into parts, the central forecast at several leads as one module.
 Not here: what is done with them (shap_values.py, permutation.py).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
 
+from soilmoisture_assets.attribution.record_level import MEAN_WEATHER, record_level
 from soilmoisture_assets.attribution.water_balance import balance_shares
 from soilmoisture_assets.learning.features import weather_channels
 from soilmoisture_assets.learning.model import Model
@@ -21,11 +23,12 @@ from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
 
 STATION_RECORD, NEIGHBOURS = "station_record", "neighbours"
-"""Features that are no variable of the registry: mean and spread of the station's own record with its identity in the
-network; statics and positions of its neighbours."""
+"""Features that are no variable of the registry: what of mean and spread of the station's own record no attribute
+accounts for, with its identity in the network; statics and positions of its neighbours."""
 _GROUPS = {
     STATION_RECORD: "record",
     NEIGHBOURS: "location",
+    MEAN_WEATHER: "climate",
     "latitude": "location",
     "longitude": "location",
     "elevation": "topography",
@@ -45,68 +48,86 @@ class Feature:
     units: str
 
 
+NO_DAY = np.iinfo(np.int32).max
+
+
+class Column(NamedTuple):
+    """A column of flat samples: its feature, static or dynamic, how many days before the start of the forecast it is
+    read (0: the day that ends with it, negative: days ahead, ``NO_DAY``: a static), and the channel of the network."""
+
+    feature: str
+    kind: str
+    day: int = NO_DAY
+    channel: str = ""
+
+
 class Samples:
     """Flat samples of one model on one cube.
 
-    ``features`` are those of the model, static first; ``feature_of`` (column) is the position of each column's feature;
-    ``day_of`` (column) counts days before the start (0: the day that ends with it, negative: days ahead; the constant
-    ``NO_DAY`` for statics). ``mean_column`` holds the mean of the station's record [m3 m-3], which enters
-    the forecast as it is.
+    ``features`` are those of the model, static first; ``layout`` describes every column and ``feature_of`` (column) is
+    the position of its feature. ``level_columns`` [m3 m-3] add up to the mean of the station's record, which enters the
+    forecast as it is: what no attribute accounts for, and the part of each attribute (record_level.py).
     """
-
-    NO_DAY = np.iinfo(np.int32).max
 
     def __init__(self, cube: xr.Dataset, model: Model, study: Study) -> None:
         self.model = model
         plain = build_windows(cube, model.experiment, study, model.scaler)
         self.windows, self._fold = _unfold_balance(plain, cube, study)
+        self.level = record_level(cube, model.scaler, study)
         example = model.samples(self.windows, self.windows.stations[0], self.windows.times[:1])
         self._shapes = [tuple(part.shape[1:]) for part in example]
         self._sizes = [int(np.prod(shape)) for shape in self._shapes]
-        sources = self._sources()
-        names = list(dict.fromkeys(source for source, _, _ in sources))
-        kinds = {source: kind for source, kind, _ in sources}
+        self.layout = self._columns()
+        kinds = {column.feature: column.kind for column in self.layout}
+        names = list(kinds)
         names = [n for n in names if kinds[n] == "static"] + [n for n in names if kinds[n] == "dynamic"]
         self.features = [_feature(name, kinds[name]) for name in names]
         place = {name: i for i, name in enumerate(names)}
-        self.feature_of = np.array([place[source] for source, _, _ in sources], dtype=np.int64)
-        self.day_of = np.array([day for _, _, day in sources], dtype=np.int32)
-        self.mean_column = self.columns - self._sizes[-1]
+        self.feature_of = np.array([place[column.feature] for column in self.layout], dtype=np.int64)
+        parts = len(self.level.names)
+        own = self.columns - parts - self._sizes[-1]
+        self.level_columns = np.array([own, *range(self.columns - parts, self.columns)])
 
     @property
     def columns(self) -> int:
-        return len(self.feature_of)
+        return len(self.layout)
 
-    def _sources(self) -> list[tuple[str, str, int]]:
-        """Feature, kind and day of every column, in the order of ``Model.samples`` flattened."""
+    def _columns(self) -> list[Column]:
+        """Every column, in the order of ``Model.samples`` flattened."""
         windows, shape = self.windows, self.model.shape
         days, per_day = shape.context_days, shape.steps_per_day
+        history = list(zip(windows.history_sources, windows.history_names, strict=True))
+        future = list(zip(windows.future_sources, windows.future_names, strict=True))
         columns = [
-            (source, "dynamic", days - 1 - day)
+            Column(source, "dynamic", days - 1 - day, channel)
             for day in range(days)
             for _ in range(per_day)
-            for source in windows.history_sources
+            for source, channel in history
         ]
         columns += [
-            (source, "dynamic", -1 - lead // per_day)
+            Column(source, "dynamic", -1 - lead // per_day, channel)
             for lead in range(shape.leads)
-            for source in windows.future_sources
+            for source, channel in future
         ]
-        static = [(source, "static", self.NO_DAY) for source in windows.static_sources]
+        static = [Column(source, "static") for source in windows.static_sources]
         columns += [*static, *static]  # values, then whether they are missing
-        neighbours, record = (NEIGHBOURS, "static", self.NO_DAY), (STATION_RECORD, "static", self.NO_DAY)
+        neighbours, record = Column(NEIGHBOURS, "static"), Column(STATION_RECORD, "static")
         columns += [neighbours] * self._sizes[3] + [record] * self._sizes[4]
-        base = ("soil_moisture", "dynamic", 0) if shape.anchored else record
-        return [*columns, *[base] * self._sizes[5], *[record] * self._sizes[6]]
+        base = Column("soil_moisture", "dynamic", 0) if shape.anchored else record
+        columns += [*[base] * self._sizes[5], *[record] * self._sizes[6]]
+        return [*columns, *(Column(name, "static") for name in self.level.names)]
 
     def flat(self, station: str, starts: np.ndarray) -> Tensor:
         """Samples (start, column) of a station; ``starts`` are labels of steps."""
-        parts = self.model.samples(self.windows, station, starts)
-        return torch.cat([part.flatten(1) for part in parts], dim=1)
+        *parts, scale = self.model.samples(self.windows, station, starts)
+        own = self.level.parts[self.windows.stations.index(station)]
+        level = torch.from_numpy(own.astype(np.float32)).expand(len(scale), -1)
+        scale = torch.cat([scale[:, :1] - level.sum(dim=1, keepdim=True), scale[:, 1:]], dim=1)
+        return torch.cat([*(part.flatten(1) for part in parts), scale, level], dim=1)
 
     def module(self, leads: Sequence[int]) -> "Medians":
         """The central forecast (sample, lead) [m3 m-3] of flat samples at leads in hours."""
-        return Medians(self.model, self._shapes, self._fold, leads)
+        return Medians(self.model, self._shapes, self._fold, self.level_columns, leads)
 
     def explained_starts(self, station: str, count: int) -> np.ndarray:
         """At most ``count`` test starts of a station with an observed target, evenly spread over the test period.
@@ -155,21 +176,31 @@ class Medians(torch.nn.Module):
     """Maps flat samples (sample, column) to the central forecast (sample, lead), m3 m-3."""
 
     def __init__(
-        self, model: Model, shapes: list[tuple[int, ...]], fold: tuple[Tensor, Tensor], leads: Sequence[int]
+        self,
+        model: Model,
+        shapes: list[tuple[int, ...]],
+        fold: tuple[Tensor, Tensor],
+        level_columns: np.ndarray,
+        leads: Sequence[int],
     ) -> None:
         super().__init__()
         self.shapes, self.fold, self.per_day = shapes, fold, model.shape.steps_per_day
-        self.sizes = [int(np.prod(shape)) for shape in shapes]
+        self.sizes = [*(int(np.prod(shape)) for shape in shapes), len(level_columns) - 1]
+        self.level_columns = torch.from_numpy(level_columns)
         self.at = torch.nn.ModuleList([model.median_at(lead) for lead in leads])
 
     def forward(self, flat: Tensor) -> Tensor:
-        """The model's own forecast; the parts of the water balance are added up first."""
-        history, future, *others = (
-            part.unflatten(1, shape) for part, shape in zip(flat.split(self.sizes, dim=1), self.shapes, strict=True)
-        )
+        """The model's own forecast."""
+        return self.departures(flat) + flat[:, self.level_columns].sum(dim=1, keepdim=True)
+
+    def departures(self, flat: Tensor) -> Tensor:
+        """The forecast less the mean of the record; the parts of the water balance are added up first."""
+        *parts, scale, _ = flat.split(self.sizes, dim=1)
+        history, future, *others = (part.unflatten(1, shape) for part, shape in zip(parts, self.shapes, strict=False))
         history = (history.unflatten(2, (self.per_day, -1)) @ self.fold[0]).flatten(2, 3)
         future = future @ self.fold[1]
-        return torch.cat([median(history, future, *others) for median in self.at], dim=1)
+        without_mean = torch.cat([torch.zeros_like(scale[:, :1]), scale[:, 1:]], dim=1)
+        return torch.cat([median(history, future, *others, without_mean) for median in self.at], dim=1)
 
 
 def _feature(name: str, kind: str) -> Feature:

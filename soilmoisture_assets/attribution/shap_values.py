@@ -1,7 +1,8 @@
 """SHAP values of the regional model: how far each feature moves its forecast, in m3 m-3.
 
 Belongs here: expected gradients of the explained windows, summed per feature and per day back.
-Not here: which windows and columns there are (samples.py); permutation importance (permutation.py); figures (plots/).
+Not here: which windows and columns there are (samples.py); which days a column carries (lags.py); permutation
+importance (permutation.py); figures (plots/).
 """
 
 from collections.abc import Callable
@@ -9,8 +10,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import xarray as xr
+from scipy import sparse
 from torch import Tensor
 
+from soilmoisture_assets.attribution.lags import LagWeights, lag_weights
 from soilmoisture_assets.attribution.samples import Feature, Medians, Samples
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.study import Study
@@ -19,7 +22,11 @@ Progress = Callable[[int, int, str], None]
 
 DRAWS = 16
 """Points on the paths between background and window that a gradient is averaged over, for each window."""
-_BUNDLES = 2 * DRAWS
+_BUNDLE = 16
+"""Windows that are explained together and share the points drawn: one batch of the network holds ``DRAWS`` times these
+windows, few enough for the processor's cache."""
+_BACKGROUNDS = 4
+"""How often each background window occurs among the background bundles."""
 _SAMPLES_AT_ONCE = 256
 _STATION_COORDINATES = ("latitude", "longitude", "elevation", "network", "station_name")
 
@@ -40,18 +47,23 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
     - ``shap_value`` (station, window, feature) [m3 m-3]: signed, summed over time steps, mean of the explained windows;
     - ``mean_absolute_shap``: the same sums of a dynamic feature, made absolute window by window before the mean; of a
       static feature, which a station has once, made absolute after it;
+    - ``strength`` (station, window, feature) [m3 m-3]: how far one standard deviation of the feature moves it. Of a
+      dynamic feature ``mean_absolute_shap``; of a static one the root mean square of its SHAP values over the stations,
+      the same for all: at a station of average clay, clay moves nothing, however strong it is;
     - ``group_shap`` (station, window, group) [m3 m-3]: the same for the features of a group together: what
       correlated statics share cannot be told apart;
-    - ``shap_lag`` (station, window, dynamic_feature, lag_days) [m3 m-3]: mean absolute sum over a day; lag 0 is the day
-      that ends with the start of the forecast, negative lags are days ahead. Memories (running means) carry older
-      weather and count on the day on which the model reads them;
+    - ``shap_lag`` (station, window, dynamic_feature, lag_days) [m3 m-3]: mean absolute sum over a day's weather; lag 0
+      is the day that ends with the start of the forecast, negative lags are days ahead. What running means and the
+      water balance carry is spread over the days they carry (lags.py);
     - ``additivity_residual`` (station, window) [m3 m-3]: mean absolute difference between a forecast less the mean of
       the background forecasts, and the sum of its SHAP values; what the finite number of draws leaves;
+      ``mean_residual``: the same of the mean over a station's windows;
     - ``explained_windows`` (station).
 
     The water balance among the features is split exactly among precipitation, temperature and radiation
-    (water_balance.py). ``station_record`` (mean, spread and identity of a station's record) and ``neighbours`` are
-    static features too.
+    (water_balance.py). The mean of a station's record is split among the attributes that account for it
+    (record_level.py; ``level_explained`` in the attributes says how well); what is left, and the record's spread and
+    identity, is ``station_record``. ``mean_weather`` and ``neighbours`` are static features too.
 
     Source: Lundberg & Lee 2017 (SHAP); Erion et al. 2021, doi:10.1038/s42256-021-00343-w (expected gradients), as in
     ``shap.GradientExplainer``.
@@ -62,81 +74,105 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
     windows = study.window_hours
     medians = samples.module(windows)
     background = samples.background(study.attribution.background, study.seed)
-    mean = samples.mean_column
+    level = samples.level_columns
     with torch.no_grad():
         expected = torch.cat([medians(part) for part in background.split(_SAMPLES_AT_ONCE)]).mean(dim=0).numpy()
     stations = samples.windows.stations
     starts = [samples.explained_starts(name, study.attribution.explained_per_station) for name in stations]
-    width = max(len(each) for each in starts)
+    width = min(_BUNDLE, max(len(each) for each in starts))
     bundles = _bundles(background, width, study.seed)
-    explainers = [
-        shap.GradientExplainer(
-            _Bundle(samples.module([window]), width, mean), bundles, batch_size=max(_SAMPLES_AT_ONCE // width, 1)
-        )
-        for window in windows
-    ]
-    lags = np.unique(samples.day_of[samples.day_of != samples.NO_DAY])
+    with torch.no_grad():
+        explainers = [
+            shap.GradientExplainer(_Bundle(samples.module([window]), width), bundles, batch_size=DRAWS)
+            for window in windows
+        ]
+    sums = _Sums(samples, lag_weights(samples, cube, study))
     results: list[dict[str, np.ndarray]] = []
     for number, station in enumerate(stations):
         explained = samples.flat(station, starts[number])
         count = len(explained)
-        bundle = explained[torch.arange(width) % count].flatten()[None]
-        each = [explainer.shap_values(bundle, nsamples=DRAWS, rseed=study.seed + number) for explainer in explainers]
-        values = np.stack([np.reshape(one, (width, samples.columns))[:count] for one in each], axis=2)
-        values[:, mean] = (explained[:, mean, None] - background[:, mean].mean()).numpy()  # exact without drawing
+        whole = explained[torch.arange(-(-count // width) * width) % count].view(-1, width * samples.columns)
+        each = [explainer.shap_values(whole, nsamples=DRAWS, rseed=study.seed + number) for explainer in explainers]
+        values = np.stack([np.reshape(one, (-1, samples.columns))[:count] for one in each], axis=2)
+        values[:, level] = (explained[:, level] - background[:, level].mean(dim=0))[..., None].numpy()  # exact
         with torch.no_grad():
             moved = medians(explained).numpy() - expected
-        results.append(_summarise(values, moved, samples, lags) | {"explained_windows": np.array(count)})
+        results.append(sums.of(values, moved))
         if progress:
             progress(number + 1, len(stations), station)
-    return _dataset(results, cube, samples, windows, lags, expected)
+    dataset = _dataset(results, samples, windows, sums.lagged)
+    dataset["strength"] = _per_deviation(dataset)
+    dataset["expected_forecast"] = (
+        "window", expected.astype(np.float32), {"units": "m3 m-3", "long_name": "mean forecast of the background"},
+    )  # fmt: skip
+    dataset.attrs["period"] = f"test {study.splits.test.start} to {study.splits.test.end}"
+    return dataset.assign_coords(
+        {name: ("station", cube[name].values) for name in _STATION_COORDINATES if name in cube.coords}
+    )
 
 
 class _Bundle(torch.nn.Module):
-    """Many windows as one example: the sum of their forecasts, as departures from the means of the records.
+    """Several windows as one example: the sum of their forecasts, as departures from the means of the records.
 
     Windows do not touch each other, so the gradient of the sum by one window's columns is that of its own forecast, and
     the explainer, which takes examples one by one, works on large batches.
     """
 
-    def __init__(self, medians: Medians, windows: int, mean_column: int) -> None:
+    def __init__(self, medians: Medians, windows: int) -> None:
         super().__init__()
-        self.medians, self.windows, self.mean_column = medians, windows, mean_column
+        self.medians, self.windows = medians, windows
 
     def forward(self, bundles: Tensor) -> Tensor:
         flat = bundles.unflatten(1, (self.windows, -1)).flatten(0, 1)
-        departures = self.medians(flat) - flat[:, self.mean_column, None]
-        return departures.unflatten(0, (-1, self.windows)).sum(dim=1)
+        return self.medians.departures(flat).unflatten(0, (-1, self.windows)).sum(dim=1)
 
 
 def _bundles(background: Tensor, windows: int, seed: int) -> Tensor:
-    """Background bundles (bundle, windows x column), each of ``windows`` samples drawn from all of the background."""
+    """Background bundles (bundle, windows x column) of ``windows`` samples each; every sample occurs equally often."""
     random = np.random.default_rng(seed)
-    order = np.stack([random.permutation(np.arange(windows) % len(background)) for _ in range(_BUNDLES)])
-    shift = random.integers(0, len(background), (_BUNDLES, 1))
-    return background[torch.from_numpy((order + shift) % len(background))].flatten(1)
+    count = -(-_BACKGROUNDS * len(background) // windows) * windows
+    order = np.concatenate([random.permutation(len(background)) for _ in range(-(-count // len(background)))])[:count]
+    return background[torch.from_numpy(order)].view(-1, windows * background.shape[1])
 
 
-def _summarise(values: np.ndarray, moved: np.ndarray, samples: Samples, lags: np.ndarray) -> dict[str, np.ndarray]:
-    """Sums of one station's attributions (explained, column, window) by feature and by day."""
-    by_feature = _sum_columns(values, samples.feature_of, len(samples.features))
-    dynamic = [i for i, feature in enumerate(samples.features) if feature.kind == "dynamic"]
-    cell = {(feature, int(day)): n for n, (feature, day) in enumerate((f, d) for f in dynamic for d in lags)}
-    cells = np.array(
-        [cell.get((int(f), int(d)), len(cell)) for f, d in zip(samples.feature_of, samples.day_of, strict=True)]
-    )
-    by_day = _sum_columns(values, cells, len(cell) + 1)[:, :-1].reshape(len(values), len(dynamic), len(lags), -1)
-    is_static = np.array([feature.kind == "static" for feature in samples.features])
-    groups, group_of = np.unique([feature.group for feature in samples.features], return_inverse=True)
-    by_group = _sum_columns(by_feature, group_of, len(groups))
-    is_static_group = np.array([is_static[group_of == number].all() for number in range(len(groups))])
-    return {
-        "shap_value": by_feature.mean(axis=0).T,
-        "mean_absolute_shap": _strength(by_feature, is_static),
-        "group_shap": _strength(by_group, is_static_group),
-        "shap_lag": np.abs(by_day).mean(axis=0).transpose(2, 0, 1),
-        "additivity_residual": np.abs(moved - by_feature.sum(axis=1)).mean(axis=0),
-    }
+class _Sums:
+    """Sums of one station's attributions by feature, by group and by day."""
+
+    def __init__(self, samples: Samples, lagged: LagWeights) -> None:
+        self.lagged = lagged
+        self._features = _membership(samples.feature_of)
+        groups, group_of = np.unique([feature.group for feature in samples.features], return_inverse=True)
+        self._groups = _membership(group_of)
+        self._is_static = np.array([feature.kind == "static" for feature in samples.features])
+        self._is_static_group = np.array([self._is_static[group_of == number].all() for number in range(len(groups))])
+
+    def of(self, values: np.ndarray, moved: np.ndarray) -> dict[str, np.ndarray]:
+        """Summarise values (explained, column, window); ``moved`` (explained, window): forecasts less the expected."""
+        by_feature = _sum_columns(values, self._features)
+        by_group = _sum_columns(by_feature, self._groups)
+        by_day = np.abs(_sum_columns(values, self.lagged.weights)).mean(axis=0)
+        residual = moved - by_feature.sum(axis=1)
+        return {
+            "shap_value": by_feature.mean(axis=0).T,
+            "mean_absolute_shap": _strength(by_feature, self._is_static),
+            "group_shap": _strength(by_group, self._is_static_group),
+            "shap_lag": by_day.T.reshape(values.shape[2], len(self.lagged.features), len(self.lagged.lags)),
+            "additivity_residual": np.abs(residual).mean(axis=0),
+            "mean_residual": np.abs(residual.mean(axis=0)),
+            "explained_windows": np.array(len(values)),
+        }
+
+
+def _membership(group_of: np.ndarray) -> sparse.csr_array:
+    """(group, member) of ones."""
+    return sparse.csr_array((np.ones(len(group_of)), (group_of, np.arange(len(group_of)))))
+
+
+def _sum_columns(values: np.ndarray, weights: sparse.csr_array) -> np.ndarray:
+    """Weighted sums (explained, row, window) of (explained, column, window)."""
+    explained, columns, windows = values.shape
+    flat = values.transpose(1, 0, 2).reshape(columns, -1)
+    return (weights @ flat).reshape(-1, explained, windows).transpose(1, 0, 2)
 
 
 def _strength(values: np.ndarray, is_static: np.ndarray) -> np.ndarray:
@@ -145,25 +181,25 @@ def _strength(values: np.ndarray, is_static: np.ndarray) -> np.ndarray:
     return np.where(is_static[:, None], once, each).T
 
 
-def _sum_columns(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
-    """Sum (explained, column, window) over the columns of each group: (explained, group, window)."""
-    membership = np.zeros((groups, len(group)))
-    membership[group, np.arange(len(group))] = 1
-    return np.einsum("gc,ecw->egw", membership, values, optimize=True)
+def _per_deviation(dataset: xr.Dataset) -> xr.DataArray:
+    over_stations = np.sqrt((dataset["shap_value"] ** 2).mean("station"))
+    strength = xr.where(dataset["feature_kind"] == "static", over_stations, dataset["mean_absolute_shap"])
+    return strength.transpose("station", "window", "feature").assign_attrs(
+        units="m3 m-3", long_name="movement of the forecast by one standard deviation of the feature"
+    )
 
 
 def _dataset(
-    results: list[dict[str, np.ndarray]], cube: xr.Dataset, samples: Samples, windows: list[int], lags: np.ndarray,
-    expected: np.ndarray,
-) -> xr.Dataset:  # fmt: skip
-    features = samples.features
+    results: list[dict[str, np.ndarray]], samples: Samples, windows: list[int], lagged: LagWeights
+) -> xr.Dataset:
     feature_axis = ("station", "window", "feature")
     layout = {
         "shap_value": (feature_axis, "signed SHAP value, summed over time steps"),
         "mean_absolute_shap": (feature_axis, "mean absolute SHAP value of a window"),
         "group_shap": (("station", "window", "group"), "mean absolute SHAP value of a group of features"),
         "shap_lag": (("station", "window", "dynamic_feature", "lag_days"), "mean absolute SHAP value of a day"),
-        "additivity_residual": (("station", "window"), "mean absolute additivity residual"),
+        "additivity_residual": (("station", "window"), "mean absolute additivity residual of a window"),
+        "mean_residual": (("station", "window"), "absolute additivity residual of the mean over windows"),
     }
     variables = {
         name: (dims, np.stack([r[name] for r in results]).astype(np.float32), {"units": "m3 m-3", "long_name": text})
@@ -174,20 +210,20 @@ def _dataset(
         coords={
             "station": samples.windows.stations,
             "window": ("window", np.array(windows, dtype=np.int32), {"units": "hours"}),
-            **feature_coordinates(features),
-            "group": sorted({feature.group for feature in features}),
-            "dynamic_feature": [feature.name for feature in features if feature.kind == "dynamic"],
-            "lag_days": ("lag_days", lags, {"units": "days", "long_name": "days before the start of the forecast"}),
+            **feature_coordinates(samples.features),
+            "group": sorted({feature.group for feature in samples.features}),
+            "dynamic_feature": lagged.features,
+            "lag_days": (
+                "lag_days", lagged.lags, {"units": "days", "long_name": "days before the start of the forecast"},
+            ),
         },
-        attrs={"experiment": str(samples.model.experiment), "method": "regional_model", "draws": DRAWS},
-    )
-    dataset["explained_windows"] = ("station", np.array([r["explained_windows"] for r in results], dtype=np.int32))
-    dataset["expected_forecast"] = (
-        "window", expected.astype(np.float32), {"units": "m3 m-3", "long_name": "mean forecast of the background"},
+        attrs={
+            "experiment": str(samples.model.experiment), "method": "regional_model", "draws": DRAWS,
+            "level_explained": samples.level.explained,
+        },
     )  # fmt: skip
-    return dataset.assign_coords(
-        {name: ("station", cube[name].values) for name in _STATION_COORDINATES if name in cube.coords}
-    )
+    dataset["explained_windows"] = ("station", np.array([r["explained_windows"] for r in results], dtype=np.int32))
+    return dataset
 
 
 def feature_coordinates(features: list[Feature]) -> dict[str, object]:

@@ -42,7 +42,7 @@ def test_drivers_does_not_see_moisture_and_forecast_has_no_weather_of_days_ahead
     drivers = Samples(cube, untrained(cube, study, Experiment.DRIVERS), study)
     assert "soil_moisture" not in {feature.name for feature in drivers.features}
     forecast = Samples(cube, untrained(cube, study, Experiment.FORECAST), study)
-    ahead = {forecast.features[i].name for i in forecast.feature_of[forecast.day_of < 0]}
+    ahead = {column.feature for column in forecast.layout if column.day < 0}
     assert ahead == {"calendar"}
 
 
@@ -60,5 +60,7 @@ def test_the_background_comes_from_training_windows_of_all_stations(cube, study)
     samples = Samples(cube, untrained(cube, study, Experiment.DRIVERS), study)
     background = samples.background(12, seed=3)
     assert background.shape == (12, samples.columns)
-    assert len(np.unique(background[:, samples.mean_column].numpy())) == 6  # the mean of the record names the station
+    assert (
+        len(np.unique(background[:, samples.level_columns[0]].numpy())) == 6
+    )  # the mean of the record names the station
     torch.testing.assert_close(background, samples.background(12, seed=3))

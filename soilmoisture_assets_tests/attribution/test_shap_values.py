@@ -32,6 +32,7 @@ def test_the_values_add_up_to_the_forecast_less_that_of_the_background(shap):
 def test_the_first_window_is_not_moved_by_weather_after_it(shap):
     ahead = shap.shap_lag.sel(dynamic_feature="precipitation")
     assert float(ahead.sel(window=24, lag_days=[-2, -3]).max()) == 0
+    assert ahead.lag_days.values[[0, -1]].tolist() == [-3, 120]
     assert float(ahead.sel(window=72, lag_days=-3).min()) > 0
 
 
@@ -50,6 +51,14 @@ def test_a_static_feature_is_attributed_once_per_station(shap):
     np.testing.assert_allclose(static.mean_absolute_shap, np.abs(static.shap_value), rtol=1e-5)
     dynamic = shap.sel(feature=["precipitation", "temperature"])
     assert (dynamic.mean_absolute_shap >= np.abs(dynamic.shap_value) - 1e-7).all()
+
+
+def test_the_strength_of_a_static_feature_is_that_of_one_deviation_among_the_stations(shap):
+    clay = shap.shap_value.sel(feature="clay", window=72).values
+    np.testing.assert_allclose(shap.strength.sel(feature="clay", window=72), np.sqrt((clay**2).mean()), rtol=1e-5)
+    np.testing.assert_array_equal(
+        shap.strength.sel(feature="precipitation"), shap.mean_absolute_shap.sel(feature="precipitation")
+    )
 
 
 def test_a_group_moves_the_forecast_by_the_sum_of_its_features(shap):

@@ -1,0 +1,18 @@
+"""Results as tables for people and spreadsheets. Not here: the results (effect_size.py, correlation.py, …)."""
+
+import pandas as pd
+import xarray as xr
+
+
+def long_table(dataset: xr.Dataset, *dims: str) -> pd.DataFrame:
+    """One row per combination of the dimensions, a column for each variable and coordinate on any of them.
+
+    Variables that do not lie on all of the dimensions, such as correlations among features, are left out; rows without
+    a single number too.
+    """
+    on_all = [name for name, variable in dataset.data_vars.items() if set(variable.dims) == set(dims)]
+    part = dataset[on_all]
+    part = part.drop_vars([name for name, c in part.coords.items() if not c.dims or not set(c.dims) <= set(dims)])
+    frame = part.to_dataframe(dim_order=list(dims)).reset_index()
+    described = [column for column in frame.columns if column not in on_all]
+    return frame.dropna(how="all", subset=on_all)[[*described, *on_all]]
