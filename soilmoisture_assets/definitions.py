@@ -5,7 +5,7 @@ from types import ModuleType
 import dagster as dg
 
 from soilmoisture_assets.defs import automation, figures, report
-from soilmoisture_assets.defs.analysis import attribution, drivers, skill
+from soilmoisture_assets.defs.analysis import attribution, drivers, skill, skill_by_group
 from soilmoisture_assets.defs.checks import CHECKS
 from soilmoisture_assets.defs.cube import dynamic_inputs, hourly, static_attributes, station_cube, stations, target
 from soilmoisture_assets.defs.deployment import ERA5, ISMN, SERVICES
@@ -25,6 +25,7 @@ MODULES: list[ModuleType] = [
     forecasts,
     latest_forecast,
     skill,
+    skill_by_group,
     attribution,
     drivers,
     report,

@@ -8,6 +8,7 @@ import xarray as xr
 
 from soilmoisture_assets.defs.analysis.attribution import KEYS as SHAP_KEYS
 from soilmoisture_assets.defs.analysis.skill import HELD_OUT, SKILL, SUMMARY
+from soilmoisture_assets.defs.analysis.skill_by_group import CALIBRATION, SKILL_BY_GROUP
 from soilmoisture_assets.defs.deployment import ISMN, OWNERS
 from soilmoisture_assets.defs.figures import FIGURES, NEED_MANY_STATIONS, SECTIONS
 from soilmoisture_assets.defs.models.forecasts import KEYS as FORECAST_KEYS
@@ -30,6 +31,8 @@ REPORT = dg.AssetKey(["report", "report"])
         "stations": dg.AssetIn(key=["cube", "stations"]),
         "skill": dg.AssetIn(key=SKILL),
         "summary": dg.AssetIn(key=SUMMARY),
+        "by_group": dg.AssetIn(key=SKILL_BY_GROUP),
+        "calibration": dg.AssetIn(key=CALIBRATION),
     },
     deps=[
         HELD_OUT,
@@ -49,6 +52,8 @@ def report(
     stations: xr.Dataset,
     skill: xr.Dataset,
     summary: pd.DataFrame,
+    by_group: pd.DataFrame,
+    calibration: pd.DataFrame,
     study: dg.ResourceParam[Study],
     netcdf: dg.ResourceParam[NetcdfIOManager],
     zarr: dg.ResourceParam[ZarrIOManager],
@@ -64,6 +69,8 @@ def report(
         cube=cube.load(),
         skill_summary=summary,
         skill=skill.load(),
+        by_group=by_group,
+        calibration=calibration,
         forecasts={experiment.value: best_forecasts(netcdf, experiment) for experiment in FORECAST_KEYS},
         shap={experiment.value: zarr.read(key).load() for experiment, key in SHAP_KEYS.items()},
         figures=[

@@ -64,8 +64,8 @@ def driver_clusters(clusters: xr.Dataset, shap: xr.Dataset) -> "Figure":
     return style.finish(
         figure, _message(clusters, windows, drivers),
         "k-means on the standardised mean |SHAP| of the drivers, in every window; a cluster keeps its letter where "
-        "it is most alike. Counts and leading drivers of the legend: last window. A silhouette near 0 says that the "
-        "groups shade into each other.",
+        "it is most alike. Legend, for the last window: what sets a cluster apart most, and its stations. A silhouette "
+        "near 0 says that the groups shade into each other.",
         clusters, shap,
     )  # fmt: skip
 
@@ -101,9 +101,13 @@ def _pair(drivers: list[str]) -> tuple[str, str]:
 
 
 def _leading(clusters: xr.Dataset, drivers: list[str]) -> list[str]:
-    """The driver that stands out most in each cluster of the last window, in standard deviations."""
+    """What sets each cluster of the last window apart most, in standard deviations of all stations."""
     centre = clusters["centre"].isel(window=-1).transpose("group", "driver").values
-    return [drivers[int(np.nanargmax(row))] for row in centre]
+    leading = [int(np.nanargmax(np.abs(row))) for row in centre]
+    return [
+        f"{'strong' if row[i] > 0 else 'weak'} {feature_label(drivers[i])}"
+        for row, i in zip(centre, leading, strict=True)
+    ]
 
 
 def _handles(clusters: xr.Dataset, drivers: list[str]) -> list:
@@ -112,8 +116,8 @@ def _handles(clusters: xr.Dataset, drivers: list[str]) -> list:
     counts = clusters["stations_in"].isel(window=-1).values
     return [
         Line2D([], [], linestyle="none", marker=_MARKERS[cluster], color=_COLOURS[cluster],
-               label=f"{'ABCDEF'[cluster]}: most {feature_label(driver)} (n = {int(counts[cluster])})")
-        for cluster, driver in enumerate(_leading(clusters, drivers))
+               label=f"{'ABCDEF'[cluster]}: {leading} (n = {int(counts[cluster])})")
+        for cluster, leading in enumerate(_leading(clusters, drivers))
     ]  # fmt: skip
 
 

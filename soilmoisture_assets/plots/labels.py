@@ -11,7 +11,8 @@ from soilmoisture_assets.plots.style import period_of
 
 _PLAIN = {
     "soil_moisture": "antecedent soil moisture",
-    "station_record": "station's own record (mean, spread, identity)",
+    "station_record": "station's own record (beyond its attributes)",
+    "mean_weather": "mean weather of the place",
     "calendar": "time of year",
     "neighbours": "attributes of the neighbours",
     "water_balance": "running water balance",

@@ -56,9 +56,9 @@ def _through_time(axes: "Axes", missing: dict[str, np.ndarray], times: pd.Dateti
     mesh = axes.pcolormesh(
         edges, np.arange(len(missing) + 1), share.to_numpy().T, cmap="Greys", vmin=0, vmax=1, rasterized=True
     )
-    axes.set_yticks(np.arange(len(missing)) + 0.5, list(missing))
+    axes.set_yticks(np.arange(len(missing)) + 0.5, [f"{name} ({lost.mean():.1%})" for name, lost in missing.items()])
     axes.tick_params(axis="y", length=0)
-    axes.set(ylim=(len(missing), 0), title="stations without a value")
+    axes.set(ylim=(len(missing), 0), title="stations without a value (in brackets: over the whole period)")
     axes.hlines(np.arange(1, len(missing)), *axes.get_xlim(), color="white", linewidth=1.5)
     bar = axes.figure.colorbar(mesh, ax=axes, aspect=12, pad=0.01)
     bar.ax.yaxis.set_major_formatter("{x:.0%}")

@@ -63,7 +63,7 @@ def panel_1(
         axes.set_title(
             f"{style.shortened(names[station], 30)}\nR² " + " · ".join(f"{x:.2f}" for x in r2[station]), fontsize=6.5
         )
-        axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=4 if rows > 1 else 9))
+        axes.xaxis.set_major_locator(style.date_locator(valid.min(), valid.max(), 4 if rows > 1 else 9))
         axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator(), show_offset=False))
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.tick_params(labelsize=6)

@@ -43,24 +43,27 @@ def panel_3(effects: xr.Dataset) -> "Figure":
     ]
     strongest = np.nan_to_num(np.nanmax(np.abs(np.where(np.isfinite(effects["effect"]), effects["effect"], 0)), axis=0))
     members = [chosen[np.argsort(-strongest[chosen])] for chosen in members]
-    heights = [0.45 + 0.24 * max(len(chosen), 2) for chosen in members]
-    figure = style.new_figure(height=1.6 + max(heights[0] + heights[1], heights[2] + 2.4), width=style.FULL_WIDTH * 1.3)
+    present = [(title, chosen) for (title, _), chosen in zip(PANELS, members, strict=True) if len(chosen)]
+    heights = [0.45 + 0.24 * max(len(chosen), 2) for _, chosen in present]
+    beside = heights[2:]  # the third group stands above the changes, where there is one
+    lowest = max(sum(heights[:2]) - sum(beside), 2.4)
+    figure = style.new_figure(height=1.6 + max(sum(heights[:2]), sum(beside) + lowest), width=style.FULL_WIDTH * 1.3)
     legend, body = style.stacked(figure, [0.05, 1])
     halves = np.asarray(body.subfigures(1, 2))
-    upper, lower = halves[0].subplots(2, 1, height_ratios=heights[:2], sharex=True)
-    lowest = max(heights[0] + heights[1] - heights[2], 2.2)
-    third, change = halves[1].subplots(2, 1, height_ratios=[heights[2], lowest])
-    for axes, chosen, (title, _), letter in zip((upper, lower, third), members, PANELS, "abc", strict=True):
+    left = halves[0].subplots(len(heights[:2]), 1, height_ratios=heights[:2], sharex=True, squeeze=False).ravel()
+    right = halves[1].subplots(len(beside) + 1, 1, height_ratios=[*beside, lowest], squeeze=False).ravel()
+    panels = [*left, *right[:-1]]
+    for axes, (title, chosen), letter in zip(panels, present, "abc", strict=False):
         _bars(axes, effects, chosen)
         axes.set_title(f"{letter}  {title}")
-    lower.set_xlabel("effect: Cohen's d, Cramér's V of categories [-]")
-    third.set_xlabel("effect [-]")
-    _changes(change, effects)
-    change.set_title(f"d  Change of |effect| from {_window(effects, 0)} to {_window(effects, -1)} h")
+    for axes in (left[-1], *right[:-1]):
+        axes.set_xlabel("effect: Cohen's d, Cramér's V of categories [-]")
+    _changes(right[-1], effects)
+    letter = "abcd"[len(present)]
+    right[-1].set_title(f"{letter}  Change of |effect| from {_window(effects, 0)} to {_window(effects, -1)} h")
     place = legend.subplots()
     place.axis("off")
-    drawn = next((axes for axes in (upper, lower, third) if axes.containers), upper)
-    handles, labels = drawn.get_legend_handles_labels()
+    handles, labels = panels[0].get_legend_handles_labels()
     if handles:
         place.legend(handles, labels, loc="center left", ncols=len(handles), borderaxespad=0)
     score = SCORES.get(str(effects.attrs.get("score", "")), str(effects.attrs.get("score", "score")).replace("_", " "))
@@ -69,16 +72,14 @@ def panel_3(effects: xr.Dataset) -> "Figure":
         figure, _message(effects, strongest, score),
         f"Stations above against stations at or below the median of {score}; positive: larger where prediction is "
         "better. Whiskers: 95 % interval, whole blocks of neighbouring stations resampled; ★: false discovery rate "
-        "below 0.05. Windows differ only where the groups of stations do. d, orange: the interval leaves out 0.",
+        f"below 0.05. Windows differ only where the groups of stations do. {letter}, orange: interval without 0. "
+        + _trend(effects),
         effects, n=f"n = {style.counted(stations, 'station')}",
     )  # fmt: skip
 
 
 def _bars(axes: "Axes", effects: xr.Dataset, chosen: np.ndarray) -> None:
     windows = [int(window) for window in effects["window"].values]
-    if not len(chosen):
-        style.note_in_place_of_data(axes, "no such features in this study")
-        return
     height = 0.8 / len(windows)
     part = effects.isel(feature=chosen)
     for place, window in enumerate(windows):
@@ -134,6 +135,20 @@ def _label(effects: xr.Dataset, position: int) -> str:
 
 def _window(effects: xr.Dataset, place: int) -> int:
     return int(effects["window"].values[place])
+
+
+def _trend(effects: xr.Dataset) -> str:
+    """Which features dominate in every window, and which gain or lose with it beyond chance."""
+    always = np.flatnonzero(effects["significant"].values.astype(bool).all(axis=0))
+    certain = (effects["change_low"].values > 0) | (effects["change_high"].values < 0)
+    gains = np.flatnonzero(certain & (effects["change"].values > 0))
+    losses = np.flatnonzero(certain & (effects["change"].values < 0))
+
+    def named(places: np.ndarray) -> str:
+        shown = ", ".join(_label(effects, int(i)) for i in places[:4])
+        return (shown + (f" and {len(places) - 4} more" if len(places) > 4 else "")) or "none"
+
+    return f"Dominant in every window: {named(always)}; effect grows with lead: {named(gains)}; fades: {named(losses)}."
 
 
 def _message(effects: xr.Dataset, strongest: np.ndarray, score: str) -> str:

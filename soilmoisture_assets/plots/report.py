@@ -21,9 +21,11 @@ from soilmoisture_assets.metadata.provenance import CITATIONS, LICENCES, SYNTHET
 from soilmoisture_assets.plots.report_stations import station_explorer, station_svg
 from soilmoisture_assets.plots.report_tables import (
     Table,
+    calibration_table,
     coverage_table,
     driver_tables,
     frame_table,
+    group_tables,
     held_out_tables,
     quality_table,
     settings_table,
@@ -39,6 +41,9 @@ _WIDTHS = (1500, 1200, 900, 700)
 """Pixels tried in turn until the images fit."""
 
 _FRAMES = 60
+
+_SECTION_OF = {"Skill": "skill", "Latest forecast": "skill", "Drivers": "drivers"}
+"""Section of the page that holds a group of figures; every other group tells of the data."""
 
 
 @dataclass(frozen=True)
@@ -63,29 +68,30 @@ def build_report(
     cube: xr.Dataset | None = None,
     skill_summary: pd.DataFrame | None = None,
     skill: xr.Dataset | None = None,
+    archive_problems: pd.DataFrame | None = None,
+    network_citations: Mapping[str, str] | None = None,
     forecasts: Mapping[str, xr.Dataset] | None = None,
     shap: Mapping[str, xr.Dataset] | None = None,
     figures: Sequence[FigureEntry] = (),
     excluded: pd.DataFrame | None = None,
     failures: pd.DataFrame | None = None,
-    archive_problems: pd.DataFrame | None = None,
-    network_citations: Mapping[str, str] | None = None,
-    tables: Mapping[str, pd.DataFrame] | None = None,
+    by_group: pd.DataFrame | None = None,
+    calibration: pd.DataFrame | None = None,
     provenance: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The page as text. What is missing is said to be missing.
 
     Parameters
     ----------
+    archive_problems : what, files, for example: what of the ISMN archive was left out or put right.
+    network_citations : what each ISMN network asks to be cited.
     cube : station cube; coverage, quality counts and the stations of the explorer.
     skill_summary : split, experiment, method, lead_hours, stations, median_r2, low, high.
     skill : scores per station, for the explorer and the held-out stations.
     forecasts, shap : per experiment.
     figures : shown by group, in the order given. PNG and WebP are made smaller and inlined; HTML files are named.
     excluded : stations left out, with reasons. failures : stations that could not be trained, with reasons.
-    archive_problems : what, files, for example: what of the ISMN archive was left out or put right.
-    network_citations : what each ISMN network asks to be cited.
-    tables : further tables of the analysis, by caption.
+    by_group, calibration : as analysis/skill_by_group and analysis/calibration store them.
     provenance : attributes of stored datasets (title, source, license, references, history …).
     """
     forecasts, shap = forecasts or {}, shap or {}
@@ -104,7 +110,8 @@ def build_report(
         "skill_tables": _tables(skill_tables(skill_summary) if skill_summary is not None else []),
         "held_out_tables": held_out_tables(skill, cube) if skill is not None and cube is not None else [],
         "driver_tables": _tables(driver_tables(shap)),
-        "more_tables": [frame_table(caption, frame) for caption, frame in (tables or {}).items() if len(frame)],
+        "calibration_tables": _tables([calibration_table(calibration)] if calibration is not None else []),
+        "group_tables": _tables(group_tables(by_group) if by_group is not None else []),
         "explorer": _explorer(stations, forecasts, skill, shap),
         "groups": _groups(figures),
         "provenance": provenance,
@@ -175,7 +182,10 @@ def _groups(figures: Sequence[FigureEntry]) -> list[dict[str, Any]]:
                 "animated": entry.path.suffix == ".webp", **images.get(entry.path, {"uri": ""}),
             }
         )  # fmt: skip
-    return [{"title": title, "figures": entries} for title, entries in groups.items()]
+    return [
+        {"title": title, "section": _SECTION_OF.get(title, "data"), "figures": entries}
+        for title, entries in groups.items()
+    ]
 
 
 def _inlined(entries: Sequence[FigureEntry]) -> dict[Path, dict[str, Any]]:

@@ -136,6 +136,51 @@ def held_out_tables(skill: xr.Dataset, cube: xr.Dataset, split: str = "test") ->
     return tables
 
 
+def group_tables(by_group: pd.DataFrame, split: str = "test") -> list[Table]:
+    """Median R² with its interval by network, climate, land cover and soil texture: one table per grouping.
+
+    Parameters
+    ----------
+    by_group : grouping, group, split, experiment, method, lead_hours, stations, median_r2, low, high. The stations' own
+        model is shown, or the regional one where there is none.
+    """
+    part = by_group[by_group["split"].astype(str) == split]
+    methods = set(part["method"].astype(str))
+    method = "station_model" if "station_model" in methods else "regional_model"
+    part = part[part["method"].astype(str) == method]
+    heads = [(e, lead) for e in part["experiment"].unique() for lead in sorted(part["lead_hours"].unique())]
+    tables = []
+    for grouping, rows in part.groupby("grouping", sort=False):
+        table = Table(
+            f"By {grouping}: median R² of the {style.method_label(method)}, {split} split [95 % bootstrap interval]",
+            [str(grouping).capitalize(), "Stations", *(f"{experiment} {lead} h" for experiment, lead in heads)],
+        )
+        for group, line in rows.groupby("group", sort=False):
+            by_head = line.set_index(["experiment", "lead_hours"])
+            cells = [_interval(by_head.loc[head]) if head in by_head.index else "–" for head in heads]
+            table.rows.append([str(group), str(int(line["stations"].max())), *cells])
+        tables.append(table)
+    return tables
+
+
+def calibration_table(calibration: pd.DataFrame, split: str = "test") -> Table:
+    """What the quantiles and the interval of the forecasts hold, per experiment and lead."""
+    part = calibration[calibration["split"].astype(str) == split]
+    rows = [
+        [
+            f"{row['experiment']}, {style.method_label(str(row['method']))}", f"{row['lead_hours']} h",
+            *(_number(row[name]) for name in ("below_10", "below_50", "below_90")),
+            f"{_number(row['coverage_80'])} [{_number(row['low'])}, {_number(row['high'])}]",
+        ]
+        for _, row in part.iterrows()
+    ]  # fmt: skip
+    return Table(
+        f"Calibration, {split} split: share of observations at or below each forecast quantile, and inside the 80 % "
+        "interval, mean over stations [95 % bootstrap interval]",
+        ["Experiment", "Lead", "≤ 0.1 quantile", "≤ median", "≤ 0.9 quantile", "In the interval"], rows,
+    )  # fmt: skip
+
+
 def driver_tables(shap: Mapping[str, xr.Dataset], most: int = 12) -> list[Table]:
     """The strongest features of each experiment: mean |SHAP| over stations [10⁻³ m³ m⁻³] per window."""
     tables = []
@@ -146,6 +191,9 @@ def driver_tables(shap: Mapping[str, xr.Dataset], most: int = 12) -> list[Table]
         if "additivity_residual" in dataset:
             typical = float(np.nanmedian(np.abs(dataset["additivity_residual"].values))) * 1e3
             residual = f"; median |additivity residual| {typical:.2f}"
+        explained = float(dataset.attrs.get("level_explained", np.nan))
+        if np.isfinite(explained):
+            residual += f"; attributes account for {100 * explained:.0f} % of the differences of the stations' means"
         tables.append(
             Table(
                 f"Experiment {experiment}: mean |SHAP| over {dataset.sizes['station']} stations "

@@ -1,4 +1,4 @@
-"""SHAP by lag: on which days the model reads the weather."""
+"""SHAP by lag: how many days back the weather matters."""
 
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
     figure = style.new_figure(height=1.5 + 2.2 * rows)
     grid = figure.add_gridspec(rows + 1, columns, height_ratios=[0.14, *[1.0] * rows])
     windows = [int(window) for window in shap["window"].values]
+    oldest = _oldest(values, lags)
     for place, name in enumerate(names):
         axes = figure.add_subplot(grid[1 + place // columns, place % columns])
         for number, window in enumerate(windows):
@@ -42,11 +43,17 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
             colour = style.WINDOW_COLOURS[number]
             axes.fill_between(lags[drawn], low[drawn], high[drawn], color=colour, alpha=0.2, linewidth=0)
             axes.plot(
-                lags[drawn], mean[drawn], color=colour, marker="os^D"[number % 4], markersize=2.5, label=f"{window} h"
+                lags[drawn],
+                mean[drawn],
+                color=colour,
+                marker="os^D"[number % 4],
+                markersize=2,
+                linewidth=0.8,
+                label=f"{window} h",
             )
         if lags.min() < 0:
             axes.axvspan(lags.min() - 0.5, -0.5, color="#EFEFEF", zorder=0)
-        axes.set_xlim(lags.max() + 0.5, lags.min() - 0.5)
+        axes.set_xlim(oldest + 0.5, lags.min() - 0.5)
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_title(f"{'abcdefghi'[place]}  {feature_label(name)}")
@@ -61,14 +68,22 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
     ahead = " Grey: days ahead of the start, whose weather this experiment knows." if lags.min() < 0 else ""
     return style.finish(
         figure, _message(values, names, lags, shap),
-        "Mean over stations; shaded: 95 % bootstrap interval over stations. Running means carry older "
-        f"weather and count on the day on which the model reads them.{ahead}",
+        "Mean over stations of the mean |SHAP| of a day's weather; shaded: 95 % bootstrap interval over stations. What "
+        f"running means and the water balance carry is spread over the days they carry it from.{ahead}",
         shap,
     )  # fmt: skip
 
 
+def _oldest(values: np.ndarray, lags: np.ndarray) -> float:
+    """Oldest day to draw: the one within which 95 % of every feature lies, at least a week back."""
+    strength = np.nan_to_num(np.nanmean(values, axis=(0, 1)))
+    share = np.cumsum(strength, axis=1) / np.maximum(strength.sum(axis=1, keepdims=True), 1e-12)
+    within = lags[np.argmax(share >= 0.95, axis=1)]
+    return float(np.clip(within.max(), min(7, lags.max()), lags.max()))
+
+
 def _message(values: np.ndarray, names: list[str], lags: np.ndarray, shap: xr.Dataset) -> str:
-    """How many days back hold 90 % of what is read of past precipitation (else of the first feature)."""
+    """How many days back hold 90 % of what past precipitation does (else the first feature)."""
     place = names.index("precipitation") if "precipitation" in names else 0
     past = lags >= 0
     strength = np.nan_to_num(np.nanmean(values[:, -1, place], axis=0))[past]
@@ -76,6 +91,6 @@ def _message(values: np.ndarray, names: list[str], lags: np.ndarray, shap: xr.Da
     share = np.cumsum(strength[order]) / max(strength.sum(), 1e-12)
     days = int(lags[past][order][int(np.searchsorted(share, 0.9))]) + 1
     return (
-        f"90 % of the effect of past {feature_label(names[place])} is read within {style.counted(days, 'day')} of "
-        f"the start ({method_and_experiment(shap)})"
+        f"90 % of the effect of past {feature_label(names[place])} comes from the last {style.counted(days, 'day')} "
+        f"({method_and_experiment(shap)})"
     )

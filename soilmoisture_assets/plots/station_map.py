@@ -69,6 +69,7 @@ def _write_names(
     heading = ""
     numbered = len(order) <= MOST_NUMBERED
     width = 44 if columns == 3 else 34
+    indent = 0.015 * columns
     for number, index in enumerate(order, start=1):
         network = str(stations["network"].values[index])
         if network != heading:
@@ -78,13 +79,13 @@ def _write_names(
             x, y = divmod(place, rows)
             axes.scatter(x + 0.02, y, s=16, c=colour, marker=marker, clip_on=False)
             members = sum(str(other) == network for other in stations["network"].values)
-            axes.text(x + 0.045, y, f"{network} ({members})", fontsize=size, fontweight="bold", va="center")
+            axes.text(x + indent, y, f"{network} ({members})", fontsize=size, fontweight="bold", va="center")
             heading = network
             place += 1
         x, y = divmod(place, rows)
         name = str(stations["station_name"].values[index]).replace("_", " ")
         text = style.shortened(f"{number} {name}" if numbered else name, width)
-        axes.text(x + 0.045, y, text, fontsize=size, va="center")
+        axes.text(x + indent, y, text, fontsize=size, va="center")
         place += 1
 
 

@@ -7,6 +7,7 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import PRINTED_UNITS, VARIABLES
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.labels import feature_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,10 +30,10 @@ def station_panel(cube: xr.Dataset, station: str) -> "Figure":
     """
     own = cube.sel(station=station)
     inputs = [str(n) for n in cube.data_vars if str(n) in VARIABLES and VARIABLES[str(n)].role == "dynamic"]
-    statics = [str(n) for n in cube.data_vars if str(n) in VARIABLES and VARIABLES[str(n)].role == "static"]
+    statics = [n for n, variable in VARIABLES.items() if n in cube.data_vars and variable.role == "static"]
     rows = 1 + len(inputs)
     figure = style.new_figure(height=max(1.3 + 1.05 * rows, 1.6 + 0.16 * len(statics)), width=style.FULL_WIDTH * 1.2)
-    grid = figure.add_gridspec(rows, 2, width_ratios=[2.3, 1], height_ratios=[1.5, *[1.0] * len(inputs)])
+    grid = figure.add_gridspec(rows, 2, width_ratios=[2.0, 1], height_ratios=[1.5, *[1.0] * len(inputs)])
     top = figure.add_subplot(grid[0, 0])
     _moisture(top, own)
     for row, name in enumerate(inputs, start=1):
@@ -119,9 +120,7 @@ def _statics(axes: "Axes", cube: xr.Dataset, station: str, names: list[str]) -> 
     axes.barh(rows, np.nan_to_num(ranks), color=colours, height=0.72)
     for row, text in enumerate(texts):
         axes.text(1.03, row, style.shortened(text, 26), va="center", fontsize=6.5)
-    axes.set_yticks(rows, [style.shortened(name.replace("_", " "), 24) for name in names], fontsize=6.5)
-    axes.set(
-        xlim=(0, 1.75), ylim=(max(len(names), FEWEST_BARS) - 0.4, -0.6), title="static attributes, rank among stations"
-    )
+    axes.set_yticks(rows, [style.shortened(feature_label(name), 36) for name in names], fontsize=6)
+    axes.set(xlim=(0, 1.75), ylim=(max(len(names), FEWEST_BARS) - 0.4, -0.6), title="static attributes: rank")
     axes.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
     axes.tick_params(axis="y", length=0)

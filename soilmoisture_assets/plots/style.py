@@ -235,6 +235,19 @@ def period_of(times: Iterable[Any], name: str = "") -> str:
     return f"{name} {first}{f' to {last}' if last != first else ''}".strip()
 
 
+def date_locator(first: Any, last: Any, most: int) -> Any:
+    """Ticks at whole months or years, at most about ``most`` of them; automatic below three months."""
+    import matplotlib.dates as mdates
+
+    months = (pd.Timestamp(last) - pd.Timestamp(first)) / pd.Timedelta(days=30.44)
+    if months < 3:
+        return mdates.AutoDateLocator(minticks=2, maxticks=max(most, 4))
+    every = next((step for step in (1, 2, 3, 4, 6) if months / step <= most), 12)
+    if every < 12:
+        return mdates.MonthLocator(bymonth=range(1, 13, every))
+    return mdates.YearLocator(int(np.ceil(months / 12 / most)))
+
+
 def _station_count(sources: tuple[xr.Dataset, ...]) -> str:
     for source in sources:
         if "station" in source.sizes:
@@ -245,8 +258,8 @@ def _station_count(sources: tuple[xr.Dataset, ...]) -> str:
 def _period(sources: tuple[xr.Dataset, ...]) -> str:
     for source in sources:
         if "time" in source.coords and source["time"].ndim == 1:
-            return period_of(source["time"].values)
-    return ""
+            return period_of(pd.DatetimeIndex(source["time"].values) - pd.Timedelta(1, "ns"))  # steps end at midnight
+    return next((str(source.attrs["period"]) for source in sources if "period" in source.attrs), "")
 
 
 def _source(sources: tuple[xr.Dataset, ...]) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from soilmoisture_assets.metadata.variables import REFERENCE_STATIC_ATTRIBUTES, VARIABLES
+from soilmoisture_assets.metadata.variables import REFERENCE_STATIC_ATTRIBUTES, SOILGRIDS_PROPERTIES, VARIABLES
 
 LEADS = np.arange(12, 73, 12, dtype="int32")
 WINDOWS = np.array([24, 48, 72], dtype="int32")
@@ -79,9 +79,42 @@ def cube(count: int, start: str = "2018-01-01", end: str = "2020-01-01") -> xr.D
     variables["split"] = (
         "time", split, {"flag_values": np.arange(4, dtype="int8"), "flag_meanings": "none train validation test"}
     )  # fmt: skip
+    variables["source_values"] = ("station", np.isfinite(moisture).sum(axis=1).astype("int32"))
     variables["held_out"] = ("station", np.zeros(count, dtype="int8"))
     variables["depth"] = ("station", np.full(count, 0.05, dtype="float32"))
     return xr.Dataset(variables, coords={**station_coordinates(count), "time": time}, attrs=_ATTRIBUTES)
+
+
+def station_table(count: int) -> xr.Dataset:
+    """The stations and who is in: every eighth is out, for one of two reasons."""
+    random = np.random.default_rng(12)
+    included = (np.arange(count) % 8 != 7).astype("int8")
+    reasons = ["" if is_in else ["31 % of test observed, 60 % needed", "no statics"][i % 16 // 8]
+               for i, is_in in enumerate(included)]  # fmt: skip
+    return stations(count).assign(
+        included=("station", included),
+        reason=("station", np.array(reasons, dtype=object)),
+        observed_fraction=(("station", "split"), random.beta(9, 1, (count, 3)).astype("float32")),
+        split=["train", "validation", "test"],
+    )
+
+
+def terrain(count: int) -> xr.Dataset:
+    return stations(count).assign(slope=("station", np.random.default_rng(13).gamma(1, 4, count).astype("float32")))
+
+
+def soil(count: int) -> xr.Dataset:
+    random = np.random.default_rng(14)
+    dataset = stations(count).assign(fallback_distance=("station", np.zeros(count)))
+    for name in SOILGRIDS_PROPERTIES:
+        dataset[name] = ("station", (random.beta(3, 5, count) * min(VARIABLES[name].valid_max, 60)).astype("float32"))
+    return dataset
+
+
+def land_cover(count: int) -> xr.Dataset:
+    codes = np.random.default_rng(15).choice([1, 5, 10, 12, 13], (count, 3)).astype("int8")
+    dataset = stations(count).assign_coords(year=("year", [2017, 2018, 2019]))
+    return dataset.assign(land_cover=(("station", "year"), codes))
 
 
 def forecasts(count: int, experiment: str = "forecast", every: int = 2) -> xr.Dataset:
@@ -161,6 +194,7 @@ def shap(count: int, experiment: str = "drivers") -> xr.Dataset:
     random = np.random.default_rng(4)
     dynamic = ["temperature", "precipitation", "shortwave"]
     features = [*dynamic, *REFERENCE_STATIC_ATTRIBUTES]
+    groups = sorted({VARIABLES[name].group for name in features})
     strength = np.array([0.012, 0.02, 0.009, *random.gamma(1.2, 0.002, len(REFERENCE_STATIC_ATTRIBUTES))])
     trend = 1 + random.normal(0.1, 0.15, len(features)) * np.array([0, 1, 2])[:, None]
     mean = strength * trend * random.gamma(6, 1 / 6, (count, 3, len(features)))
@@ -175,16 +209,30 @@ def shap(count: int, experiment: str = "drivers") -> xr.Dataset:
                 (decay * random.gamma(6, 1 / 6, (count, 3, 3, 1))).astype("float32"),
             ),
             "additivity_residual": (("station", "window"), random.normal(0, 2e-4, (count, 3)).astype("float32")),
+            "group_shap": (("station", "window", "group"), random.gamma(4, 0.004, (count, 3, len(groups)))),
         },
         coords={
             **station_coordinates(count), "window": ("window", WINDOWS, {"units": "hours"}), "feature": features,
             "feature_group": ("feature", [VARIABLES[name].group for name in features]),
             "feature_kind": ("feature", [VARIABLES[name].role for name in features]),
             "units": ("feature", [VARIABLES[name].units for name in features]),
-            "dynamic_feature": dynamic, "lag_days": lags,
+            "dynamic_feature": dynamic, "lag_days": lags, "group": groups,
         },
         attrs={**_ATTRIBUTES, "experiment": experiment},
     )  # fmt: skip
+
+
+def permutation(count: int) -> xr.Dataset:
+    random = np.random.default_rng(16)
+    own = shap(count)
+    rise = own["mean_absolute_shap"].mean("station") * random.gamma(4, 0.1, (3, own.sizes["feature"]))
+    return xr.Dataset(
+        {
+            "permutation_importance": rise.astype("float32"),
+            "rank_agreement": ("window", np.array([0.72, 0.7, 0.69])),
+        },
+        attrs={**_ATTRIBUTES, "experiment": "drivers", "windows": 768},
+    )
 
 
 def era5_grid(days: int = 400, resolution: float = 4.0) -> xr.Dataset:

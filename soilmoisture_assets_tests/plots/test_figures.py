@@ -32,6 +32,8 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "panel_4": lambda n: draw("panel_4")(made_up.correlations(n), n),
     "panel_5": lambda n: draw("panel_5")(shap(n)),
     "shap_lag": lambda n: draw("shap_lag")(shap(n)),
+    "shap_groups": lambda n: draw("shap_groups")(shap(n)),
+    "permutation_importance": lambda n: draw("permutation_importance")(made_up.permutation(n), shap(n)),
     "driver_clusters": lambda n: draw("driver_clusters")(made_up.clusters(n), shap(n)),
     "skill_by_lead": lambda n: draw("skill_by_lead")(made_up.skill_summary(min(n, 30)), skill(min(n, 30))),
     "reliability": lambda n: draw("reliability")({"drivers": forecasts(n, "drivers"), "forecast": forecasts(n)}),

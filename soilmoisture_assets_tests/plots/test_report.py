@@ -16,14 +16,35 @@ from soilmoisture_assets.study import load_study
 from soilmoisture_assets_tests.plots import made_up
 
 
+def by_group() -> pd.DataFrame:
+    rows = [
+        ("network", network, "test", experiment, method, lead, 4, 0.6, 0.5, 0.7)
+        for network in ("SCAN", "USCRN")
+        for experiment in ("drivers", "forecast")
+        for method in ("ridge", "regional_model")
+        for lead in (24, 72)
+    ]
+    names = "grouping group split experiment method lead_hours stations median_r2 low high".split()
+    return pd.DataFrame(rows, columns=names)
+
+
+def calibration() -> pd.DataFrame:
+    names = "experiment method split lead_hours stations below_10 below_50 below_90 coverage_80 low high".split()
+    rows = [
+        ("forecast", "regional_model", split, 24, 8, 0.12, 0.5, 0.91, 0.79, 0.7, 0.85)
+        for split in ("validation", "test")
+    ]
+    return pd.DataFrame(rows, columns=names)
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     figures = [
         FigureEntry.stored(save_figure(figure, folder / f"{name}.png"), name)
         for name, figure in (
-            ("skill", skill_by_lead(made_up.skill_summary(8), made_up.skill(8))),
-            ("drivers", panel_5(made_up.shap(8))),
+            ("Skill", skill_by_lead(made_up.skill_summary(8), made_up.skill(8))),
+            ("Drivers", panel_5(made_up.shap(8))),
         )
     ]
     path = folder / "report.html"
@@ -36,6 +57,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             forecasts={name: made_up.forecasts(8, name, every=6) for name in ("drivers", "forecast")},
             shap={"drivers": made_up.shap(8)},
             figures=figures,
+            by_group=by_group(),
+            calibration=calibration(),
             excluded=pd.DataFrame({"station": ["SCAN__Dry_</script>_Lake"], "reason": ["31 % of test observed"]}),
             archive_problems=pd.DataFrame({"what": ["left out: the file is empty"], "files": [3]}),
             network_citations={"SCAN": "Schaefer 2007", "UNKNOWN": ""},
@@ -76,6 +99,23 @@ def test_every_image_has_a_text(page):
     images = re.findall(r"<img [^>]*>", page.read_text())
     assert len(images) == 2
     assert all(re.search(r'alt="[^"]{40,}"', image) for image in images)
+
+
+def test_skill_by_group_and_calibration_are_tables_of_the_page(page):
+    text = page.read_text()
+    assert "By network: median R² of the regional model, test split" in text
+    assert (
+        text.count('<th scope="row">USCRN</th><td class="number">4</td><td class="number">0.60 [0.50, 0.70]</td>') == 1
+    )
+    assert '<th scope="row">forecast, regional model</th>' in text
+    assert "0.79 [0.70, 0.85]" in text
+
+
+def test_figures_stand_in_the_section_they_tell_of(page):
+    sections = re.split(r"<section id=", page.read_text())
+    skill = next(section for section in sections if section.startswith('"skill"'))
+    drivers = next(section for section in sections if section.startswith('"drivers"'))
+    assert skill.count("<img ") == drivers.count("<img ") == 1
 
 
 def test_synthetic_data_are_called_synthetic(page):

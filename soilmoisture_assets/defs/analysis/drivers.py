@@ -1,6 +1,7 @@
 """Analysis: which stations are forecast well, and how they group by what drives them.
 
-Not here: effect sizes, correlations and clusters themselves (attribution/). Too few stations cannot be compared: the
+Not here: effect sizes, correlations and clusters themselves (attribution/). Each is stored as NetCDF with its table as
+CSV beside it. Too few stations cannot be compared: the
 asset is then skipped with the reason in the log, and so are its figures.
 """
 
@@ -16,6 +17,7 @@ from soilmoisture_assets.defs.models.regional_model import KEYS as REGIONAL_KEYS
 from soilmoisture_assets.defs.versions import version
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.io_managers.checkpoint import CheckpointIOManager
+from soilmoisture_assets.io_managers.table import TableIOManager
 from soilmoisture_assets.study import Experiment, Study
 
 FEWEST_STATIONS = 6
@@ -47,9 +49,14 @@ def _compared(
         code_version=version("1", "analysis"),
     )
     def compared(
-        context: dg.AssetExecutionContext, cube: xr.Dataset, skill: xr.Dataset, study: dg.ResourceParam[Study]
+        context: dg.AssetExecutionContext,
+        cube: xr.Dataset,
+        skill: xr.Dataset,
+        study: dg.ResourceParam[Study],
+        table: dg.ResourceParam[TableIOManager],
     ) -> Iterator[dg.Output]:
         from soilmoisture_assets.attribution.station_features import station_features
+        from soilmoisture_assets.attribution.tables import long_table
 
         if cube.sizes["station"] < FEWEST_STATIONS:
             context.log.warning(f"{cube.sizes['station']} stations are too few to compare; {FEWEST_STATIONS} needed")
@@ -60,7 +67,10 @@ def _compared(
         together = xr.concat(
             found, dim=xr.Variable("score", list(scores)), join="outer", combine_attrs="drop_conflicts"
         )
-        yield dg.Output(together.assign_attrs(experiment=experiment.value))
+        test = study.splits.test
+        attributes = {"experiment": experiment.value, "method": scores["r2"].attrs["method"]}
+        table.write(long_table(together, "score", "window", "feature"), key)
+        yield dg.Output(together.assign_attrs(attributes, period=f"test {test.start} to {test.end}"))
 
     return compared
 
@@ -81,7 +91,10 @@ def _station_scores(skill: xr.Dataset, experiment: Experiment, study: Study) -> 
     """Scores (station, window) of the best model on test data at the last lead of each window, where there are any."""
     own = skill.sel({"split": "test", "experiment": experiment.value}).sel(lead=study.window_hours)
     method = "station_model" if np.isfinite(own.r2.sel({"method": "station_model"})).any() else "regional_model"
-    scores = {name: own[name].sel({"method": method}).rename(lead="window").load() for name in SCORES}
+    scores = {
+        name: own[name].sel({"method": method}).rename(lead="window").load().assign_attrs(method=method)
+        for name in SCORES
+    }
     return {name: score for name, score in scores.items() if np.isfinite(score).any()}
 
 
@@ -97,14 +110,18 @@ def _driver_clusters(experiment: Experiment) -> dg.AssetsDefinition:
         output_required=False,
         code_version=version("1", "analysis"),
     )
-    def driver_clusters(context: dg.AssetExecutionContext, shap: xr.Dataset) -> Iterator[dg.Output]:
+    def driver_clusters(
+        context: dg.AssetExecutionContext, shap: xr.Dataset, table: dg.ResourceParam[TableIOManager]
+    ) -> Iterator[dg.Output]:
         from soilmoisture_assets.attribution.clusters import driver_clusters as group
+        from soilmoisture_assets.attribution.tables import long_table
 
         try:
             found = group(shap.load())
         except StationError as error:
             context.log.warning(str(error))
             return
+        table.write(long_table(found, "station", "window"), CLUSTERS[experiment])
         silhouette = {str(window): round(float(value), 3) for window, value in found.silhouette.to_series().items()}
         yield dg.Output(found, metadata={"silhouette": dg.MetadataValue.json(silhouette)})
 
@@ -130,12 +147,15 @@ def _permutation_importance(experiment: Experiment) -> dg.AssetsDefinition:
         shap: xr.Dataset,
         study: dg.ResourceParam[Study],
         checkpoint: dg.ResourceParam[CheckpointIOManager],
+        table: dg.ResourceParam[TableIOManager],
     ) -> xr.Dataset:
         from soilmoisture_assets.attribution.permutation import permutation_importance as shuffle
         from soilmoisture_assets.attribution.permutation import rank_agreement
+        from soilmoisture_assets.attribution.tables import long_table
 
         found = shuffle(cube.load(), checkpoint.read(REGIONAL_KEYS[experiment]), study)
         found["rank_agreement"] = rank_agreement(shap.load(), found)
+        table.write(long_table(found, "window", "feature"), PERMUTATION[experiment])
         agreement = {str(window): round(float(value), 3) for window, value in found.rank_agreement.to_series().items()}
         context.add_output_metadata({"rank_agreement_with_shap": dg.MetadataValue.json(agreement)})
         return found

@@ -18,7 +18,7 @@ def _panel_4(experiment: Experiment) -> dg.AssetsDefinition:
         """Rank correlations among features (heatmap and chords) and with skill."""
         from soilmoisture_assets.plots.panel_4 import panel_4 as draw
 
-        return draw(correlations.sel(score="r2").assign_attrs(score="R²"), cube.sizes["station"])
+        return draw(correlations.sel(score="r2").assign_attrs(score="r2"), cube.sizes["station"])
 
     return panel_4
 

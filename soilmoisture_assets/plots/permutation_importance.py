@@ -1,0 +1,81 @@
+"""Permutation importance beside SHAP: do two ways of asking name the same features?"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+from scipy.stats import rankdata
+
+from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.intervals import mean_interval
+from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_FEATURES = 20
+
+
+@style.styled
+def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure":
+    """The strongest features by SHAP, the rise of the test error when they are shuffled, and the ranks of all.
+
+    Parameters
+    ----------
+    importance : permutation_importance (window, feature) [m3 m-3] and rank_agreement (window).
+    shap : mean_absolute_shap (station, window, feature) [m3 m-3] of the same model.
+    """
+    windows = [int(window) for window in importance["window"].values]
+    names = [str(name) for name in importance["feature"].values]
+    groups = words(importance["feature_group"].values)
+    strength = shap["mean_absolute_shap"].sel(feature=names).transpose("station", "window", "feature")
+    values = strength.values.astype("float64")
+    rises = importance["permutation_importance"].transpose("window", "feature").values.astype("float64")
+    mean = np.nanmean(values, axis=0)
+    chosen = np.argsort(-mean[-1], kind="stable")[:MOST_FEATURES]
+    figure = style.new_figure(height=1.5 + 0.2 * len(chosen), width=style.FULL_WIDTH * 1.3)
+    grid = figure.add_gridspec(1, 3, width_ratios=[1, 1, 1.05])
+    colours = [style.GROUP_COLOURS.get(groups[i], style.GREY) for i in chosen]
+    left, middle, right = (figure.add_subplot(grid[0, place]) for place in range(3))
+    own, low, high = (1e3 * x for x in mean_interval(values[:, -1, chosen]))
+    rows = np.arange(len(chosen))
+    whiskers = {"elinewidth": 0.5, "ecolor": style.BLACK}
+    left.barh(rows, own, xerr=np.array([own - low, high - own]), color=colours, error_kw=whiskers)
+    left.set_yticks(rows, [style.shortened(feature_label(names[i]), 44) for i in chosen])
+    middle.barh(rows, 1e3 * rises[-1, chosen], color=colours)
+    middle.tick_params(labelleft=False, length=0)
+    for axes, title, label in (
+        (left, f"a  SHAP, {windows[-1]} h", "mean |SHAP| [10⁻³ m³ m⁻³]"),
+        (middle, f"b  Shuffled, {windows[-1]} h", "rise of the RMSE [10⁻³ m³ m⁻³]"),
+    ):
+        axes.set(title=title, xlabel=label, ylim=(len(chosen) - 0.4, -0.6))
+        axes.axvline(0, color=style.BLACK, linewidth=0.6)
+        axes.grid(True, axis="x")
+    _ranks(right, mean, rises, windows, importance["rank_agreement"].values)
+    agreement = float(importance["rank_agreement"].values[-1])
+    return style.finish(
+        figure,
+        f"SHAP and permutation importance rank {len(names)} features with ρ = {agreement:.2f} at {windows[-1]} h "
+        f"({method_and_experiment(shap)})",
+        f"a: mean over stations of mean |SHAP|, whiskers: 95 % bootstrap interval over stations. b: rise of the error "
+        f"of {int(importance.attrs.get('windows', 0)):,} test windows when a feature is shuffled among them "
+        "(scatters around 0 where a feature does not matter); bars are coloured by feature group. c: ranks of all "
+        "features, 1 the strongest; ρ: Spearman.",
+        shap,
+    )  # fmt: skip
+
+
+def _ranks(axes: "Axes", mean: np.ndarray, rises: np.ndarray, windows: list[int], agreement: np.ndarray) -> None:
+    count = mean.shape[1]
+    axes.plot([0.5, count + 0.5], [0.5, count + 0.5], color=style.GREY, linewidth=0.7, linestyle="--")
+    for place, window in enumerate(windows):
+        axes.scatter(
+            rankdata(-mean[place]), rankdata(-rises[place]), s=12, marker="os^D"[place % 4], alpha=0.8,
+            color=style.WINDOW_COLOURS[place], edgecolors="white", linewidths=0.3,
+            label=f"{window} h: ρ = {float(agreement[place]):.2f}",
+        )  # fmt: skip
+    axes.set(xlabel="rank by mean |SHAP|", ylabel="rank by permutation", title="c  Ranks of all features",
+             xlim=(count + 1, 0), ylim=(count + 1, 0), aspect="equal")  # fmt: skip
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.16), borderaxespad=0, handletextpad=0.2)
+    axes.grid(True)
