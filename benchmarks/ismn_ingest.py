@@ -45,7 +45,7 @@ def platform_side(path: Path, workers: int) -> dict[str, float]:
 
     from soilmoisture_assets.errors import SourceError
     from soilmoisture_assets.io_managers.zarr import ZarrIOManager
-    from soilmoisture_assets.sources.ismn import read_stations, scan_archive
+    from soilmoisture_assets.sources.ismn import each_station, read_stations, scan_archive
     from soilmoisture_assets.study import load_study
 
     begin = time.perf_counter()
@@ -58,9 +58,9 @@ def platform_side(path: Path, workers: int) -> dict[str, float]:
     read = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         zarr = ZarrIOManager(Path(folder), load_study("conus"))
-        for name, found in read_stations(archive, stations, workers=workers):
-            if not isinstance(found, SourceError):
-                zarr.write(found, dg.AssetKey(["raw", "ismn", "soil_moisture"]), name)
+        key = dg.AssetKey(["raw", "ismn", "soil_moisture"])
+        for _ in each_station(archive, stations, lambda name, found: zarr.write(found, key, name), workers=workers):
+            pass
         stored = time.perf_counter()
     return {
         "rows": rows,

@@ -125,10 +125,23 @@ class FileSource(_Section):
     """Whether a stamp marks the start or the end of its interval. A calendar day is stamped at its start."""
 
 
+OtherVariable = Literal[
+    "soil_temperature",
+    "surface_temperature",
+    "air_temperature",
+    "precipitation",
+    "soil_suction",
+    "snow_depth",
+    "snow_water_equivalent",
+]
+
+
 class TargetSettings(FileSource):
     source: Literal["ismn", "file"] = "ismn"
     networks: tuple[str, ...] = ()
     """Empty: all networks of the source."""
+    other_variables: tuple[OtherVariable, ...] = ()
+    """What else of an ISMN archive is parsed into raw stores, beside soil moisture; the models do not see it."""
     depth_from: float = Field(0.0, ge=0)
     depth_to: float = Field(0.10, gt=0)
     preferred_depth: float = 0.05

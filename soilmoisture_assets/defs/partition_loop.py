@@ -4,6 +4,7 @@ Belongs here: the loop and the record of failures. Not here: what is computed fo
 """
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from soilmoisture_assets.defs.deployment import FOLDER
+from soilmoisture_assets.defs.progress import SECONDS_BETWEEN_LINES
 
 WANTED_TAG = "soilmoisture/partitions"
 
@@ -30,6 +32,8 @@ class PartitionResult:
     metadata: dict[str, Any] = field(default_factory=dict)
     key: dg.AssetKey | None = None
     """Needed only where a step makes several assets."""
+    stored: Path | None = None
+    """Where the value is, if it has been stored already."""
 
 
 def wanted_partitions(context: dg.AssetExecutionContext) -> list[str]:
@@ -47,15 +51,17 @@ def store_each(
     Raises dg.Failure at the end if any partition failed; by then the others are stored and recorded.
     """
     failed: dict[str, str] = {}
-    done = 0
+    done, said = 0, time.monotonic()
     total = len(wanted_partitions(context)) * len(context.selected_asset_keys)
     for result in results:
         key = result.key or context.asset_key
         if result.failure is None:
-            path = write(result.value, key, result.partition)
+            path = result.stored or write(result.value, key, result.partition)
             _failure_path(key, result.partition).unlink(missing_ok=True)
             done += 1
-            context.log.info(f"{key.to_user_string()} {result.partition}: stored ({done} of {total})")
+            if time.monotonic() - said >= SECONDS_BETWEEN_LINES or done == total:  # each line is a database commit
+                said = time.monotonic()
+                context.log.info(f"{key.to_user_string()} {result.partition}: stored ({done} of {total})")
             yield dg.AssetMaterialization(
                 key,
                 partition=result.partition,

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -27,6 +27,8 @@ from soilmoisture_assets.study import Domain
 
 Progress = Callable[[int, int, str], None]
 """Called as ``progress(done, total, name)`` after each file or station."""
+
+T = TypeVar("T")
 
 _HEAD = 4096
 
@@ -58,6 +60,10 @@ class Archive:
             if not file.copy_of:
                 by_station[self.station_ids[file.network, file.station_name]].append(file)
         return by_station
+
+    def has(self, station: str, variable: str) -> bool:
+        """Whether the station has records of the variable."""
+        return any(file.variable == variable and file.rows for file in self.series.get(station, []))
 
     @property
     def layouts(self) -> tuple[str, ...]:
@@ -264,23 +270,36 @@ def read_station(archive: Archive, station: str, variable: str = "soil_moisture"
 def read_stations(
     archive: Archive, stations: Iterable[str], variable: str = "soil_moisture", workers: int | None = None
 ) -> Iterator[tuple[str, xr.Dataset | SourceError]]:
-    """Read many stations, several at a time, in the order asked for.
+    """Read many stations as ``each_station`` does, and give their records."""
+    yield from each_station(archive, stations, lambda _, found: found, variable, workers)
+
+
+def each_station(
+    archive: Archive,
+    stations: Iterable[str],
+    work: Callable[[str, xr.Dataset], T],
+    variable: str = "soil_moisture",
+    workers: int | None = None,
+) -> Iterator[tuple[str, T | SourceError]]:
+    """Read many stations and do something with each, several at a time; what comes of it in the order asked for.
 
     A station that cannot be read yields its error and never stops the others. At most twice as many stations as
     workers are in memory.
 
     Parameters
     ----------
+    work : called in the thread that has read the station, with its id and its records (``read_station``).
     workers : threads; by default one per core.
     """
     stations = list(stations)
     with Members(archive.path) as members:
 
-        def read(station: str) -> xr.Dataset | SourceError:
+        def read(station: str) -> T | SourceError:
             try:
-                return _read_station(members, archive, station, variable)
+                found = _read_station(members, archive, station, variable)
             except SourceError as error:
                 return error
+            return work(station, found)
 
         yield from zip(stations, _ordered(read, stations, workers), strict=True)
 

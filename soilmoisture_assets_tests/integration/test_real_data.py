@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from soilmoisture_assets.sources.ismn_scan import load_scan
 from soilmoisture_assets_tests.integration.conftest import Workplace, workplace
 
 STUDIES = Path(__file__).resolve().parents[2] / "benchmarks" / "studies"
@@ -103,6 +104,7 @@ south = 18.0
 north = 50.0
 [target]
 path = "{realdata / "ismn" / archive}"
+other_variables = ["air_temperature"]
 [splits]
 train = {{ start = 2007-01-01, end = 2009-12-31 }}
 validation = {{ start = 2010-01-01, end = 2010-12-31 }}
@@ -118,3 +120,11 @@ test = {{ start = 2011-01-01, end = 2012-12-31 }}
         record = xr.open_zarr(folder / "raw" / "ismn" / "soil_moisture" / f"{name}.zarr", consolidated=False)
         assert np.isfinite(record.soil_moisture.values).any()
         assert (record.flag.values >= 0).any()
+    scan = load_scan(folder / "raw" / "ismn" / "scan.json", realdata / "ismn" / archive)
+    warm = sorted(path.stem for path in (folder / "raw" / "ismn" / "air_temperature").glob("*.zarr"))
+    assert warm == [name for name in stores if scan.has(name, "air_temperature")]
+    if "hawaii" in archive:
+        record = xr.open_zarr(folder / "raw" / "ismn" / "air_temperature" / f"{warm[0]}.zarr", consolidated=False)
+        assert record.air_temperature.attrs["units"] == "degC"
+        assert 0 < float(record.air_temperature.where(record.air_temperature > -50).mean()) < 35
+        assert "SCAN:" in record.attrs["references"]

@@ -4,6 +4,7 @@ import json
 import warnings
 import zipfile
 from pathlib import Path
+from threading import get_ident
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import xarray as xr
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.sources.ismn import (
     Archive,
+    each_station,
     inspect_archive,
     read_station,
     read_stations,
@@ -385,6 +387,15 @@ def test_stations_are_read_in_order_and_a_broken_one_stops_none(tmp_path):
     assert list(found) == ["SCAN__Mana_House", "SCAN__Nowhere", STATION]
     assert isinstance(found["SCAN__Nowhere"], SourceError)
     assert [found[name].sizes["time"] for name in ("SCAN__Mana_House", STATION)] == [5, 48]
+
+
+def test_work_on_each_station_is_done_in_the_thread_that_read_it(tmp_path):
+    path = write_zip(tmp_path / "archive.zip", {FILE: lines(good_rows()), OTHER_FILE: lines(good_rows(5), OTHER)})
+    names = ["SCAN__Mana_House", "SCAN__Nowhere", STATION]
+    found = dict(each_station(scan_archive(path), names, lambda name, raw: (name, raw.sizes["time"], get_ident())))
+    assert found["SCAN__Mana_House"][:2] == ("SCAN__Mana_House", 5)
+    assert found[STATION][2] != get_ident()
+    assert isinstance(found["SCAN__Nowhere"], SourceError)
 
 
 def test_the_scan_tells_its_progress(tmp_path):

@@ -128,42 +128,56 @@ def static_variables(
     return found
 
 
-@dg.multi_asset(
-    name="ismn_soil_moisture",
-    specs=[
-        dg.AssetSpec(
-            SOIL_MOISTURE,
-            description="Hourly soil moisture of every sensor and depth with all flags; nothing masked.",
-            deps=[stations],
-            partitions_def=station,
-            skippable=True,
-            group_name="raw",
-            kinds={"zarr", "ismn"},
-            owners=OWNERS,
-            code_version=version("1", "ismn"),
-        ).with_io_manager_key("zarr")
-    ],
-    backfill_policy=BACKFILL,
-)
-def soil_moisture(
-    context: dg.AssetExecutionContext, zarr: dg.ResourceParam[ZarrIOManager]
-) -> Iterator[dg.AssetMaterialization]:
-    """Parse the stations' files; each station is stored as it is read, one that cannot be read stays missing."""
-    from soilmoisture_assets.sources.ismn import read_stations
-    from soilmoisture_assets.sources.ismn_scan import load_scan
+def _records(variable: str) -> dg.AssetsDefinition:
+    key = dg.AssetKey(["raw", "ismn", variable])
 
-    report = progress(context)
+    @dg.multi_asset(
+        name=f"ismn_{variable}",
+        specs=[
+            dg.AssetSpec(
+                key,
+                description=f"Hourly {variable.replace('_', ' ')} of every sensor and depth with all flags; "
+                "nothing masked.",
+                deps=[stations],
+                partitions_def=station,
+                skippable=True,
+                group_name="raw",
+                kinds={"zarr", "ismn"},
+                owners=OWNERS,
+                code_version=version("1", "ismn"),
+            ).with_io_manager_key("zarr")
+        ],
+        backfill_policy=BACKFILL,
+    )
+    def records(
+        context: dg.AssetExecutionContext, zarr: dg.ResourceParam[ZarrIOManager]
+    ) -> Iterator[dg.AssetMaterialization]:
+        """Parse and store the stations several at a time; one that cannot be read stays missing."""
+        from soilmoisture_assets.sources.ismn import each_station
+        from soilmoisture_assets.sources.ismn_scan import load_scan
 
-    def results() -> Iterator[PartitionResult]:
+        report = progress(context)
+        scan = load_scan(SCAN, archive_path())
         names = wanted_partitions(context)
-        for done, (name, found) in enumerate(read_stations(load_scan(SCAN, archive_path()), names), start=1):
-            report(done, len(names), name)
-            if isinstance(found, SourceError):
-                yield PartitionResult(name, failure=str(found))
-            else:
-                yield PartitionResult(name, found, metadata=_record_metadata(found))
+        if variable != SOIL_MOISTURE.path[-1]:  # which stations need not have
+            names = [name for name in names if scan.has(name, variable)]
 
-    yield from store_each(context, zarr.write, results())
+        def store(name: str, found: xr.Dataset) -> PartitionResult:
+            path = zarr.write(found, key, name)
+            return PartitionResult(name, metadata=_record_metadata(found[variable]), stored=path)
+
+        def results() -> Iterator[PartitionResult]:
+            for done, (name, result) in enumerate(each_station(scan, names, store, variable), start=1):
+                report(done, len(names), name)
+                yield PartitionResult(name, failure=str(result)) if isinstance(result, SourceError) else result
+
+        yield from store_each(context, zarr.write, results())
+
+    return records
+
+
+soil_moisture = _records("soil_moisture")
+other_variables = [_records(variable) for variable in STUDY.target.other_variables]
 
 
 @dg.multi_asset(
@@ -209,9 +223,8 @@ def recession_curves(
     yield from store_each(context, netcdf.write, results())
 
 
-def _record_metadata(found: xr.Dataset) -> dict[str, int | float]:
-    values = found.soil_moisture.values
-    return {"sensors": found.sizes["sensor"], "hours": found.sizes["time"], "values": int((values == values).sum())}
+def _record_metadata(values: xr.DataArray) -> dict[str, int | float]:
+    return {"sensors": values.sizes["sensor"], "hours": values.sizes["time"], "values": int(values.notnull().sum())}
 
 
 def _files(path: Path) -> Mapping[str, int]:
