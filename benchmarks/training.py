@@ -106,13 +106,15 @@ def matmul_rate() -> float:
 def window_flops(shape: NetworkShape) -> float:
     """FLOP of the matrix products in one training window of the program, attention included; backward counts twice."""
     width, days, future = shape.width, shape.context_days + STARTS - 1, STARTS * shape.leads
+    total = days * shape.history_features * width + future * (shape.future_features * width + width**2)
     past = 1 + days
-    feed_forward = 2 * width * shape.feed_forward
-    to_future = 2 * future * (past + shape.leads) * width
-    layer = (past + future) * (4 * width**2 + feed_forward) + 2 * past**2 * width + to_future
-    last = (past + future) * 2 * width**2 + future * (2 * width**2 + feed_forward) + to_future
-    ends = days * shape.history_features * width + future * (shape.future_features * width + width**2)
-    return 3 * 2 * ((shape.layers - 1) * layer + last + ends) / STARTS
+    for layers_after in reversed(range(shape.layers)):
+        kept = min(STARTS + shape.reach * layers_after + 1, past) if layers_after else 0
+        total += (past + future) * 2 * width**2  # keys and values
+        total += (kept + future) * 2 * width * (width + shape.feed_forward)  # queries, mixing, feed-forward
+        total += 2 * width * (kept * past + future * (past + shape.leads))  # attention
+        past = kept
+    return 3 * 2 * total / STARTS
 
 
 def program_rate(windows: Windows, models: int) -> float:
