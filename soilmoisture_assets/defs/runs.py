@@ -186,12 +186,14 @@ def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
 
 def _message(step: str | None, error: Any) -> str:
     """What the asset raised, without Dagster's wrapping; a fault of the code keeps its last lines of traceback."""
-    while error.cause is not None:
-        error = error.cause
-    name, _, message = error.message.strip().partition(": ")
-    if name.rpartition(".")[0].startswith("soilmoisture_assets.") or name in _OWN_ERRORS:
-        return message
-    return f"{step}: {error.message.strip()}\n{''.join(error.stack[-3:]).rstrip()}"
+    chain = [error]
+    while chain[-1].cause is not None:
+        chain.append(chain[-1].cause)
+    for each in chain:  # the outermost own error says what to do; what it was raised from is for developers
+        name, _, message = each.message.strip().partition(": ")
+        if name.rpartition(".")[0].startswith("soilmoisture_assets.") or name in _OWN_ERRORS:
+            return message
+    return f"{step}: {chain[-1].message.strip()}\n{''.join(chain[-1].stack[-3:]).rstrip()}"
 
 
 _OWN_ERRORS = {error.__name__ for error in SoilMoistureError.__subclasses__()} | {"SourceUnavailable"}

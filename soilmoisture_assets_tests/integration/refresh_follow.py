@@ -93,7 +93,7 @@ def main() -> None:
     with dg.DagsterInstance.get() as instance:
         place = Deployment(instance)
         story: dict[str, Any] = {"nothing new": place.automation()}
-        for day in (dt.date(2019, 6, 20), dt.date(2019, 10, 1), dt.date(2019, 10, 2)):
+        for day in (dt.date(2019, 7, 2), dt.date(2019, 10, 1), dt.date(2019, 10, 2)):
             place.service.today = day
             story[f"checks of {day}"] = place.checks()
             months = place.morning_of(day)

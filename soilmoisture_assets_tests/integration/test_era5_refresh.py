@@ -54,10 +54,10 @@ def story(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_the_cube_follows_a_month_from_preliminary_to_final_and_training_never_does(story: Any):
     assert story["nothing new"] == []
-    preliminary, final, after = (story[day] for day in ("2019-06-20", "2019-10-01", "2019-10-02"))
+    preliminary, final, after = (story[day] for day in ("2019-07-02", "2019-10-01", "2019-10-02"))
     assert (preliminary["months"], final["months"], after["months"]) == (["2019-06-01"], ["2019-06-01"], [])
     assert (preliminary["preliminary_share"], final["preliminary_share"]) == (1.0, 0.0)
-    assert (preliminary["days"], final["days"]) == (14.5, 30)  # published up to 23:00 on the 15th
+    assert (preliminary["days"], final["days"]) == (26.5, 30)  # published up to 23:00 on the 27th
     cube = {f"cube/{name}" for name in ("dynamic_inputs", "stations", "hourly", "station_cube")}
     for morning in (preliminary, final):
         assert cube <= set(morning["requested"])
@@ -66,8 +66,8 @@ def test_the_cube_follows_a_month_from_preliminary_to_final_and_training_never_d
 
 
 def test_checks_say_when_the_newest_month_is_late_and_a_preliminary_one_overdue(story: Any):
-    assert story["checks of 2019-06-20"] == {"newest": True, "preliminary": True}
-    # before the refresh of 1 October, June ends on the 15th and is preliminary still, which it may be until November
+    assert story["checks of 2019-07-02"] == {"newest": True, "preliminary": True}
+    # before the refresh of 1 October, June ends on the 27th and is preliminary still, which it may be until November
     assert story["checks of 2019-10-01"] == {"newest": False, "preliminary": True}
     assert story["checks of 2019-10-02"] == {"newest": True, "preliminary": True}
 
