@@ -56,8 +56,9 @@ def panel_3(effects: xr.Dataset) -> "Figure":
     for axes, (title, chosen), letter in zip(panels, present, "abc", strict=False):
         _bars(axes, effects, chosen)
         axes.set_title(f"{letter}  {title}")
-    for axes in (left[-1], *right[:-1]):
-        axes.set_xlabel("effect: Cohen's d, Cramér's V of categories [-]")
+    left[-1].set_xlabel("effect: Cohen's d, Cramér's V of categories [-]")
+    for axes in right[:-1]:
+        axes.set_xlabel("effect [-]")
     _changes(right[-1], effects)
     letter = "abcd"[len(present)]
     right[-1].set_title(f"{letter}  Change of |effect| from {_window(effects, 0)} to {_window(effects, -1)} h")
@@ -101,6 +102,7 @@ def _bars(axes: "Axes", effects: xr.Dataset, chosen: np.ndarray) -> None:
     axes.set_yticks(range(len(chosen)), [_label(part, i) for i in range(len(chosen))])
     axes.set_ylim(len(chosen) - 0.4, -0.6)
     axes.axvline(0, color=style.BLACK, linewidth=0.6)
+    axes.locator_params(axis="x", nbins=6)
     axes.grid(True, axis="x")
 
 

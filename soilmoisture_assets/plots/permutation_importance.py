@@ -42,7 +42,7 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
     rows = np.arange(len(chosen))
     whiskers = {"elinewidth": 0.5, "ecolor": style.BLACK}
     left.barh(rows, own, xerr=np.array([own - low, high - own]), color=colours, error_kw=whiskers)
-    left.set_yticks(rows, [style.shortened(feature_label(names[i]), 44) for i in chosen])
+    left.set_yticks(rows, [style.shortened(feature_label(names[i]), 46) for i in chosen])
     middle.barh(rows, 1e3 * rises[-1, chosen], color=colours)
     middle.tick_params(labelleft=False, length=0)
     for axes, title, label in (
@@ -77,5 +77,5 @@ def _ranks(axes: "Axes", mean: np.ndarray, rises: np.ndarray, windows: list[int]
         )  # fmt: skip
     axes.set(xlabel="rank by mean |SHAP|", ylabel="rank by permutation", title="c  Ranks of all features",
              xlim=(count + 1, 0), ylim=(count + 1, 0), aspect="equal")  # fmt: skip
-    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.16), borderaxespad=0, handletextpad=0.2)
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), borderaxespad=0, handletextpad=0.2)
     axes.grid(True)

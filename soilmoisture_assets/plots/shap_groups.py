@@ -52,7 +52,7 @@ def shap_groups(shap: xr.Dataset) -> "Figure":
     axes.set_xlim(left=0)
     axes.set_xlabel(SHAP_LABEL)
     axes.grid(True, axis="x")
-    axes.legend(loc="lower right", ncols=1)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(windows), borderaxespad=0.2)
     leading = GROUP_LABELS.get(groups[order[0]], groups[order[0]])
     return style.finish(
         figure, f"{leading[:1].upper()}{leading[1:]} moves the forecast most ({method_and_experiment(shap)})",

@@ -7,7 +7,6 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import PRINTED_UNITS, VARIABLES
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.labels import feature_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,7 +119,7 @@ def _statics(axes: "Axes", cube: xr.Dataset, station: str, names: list[str]) -> 
     axes.barh(rows, np.nan_to_num(ranks), color=colours, height=0.72)
     for row, text in enumerate(texts):
         axes.text(1.03, row, style.shortened(text, 26), va="center", fontsize=6.5)
-    axes.set_yticks(rows, [style.shortened(feature_label(name), 36) for name in names], fontsize=6)
-    axes.set(xlim=(0, 1.75), ylim=(max(len(names), FEWEST_BARS) - 0.4, -0.6), title="static attributes: rank")
+    axes.set_yticks(rows, [style.shortened(VARIABLES[name].long_name, 36) for name in names], fontsize=6)
+    axes.set(xlim=(0, 1.85), ylim=(max(len(names), FEWEST_BARS) - 0.4, -0.6), title="static attributes: rank")
     axes.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
     axes.tick_params(axis="y", length=0)

@@ -177,3 +177,18 @@ def test_shap_bars_keep_the_unit_of_soil_moisture():
     figure = draw("panel_5")(values)
     bars = [patch.get_width() for axes in figure.axes[:2] for patch in axes.patches]
     assert np.allclose(bars, 2.0)  # 10⁻³ m³ m⁻³, for static and dynamic features alike
+
+
+def test_a_group_of_features_that_a_study_lacks_gets_no_empty_panel():
+    effects = made_up.effects(30).sel(feature=["temperature", "precipitation", "slope"])
+    titles = [axes.get_title(loc="left") for axes in draw("panel_3")(effects).axes]
+    assert [title for title in titles if title] == [
+        "a  Physical soil and terrain", "b  Weather and environment", "c  Change of |effect| from 24 to 72 h"
+    ]  # fmt: skip
+
+
+def test_the_lag_figure_says_how_many_days_hold_most_of_the_effect():
+    own = shap(30).copy(deep=True)
+    own["shap_lag"][:] = 0.0
+    own["shap_lag"].loc[{"dynamic_feature": "precipitation", "lag_days": [0, 1, 2, 3, 4]}] = 1.0
+    assert "comes from the last 5 days" in title_and_caption(draw("shap_lag")(own))[0]
