@@ -142,7 +142,7 @@ def doctor(study: StudyOption = None, as_json: JsonOption = False) -> None:
 @inspect_app.command("ismn")
 def inspect_ismn(path: Path, as_json: JsonOption = False) -> None:
     """What an ISMN archive (zip or folder) holds: every sensor file, every station, every problem."""
-    from soilmoisture_assets.sources.ismn import inspect_archive
+    from soilmoisture_assets.sources.ismn_inspect import inspect_archive
 
     found = inspect_archive(path)
     if as_json:

@@ -1,8 +1,9 @@
 """ISMN archives: what stations and sensors a download holds, and their hourly records with every flag.
 
-Belongs here: the scan of an archive, the station table, hourly series of one station, the summary for `inspect`.
+Belongs here: the scan of an archive, the station table, hourly series of one station.
 Not here: the bytes of a record (ismn_records.py), headers and file names (ismn_files.py), static variables
-(ismn_static.py), which flags and depths a study uses (alignment/flags.py, alignment/depth.py).
+(ismn_static.py), the summary for `soilmoisture inspect` (ismn_inspect.py), which flags and depths a study uses
+(alignment/flags.py, alignment/depth.py).
 """
 
 import os
@@ -222,7 +223,7 @@ def station_table(
             "end": each(lambda c: max(f.end for f in c if f.end is not None), "datetime64[ns]"),
             "rows": each(lambda c: sum(f.rows for f in c), "int64"),
             "good_rows": each(lambda c: sum(f.good_rows for f in c), "int64"),
-            "coverage": each(_coverage, "float32"),
+            "coverage": each(coverage, "float32"),
             "flag_rows": (("station", "flag"), flag_rows),
         },
         coords=station_coordinates([(station, place) for station, place, _ in rows])
@@ -239,7 +240,8 @@ def station_table(
     return table
 
 
-def _coverage(files: list[SensorFile]) -> float:
+def coverage(files: list[SensorFile]) -> float:
+    """Good hours of the depth that has most, as a share of the hours between its first and last record."""
     by_depth: dict[tuple[float, float], list[SensorFile]] = defaultdict(list)
     for file in files:
         by_depth[file.depth_from, file.depth_to].append(file)
@@ -352,66 +354,3 @@ def _ordered(work: Callable[[str], Any], items: Sequence[str], workers: int | No
 def _named(problems: Iterable[Problem]) -> str:
     texts = [str(problem) for problem in problems]
     return f" ({'; '.join(texts[:3])}{' …' if len(texts) > 3 else ''})" if texts else ""
-
-
-def inspect_archive(path: Path | str, progress: Progress | None = None) -> dict[str, Any]:
-    """What is in an archive, as plain lists and numbers that JSON can hold.
-
-    Returns
-    -------
-    ``path``, ``format``; ``files``: one entry per series with network, station, variable, depths [m], sensor, rows,
-    flags, period and what was put right; ``stations``: place, series, period, rows and coverage; ``problems``.
-
-    Raises
-    ------
-    SourceError : nothing in it can be read.
-    """
-    archive = scan_archive(path, progress)
-    return {
-        "path": str(archive.path),
-        "format": " + ".join(archive.layouts),
-        "files": [_file_entry(file, archive.station_ids[file.network, file.station_name]) for file in archive.files],
-        "stations": [_station_entry(station, series) for station, series in archive.series.items() if series],
-        "problems": [str(problem) for problem in archive.problems],
-    }
-
-
-def _file_entry(file: SensorFile, station: str) -> dict[str, Any]:
-    return {
-        "path": file.path, "layout": file.layout.name, "network": file.network, "station": file.station_name,
-        "station_id": station, "variable": file.variable, "depth_from": file.depth_from, "depth_to": file.depth_to,
-        "sensor": file.sensor, "latitude": file.latitude, "longitude": file.longitude,
-        "elevation": _finite(file.elevation), "rows": file.rows, "flags": file.flags,
-        "provider_flags": file.provider_flags, "start": _iso(file.start), "end": _iso(file.end),
-        "good_rows": file.good_rows, "missing": file.missing, "repeated": file.repeated,
-        "off_hour": file.off_hour, "in_order": file.in_order, "unreadable": file.unreadable,
-        "copy_of": file.copy_of or None,
-    }  # fmt: skip
-
-
-def _station_entry(station: str, series: list[SensorFile]) -> dict[str, Any]:
-    place = max(series, key=lambda file: file.rows)
-    moisture = [file for file in series if file.variable == "soil_moisture" and file.rows]
-    starts = [file.start for file in series if file.start is not None]
-    ends = [file.end for file in series if file.end is not None]
-    flags: dict[str, int] = defaultdict(int)
-    for file in moisture:
-        for flag, count in file.flags.items():
-            flags[flag] += count
-    return {
-        "station": station, "network": place.network, "name": place.station_name, "latitude": place.latitude,
-        "longitude": place.longitude, "elevation": _finite(place.elevation),
-        "variables": sorted({file.variable for file in series}), "series": len(series),
-        "depths": sorted({(file.depth_from, file.depth_to) for file in moisture}),
-        "start": _iso(min(starts, default=None)), "end": _iso(max(ends, default=None)),
-        "rows": sum(file.rows for file in moisture), "good_rows": sum(file.good_rows for file in moisture),
-        "flags": dict(flags), "coverage": round(_coverage(moisture), 4) if moisture else 0.0,
-    }  # fmt: skip
-
-
-def _iso(stamp: np.datetime64 | None) -> str | None:
-    return None if stamp is None else f"{stamp}"
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None

@@ -14,12 +14,12 @@ from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.sources.ismn import (
     Archive,
     each_station,
-    inspect_archive,
     read_station,
     read_stations,
     scan_archive,
     station_table,
 )
+from soilmoisture_assets.sources.ismn_inspect import inspect_archive
 from soilmoisture_assets.study import Domain
 from soilmoisture_assets_tests.sources.ismn_parts import (
     FILE,

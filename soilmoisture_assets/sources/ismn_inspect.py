@@ -1,0 +1,73 @@
+"""What `soilmoisture inspect ismn` tells of an archive. Not here: the scan behind it (ismn.py)."""
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from soilmoisture_assets.sources.ismn import Progress, coverage, scan_archive
+from soilmoisture_assets.sources.ismn_files import SensorFile
+
+
+def inspect_archive(path: Path | str, progress: Progress | None = None) -> dict[str, Any]:
+    """What is in an archive, as plain lists and numbers that JSON can hold.
+
+    Returns
+    -------
+    ``path``, ``format``; ``files``: one entry per series with network, station, variable, depths [m], sensor, rows,
+    flags, period and what was put right; ``stations``: place, series, period, rows and coverage; ``problems``.
+
+    Raises
+    ------
+    SourceError : nothing in it can be read.
+    """
+    archive = scan_archive(path, progress)
+    return {
+        "path": str(archive.path),
+        "format": " + ".join(archive.layouts),
+        "files": [_file_entry(file, archive.station_ids[file.network, file.station_name]) for file in archive.files],
+        "stations": [_station_entry(station, series) for station, series in archive.series.items() if series],
+        "problems": [str(problem) for problem in archive.problems],
+    }
+
+
+def _file_entry(file: SensorFile, station: str) -> dict[str, Any]:
+    return {
+        "path": file.path, "layout": file.layout.name, "network": file.network, "station": file.station_name,
+        "station_id": station, "variable": file.variable, "depth_from": file.depth_from, "depth_to": file.depth_to,
+        "sensor": file.sensor, "latitude": file.latitude, "longitude": file.longitude,
+        "elevation": _finite(file.elevation), "rows": file.rows, "flags": file.flags,
+        "provider_flags": file.provider_flags, "start": _iso(file.start), "end": _iso(file.end),
+        "good_rows": file.good_rows, "missing": file.missing, "repeated": file.repeated,
+        "off_hour": file.off_hour, "in_order": file.in_order, "unreadable": file.unreadable,
+        "copy_of": file.copy_of or None,
+    }  # fmt: skip
+
+
+def _station_entry(station: str, series: list[SensorFile]) -> dict[str, Any]:
+    place = max(series, key=lambda file: file.rows)
+    moisture = [file for file in series if file.variable == "soil_moisture" and file.rows]
+    starts = [file.start for file in series if file.start is not None]
+    ends = [file.end for file in series if file.end is not None]
+    flags: dict[str, int] = defaultdict(int)
+    for file in moisture:
+        for flag, count in file.flags.items():
+            flags[flag] += count
+    return {
+        "station": station, "network": place.network, "name": place.station_name, "latitude": place.latitude,
+        "longitude": place.longitude, "elevation": _finite(place.elevation),
+        "variables": sorted({file.variable for file in series}), "series": len(series),
+        "depths": sorted({(file.depth_from, file.depth_to) for file in moisture}),
+        "start": _iso(min(starts, default=None)), "end": _iso(max(ends, default=None)),
+        "rows": sum(file.rows for file in moisture), "good_rows": sum(file.good_rows for file in moisture),
+        "flags": dict(flags), "coverage": round(coverage(moisture), 4) if moisture else 0.0,
+    }  # fmt: skip
+
+
+def _iso(stamp: np.datetime64 | None) -> str | None:
+    return None if stamp is None else f"{stamp}"
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
