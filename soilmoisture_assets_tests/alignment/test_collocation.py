@@ -118,7 +118,6 @@ def test_a_mask_of_another_grid_is_refused():
         collocate(grid(CELLS), at((41, -99)), "nearest_land", other)
 
 
-
 def points(names: list[str]) -> xr.Dataset:
     return xr.Dataset(
         {"temperature": (("point", "time"), np.array([[1, 2], [3, 4]], "float32"), {"units": "degC"})},
