@@ -76,7 +76,7 @@ def _reasons(axes: "Axes", stations: xr.Dataset, included: np.ndarray) -> None:
         style.note_in_place_of_data(axes, "no station is out")
         return
     axes.barh(range(len(counted)), [count for _, count in counted], color=style.GREY, height=0.7)
-    axes.set_yticks(range(len(counted)), [fill(reason, 34) for reason, _ in counted], fontsize=6.5)
+    axes.set_yticks(range(len(counted)), [fill(reason, 44) for reason, _ in counted], fontsize=6.5)
     for row, (_, count) in enumerate(counted):
         axes.text(count, row, f" {count}", va="center", fontsize=7)
     axes.set(ylim=(len(counted) - 0.5, -0.5), xticks=[], title="stations out, by reason")
