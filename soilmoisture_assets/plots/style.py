@@ -130,7 +130,8 @@ def finish(figure: "Figure", title: str, shows: str, *sources: xr.Dataset, perio
     facts = [n or _station_count(sources), period or _period(sources), _source(sources)]
     caption = " ".join([shows.strip(), " · ".join(fact for fact in facts if fact)])
     room = figure.get_figwidth() - (1.2 if synthetic else 0.1)
-    figure.suptitle(_wrapped(title, room, _TITLE_SIZE), x=0.01, ha="left", fontsize=_TITLE_SIZE, fontweight="bold")
+    bold = 1.12 * _TITLE_SIZE  # as wide as larger plain letters
+    figure.suptitle(_wrapped(title, room, bold), x=0.01, ha="left", fontsize=_TITLE_SIZE, fontweight="bold")
     figure.supxlabel(
         _wrapped(caption, figure.get_figwidth() - 0.2, _CAPTION_SIZE),
         x=0.01, ha="left", fontsize=_CAPTION_SIZE, color="#444444", linespacing=1.3,

@@ -17,8 +17,9 @@ def _panel_2(experiment: Experiment) -> dg.AssetsDefinition:
         """R² of every station at the end of each window, and its change against the first window."""
         from soilmoisture_assets.plots.panel_2 import panel_2 as draw
 
-        own = skill.r2.sel({"split": "test", "experiment": experiment.value, "method": "station_model"})
-        method = "station_model" if bool(np.isfinite(own).any()) else "regional_model"
+        own = skill.r2.sel({"split": "test", "experiment": experiment.value})
+        has_own = "station_model" in own.method.values and np.isfinite(own.sel({"method": "station_model"})).any()
+        method = "station_model" if has_own else "regional_model"
         test = study.splits.test
         return draw(
             skill, experiment.value, method, windows=study.window_hours, period=f"{test.start} to {test.end} (test)"
