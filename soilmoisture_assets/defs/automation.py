@@ -18,14 +18,15 @@ from soilmoisture_assets.defs.partitions import era5_month
 from soilmoisture_assets.defs.resources import resources
 
 SCHEDULES: list[dg.ScheduleDefinition] = []
+_FOLLOWING: dg.AssetSelection = dg.AssetSelection.groups("cube", "figures")
+if ERA5:
+    _FOLLOWING = _FOLLOWING | dg.AssetSelection.checks_for_assets("raw/era5/station_series")
 SENSORS: list[dg.SensorDefinition] = [
     dg.AutomationConditionSensorDefinition(
         "cube_and_figures",
-        target=dg.AssetSelection.groups("cube", "figures")
-        | dg.AssetSelection.checks_for_assets("raw/era5/station_series")
-        if ERA5
-        else dg.AssetSelection.groups("cube", "figures"),
-        description="Materializes the cube and the figures when what they are made from has changed.",
+        target=_FOLLOWING,
+        description="Materializes the cube and the figures when what they are made from has changed, and runs the "
+        "daily checks of ERA5.",
     )
 ]
 

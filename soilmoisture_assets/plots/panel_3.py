@@ -98,7 +98,8 @@ def _bars(axes: "Axes", effects: xr.Dataset, chosen: np.ndarray) -> None:
             rows, part["significant"].isel(window=place).values, high, effect, strict=True
         ):
             if is_significant:
-                axes.annotate("★", (max(end, value), row), (2, 0), textcoords="offset points", va="center", fontsize=5)
+                clear = max(end, value, 0)  # right of the bar, its whisker and the axis
+                axes.annotate("★", (clear, row), (2, 0), textcoords="offset points", va="center", fontsize=5)
     axes.set_yticks(range(len(chosen)), [_label(part, i) for i in range(len(chosen))])
     axes.set_ylim(len(chosen) - 0.4, -0.6)
     axes.axvline(0, color=style.BLACK, linewidth=0.6)

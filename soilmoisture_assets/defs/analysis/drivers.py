@@ -1,8 +1,8 @@
 """Analysis: which stations are forecast well, and how they group by what drives them.
 
 Not here: effect sizes, correlations and clusters themselves (attribution/). Each is stored as NetCDF with its table as
-CSV beside it. Too few stations cannot be compared: the
-asset is then skipped with the reason in the log, and so are its figures.
+CSV beside it. Too few stations cannot be compared: the asset is then skipped with the reason in the log, and so are its
+figures.
 """
 
 from collections.abc import Callable, Iterator

@@ -131,7 +131,7 @@ def best_forecasts(netcdf: NetcdfIOManager, experiment: Experiment) -> xr.Datase
 def newest_interval_factors(netcdf: NetcdfIOManager, experiment: Experiment) -> dict[str, xr.DataArray]:
     """Calibration factors (lead, side) of each method at the last start of the stored forecasts of an experiment.
 
-    They are the same for every station.
+    Stations that one run forecast share them; where runs differ, those of the first station stored are taken.
     """
     found: dict[str, xr.DataArray] = {}
     for dataset in netcdf.partitions(KEYS[experiment]).values():

@@ -86,7 +86,9 @@ def stations(context: dg.AssetExecutionContext, study: dg.ResourceParam[Study]) 
     found = station_table(scan, study.domain, study.target.networks)
     names = [str(name) for name in found.station.values]
     citations = network_citations(scan, found.network.values.astype(str))
-    (FOLDER / NETWORK_CITATIONS).write_text(json.dumps(citations))
+    partial = (FOLDER / NETWORK_CITATIONS).with_suffix(".part")
+    partial.write_text(json.dumps(citations))
+    partial.replace(FOLDER / NETWORK_CITATIONS)
     context.instance.add_dynamic_partitions(str(station.name), names)
     context.add_output_metadata(
         {
