@@ -5,7 +5,8 @@
 Data are random numbers in the shape of a station cube: the arithmetic does not depend on them. A window is one start
 with all its leads. Both sides train the same network on the same samples: the plain loop takes one station after the
 other, 32 windows at a time, each window with its own history tokens; the program takes all stations at once and shares
-history tokens among the 16 starts of a run.
+history tokens among the 16 starts of a run. Where the processor multiplies bfloat16, both sides train the wide
+``reference`` network in it; the matrix product that they are measured by is always float32.
 """
 
 import argparse
@@ -26,7 +27,7 @@ import xarray as xr
 from soilmoisture_assets.learning import fit
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import NetworkShape, forward, initial_parameters
-from soilmoisture_assets.learning.program import STARTS, Program, Progress, sample_loss
+from soilmoisture_assets.learning.program import STARTS, Program, Progress, precision, sample_loss
 from soilmoisture_assets.learning.windows import TRAIN, Runs, Windows, build_windows
 from soilmoisture_assets.study import Experiment, ModelSettings, Period, SplitSettings, Study
 
@@ -143,7 +144,8 @@ def plain_rate(windows: Windows) -> float:
     def step() -> None:
         identity = parameters["identity"][:, :1].expand(1, PLAIN_BATCH, -1)
         base, target, weight = windows.targets(batch, 1, TRAIN)
-        quantiles = forward(parameters, shape, windows.inputs(batch, 1, identity)) + base[..., None]
+        with precision(base.device, shape):
+            quantiles = forward(parameters, shape, windows.inputs(batch, 1, identity)).float() + base[..., None]
         optimiser.zero_grad()
         (sample_loss(quantiles, target) * weight).sum().div(weight.sum()).backward()
         torch.nn.utils.clip_grad_norm_(list(parameters.values()), 1.0)

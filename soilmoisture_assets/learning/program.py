@@ -27,6 +27,8 @@ FEATURE_DROPOUT = {Experiment.DRIVERS: 0.1, Experiment.FORECAST: 0.1, Experiment
 WEIGHT_DECAY = 0.05
 PATIENCE = 4
 """Epochs without improvement of any model after which training stops."""
+BFLOAT16_WIDTH = 128
+"""Networks at least this wide are trained in bfloat16 by processors that can; narrower ones gain nothing."""
 
 
 class Program:
@@ -161,7 +163,7 @@ class Program:
         if training and self.shape.identities > 1:
             self._drop_features(inputs)
         base, target, weight = self.windows.targets(runs, STARTS, split)
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+        with precision(self.device, self.shape):
             quantiles = forward(parameters, self.shape, inputs).float()
         change = self.windows.change[runs.row][:, :, None]
         loss = sample_loss(quantiles, (target - base) / change) * weight
@@ -195,6 +197,16 @@ class Program:
         if bool(bad.any()):
             for g in gradients:
                 g[bad] = 0
+
+
+def precision(device: torch.device, shape: NetworkShape) -> torch.autocast:
+    """Context in which training multiplies matrices: bfloat16 on GPUs, and for wide networks on processors that have
+    instructions for it, else float32. Parameters, the optimiser and the loss stay in float32."""
+    able = torch.cpu.get_capabilities()
+    in_bfloat16 = device.type == "cuda" or (
+        shape.width >= BFLOAT16_WIDTH and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    )
+    return torch.autocast(device.type, torch.bfloat16, enabled=in_bfloat16)
 
 
 def sample_loss(quantiles: Tensor, target: Tensor) -> Tensor:

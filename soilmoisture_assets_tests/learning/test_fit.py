@@ -4,6 +4,7 @@ import torch
 import xarray as xr
 
 from soilmoisture_assets.errors import StationError
+from soilmoisture_assets.learning import program
 from soilmoisture_assets.learning.fit import fit_regional, fit_stations
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import initial_parameters
@@ -130,6 +131,32 @@ def test_a_gradient_that_is_not_finite_moves_no_weight(cube: xr.Dataset, study: 
     assert torch.allclose(after[0], before[0], rtol=1e-4)  # weights decay and do nothing else
     assert not torch.allclose(after[1], before[1], rtol=1e-2)
     assert torch.isfinite(after).all()
+
+
+def test_products_in_bfloat16_leave_loss_and_gradients_of_a_wide_network_nearly_the_same(
+    cube: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+):
+    study = small_study(preset="reference")
+    windows = build_windows(cube, Experiment.HINDCAST, study)
+    runs = Runs.stack([windows.runs(np.array([0]), TRAIN, STARTS)]).columns(0, 4)
+
+    def loss_and_gradient(in_bfloat16: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        chosen = torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16)
+        monkeypatch.setattr(program, "precision", lambda device, shape: chosen)
+        parameters = initial_parameters(windows.shape, 1, torch.Generator().manual_seed(0))
+        one = Program(
+            windows, windows.shape, parameters, lambda epoch: runs, runs, lambda runs: torch.zeros_like(runs.row), 8,
+            1e-3, 1, torch.Generator(),
+        )  # fmt: skip
+        loss, _ = one.losses(one.parameters, runs, TRAIN, False)
+        loss.sum().backward()
+        assert all(value.dtype == value.grad.dtype == torch.float32 for value in one.parameters.values())
+        return loss.detach(), torch.cat([value.grad.flatten() for value in one.parameters.values()])
+
+    (exact, gradient), (rough, near) = loss_and_gradient(False), loss_and_gradient(True)
+    assert rough != exact
+    torch.testing.assert_close(rough, exact, rtol=0.01, atol=0)
+    assert torch.cosine_similarity(gradient, near, dim=0) > 0.999
 
 
 def test_progress_tells_epochs_and_validation_loss(cube: xr.Dataset, study: Study):
