@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import PRESETS, initial_parameters
 from soilmoisture_assets.learning.program import STARTS, Program, Progress
@@ -57,7 +58,7 @@ def fit_regional(
 
     Raises
     ------
-    StationError : no station has training data.
+    StationError : no station has training data, or none has a validation loss to choose an epoch by.
     """
     seed = study.seed if seed is None else seed
     generator = torch.Generator().manual_seed(seed)
@@ -77,6 +78,11 @@ def fit_regional(
             lambda runs: runs.row + 1, REGIONAL_BATCH, preset.learning_rate, study.model.regional_epochs, generator,
         )  # fmt: skip
         best, records = program.train(progress)
+    if not np.isfinite(records[0]["validation_loss"]):
+        raise StationError(
+            f"the regional model of '{experiment}' has no finite validation loss to choose an epoch by.\n"
+            "  Check that stations have observations in the validation period, and the inputs for absurd values."
+        )
     return Model(
         windows.shape, best, windows.scaler, experiment, study.hash, seed, tuple(windows.stations),
         metadata=records[0] | _counts(windows, rows),

@@ -104,6 +104,14 @@ def test_a_cube_without_training_data_is_refused(cube: xr.Dataset, study: Study)
         fit_regional(empty, Experiment.DRIVERS, study)
 
 
+def test_a_cube_without_validation_data_is_refused_instead_of_keeping_random_weights(cube: xr.Dataset, study: Study):
+    unstopped = cube.copy(deep=True)
+    for name in ("soil_moisture", "soil_moisture_antecedent"):
+        unstopped[name][:, cube.split.values == 2] = np.nan
+    with pytest.raises(StationError, match="validation"):
+        fit_regional(unstopped, Experiment.DRIVERS, study)
+
+
 def test_the_loss_is_least_at_the_true_quantiles():
     sample = torch.randn(20000, generator=torch.Generator().manual_seed(0))
     low, high = np.quantile(sample, 0.1), np.quantile(sample, 0.9)
