@@ -22,14 +22,16 @@ from soilmoisture_assets.study import Study
 
 OBSERVED_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "observed soil moisture"}
 FORECAST_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "forecast soil moisture"}
+AFTER_TRAINING = (STOPPING, CALIBRATION, TEST)
 RUNS_AT_ONCE = 256
 MODELS_AT_ONCE = 64
 
 
 def forecast(
-    cube: xr.Dataset, models: Model | Mapping[str, Model], study: Study, stations: Sequence[str] | None = None
-) -> xr.Dataset:
-    """Forecast every validation and test start.
+    cube: xr.Dataset, models: Model | Mapping[str, Model], study: Study, stations: Sequence[str] | None = None,
+    labels: Sequence[int] = AFTER_TRAINING,
+) -> xr.Dataset:  # fmt: skip
+    """Forecast every validation and test start, or those with the given labels (windows.py).
 
     Parameters
     ----------
@@ -54,8 +56,8 @@ def forecast(
     for group in _with_one_scaler(by_station):
         first = by_station[group[0]]
         windows = build_windows(cube, first.experiment, study, first.scaler)
-        labels = windows.start_split[0, windows.pad : windows.pad + windows.steps].numpy()
-        starts = np.flatnonzero(np.isin(labels, (STOPPING, CALIBRATION, TEST)))
+        label_of = windows.start_split[0, windows.pad : windows.pad + windows.steps].numpy()
+        starts = np.flatnonzero(np.isin(label_of, labels))
         rows = np.array([windows.stations.index(name) for name in group])
         quantiles = _quantiles(windows, by_station, group, rows, starts)
         parts.append(_forecasts(cube, windows, group, rows, starts, quantiles))

@@ -7,7 +7,9 @@ Source: Romano et al. 2019, "Conformalized quantile regression", arXiv:1905.0322
 forecast's own half interval, so that a station or a day of wide intervals is widened by more.
 
 All stations share their factors. A station's own factors would fit one year of it: where its level is off for that
-whole year, they promise too much for the next.
+whole year, they promise too much for the next. For the same reason intervals of station models are at least as wide, on
+average, as those of the regional model: each has chosen its epochs by other weeks of the calibration year, so that part
+of what it is better there does not last.
 """
 
 import numpy as np
@@ -58,6 +60,19 @@ def pooled_factors(forecasts: xr.Dataset) -> Array:
     observed, quantiles = _calibration_pairs(forecasts)
     factors = interval_factors(observed.reshape(-1, observed.shape[-1]), quantiles.reshape(-1, *quantiles.shape[-2:]))
     return np.where(np.isfinite(factors), factors, 1.0).astype("float32")
+
+
+def factors_no_narrower(forecasts: xr.Dataset, factors: Array, than: xr.Dataset, than_factors: Array) -> Array:
+    """Factors (lead, 2) raised until half intervals are on average as wide as those of other forecasts.
+
+    Parameters
+    ----------
+    forecasts, factors : forecasts as for ``pooled_factors``, and their factors; none of these is lowered.
+    than, than_factors : the same of the other forecasts, which have every station of the first.
+    """
+    own = factors * _mean_half_widths(forecasts)
+    other = than_factors * _mean_half_widths(than.sel(station=forecasts["station"].values))
+    return (factors * np.maximum(other / np.maximum(own, _NARROWEST), 1)).astype("float32")
 
 
 def calibrate(forecasts: xr.Dataset, factors: Array, growth: Array) -> xr.Dataset:
@@ -120,6 +135,12 @@ def reliability_table(forecasts: xr.Dataset) -> pd.DataFrame:
             rows.append([SPLITS[code], int(lead), int(np.isfinite(covered).sum()), *below, coverage, low, high])
     columns = ["split", "lead_hours", "stations", "below_10", "below_50", "below_90", "coverage_80", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _mean_half_widths(forecasts: xr.Dataset) -> Array:
+    """(lead, 2) mean distance of either end of the interval from the median at the calibration starts."""
+    _, quantiles = _calibration_pairs(forecasts)
+    return np.abs(quantiles[..., [0, 2]] - quantiles[..., [1]]).mean(axis=(0, 1))
 
 
 def _calibration_pairs(forecasts: xr.Dataset) -> tuple[Array, Array]:

@@ -4,6 +4,7 @@ import xarray as xr
 
 from soilmoisture_assets.scoring.calibration import (
     calibrate,
+    factors_no_narrower,
     interval_factors,
     pooled_factors,
     reliability_table,
@@ -85,6 +86,18 @@ def test_a_station_that_is_off_for_a_year_does_not_narrow_its_own_interval():
     one_year["soil_moisture_observed"][0] = 0.25
     narrow = calibrated(one_year).soil_moisture_forecast
     np.testing.assert_allclose(narrow[0], narrow[1])
+
+
+def test_station_intervals_become_as_wide_as_the_regional_ones_and_never_narrower():
+    regional, own = forecasts(0.02), forecasts(0.02, stations=6)
+    own["soil_moisture_observed"] = 0.25 + 0.5 * (own["soil_moisture_observed"] - 0.25)  # twice as good in that year
+    mean_half = 0.02 * NORMAL_90
+    narrow = pooled_factors(own)
+    assert narrow == pytest.approx(0.5, abs=0.03)
+    raised = factors_no_narrower(own, narrow, regional, pooled_factors(regional))
+    half = calibrate(own, raised, np.ones(own.sizes["start"])).soil_moisture_forecast.sel(quantile=0.9) - 0.25
+    assert half.values == pytest.approx(mean_half, rel=0.05)
+    np.testing.assert_array_equal(factors_no_narrower(own, np.full((2, 2), 3.0), regional, narrow), 3)
 
 
 def test_intervals_widen_as_errors_grow():

@@ -35,7 +35,7 @@ KEYS = {experiment: dg.AssetKey(["models", "forecasts", experiment.value]) for e
             group_name="models",
             kinds={"netcdf", "pytorch"},
             owners=OWNERS,
-            code_version=version("3", "models"),
+            code_version=version("4", "models"),
         ).with_io_manager_key("netcdf")
         for experiment, key in KEYS.items()
     ],
@@ -74,25 +74,30 @@ def forecasts(
 def _forecast_stations(
     cube: xr.Dataset, study: Study, experiment: Experiment, names: list[str], checkpoint: CheckpointIOManager
 ) -> Iterator[PartitionResult]:
-    """Every station that was learned from is forecast, wanted or not: all of them calibrate the intervals."""
+    """Forecast some stations; every station that was learned from calibrates the intervals, wanted or not."""
     from soilmoisture_assets.learning.predict import forecast
-    from soilmoisture_assets.scoring.calibration import calibrate, pooled_factors
+    from soilmoisture_assets.learning.windows import CALIBRATION
+    from soilmoisture_assets.scoring.calibration import calibrate, factors_no_narrower, pooled_factors
     from soilmoisture_assets.scoring.error_growth import error_growth, growth_at
 
     if not names:
         return
     stored = set(checkpoint.stored_partitions(STATION_KEYS[experiment]))
     in_cube = [str(name) for name in cube.station.values]
-    models = {name: checkpoint.read(STATION_KEYS[experiment], name) for name in in_cube if name in stored}
-    found = {"regional_model": forecast(cube, checkpoint.read(REGIONAL_KEYS[experiment]), study)}
-    if models:
-        found["station_model"] = forecast(cube, models, study)
-    learned = cube.station.values[cube.held_out.values == 0]
+    regional = checkpoint.read(REGIONAL_KEYS[experiment])
+    own_models = {name: checkpoint.read(STATION_KEYS[experiment], name) for name in in_cube if name in stored}
+    learned = [str(name) for name in cube.station.values[cube.held_out.values == 0]]
+    calibrating = forecast(cube, regional, study, learned, labels=[CALIBRATION])
+    factors = {"regional_model": pooled_factors(calibrating)}
+    found = {"regional_model": forecast(cube, regional, study, names)}
+    if with_own := [name for name in names if name in own_models]:
+        each = forecast(cube, own_models, study, labels=[CALIBRATION])
+        factors["station_model"] = factors_no_narrower(
+            each, pooled_factors(each), calibrating, factors["regional_model"]
+        )
+        found["station_model"] = forecast(cube, own_models, study, with_own)
     growth = growth_at(error_growth(cube, study, experiment), found["regional_model"].start.values, study)
-    by_method = {
-        method: calibrate(each, pooled_factors(each.sel(station=each.station.isin(learned))), growth)
-        for method, each in found.items()
-    }
+    by_method = {method: calibrate(each, factors[method], growth) for method, each in found.items()}
     for name in names:
         own = {method: each.sel(station=[name]) for method, each in by_method.items() if name in each.station}
         dataset = xr.concat(
