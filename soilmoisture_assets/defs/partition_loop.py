@@ -1,11 +1,11 @@
 """Many partitions in one run: each is stored and recorded as it finishes, and a failing one stays missing.
 
-Belongs here: the loop and the record of failures. Not here: what is computed for a partition.
+Belongs here: how such an asset is declared, the loop, the record of failures. Not here: what a partition holds.
 """
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
-from soilmoisture_assets.defs.deployment import FOLDER
+from soilmoisture_assets.defs.deployment import FOLDER, OWNERS
 from soilmoisture_assets.defs.progress import SECONDS_BETWEEN_LINES
 
 WANTED_TAG = "soilmoisture/partitions"
@@ -34,6 +34,30 @@ class PartitionResult:
     """Needed only where a step makes several assets."""
     stored: Path | None = None
     """Where the value is, if it has been stored already."""
+
+
+def partitioned_spec(
+    key: dg.AssetKey,
+    description: str,
+    *,
+    deps: Sequence[dg.AssetKey],
+    partitions_def: dg.PartitionsDefinition,
+    kinds: set[str],
+    io_manager_key: str,
+    code_version: str,
+) -> dg.AssetSpec:
+    """Declare an asset that ``store_each`` stores: a run may leave partitions missing. Its group is its layer."""
+    return dg.AssetSpec(
+        key,
+        description=description,
+        deps=deps,
+        partitions_def=partitions_def,
+        skippable=True,
+        group_name=key.path[0],
+        kinds=kinds,
+        owners=OWNERS,
+        code_version=code_version,
+    ).with_io_manager_key(io_manager_key)
 
 
 def wanted_partitions(context: dg.AssetExecutionContext) -> list[str]:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -18,8 +18,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.sandbox import cds
-from soilmoisture_assets.sandbox.cds import GRID_DATASET, POINT_DATASET, CdsService
+from soilmoisture_assets.sandbox.cds import GRID_DATASET, POINT_DATASET
 from soilmoisture_assets.sandbox.server import Sandbox
 from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.sources.era5 import month_hours
@@ -55,18 +54,9 @@ PLAINS = {"west": -104, "east": -86, "south": 32, "north": 48}
 EVERYTHING = 'key:"cube/target" or key:"raw/era5/*" or key:"cube/dynamic_inputs"'
 
 
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> CdsService:
-    world = World(7, -125, -66, 24, 50, dt.date(2019, 1, 1), dt.date(2021, 12, 31), 4)
-    service = CdsService(world, polls=2)
-    monkeypatch.setattr(cds, "cds_service", lambda world: service)
-    return service
-
-
-@pytest.fixture
-def served(store: CdsService) -> Iterator[Sandbox]:
-    with Sandbox(store.world) as sandbox:
-        yield sandbox
+@pytest.fixture(scope="session")
+def world() -> World:
+    return World(7, -125, -66, 24, 50, dt.date(2019, 1, 1), dt.date(2021, 12, 31), 4)
 
 
 def place_of(folder: Path, start: str, end: str, era5: str, box: dict[str, float], **environment: str) -> Workplace:
@@ -87,9 +77,9 @@ def place_of(folder: Path, start: str, end: str, era5: str, box: dict[str, float
     return place
 
 
-def cds_of(served: Sandbox) -> dict[str, str]:
+def cds_of(sandbox: Sandbox) -> dict[str, str]:
     return {
-        "SOILMOISTURE_CDS_URL": served.urls["cds"],
+        "SOILMOISTURE_CDS_URL": sandbox.urls["cds"],
         "SOILMOISTURE_CDS_KEY": "token",
         "SOILMOISTURE_CDS_POLL_SECONDS": "0.02",
     }
@@ -119,8 +109,8 @@ def assert_steps_of(world: World, inputs: xr.Dataset, latitude: np.ndarray, long
         np.testing.assert_allclose(inputs[name].values, expected, rtol=1e-4, atol=2e-3)
 
 
-def test_point_series_become_the_cube_input_and_no_grid_is_asked_for(served, store, tmp_path):
-    place = place_of(tmp_path, "2019-01-01", "2019-02-28", 'access = "timeseries"', PLAINS, **cds_of(served))
+def test_point_series_become_the_cube_input_and_no_grid_is_asked_for(sandbox, store, tmp_path):
+    place = place_of(tmp_path, "2019-01-01", "2019-02-28", 'access = "timeseries"', PLAINS, **cds_of(sandbox))
     store.licence_accepted = False
     refused = place.soilmoisture("run", "--select", EVERYTHING)
     assert refused.returncode == 2
@@ -154,21 +144,22 @@ def test_files_of_a_user_become_the_cube_input(realdata, tmp_path):
     assert np.isfinite(inputs.temperature.values).all()
 
 
-def test_a_killed_backfill_of_36_months_goes_on_where_it_was(served, store, tmp_path):
+def test_a_killed_backfill_of_36_months_goes_on_where_it_was(sandbox, store, tmp_path):
     """Four jobs in the queue at a time; the process is killed three times at random moments."""
+    store.polls = 2
     names = 'access = "grid"\nresolution = 4.0'
-    place = place_of(tmp_path, "2019-01-01", "2021-12-31", names, PLAINS, **cds_of(served))
+    place = place_of(tmp_path, "2019-01-01", "2021-12-31", names, PLAINS, **cds_of(sandbox))
     select = 'key:"cube/target" or key:"raw/era5/*"'
     command = [str(Path(sys.executable).with_name("soilmoisture")), "run", "--select", select, "--json"]
     chance = random.Random(4)
     at_once = 0
     for _ in range(3):
-        before = len(served.requests)
+        before = len(sandbox.requests)
         with subprocess.Popen(
             command, env=place.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         ) as killed:
             until = before + chance.randint(30, 70)
-            while len(served.requests) < until and killed.poll() is None:
+            while len(sandbox.requests) < until and killed.poll() is None:
                 at_once = max(at_once, sum(job.status in ("accepted", "running") for job in list(store.jobs.values())))
                 time.sleep(0.005)
             time.sleep(chance.random() / 20)

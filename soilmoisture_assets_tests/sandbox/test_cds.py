@@ -2,7 +2,6 @@
 
 import datetime as dt
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import cdsapi
@@ -11,10 +10,8 @@ import pytest
 import requests
 import xarray as xr
 
-from soilmoisture_assets.sandbox import cds
-from soilmoisture_assets.sandbox.cds import GRID_DATASET, POINT_DATASET, CdsService
+from soilmoisture_assets.sandbox.cds import GRID_DATASET, POINT_DATASET
 from soilmoisture_assets.sandbox.server import Sandbox
-from soilmoisture_assets.sandbox.world import World
 
 DAY = {
     "product_type": ["reanalysis"],
@@ -29,17 +26,8 @@ DAY = {
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> CdsService:
-    world = World(7, -125, -66, 24, 50, dt.date(2019, 1, 1), dt.date(2019, 1, 31), 3)
-    service = CdsService(world, polls=1)
-    monkeypatch.setattr(cds, "cds_service", lambda world: service)
-    return service
-
-
-@pytest.fixture
-def client(store: CdsService) -> Iterator[cdsapi.Client]:
-    with Sandbox(store.world) as sandbox:
-        yield cdsapi.Client(sandbox.urls["cds"], "token", quiet=True, progress=False, retry_max=1, sleep_max=0.05)
+def client(sandbox: Sandbox) -> cdsapi.Client:
+    return cdsapi.Client(sandbox.urls["cds"], "token", quiet=True, progress=False, retry_max=1, sleep_max=0.05)
 
 
 def test_several_streams_come_as_a_zip_laid_out_as_the_real_one(client, tmp_path: Path):

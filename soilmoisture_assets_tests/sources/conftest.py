@@ -1,26 +1,9 @@
-"""A sandbox over a small world, and stations in it, for the tests of the point services."""
+"""Stations for the tests of the point services."""
 
-import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import xarray as xr
-
-from soilmoisture_assets.sandbox.server import Sandbox
-from soilmoisture_assets.sandbox.world import World
-
-
-@pytest.fixture(scope="session")
-def world() -> World:
-    return World(
-        seed=7, west=-125, east=-66, south=24, north=50, start=dt.date(2019, 1, 1), end=dt.date(2019, 1, 31), stations=4
-    )
-
-
-@pytest.fixture
-def sandbox(world: World) -> Iterator[Sandbox]:
-    with Sandbox(world) as running:
-        yield running
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,6 @@ import pytest
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, SourceUnavailable
-from soilmoisture_assets.sandbox import cds
-from soilmoisture_assets.sandbox.cds import CdsService
 from soilmoisture_assets.sandbox.era5_files import release
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
@@ -50,25 +47,12 @@ PLAINS = Domain(west=-104, east=-96, south=36, north=44)
 
 
 @pytest.fixture
-def store(world: World, monkeypatch: pytest.MonkeyPatch) -> CdsService:
-    service = CdsService(world, polls=1)
-    monkeypatch.setattr(cds, "cds_service", lambda world: service)
-    return service
+def client(sandbox: Sandbox, tmp_path: Path) -> Era5Client:
+    return client_of(sandbox, tmp_path)
 
 
-@pytest.fixture
-def served(store: CdsService, world: World) -> Iterator[Sandbox]:
-    with Sandbox(world) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def client(served: Sandbox, tmp_path: Path) -> Era5Client:
-    return client_of(served, tmp_path)
-
-
-def client_of(served: Sandbox, folder: Path, **options) -> Era5Client:
-    return Era5Client(served.urls["cds"], "token", folder / "state", poll_seconds=0.02, **options)
+def client_of(sandbox: Sandbox, folder: Path, **options) -> Era5Client:
+    return Era5Client(sandbox.urls["cds"], "token", folder / "state", poll_seconds=0.02, **options)
 
 
 def fetch(client: Era5Client, folder: Path, *months: str, today: dt.date | None = None, names=NAMES):
@@ -109,7 +93,7 @@ def test_every_variable_of_the_registry_comes_in_its_units(client, store, world,
     assert_as_served(normalise_month(month.path, "2019-01", names), world)
 
 
-def test_months_come_with_a_bad_day_of_the_service(served, store, world, tmp_path):
+def test_months_come_with_a_bad_day_of_the_service(sandbox, store, world, tmp_path):
     for fault in (
         Fault("cds", "500", path_contains="execution"),
         Fault("cds", "reset", path_contains="execution"),
@@ -117,9 +101,9 @@ def test_months_come_with_a_bad_day_of_the_service(served, store, world, tmp_pat
         Fault("cds", "reset", path_contains="/results"),
         Fault("cds", "truncated", path_contains="object-store"),
     ):
-        served.add_fault(fault)
+        sandbox.add_fault(fault)
     lines: list[str] = []
-    months = fetch(client_of(served, tmp_path, log=lines.append), tmp_path, "2019-01", "2019-02")
+    months = fetch(client_of(sandbox, tmp_path, log=lines.append), tmp_path, "2019-01", "2019-02")
     assert [month.error for month in months] == [None, None]
     for month in months:
         assert_as_served(normalise_month(month.path, month.month, NAMES), world)
@@ -128,10 +112,10 @@ def test_months_come_with_a_bad_day_of_the_service(served, store, world, tmp_pat
     assert any("running" in line for line in lines)
 
 
-def test_a_rate_limit_is_waited_out_as_long_as_it_says(served, store, tmp_path):
-    served.add_fault(Fault("cds", "429", path_contains="execution", seconds=1))
+def test_a_rate_limit_is_waited_out_as_long_as_it_says(sandbox, store, tmp_path):
+    sandbox.add_fault(Fault("cds", "429", path_contains="execution", seconds=1))
     before = time.monotonic()
-    [month] = fetch(client_of(served, tmp_path), tmp_path, "2019-01")
+    [month] = fetch(client_of(sandbox, tmp_path), tmp_path, "2019-01")
     assert month.error is None
     assert time.monotonic() - before >= 1
 
@@ -158,25 +142,25 @@ def test_one_day_is_split_by_variables(client, store, world, tmp_path):
     assert np.isfinite(normalise_month(month.path, "2019-01", NAMES).shortwave[:23]).all()
 
 
-def test_a_wrong_file_is_noticed_and_asked_for_again(served, store, tmp_path):
-    served.add_fault(Fault("cds", "wrong_variable", path_contains="execution"))
-    served.add_fault(Fault("cds", "nulls", path_contains="execution"))
-    [month] = fetch(client_of(served, tmp_path), tmp_path, "2019-01")
+def test_a_wrong_file_is_noticed_and_asked_for_again(sandbox, store, tmp_path):
+    sandbox.add_fault(Fault("cds", "wrong_variable", path_contains="execution"))
+    sandbox.add_fault(Fault("cds", "nulls", path_contains="execution"))
+    [month] = fetch(client_of(sandbox, tmp_path), tmp_path, "2019-01")
     assert np.isfinite(normalise_month(month.path, "2019-01", NAMES).temperature).all()
     assert len(store.jobs) == 3
 
 
-def test_a_service_that_only_sends_wrong_files_is_given_up(served, store, tmp_path):
-    served.add_fault(Fault("cds", "wrong_variable", times=99, path_contains="execution"))
-    [month] = fetch(client_of(served, tmp_path), tmp_path, "2019-01")
+def test_a_service_that_only_sends_wrong_files_is_given_up(sandbox, store, tmp_path):
+    sandbox.add_fault(Fault("cds", "wrong_variable", times=99, path_contains="execution"))
+    [month] = fetch(client_of(sandbox, tmp_path), tmp_path, "2019-01")
     assert isinstance(month.error, SourceUnavailable)
     assert "unusable" in str(month.error)
     assert not (tmp_path / "2019-01.zip").exists()
 
 
-def test_a_service_out_of_order_is_given_up_after_a_while(served, store, tmp_path):
-    served.add_fault(Fault("cds", "500", times=999))
-    client = client_of(served, tmp_path, patience=dt.timedelta(seconds=0.2))
+def test_a_service_out_of_order_is_given_up_after_a_while(sandbox, store, tmp_path):
+    sandbox.add_fault(Fault("cds", "500", times=999))
+    client = client_of(sandbox, tmp_path, patience=dt.timedelta(seconds=0.2))
     [month] = fetch(client, tmp_path, "2019-01")
     assert isinstance(month.error, SourceUnavailable)
 
@@ -216,13 +200,13 @@ def test_a_month_that_was_asked_for_too_early_is_queued_afresh_later(client, sto
     assert later.error is None
 
 
-def test_a_wrong_address_is_said_at_once(served, store, tmp_path):
-    client = Era5Client(served.urls["cds"] + "/nowhere", "token", tmp_path / "state", poll_seconds=0.02)
+def test_a_wrong_address_is_said_at_once(sandbox, store, tmp_path):
+    client = Era5Client(sandbox.urls["cds"] + "/nowhere", "token", tmp_path / "state", poll_seconds=0.02)
     [month] = fetch(client, tmp_path, "2019-01")
     assert "404" in str(month.error)
 
 
-def test_a_request_that_another_run_is_fetching_is_waited_for(served, store, tmp_path):
+def test_a_request_that_another_run_is_fetching_is_waited_for(sandbox, store, tmp_path):
     request = CdsRequest("one", "reanalysis-era5-single-levels-timeseries", POINT)
     jobs_when_free = []
     other_run = (tmp_path / "one.lock").open("w")
@@ -233,7 +217,7 @@ def test_a_request_that_another_run_is_fetching_is_waited_for(served, store, tmp
         other_run.close()
 
     threading.Timer(0.3, finish).start()
-    queue = CdsQueue(served.urls["cds"], "token", tmp_path, poll_seconds=0.02)
+    queue = CdsQueue(sandbox.urls["cds"], "token", tmp_path, poll_seconds=0.02)
     [outcome] = queue.fetch([request], check=lambda request, file: None, split=lambda request: [])
     assert outcome.error is None
     assert jobs_when_free == [0]
@@ -339,11 +323,11 @@ RUNS = """
 """
 
 
-def test_a_backfill_killed_three_times_loses_no_hour_and_queues_no_job_twice(served, store, world, tmp_path):
+def test_a_backfill_killed_three_times_loses_no_hour_and_queues_no_job_twice(sandbox, store, world, tmp_path):
     months = [f"{month:%Y-%m}" for month in pd.period_range("2019-01", periods=36, freq="M")]
     program = tmp_path / "runs.py"
     program.write_text(textwrap.dedent(RUNS))
-    command = [sys.executable, str(program), served.urls["cds"], str(tmp_path), " ".join(months)]
+    command = [sys.executable, str(program), sandbox.urls["cds"], str(tmp_path), " ".join(months)]
     chance = random.Random(5)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as runs:
         for kills_left in (3, 2, 1, 0):
@@ -351,8 +335,8 @@ def test_a_backfill_killed_three_times_loses_no_hour_and_queues_no_job_twice(ser
             runs.stdin.flush()
             leader = int(runs.stdout.readline())
             if kills_left:
-                until = len(served.requests) + chance.randint(15, 80)
-                while len(served.requests) < until:
+                until = len(sandbox.requests) + chance.randint(15, 80)
+                while len(sandbox.requests) < until:
                     time.sleep(0.005)
                 os.killpg(leader, signal.SIGKILL)
             assert int(runs.stdout.readline()) == (-signal.SIGKILL if kills_left else 0)
@@ -366,8 +350,8 @@ def test_a_backfill_killed_three_times_loses_no_hour_and_queues_no_job_twice(ser
         assert_as_served(found, world)
 
 
-def test_a_job_whose_number_was_lost_is_found_in_the_queue(served, store, tmp_path):
-    fetched = client_of(served, tmp_path).fetch_months(
+def test_a_job_whose_number_was_lost_is_found_in_the_queue(sandbox, store, tmp_path):
+    fetched = client_of(sandbox, tmp_path).fetch_months(
         {"2019-01": tmp_path / "a.zip"}, domain=PLAINS, variables=NAMES, resolution=2.0
     )
     store_execute = store._execute

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from soilmoisture_assets.defs.deployment import BACKFILL, OWNERS, SETTINGS, STUDY
+from soilmoisture_assets.defs.deployment import BACKFILL, SETTINGS, STUDY
 from soilmoisture_assets.defs.models.regional_model import KEYS as REGIONAL_KEYS
-from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each, wanted_partitions
+from soilmoisture_assets.defs.partition_loop import PartitionResult, partitioned_spec, store_each, wanted_partitions
 from soilmoisture_assets.defs.partitions import station
 from soilmoisture_assets.defs.progress import progress
 from soilmoisture_assets.defs.versions import version
@@ -20,18 +20,16 @@ KEYS = {experiment: dg.AssetKey(["models", "station", experiment.value]) for exp
 @dg.multi_asset(
     name="station_models",
     specs=[
-        dg.AssetSpec(
+        partitioned_spec(
             key,
-            description=f"The station's own network ({STUDY.model.station_training.replace('_', ' ')}); "
+            f"The station's own network ({STUDY.model.station_training.replace('_', ' ')}); "
             f"experiment {experiment}: {experiment.description}.",
             deps=[dg.AssetKey(["cube", "station_cube"]), REGIONAL_KEYS[experiment]],
             partitions_def=station,
-            skippable=True,
-            group_name="models",
             kinds={"pytorch"},
-            owners=OWNERS,
+            io_manager_key="checkpoint",
             code_version=version("2", "models"),
-        ).with_io_manager_key("checkpoint")
+        )
         for experiment, key in KEYS.items()
     ],
     can_subset=True,

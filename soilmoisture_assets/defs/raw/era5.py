@@ -6,14 +6,15 @@ when months are asked for again (defs/automation.py).
 
 import hashlib
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import xarray as xr
 
-from soilmoisture_assets.defs.deployment import FOLDER, ISMN, OWNERS, STUDY
-from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each, wanted_partitions
+from soilmoisture_assets.defs.deployment import FOLDER, ISMN, STUDY
+from soilmoisture_assets.defs.partition_loop import PartitionResult, partitioned_spec, store_each, wanted_partitions
 from soilmoisture_assets.defs.partitions import era5_month
 from soilmoisture_assets.defs.progress import progress
 from soilmoisture_assets.defs.resources import Services, resources
@@ -53,18 +54,17 @@ KEYS = [key for key in _ASSETS if FETCHED or key != DELIVERY]
 @dg.multi_asset(
     name="era5_months",
     specs=[
-        dg.AssetSpec(
+        partitioned_spec(
             key,
-            description=_ASSETS[key][0],
-            deps=_ASSETS[key][1],
+            description,
+            deps=deps,
             partitions_def=era5_month,
-            skippable=True,
-            group_name="raw",
             kinds={"netcdf", "era5"},
-            owners=OWNERS,
+            io_manager_key="netcdf",
             code_version=version("2", "era5"),
-        ).with_io_manager_key("netcdf")
-        for key in KEYS
+        )
+        for key, (description, deps) in _ASSETS.items()
+        if key in KEYS
     ],
     can_subset=True,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -81,9 +81,9 @@ def era5_months(
     months = wanted_partitions(context)
     report = progress(context)
     netcdf = resources()["netcdf"]
-    made = _Months(chosen)
 
     def results() -> Iterator[PartitionResult]:
+        made = _Months(chosen)
         if DELIVERY not in chosen:
             for done, month in enumerate(months, start=1):
                 report(done, len(months), month)
@@ -131,17 +131,30 @@ def _fetched(client: "Era5Client", months: list[str]) -> Iterator["MonthDelivery
 
 
 class _Months:
-    """What is made of the months in place: the hourly fields and the series at the stations, as far as chosen."""
+    """What is made of the months in place: the hourly fields and the series at the stations, as far as chosen.
+
+    What all months share is read once; the land-sea mask may arrive with the first of them.
+    """
 
     def __init__(self, chosen: set[dg.AssetKey]) -> None:
-        from soilmoisture_assets.sources.era5_formats import months_in_files, read_invariants
+        from soilmoisture_assets.sources.era5_formats import months_in_files
 
         self._chosen = chosen
         self._in_files = {} if FETCHED else months_in_files(Path(str(STUDY.era5.folder)))
-        self._own_mask: xr.Dataset | None = None
-        if not FETCHED and STATION_SERIES in chosen:
-            own = sorted({file for files in self._in_files.values() for file in files})
-            self._own_mask = read_invariants(own, STUDY.domain)
+
+    @cached_property
+    def _invariants(self) -> xr.Dataset | None:
+        from soilmoisture_assets.sources.era5_formats import read_invariants
+
+        if POINTS:
+            return None
+        if FETCHED:
+            return read_invariants(INVARIANTS)
+        return read_invariants(sorted({file for files in self._in_files.values() for file in files}), STUDY.domain)
+
+    @cached_property
+    def _stations(self) -> xr.Dataset:
+        return station_table()
 
     def of(self, month: str) -> Iterator[PartitionResult]:
         """Results of one month, each to be stored before the next is asked for."""
@@ -165,14 +178,11 @@ class _Months:
 
     def _series(self, month: str) -> tuple[xr.Dataset, dict[str, Any]]:
         from soilmoisture_assets.alignment.collocation import collocate
-        from soilmoisture_assets.sources.era5_formats import read_invariants
 
-        mask = self._own_mask
-        if FETCHED and not POINTS:
-            mask = read_invariants(INVARIANTS)
+        era5 = STUDY.era5
         with resources()["netcdf"].read(HOURLY, month) as hourly:
             found = collocate(
-                hourly, station_table(), STUDY.era5.interpolation, mask, STUDY.era5.lapse_rate_correction
+                hourly, self._stations, era5.interpolation, self._invariants, era5.lapse_rate_correction
             ).load()
         outside = found.station.values[found.cell_latitude.isnull().values].astype(str)
         return found, {

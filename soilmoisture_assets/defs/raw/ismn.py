@@ -12,7 +12,7 @@ import dagster as dg
 import xarray as xr
 
 from soilmoisture_assets.defs.deployment import BACKFILL, FOLDER, OWNERS, SETTINGS, STUDY
-from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each, wanted_partitions
+from soilmoisture_assets.defs.partition_loop import PartitionResult, partitioned_spec, store_each, wanted_partitions
 from soilmoisture_assets.defs.partitions import station
 from soilmoisture_assets.defs.progress import progress
 from soilmoisture_assets.defs.resources import Services
@@ -136,18 +136,15 @@ def _records(variable: str) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"ismn_{variable}",
         specs=[
-            dg.AssetSpec(
+            partitioned_spec(
                 key,
-                description=f"Hourly {variable.replace('_', ' ')} of every sensor and depth with all flags; "
-                "nothing masked.",
-                deps=[stations],
+                f"Hourly {variable.replace('_', ' ')} of every sensor and depth with all flags; nothing masked.",
+                deps=[stations.key],
                 partitions_def=station,
-                skippable=True,
-                group_name="raw",
                 kinds={"zarr", "ismn"},
-                owners=OWNERS,
+                io_manager_key="zarr",
                 code_version=version("1", "ismn"),
-            ).with_io_manager_key("zarr")
+            )
         ],
         backfill_policy=BACKFILL,
     )
@@ -185,17 +182,15 @@ other_variables = [_records(variable) for variable in STUDY.target.other_variabl
 @dg.multi_asset(
     name="ismn_recession_curves",
     specs=[
-        dg.AssetSpec(
-            ["raw", "ismn", "recession_curves"],
-            description="Dry-down events of the chosen depth with fitted exponentials, and their statistics.",
+        partitioned_spec(
+            dg.AssetKey(["raw", "ismn", "recession_curves"]),
+            "Dry-down events of the chosen depth with fitted exponentials, and their statistics.",
             deps=[SOIL_MOISTURE],
             partitions_def=station,
-            skippable=True,
-            group_name="raw",
             kinds={"netcdf", "ismn"},
-            owners=OWNERS,
+            io_manager_key="netcdf",
             code_version=version("1", "ismn"),
-        ).with_io_manager_key("netcdf")
+        )
     ],
     backfill_policy=BACKFILL,
 )

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from soilmoisture_assets.defs.deployment import FOLDER, OWNERS
-from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each, wanted_partitions
+from soilmoisture_assets.defs.deployment import FOLDER
+from soilmoisture_assets.defs.partition_loop import PartitionResult, partitioned_spec, store_each, wanted_partitions
 from soilmoisture_assets.defs.partitions import land_cover_year
 from soilmoisture_assets.defs.progress import progress
 from soilmoisture_assets.defs.resources import Services
@@ -13,21 +13,21 @@ from soilmoisture_assets.defs.versions import version
 from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
 from soilmoisture_assets.settings import Settings
 
+STATIONS = dg.AssetKey(["raw", "ismn", "stations"])
+
 
 @dg.multi_asset(
     name="modis_land_cover",
     specs=[
-        dg.AssetSpec(
-            ["raw", "modis", "land_cover"],
-            description="IGBP class of the 500 m pixel of each station (MCD12Q1 v061), one file per year.",
-            deps=[dg.AssetKey(["raw", "ismn", "stations"])],
+        partitioned_spec(
+            dg.AssetKey(["raw", "modis", "land_cover"]),
+            "IGBP class of the 500 m pixel of each station (MCD12Q1 v061), one file per year.",
+            deps=[STATIONS],
             partitions_def=land_cover_year,
-            skippable=True,
-            group_name="raw",
             kinds={"netcdf", "earthengine"},
-            owners=OWNERS,
+            io_manager_key="netcdf",
             code_version=version("1", "services"),
-        ).with_io_manager_key("netcdf")
+        )
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool="earthengine",
@@ -43,7 +43,7 @@ def land_cover(
     from soilmoisture_assets.sources.modis import fetch_land_cover
 
     years = [int(year) for year in wanted_partitions(context)]
-    stations = netcdf.read(dg.AssetKey(["raw", "ismn", "stations"]))
+    stations = netcdf.read(STATIONS)
     with services.open() as urls:
         found = fetch_land_cover(
             stations,
