@@ -1,9 +1,9 @@
 """Features: what the network reads of each step, made from a station cube and causal in time.
 
-Belongs here: weather with gaps filled from the neighbours, exponential memories of it, a simple water balance,
-calendar, antecedent moisture and its age, the static vector of a station and of its neighbours. Every channel at step t
-uses values up to t alone.
-Not here: scaling to network units (scaling.py), cutting windows (windows.py).
+Belongs here: filled weather, exponential memories of it, a simple water balance, calendar, antecedent moisture and its
+age, the static vector of a station and of its neighbours. Every channel at step t uses values up to t alone.
+Not here: how weather is filled (alignment/gap_filling.py), scaling to network units (scaling.py), cutting windows
+(windows.py).
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,8 @@ import pandas as pd
 import xarray as xr
 from scipy.signal import lfilter
 
+from soilmoisture_assets.alignment.gap_filling import fill_weather, is_amount, year_angle
+from soilmoisture_assets.alignment.splits import TRAIN
 from soilmoisture_assets.metadata.variables import VARIABLES
 
 MEMORY_DAYS: dict[str, tuple[int, ...]] = {
@@ -26,9 +28,6 @@ OTHER_MEMORY_DAYS = (5, 20)
 MOISTURE_MEMORY_DAYS = (5, 20, 90)
 BUCKET_CAPACITIES = (15.0, 40.0, 100.0, 250.0)
 """Water-holding capacities of the water balance, mm."""
-NEARBY_KM = 150.0
-"""Distance over which what a neighbour measures loses all but 1/e of its weight: the size of a storm."""
-SEASON_AT_KM = 600.0
 MAXIMUM_BASE_AGE_DAYS = 30.0
 """A last observation older than this no longer anchors a forecast; the station's mean does."""
 
@@ -53,32 +52,28 @@ class Channels:
 
 def training_steps(cube: xr.Dataset) -> np.ndarray:
     """(time) bool: steps of the training split."""
-    return np.asarray(cube["split"].values) == 1
+    return np.asarray(cube["split"].values) == TRAIN
 
 
 def weather_channels(cube: xr.Dataset, names: Sequence[str], step: pd.Timedelta) -> Channels:
     """Filled weather, whether it was observed, its exponential memories, the neighbours' rain and the water balance.
 
-    A missing value is replaced by what the neighbours measured in the same step (``nearby_weather``), and its
+    A missing value is replaced by what the neighbours measured in the same step (``fill_weather``), and its
     ``observed`` channel is 0. Amounts (rain) also have what the neighbours measured as a channel of its own.
     """
     times = pd.DatetimeIndex(cube["time"].values)
     step_days = step / pd.Timedelta(days=1)
-    training, held_out = training_steps(cube), np.asarray(cube["held_out"].values) == 1
     channels: list[np.ndarray] = []
     labels: list[tuple[str, str]] = []
     filled: dict[str, np.ndarray] = {}
     for name in names:
-        raw = np.asarray(cube[name].transpose("station", "time").values, dtype=np.float64)
-        raw = np.where(np.isfinite(raw), raw, np.nan)
-        is_amount = VARIABLES[name].aggregation == "sum" and VARIABLES[name].valid_min == 0
-        compress = np.log1p if is_amount else np.asarray
-        near = nearby_weather(cube, raw, _seasons(raw, times, training, held_out), is_amount)
-        values = filled[name] = np.where(np.isfinite(raw), raw, near)
-        channels += [compress(values), np.isfinite(raw).astype(float)]
+        weather = fill_weather(cube, name)
+        values = filled[name] = weather.values
+        compress = np.log1p if is_amount(name) else np.asarray
+        channels += [compress(values), weather.observed.astype(float)]
         labels += [(name, name), (f"{name}_observed", name)]
-        if is_amount:
-            channels.append(compress(near))
+        if is_amount(name):
+            channels.append(compress(weather.nearby))
             labels.append((f"{name}_nearby", name))
         for days in MEMORY_DAYS.get(name, OTHER_MEMORY_DAYS):
             channels.append(compress(exponential_memory(values, days / step_days)))
@@ -94,37 +89,6 @@ def weather_channels(cube: xr.Dataset, names: Sequence[str], step: pd.Timedelta)
         tuple(name for name, _ in labels),
         tuple(source for _, source in labels),
     )
-
-
-def nearby_weather(cube: xr.Dataset, values: np.ndarray, seasons: np.ndarray, is_amount: bool) -> np.ndarray:
-    """What a station's neighbours measured in the same step, brought to the station's season.
-
-    The neighbours' departures from their seasonal means (differences, or ratios of amounts) count by their distance;
-    the season itself counts as a neighbour ``SEASON_AT_KM`` away, so that it is the estimate where none has a value.
-
-    Parameters
-    ----------
-    values : (station, time), NaN where missing.
-    seasons : (station, time) seasonal means.
-
-    Returns
-    -------
-    (station, time) without NaN.
-    """
-    index = np.asarray(cube["neighbour_index"].values, dtype=np.int64)
-    distance = np.asarray(cube["neighbour_distance"].values, dtype=np.float64)
-    weight = np.where(index >= 0, np.exp(-np.nan_to_num(distance) / NEARBY_KM), 0.0)
-    total = np.full(values.shape, np.exp(-SEASON_AT_KM / NEARBY_KM))
-    estimate = total * seasons
-    for other, counts in zip(index.T, weight.T, strict=True):
-        if is_amount:
-            moved = values[other] * np.clip(seasons / np.maximum(seasons[other], 0.1), 0.25, 4.0)
-        else:
-            moved = values[other] + seasons - seasons[other]
-        known = np.isfinite(moved) * counts[:, None]
-        estimate += known * np.nan_to_num(moved)
-        total += known
-    return estimate / total
 
 
 def exponential_memory(values: np.ndarray, constant_steps: float) -> np.ndarray:
@@ -185,7 +149,7 @@ def water_balance(
 def calendar_channels(cube: xr.Dataset, step: pd.Timedelta) -> Channels:
     """Sine and cosine of the day of year (two harmonics) and, for steps below a day, of the time of day."""
     times = pd.DatetimeIndex(cube["time"].values)
-    year = _year_angle(times)
+    year = year_angle(times)
     series = {
         "year_sin": np.sin(year),
         "year_cos": np.cos(year),
@@ -292,38 +256,9 @@ def neighbours(cube: xr.Dataset, count: int) -> Neighbours:
     return Neighbours(index, np.where(exists[:, :, None], np.nan_to_num(geometry), 0).astype(np.float32))
 
 
-def _year_angle(times: pd.DatetimeIndex) -> np.ndarray:
-    return 2 * np.pi * np.asarray(times.dayofyear, dtype=float) / 365.25
-
-
-def _season_basis(times: pd.DatetimeIndex) -> np.ndarray:
-    angle = _year_angle(times)
-    return np.stack([np.ones_like(angle), np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle)], axis=1)
-
-
-def _seasons(values: np.ndarray, times: pd.DatetimeIndex, training: np.ndarray, held_out: np.ndarray) -> np.ndarray:
-    """Seasonal means (station, time) of training data: the station's own with at least 180 values, else regional."""
-    basis = _season_basis(times)
-    usable = np.isfinite(values) & training & ~held_out[:, None]
-    count = usable.sum(axis=0)
-    average = np.where(count > 0, np.where(usable, values, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
-    pooled = _season_fit(basis, average) if usable.any() else np.zeros(5)
-    fits = [
-        _season_fit(basis, np.where(own, series, np.nan)) if own.sum() >= 180 else pooled
-        for own, series in zip(usable, values, strict=True)
-    ]
-    return np.stack(fits) @ basis.T
-
-
-def _season_fit(basis: np.ndarray, series: np.ndarray) -> np.ndarray:
-    seen = np.isfinite(series)
-    ridge = 1e-3 * max(seen.sum(), 1) * np.diag([0, 1, 1, 1, 1])
-    return np.linalg.lstsq(basis[seen].T @ basis[seen] + ridge, basis[seen].T @ series[seen], rcond=None)[0]
-
-
 def _clear_season(times: pd.DatetimeIndex, latitude: np.ndarray) -> np.ndarray:
     """Half of the radiation at the top of the atmosphere, W m-2 (Allen et al. 1998, FAO 56, equation 21)."""
-    day = _year_angle(times)[None]
+    day = year_angle(times)[None]
     declination = 0.409 * np.sin(day - 1.39)
     phi = np.radians(latitude)[:, None]
     sunset = np.arccos(np.clip(-np.tan(phi) * np.tan(declination), -1, 1))

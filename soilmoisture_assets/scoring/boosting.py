@@ -31,19 +31,19 @@ def boosting_features(inputs: Inputs, experiment: Experiment, starts: Array, lea
 
     Returns
     -------
-    (station, start, feature) float32, NaN where not measured: the trees handle gaps themselves.
+    (station, start, feature) float32, NaN where moisture was not measured: the trees handle gaps themselves.
     """
     shape = (len(inputs.target), len(starts))
     per_day = inputs.steps_per_day
     newest = lead if experiment.knows_weather else 0
     columns = []
-    for values in inputs.weather_as_measured.values():
+    for values in inputs.weather.values():
         columns += [at(values, starts, -step) for step in range(HISTORY_DAYS * per_day)]
         if experiment.knows_weather:
             columns += [at(values, starts, step) for step in range(1, lead + 1)]
-    for name in inputs.weather_as_measured:
+    for values in inputs.weather.values():
         for days in FILTER_DAYS:
-            columns.append(at(exponentially_filtered(inputs.weather[name], days * per_day), starts, newest))
+            columns.append(at(exponentially_filtered(values, days * per_day), starts, newest))
     columns += [np.broadcast_to(wave, shape) for wave in at(season(inputs.time, 1).T, starts, lead)]
     of_station = np.concatenate([inputs.attributes, inputs.mean[:, None], inputs.spread[:, None]], axis=1)
     columns += [np.broadcast_to(column[:, None], shape) for column in of_station.T]

@@ -4,7 +4,8 @@ Belongs here: the last known moisture and its age, exponentially filtered weathe
 Not here: the methods (baselines.py and its siblings); tensors of the networks (learning/windows.py).
 
 Nothing here looks ahead: a value at step i comes from steps up to i, and gathering at start + offset is the only way
-to reach further. Statistics that fill gaps come from training steps of stations that are not held out.
+to reach further. The weather is filled as it is for the networks (alignment/gap_filling.py), so that all methods know
+the same of it.
 """
 
 import warnings
@@ -18,6 +19,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from soilmoisture_assets.alignment.gap_filling import fill_weather, is_amount
+from soilmoisture_assets.alignment.splits import TRAIN
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
 
@@ -35,9 +38,10 @@ class Inputs:
     """Arrays on (station, time) of one cube; float32, NaN where missing.
 
     ``target`` is what is fitted, ``last`` the newest antecedent value at most three days old, ``age`` its age in steps
-    and ``sensor_of_last`` the sensor it came from. ``weather`` is filled with training means and holds precipitation
-    on a log scale too; ``weather_as_measured`` has its gaps. ``attributes`` (station, attribute) holds coordinates,
-    elevation and statics, categories one-hot.
+    and ``sensor_of_last`` the sensor it came from. ``weather`` has no gaps, and for amounts (rain) also what the
+    neighbours measured, as ``<name>_nearby``; ``log_amounts`` holds the amounts once more on a log scale; ``observed``
+    says where the station itself measured a variable. ``attributes`` (station, attribute) holds coordinates, elevation
+    and statics, categories one-hot.
     """
 
     time: pd.DatetimeIndex
@@ -49,7 +53,8 @@ class Inputs:
     sensor: Array
     sensor_of_last: Array
     weather: dict[str, Array]
-    weather_as_measured: dict[str, Array]
+    log_amounts: dict[str, Array]
+    observed: dict[str, Array]
     attributes: Array
     training_steps: Array
     held_out: Array
@@ -69,6 +74,11 @@ class Inputs:
             return np.nanstd(self.training_target, axis=1, dtype="float64")
 
     @property
+    def weather_and_logs(self) -> dict[str, Array]:
+        """All weather, amounts on both scales: for methods that are not indifferent to scale."""
+        return self.weather | self.log_amounts
+
+    @property
     def training_target(self) -> Array:
         """The target where anything may be fitted to it: training steps of stations that are not held out."""
         return np.where(self.training_steps & ~self.held_out[:, None], self.target, np.nan)
@@ -77,12 +87,17 @@ class Inputs:
 def inputs_of(cube: xr.Dataset, study: Study) -> Inputs:
     """Read what the simple methods need from a station cube into memory."""
     cube = cube.transpose("station", "time", ...)
-    training_steps = cube["split"].values == 1
-    held_out = cube["held_out"].values.astype(bool)
-    measured = {name: cube[name].values.astype("float32") for name in study.dynamic_inputs.variables}
-    scaled = measured.copy()
-    if "precipitation" in measured:
-        scaled["precipitation_log"] = np.log1p(np.maximum(measured["precipitation"], 0))
+    training_steps = cube["split"].values == TRAIN
+    weather: dict[str, Array] = {}
+    log_amounts: dict[str, Array] = {}
+    observed: dict[str, Array] = {}
+    for name in study.dynamic_inputs.variables:
+        filled = fill_weather(cube, name)
+        weather[name], observed[name] = filled.values.astype("float32"), filled.observed
+        if is_amount(name):
+            weather[f"{name}_nearby"] = filled.nearby.astype("float32")
+            for label, amounts in ((name, filled.values), (f"{name}_nearby", filled.nearby)):
+                log_amounts[f"{label}_log"] = np.log1p(np.maximum(amounts, 0)).astype("float32")
     antecedent = cube["soil_moisture_antecedent"].values.astype("float32")
     last, age = last_known(antecedent, round(OLDEST_ANTECEDENT / study.step))
     sensor = cube["sensor"].values
@@ -96,11 +111,12 @@ def inputs_of(cube: xr.Dataset, study: Study) -> Inputs:
         age=age,
         sensor=sensor,
         sensor_of_last=np.take_along_axis(sensor, newest, axis=1),
-        weather={name: _filled(values, training_steps, held_out) for name, values in scaled.items()},
-        weather_as_measured=measured,
+        weather=weather,
+        log_amounts=log_amounts,
+        observed=observed,
         attributes=_attributes(cube, study.static_attributes.variables),
         training_steps=training_steps,
-        held_out=held_out,
+        held_out=cube["held_out"].values.astype(bool),
     )
 
 
@@ -146,16 +162,6 @@ def at(values: Array, starts: Array, offset: int) -> Array:
     steps = starts + offset
     inside = (steps >= 0) & (steps < values.shape[-1])
     return np.where(inside, values[..., np.clip(steps, 0, values.shape[-1] - 1)], np.nan)
-
-
-def _filled(values: Array, training_steps: Array, held_out: Array) -> Array:
-    """Gaps become the station's training mean, or the mean of all stations where it has none or is held out."""
-    training = np.where(training_steps & ~held_out[:, None], values, np.nan)
-    counts = np.isfinite(training).sum(axis=1)
-    sums = np.nansum(training, axis=1, dtype="float64")
-    overall = sums.sum() / counts.sum() if counts.sum() else 0.0
-    means = np.where(counts > 0, sums / np.maximum(counts, 1), overall)
-    return np.where(np.isfinite(values), values, means[:, None]).astype("float32")
 
 
 def _attributes(cube: xr.Dataset, names: Sequence[str]) -> Array:

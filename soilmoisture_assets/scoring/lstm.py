@@ -209,7 +209,7 @@ def _series(inputs: Inputs, experiment: Experiment, pad: int) -> _Series:
     of_spread = np.where(known, spread, scale)[:, None]
     target, last = ((values - of_mean) / of_spread for values in (inputs.target, inputs.last))
     columns = []
-    for values in inputs.weather.values():
+    for values in inputs.weather_and_logs.values():
         seen = values[~inputs.held_out][:, inputs.training_steps]
         columns.append((values - seen.mean()) / max(float(seen.std()), 1e-6))
     waves = [np.broadcast_to(wave, inputs.target.shape) for wave in season(inputs.time, 1).T]

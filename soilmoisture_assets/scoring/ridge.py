@@ -30,7 +30,7 @@ def history_features(inputs: Inputs, experiment: Experiment, starts: Array, lead
     per_day = inputs.steps_per_day
     columns = _known_weather(inputs, experiment, starts, lead) + _season(inputs, starts, lead)
     for day in range(HISTORY_DAYS[experiment.sees_moisture]):
-        for values in inputs.weather.values():
+        for values in inputs.weather_and_logs.values():
             steps = [at(values, starts, -day * per_day - step) for step in range(per_day)]
             columns.append(np.mean(steps, axis=0))
     if experiment.sees_moisture:
@@ -50,7 +50,7 @@ def filtered_features(inputs: Inputs, experiment: Experiment, starts: Array, lea
     """
     newest = lead if experiment.knows_weather else 0
     columns = _known_weather(inputs, experiment, starts, lead) + _season(inputs, starts, lead)
-    for values in inputs.weather.values():
+    for values in inputs.weather_and_logs.values():
         for days in FILTER_DAYS:
             columns.append(at(exponentially_filtered(values, days * inputs.steps_per_day), starts, newest))
     if experiment.sees_moisture:
@@ -87,7 +87,7 @@ def _known_weather(inputs: Inputs, experiment: Experiment, starts: Array, lead: 
     """Weather of each step after the start up to the target, where the experiment knows it."""
     if not experiment.knows_weather:
         return []
-    return [at(values, starts, step) for values in inputs.weather.values() for step in range(1, lead + 1)]
+    return [at(values, starts, step) for values in inputs.weather_and_logs.values() for step in range(1, lead + 1)]
 
 
 def _season(inputs: Inputs, starts: Array, lead: int) -> list[Array]:

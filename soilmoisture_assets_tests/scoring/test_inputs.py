@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from soilmoisture_assets.learning.features import weather_channels
 from soilmoisture_assets.scoring.inputs import at, exponentially_filtered, inputs_of, last_known, season
 from soilmoisture_assets_tests.scoring.worlds import small_cube, small_study
 
@@ -36,14 +37,21 @@ def test_the_season_comes_back_after_a_year():
     assert season(pd.DatetimeIndex(["2015-07-03T12:00"]), 1)[0, 1] == pytest.approx(-1, abs=1e-3)  # cosine at midyear
 
 
-def test_gaps_of_weather_are_filled_with_the_training_mean_of_the_station():
+def test_the_weather_is_the_same_that_the_networks_are_given():
     study = small_study()
     cube = small_cube(study)
     inputs = inputs_of(cube, study)
-    missing = np.isnan(cube.shortwave.values[2])
-    training = cube.shortwave.values[2, cube.split.values == 1]
-    np.testing.assert_allclose(inputs.weather["shortwave"][2, missing], np.nanmean(training), rtol=1e-5)
-    assert np.isnan(inputs.weather_as_measured["shortwave"][2, missing]).all()
+    channels = weather_channels(cube, study.dynamic_inputs.variables, study.step)
+    given = dict(zip(channels.names, np.moveaxis(channels.values, 2, 0), strict=True))
+    for ours, theirs in (
+        (inputs.weather["shortwave"], "shortwave"),
+        (inputs.weather["temperature"], "temperature"),
+        (inputs.log_amounts["precipitation_log"], "precipitation"),
+        (inputs.log_amounts["precipitation_nearby_log"], "precipitation_nearby"),
+        (inputs.observed["shortwave"], "shortwave_observed"),
+    ):
+        np.testing.assert_array_equal(ours, given[theirs], err_msg=theirs)
+    assert 0.03 < np.isnan(cube.shortwave.values).mean() == pytest.approx((~inputs.observed["shortwave"]).mean())
 
 
 def test_nothing_is_fitted_to_held_out_stations_or_to_other_splits():

@@ -19,6 +19,7 @@ from soilmoisture_assets.scoring import boosting
 from soilmoisture_assets.scoring.baselines import fit_baselines
 from soilmoisture_assets.scoring.skill import skill_tables
 from soilmoisture_assets.study import BaselineSettings, Experiment, Study, load_study
+from soilmoisture_assets_tests.scoring.worlds import with_neighbours
 
 STATIONS = 5
 
@@ -40,7 +41,7 @@ def cube(study: Study) -> xr.Dataset:
         str(study.static_attributes.path), study.static_attributes.variables, study.domain
     )
     cube = build_cube(target, weather, statics, study, common_stations(target, weather, statics, study))
-    return cube.isel(station=np.linspace(0, cube.sizes["station"] - 1, STATIONS).astype(int))
+    return with_neighbours(cube.isel(station=np.linspace(0, cube.sizes["station"] - 1, STATIONS).astype(int)))
 
 
 def test_known_weather_and_the_last_observation_each_add_skill(

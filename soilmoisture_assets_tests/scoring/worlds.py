@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets.alignment.neighbours import nearest_stations
 from soilmoisture_assets.alignment.splits import split_labels
 from soilmoisture_assets.study import Study
 
@@ -51,7 +52,7 @@ def small_cube(study: Study, stations: int = 6, seed: int = 0) -> xr.Dataset:
     sun[draws.random(shape) < 0.05] = np.nan
     variable = {name: (("station", "time"), moisture.copy()) for name in MOISTURE}
     weather = {"precipitation": rain, "temperature": air, "shortwave": sun}
-    return xr.Dataset(
+    cube = xr.Dataset(
         {
             **variable,
             **{name: (("station", "time"), values.astype("float32")) for name, values in weather.items()},
@@ -70,6 +71,14 @@ def small_cube(study: Study, stations: int = 6, seed: int = 0) -> xr.Dataset:
             "station_name": ("station", [f"Place {i}" for i in range(stations)]),
         },
     ).assign(split=split_labels(times, study.splits))
+    return with_neighbours(cube)
+
+
+def with_neighbours(cube: xr.Dataset) -> xr.Dataset:
+    """The cube with neighbours among its own stations, for one cut from a larger one."""
+    places = cube["latitude"].values, cube["longitude"].values
+    near = nearest_stations(*places, min(5, cube.sizes["station"] - 1), cube["held_out"].values.astype(bool))
+    return cube.drop_dims("neighbour", errors="ignore").merge(near)
 
 
 MOISTURE = ("soil_moisture", "soil_moisture_antecedent", "soil_moisture_scored")

@@ -17,7 +17,7 @@ from soilmoisture_assets.study import Study
     owners=OWNERS,
     io_manager_key="netcdf",
     pool="training",
-    code_version=version("2", "baselines"),
+    code_version=version("3", "baselines"),
 )
 def baselines(context: dg.AssetExecutionContext, cube: xr.Dataset, study: dg.ResourceParam[Study]) -> xr.Dataset:
     """Persistence, climatology, ridge, boosting and an LSTM per experiment, fitted on training data alone."""

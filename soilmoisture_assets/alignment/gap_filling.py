@@ -1,0 +1,113 @@
+"""Gap filling: missing weather becomes what the neighbours measured in the same step.
+
+Belongs here: seasonal means of the weather and the estimate from neighbours, which every model is given alike.
+Not here: which stations are neighbours (neighbours.py); what a model makes of the weather (learning/, scoring/).
+
+The gaps stay gaps in the cube, and a model can be told where its weather was measured. Nothing looks ahead: an estimate
+uses the values of its own step, and seasonal means of training steps of stations that are not held out.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from soilmoisture_assets.alignment.splits import TRAIN
+from soilmoisture_assets.metadata.variables import VARIABLES
+
+NEARBY_KM = 150.0
+"""Distance over which what a neighbour measures loses all but 1/e of its weight: the size of a storm."""
+SEASON_AT_KM = 600.0
+FEWEST_VALUES = 180
+"""Training values that a station needs for seasonal means of its own."""
+
+
+@dataclass(frozen=True)
+class FilledWeather:
+    """One variable at all stations, each array (station, time).
+
+    ``values`` float64 without NaN; ``observed`` bool, where the station itself measured them; ``nearby`` float64
+    without NaN, what the neighbours measured in every step.
+    """
+
+    values: np.ndarray
+    observed: np.ndarray
+    nearby: np.ndarray
+
+
+def fill_weather(cube: xr.Dataset, name: str) -> FilledWeather:
+    """Fill the gaps of a variable of the station cube; an infinite value is a gap."""
+    raw = np.asarray(cube[name].transpose("station", "time").values, dtype=np.float64)
+    observed = np.isfinite(raw)
+    raw = np.where(observed, raw, np.nan)
+    training = np.asarray(cube["split"].values) == TRAIN
+    held_out = np.asarray(cube["held_out"].values) == 1
+    seasons = _seasonal_means(raw, pd.DatetimeIndex(cube["time"].values), training, held_out)
+    nearby = _nearby(cube, raw, seasons, is_amount(name))
+    return FilledWeather(np.where(observed, raw, nearby), observed, nearby)
+
+
+def is_amount(name: str) -> bool:
+    """Whether a variable is a sum that cannot be negative, as rain is."""
+    return VARIABLES[name].aggregation == "sum" and VARIABLES[name].valid_min == 0
+
+
+def year_angle(times: pd.DatetimeIndex) -> np.ndarray:
+    """Day of the year as an angle, radians: (time)."""
+    return 2 * np.pi * np.asarray(times.dayofyear, dtype=float) / 365.25
+
+
+def _nearby(cube: xr.Dataset, values: np.ndarray, seasons: np.ndarray, amount: bool) -> np.ndarray:
+    """What a station's neighbours measured in the same step, brought to the station's season.
+
+    The neighbours' departures from their seasonal means (differences, or ratios of amounts) count by their distance;
+    the season itself counts as a neighbour ``SEASON_AT_KM`` away, so that it is the estimate where none has a value.
+
+    Parameters
+    ----------
+    values : (station, time), NaN where missing.
+    seasons : (station, time) seasonal means.
+
+    Returns
+    -------
+    (station, time) without NaN.
+    """
+    index = np.asarray(cube["neighbour_index"].values, dtype=np.int64)
+    distance = np.asarray(cube["neighbour_distance"].values, dtype=np.float64)
+    weight = np.where(index >= 0, np.exp(-np.nan_to_num(distance) / NEARBY_KM), 0.0)
+    total = np.full(values.shape, np.exp(-SEASON_AT_KM / NEARBY_KM))
+    estimate = total * seasons
+    for other, counts in zip(index.T, weight.T, strict=True):
+        if amount:
+            moved = values[other] * np.clip(seasons / np.maximum(seasons[other], 0.1), 0.25, 4.0)
+        else:
+            moved = values[other] + seasons - seasons[other]
+        known = np.isfinite(moved) * counts[:, None]
+        estimate += known * np.nan_to_num(moved)
+        total += known
+    return estimate / total
+
+
+def _seasonal_means(
+    values: np.ndarray, times: pd.DatetimeIndex, training: np.ndarray, held_out: np.ndarray
+) -> np.ndarray:
+    """Seasonal means (station, time) of training data: the station's own where it has enough values, else regional."""
+    angle = year_angle(times)
+    basis = np.stack([np.ones_like(angle), np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle)], axis=1)
+    usable = np.isfinite(values) & training & ~held_out[:, None]
+    count = usable.sum(axis=0)
+    average = np.where(count > 0, np.where(usable, values, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
+    pooled = _harmonics(basis, average) if usable.any() else np.zeros(5)
+    fits = [
+        _harmonics(basis, np.where(own, series, np.nan)) if own.sum() >= FEWEST_VALUES else pooled
+        for own, series in zip(usable, values, strict=True)
+    ]
+    return np.stack(fits) @ basis.T
+
+
+def _harmonics(basis: np.ndarray, series: np.ndarray) -> np.ndarray:
+    """Least-squares coefficients of the finite values, with a weak ridge on the waves."""
+    seen = np.isfinite(series)
+    ridge = 1e-3 * max(seen.sum(), 1) * np.diag([0, 1, 1, 1, 1])
+    return np.linalg.lstsq(basis[seen].T @ basis[seen] + ridge, basis[seen].T @ series[seen], rcond=None)[0]
