@@ -44,6 +44,8 @@ def fill_weather(cube: xr.Dataset, name: str) -> FilledWeather:
     training = np.asarray(cube["split"].values) == TRAIN
     held_out = np.asarray(cube["held_out"].values) == 1
     seasons = _seasonal_means(raw, pd.DatetimeIndex(cube["time"].values), training, held_out)
+    if is_amount(name):
+        seasons = np.maximum(seasons, 0)  # waves through half a year of rain dip far below zero in the other half
     nearby = _nearby(cube, raw, seasons, is_amount(name))
     return FilledWeather(np.where(observed, raw, nearby), observed, nearby)
 

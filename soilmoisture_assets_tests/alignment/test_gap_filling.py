@@ -68,6 +68,16 @@ def test_without_any_measurement_nearby_it_is_the_season():
     assert fill_weather(cube, "temperature").values[:3, LATE].mean(axis=1) == pytest.approx([10, 12, 14], abs=0.01)
 
 
+def test_an_amount_is_never_negative_where_only_half_a_year_with_its_rains_was_measured():
+    cube = cube_of([10, 12, 14, 16], [2, 2, 2, 2])
+    day = np.asarray(TIMES.day_of_year)
+    season = np.where(day < 200, np.where(abs(day - 100) < 30, 30, 0), np.nan)
+    cube["precipitation"][:] = season
+    filled = fill_weather(cube, "precipitation")
+    assert filled.values.min() >= 0
+    assert filled.nearby.min() >= 0
+
+
 def test_later_steps_change_nothing_before_them():
     cube = cube_of([10, 12, 14, 16], [2, 3, 4, 5])
     cube["precipitation"][0, 400:600] = np.nan
