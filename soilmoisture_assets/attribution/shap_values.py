@@ -14,6 +14,7 @@ from scipy import sparse
 from torch import Tensor
 
 from soilmoisture_assets.attribution.lags import LagWeights, lag_weights
+from soilmoisture_assets.attribution.record_level import RecordLevel
 from soilmoisture_assets.attribution.samples import Feature, Medians, Samples
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.study import Study
@@ -48,8 +49,11 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
     - ``mean_absolute_shap``: the same sums of a dynamic feature, made absolute window by window before the mean; of a
       static feature, which a station has once, made absolute after it;
     - ``strength`` (station, window, feature) [m3 m-3]: how far one standard deviation of the feature moves it. Of a
-      dynamic feature ``mean_absolute_shap``; of a static one the root mean square of its SHAP values over the stations,
-      the same for all: at a station of average clay, clay moves nothing, however strong it is;
+      dynamic feature ``mean_absolute_shap``. Of a static one how far it moves the mean of the station's record
+      (``RecordLevel.effects``; 0 where the model knows no record): at a station of average clay, clay adds nothing,
+      however strong it is. What the network makes of an attribute beside, which departs from that mean, is left out: it
+      takes back there what the mean weather of its climate was credited with. Of statics that the record's mean is not
+      split among, the root mean square of their SHAP values over the stations;
     - ``group_shap`` (station, window, group) [m3 m-3]: the same for the features of a group together: what
       correlated statics share cannot be told apart;
     - ``shap_lag`` (station, window, dynamic_feature, lag_days) [m3 m-3]: mean absolute sum over a day's weather; lag 0
@@ -101,7 +105,7 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
         if progress:
             progress(number + 1, len(stations), station)
     dataset = _dataset(results, samples, windows, sums.lagged)
-    dataset["strength"] = _per_deviation(dataset)
+    dataset["strength"] = _per_deviation(dataset, samples.level)
     dataset["expected_forecast"] = (
         "window", expected.astype(np.float32), {"units": "m3 m-3", "long_name": "mean forecast of the background"},
     )  # fmt: skip
@@ -181,10 +185,13 @@ def _strength(values: np.ndarray, is_static: np.ndarray) -> np.ndarray:
     return np.where(is_static[:, None], once, each).T
 
 
-def _per_deviation(dataset: xr.Dataset) -> xr.DataArray:
+def _per_deviation(dataset: xr.Dataset, level: RecordLevel) -> xr.DataArray:
     over_stations = np.sqrt((dataset["shap_value"] ** 2).mean("station"))
     strength = xr.where(dataset["feature_kind"] == "static", over_stations, dataset["mean_absolute_shap"])
-    return strength.transpose("station", "window", "feature").assign_attrs(
+    strength = strength.transpose("station", "window", "feature").copy()
+    for name, effect in zip(level.names, level.effects.T, strict=True):
+        strength.loc[{"feature": name}] = effect[:, None]
+    return strength.assign_attrs(
         units="m3 m-3", long_name="movement of the forecast by one standard deviation of the feature"
     )
 

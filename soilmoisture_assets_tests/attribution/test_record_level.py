@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from soilmoisture_assets.attribution.record_level import record_level
 from soilmoisture_assets.attribution.samples import Samples
@@ -10,33 +11,76 @@ from soilmoisture_assets.study import Experiment
 from soilmoisture_assets_tests.attribution.conftest import untrained
 from soilmoisture_assets_tests.attribution.world_cube import small_study
 
+SOILS = ("clay", "bdod", "cfvo", "slope", "phh2o")
+
+
+def stations_with(cube, level_of):
+    """Forty stations in forty climates, of made-up soils, whose moisture stands at ``level_of`` these and the climate.
+
+    The climate, from -1 (dry) to 1 (wet), is one with the mean precipitation.
+    """
+    random = np.random.default_rng(1)
+    many = cube.isel(station=np.zeros(40, dtype=int)).copy(deep=True)
+    many = many.assign_coords(station=[f"NET__{i:02d}" for i in range(40)])
+    climate = xr.DataArray(np.linspace(-1, 1, 40), dims="station")
+    many["precipitation"] = np.expm1(np.log1p(many["precipitation"]) * (1.5 + climate)).transpose("station", "time")
+    for name in SOILS:
+        many[name] = ("station", random.normal(20, 5, 40).astype("float32"))
+    departures = many["soil_moisture"] - many["soil_moisture"].mean("time")
+    moisture = (departures + level_of(many, climate)).astype("float32").transpose("station", "time")
+    names = ("soil_moisture", "soil_moisture_antecedent", "soil_moisture_scored")
+    return many.assign(dict.fromkeys(names, moisture))
+
+
+def level_in(cube, study):
+    found = record_level(cube, build_windows(cube, Experiment.DRIVERS, study).scaler, study)
+    return found, {name: found.effects[:, i] for i, name in enumerate(found.names)}
+
 
 @pytest.fixture(scope="module")
 def clay_world(cube):
-    """Thirty stations whose moisture stands at a level that clay decides, whatever the other attributes are."""
-    study = small_study()
-    random = np.random.default_rng(1)
-    many = cube.isel(station=np.arange(30) % 6).copy(deep=True)
-    names = [f"NET__{i:02d}" for i in range(30)]
-    many = many.assign_coords(station=names)
-    for name in ("clay", "bdod", "cfvo", "slope", "phh2o"):
-        many[name] = ("station", random.normal(20, 5, 30).astype("float32"))
-    departures = many.soil_moisture - many.soil_moisture.mean("time")
-    level = 0.2 + 0.01 * (many.clay - 20)
-    for name in ("soil_moisture", "soil_moisture_antecedent", "soil_moisture_scored"):
-        many[name] = (departures + level).astype("float32").transpose("station", "time")
-    return many, study
+    """Clay decides the level, whatever the other attributes and the climate are: 0.05 m3 m-3 for each 5 %."""
+    return stations_with(cube, lambda many, climate: 0.2 + 0.01 * (many["clay"] - 20)), small_study()
 
 
 def test_the_level_is_credited_to_the_attribute_that_makes_it(clay_world):
-    cube, study = clay_world
-    scaler = build_windows(cube, Experiment.DRIVERS, study).scaler
-    found = record_level(cube, scaler, study)
-    strength = dict(zip(found.names, np.abs(found.parts).mean(axis=0), strict=True))
-    assert max(strength, key=strength.__getitem__) == "clay"
-    assert strength["clay"] > 4 * strength["slope"]
-    assert found.explained > 0.5
+    found, effects = level_in(*clay_world)
+    np.testing.assert_allclose(effects["clay"], 0.01 * clay_world[0].clay.values.std(), rtol=0.1)
+    others = set(SOILS) - {"clay"}
+    assert max(effects[name].max() for name in others) < 0.1 * effects["clay"].min()
+    assert found.explained > 0.9
     np.testing.assert_allclose(found.parts.mean(axis=0), 0, atol=1e-9)
+
+
+def test_a_soil_may_act_more_in_a_wet_climate(cube):
+    def level(many, climate):
+        return 0.2 + 0.01 * (1 + climate) * (many["clay"] - 20)
+
+    _, effects = level_in(stations_with(cube, level), small_study())
+    dry, middle, wet = effects["clay"][[0, 20, 39]]
+    assert dry < 0.25 * middle < 0.25 * wet
+    assert wet == pytest.approx(2 * middle, rel=0.2)
+
+
+def test_what_a_climate_does_in_no_straight_line_is_not_credited_to_soils_that_go_with_it(cube):
+    """Stones are most frequent in the middle of the climates, where a straight line errs most."""
+
+    def level(many, climate):
+        many["cfvo"] = (40 - 40 * climate**2 + 0.5 * (many["cfvo"] - 20)).astype("float32")
+        return 0.2 - 0.05 * climate**2 + 0.002 * (many["clay"] - 20)
+
+    _, effects = level_in(stations_with(cube, level), small_study())
+    assert effects["cfvo"].max() < 0.5 * effects["clay"].min()
+
+
+def test_two_maps_of_one_quantity_are_both_credited_with_all_of_it(clay_world):
+    cube, study = clay_world
+    twice = cube.assign(clay_fraction_0_30cm=cube["clay"], saturation_0_30cm=-cube["bdod"])
+    found, effects = level_in(twice, study)
+    np.testing.assert_allclose(effects["clay_fraction_0_30cm"], effects["clay"], rtol=1e-6)
+    np.testing.assert_allclose(effects["clay"], 0.01 * cube.clay.values.std(), rtol=0.1)
+    shared = np.abs(found.parts).mean(axis=0)[[found.names.index(n) for n in ("clay", "clay_fraction_0_30cm")]]
+    assert shared[0] == pytest.approx(shared[1])
 
 
 def test_parts_and_rest_add_up_to_the_mean_of_the_record(clay_world):
@@ -52,10 +96,11 @@ def test_parts_and_rest_add_up_to_the_mean_of_the_record(clay_world):
 def test_a_station_held_out_has_no_level_to_credit(clay_world):
     cube, study = clay_world
     cube = cube.copy()
-    cube["held_out"] = ("station", (np.arange(30) == 4).astype("int8"))
+    cube["held_out"] = ("station", (np.arange(40) == 4).astype("int8"))
     scaler = build_windows(cube, Experiment.DRIVERS, study).scaler
     found = record_level(cube, scaler, study)
     assert not found.parts[4].any()
+    assert not found.effects[4].any()
     assert found.parts[5].any()
 
 

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
+from soilmoisture_assets.attribution.record_level import record_level
 from soilmoisture_assets.attribution.shap_values import explain
+from soilmoisture_assets.learning.windows import build_windows
 from soilmoisture_assets.study import Experiment
 from soilmoisture_assets_tests.attribution.conftest import untrained
 
@@ -53,12 +56,26 @@ def test_a_static_feature_is_attributed_once_per_station(shap):
     assert (dynamic.mean_absolute_shap >= np.abs(dynamic.shap_value) - 1e-7).all()
 
 
-def test_the_strength_of_a_static_feature_is_that_of_one_deviation_among_the_stations(shap):
+def test_without_a_level_to_split_a_static_feature_is_as_strong_as_its_values_spread_over_the_stations(shap):
     clay = shap.shap_value.sel(feature="clay", window=72).values
     np.testing.assert_allclose(shap.strength.sel(feature="clay", window=72), np.sqrt((clay**2).mean()), rtol=1e-5)
     np.testing.assert_array_equal(
         shap.strength.sel(feature="precipitation"), shap.mean_absolute_shap.sel(feature="precipitation")
     )
+
+
+def test_a_static_feature_is_as_strong_as_it_moves_the_level_of_the_record(cube, study):
+    """At a station of average clay too, where clay adds nothing."""
+    cube = cube.isel(station=np.arange(12) % 6).assign_coords(station=[f"NET__{i:02d}" for i in range(12)])
+    clay = np.linspace(10, 40, 12)
+    cube["clay"] = ("station", clay.astype("float32"))
+    cube["soil_moisture"] = cube["soil_moisture"] + xr.DataArray(0.004 * (clay - 25), dims="station")
+    found = explain(cube, untrained(cube, study, Experiment.DRIVERS, silent=True), study)
+    level = record_level(cube, build_windows(cube, Experiment.DRIVERS, study).scaler, study)
+    clay = found.sel(feature="clay", window=72)
+    np.testing.assert_allclose(clay.strength, level.effects[:, level.names.index("clay")], rtol=1e-5)
+    assert float(clay.strength.min()) > 0.01
+    assert found.strength.dims == ("station", "window", "feature")
 
 
 def test_a_group_moves_the_forecast_by_the_sum_of_its_features(shap):
