@@ -41,9 +41,12 @@ class Variable:
     @property
     def label(self) -> str:
         """Axis label: the long name with its units."""
-        return (
-            self.long_name if self.units == "1" else f"{self.long_name} [{PRINTED_UNITS.get(self.units, self.units)}]"
-        )
+        return f"{self.long_name} [{self.printed_units}]" if self.printed_units else self.long_name
+
+    @property
+    def printed_units(self) -> str:
+        """Units as print has them; empty for plain numbers."""
+        return "" if self.units == "1" else PRINTED_UNITS.get(self.units, self.units)
 
     @property
     def is_category(self) -> bool:

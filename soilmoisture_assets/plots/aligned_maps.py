@@ -10,7 +10,6 @@ import xarray as xr
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.dynamic_input_maps import dynamic_variables
-from soilmoisture_assets.plots.era5_grids import COLOURS
 from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
 
 if TYPE_CHECKING:
@@ -36,19 +35,29 @@ def aligned_maps(cube: xr.Dataset, *, dates: Sequence[str | pd.Timestamp] = ()) 
     observed = []
     for row, name in enumerate(names):
         target = name == "soil_moisture_scored"
+        variable = VARIABLES["soil_moisture" if target else name]
         values = cube[name].sel(time=chosen).transpose("time", "station").values
         limits = style.colour_limits(values)
         panels = []
         for column, time in enumerate(chosen):
             axes = map_axes(figure, cells[row, column], box, line_width=0.35)
-            colours = "viridis_r" if target else COLOURS.get(name, "viridis_r")
-            points = scatter_stations(axes, cube, values[column], limits=limits, colours=colours, size=size)
+            points = scatter_stations(
+                axes, cube, values[column], limits=limits, colours=style.colours_of(variable), size=size
+            )
             axes.set_title(f"{time:%Y-%m-%d %H:%M}" if row == 0 else "")
             panels.append(axes)
             if target:
                 observed.append(int(np.isfinite(values[column]).sum()))
-        label = VARIABLES["soil_moisture" if target else name].label.replace(" [", "\n[")
-        colour_bar(figure, points, panels, label, values=values, location="right", aspect=18, pad=0.01)
+        colour_bar(
+            figure,
+            points,
+            panels,
+            variable.label.replace(" [", "\n["),
+            values=values,
+            location="right",
+            aspect=18,
+            pad=0.01,
+        )
     return style.finish(
         figure, f"Aligned data of four seasons: {min(observed)} to {max(observed)} of {cube.sizes['station']} stations "
         "observed", "Target and inputs at the same steps (labelled by their end, UTC); open circles: missing.", cube,

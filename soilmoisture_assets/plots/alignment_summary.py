@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.gridspec import SubplotSpec
 
+FEWEST_BARS = 5
+"""Bars are no wider than if there were this many."""
+
 _SPLIT_COLOURS = {"train": style.BLUE, "validation": style.ORANGE, "test": style.VERMILION}
 
 
@@ -48,7 +51,8 @@ def general_reason(reason: str) -> str:
     """The reason without the numbers and names of one station, so that reasons can be counted."""
     if reason.startswith("observed"):
         splits = re.findall(r"of (\w+)", reason)
-        return f"too few observations in {' and '.join(splits)}"
+        listed = ", ".join(splits[:-1]) + " and " + splits[-1] if len(splits) > 1 else "".join(splits)
+        return f"too few observations in {listed}"
     return re.sub(r"duplicate of .*", "duplicate of a more complete station", reason)
 
 
@@ -76,10 +80,10 @@ def _reasons(axes: "Axes", stations: xr.Dataset, included: np.ndarray) -> None:
         style.note_in_place_of_data(axes, "no station is out")
         return
     axes.barh(range(len(counted)), [count for _, count in counted], color=style.GREY, height=0.7)
-    axes.set_yticks(range(len(counted)), [fill(reason, 44) for reason, _ in counted], fontsize=6.5)
+    axes.set_yticks(range(len(counted)), [fill(reason, 30) for reason, _ in counted], fontsize=6.5)
     for row, (_, count) in enumerate(counted):
         axes.text(count, row, f" {count}", va="center", fontsize=7)
-    axes.set(ylim=(len(counted) - 0.5, -0.5), xticks=[], title="stations out, by reason")
+    axes.set(ylim=(max(len(counted), FEWEST_BARS) - 0.5, -0.5), xticks=[], title="stations out, by reason")
     axes.spines["bottom"].set_visible(False)
     axes.tick_params(axis="y", length=0)
 

@@ -59,7 +59,8 @@ def coverage(target: xr.Dataset, stations: xr.Dataset | None = None) -> "Figure"
         figure,
         f"At least 90% of the period is observed at {full} of {style.counted(count, 'station')}",
         "Soil moisture within the valid limits, stations from the most to the least complete; right: values each check "
-        "took out of the target, as share of the record's values. A value may fail several checks.",
+        "took out of the target, as share of the record's values. A value may fail several checks."
+        + (" Grey names: stations out of the study." if stations is not None and count <= MOST_NAMED else ""),
         target,
     )
 
@@ -78,7 +79,7 @@ def _name_rows(axes: "Axes", target: xr.Dataset, stations: xr.Dataset | None, or
         axes.set_ylabel(f"{len(order)} stations")
         return
     names = style.station_labels(target)
-    axes.set_yticks(np.arange(len(order)) + 0.5, [style.shortened(names[i], 26) for i in order])
+    axes.set_yticks(np.arange(len(order)) + 0.5, [style.shortened(names[i], 32) for i in order])
     axes.tick_params(axis="y", labelsize=6 if len(order) > 25 else 7, length=0)
     if stations is None:
         return
@@ -93,15 +94,21 @@ def _masked_shares(axes: "Axes", target: xr.Dataset, order: np.ndarray) -> list:
 
     values = target["source_values"].values[order].astype("float64")
     left = np.zeros(len(order))
+    many = len(order) > MOST_NAMED  # rows too thin for gaps and hatches
     handles = []
     for name, (label, colour, hatch) in _REASONS.items():
         if name not in target or not int(target[name].sum()):
             continue
         share = np.divide(target[name].values[order], values, out=np.zeros(len(order)), where=values > 0)
-        axes.barh(np.arange(len(order)) + 0.5, share, left=left, color=colour, height=0.85, hatch=hatch, linewidth=0)
+        axes.barh(
+            np.arange(len(order)) + 0.5, share, left=left, color=colour, linewidth=0, height=1.0 if many else 0.85,
+            hatch="" if many else hatch,
+        )  # fmt: skip
         left += share
-        handles.append(Patch(facecolor=colour, hatch=hatch, label=f"{label} ({int(target[name].sum()):,})"))
+        handles.append(
+            Patch(facecolor=colour, hatch="" if many else hatch, label=f"{label} ({int(target[name].sum()):,})")
+        )
     axes.tick_params(axis="y", labelleft=False, length=0)
     axes.xaxis.set_major_formatter("{x:.0%}")
-    axes.set(title="masked", xlim=(0, max(0.02, float(left.max()) * 1.05)))
+    axes.set(title="masked, share of values", xlim=(0, max(0.02, float(left.max()) * 1.05)))
     return handles

@@ -8,7 +8,6 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.era5_grids import COLOURS
 from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figur
     size = float(np.clip(420 / inputs.sizes["station"] ** 0.7, 5, 26))
     for row, name in enumerate(names):
         variable = VARIABLES[name]
-        colours = COLOURS.get(name, "viridis_r")
         total = variable.aggregation == "sum"
         mean = inputs[name].isel(time=year).mean("time").values * (steps_per_year if total else 1)
         for column, (values, label, title) in enumerate(
@@ -52,12 +50,12 @@ def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figur
             )
         ):  # fmt: skip
             axes = map_axes(figure, cells[row, column], box, line_width=0.4)
-            points = scatter_stations(axes, inputs, values, colours=colours, size=size)
+            points = scatter_stations(axes, inputs, values, colours=style.colours_of(variable), size=size)
             colour_bar(figure, points, axes, label, values=values, location="bottom", aspect=35)
             axes.set_title(f"{'abcdefghijklmnopqr'[2 * row + column]}  {title}")
     return style.finish(
-        figure, f"Weather at the stations on {belongs[shown]:%d %B %Y} and over the year",
-        "Values of the dynamic inputs per station; open circles: missing.", inputs,
+        figure, f"Weather at the stations on {belongs[shown].day} {belongs[shown]:%B %Y} and over the year",
+        "Values of the dynamic inputs per station; open circles: missing.", inputs, period=str(belongs[shown].year),
     )  # fmt: skip
 
 

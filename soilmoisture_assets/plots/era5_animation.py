@@ -11,7 +11,7 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.era5_grids import COLOURS, each_month, grid_box, record_of
+from soilmoisture_assets.plots.era5_grids import each_month, grid_box, record_of
 from soilmoisture_assets.plots.maps import colour_bar, map_axes
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def era5_animation(months: Mapping[str, xr.Dataset], variable: str, span: Litera
         style.colour_limits(fields.values, quantile=0.01)
     )  # fmt: skip
     figure = _base(grid, fields, variable, unit, limits, span)
-    frames = _frames(figure, figure.axes[0], fields, limits, COLOURS.get(variable, "viridis_r"), hours=span == "week")
+    colours = style.colours_of(VARIABLES[variable])
+    frames = _frames(figure, figure.axes[0], fields, limits, colours, hours=span == "week")
     return _animated(frames, json.dumps(style.title_and_caption(figure)))
 
 
@@ -82,9 +83,9 @@ def _base(
 
     registered = VARIABLES[variable]
     figure = style.new_figure(height=5.0)
-    axes = map_axes(figure, (1, 1, 1), grid_box(grid))
+    axes = map_axes(figure, (1, 1, 1), grid_box(grid), over_field=True)
     label = registered.label.replace("[mm]", f"[mm {unit}⁻¹]") if registered.aggregation == "sum" else registered.label
-    shades = ScalarMappable(Normalize(*limits), COLOURS.get(variable, "viridis_r"))
+    shades = ScalarMappable(Normalize(*limits), style.colours_of(registered))
     colour_bar(figure, shades, axes, label, values=fields.values, location="bottom", aspect=40, shrink=0.7)
     axes.text(0, 1.01, "0000-00-00 00:00 UTC", transform=axes.transAxes, fontsize=9, va="bottom")
     what = "hour by hour" if span == "week" else "day by day"

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from cartopy.mpl.geoaxes import GeoAxes
     from matplotlib.collections import QuadMesh
 
-COLOURS = {"temperature": "inferno", "dewpoint": "inferno", "soil_temperature": "inferno", "shortwave": "cividis"}
-"""Colour map per variable; ``viridis_r`` (dark is wet) for everything else."""
-
 
 def each_month(months: Mapping[str, xr.Dataset]) -> Iterator[xr.Dataset]:
     """The months in order; the caller drops one before the next is opened."""

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 WET = 0.1
 """mm: an hour with less rain is dry."""
 
+LIGHT = 5.0
+"""W m-2: an hour with less radiation is dark."""
+
 MOST_VALUES = 3_000_000
 
 
 @style.styled
 def era5_histograms(months: Mapping[str, xr.Dataset]) -> "Figure":
-    """Histogram per variable over all cells and hours; precipitation on a logarithmic axis, wet hours only.
+    """Histogram per variable over all cells and hours; of precipitation wet hours, of radiation lit hours alone.
 
     Parameters
     ----------
@@ -48,9 +51,15 @@ def era5_histograms(months: Mapping[str, xr.Dataset]) -> "Figure":
                 axes.hist(wet, bins=edges.tolist(), weights=np.full(len(wet), cells_weighted), color=style.BLUE)
                 axes.set(xscale="log")
             axes.set_title(f"{'abcdefghi'[place]}  {share:.1f} % of hours have {WET} mm or more")
+        elif name == "shortwave":  # half of the hours are night: one bar that hides the day
+            lit = values[values >= LIGHT]
+            axes.hist(lit, bins=50, weights=np.full(len(lit), cells_weighted), color=style.BLUE)
+            share = 100 * len(lit) / max(len(values), 1)
+            axes.set_title(f"{'abcdefghi'[place]}  {share:.1f} % of hours are lit")
         else:
             axes.hist(values, bins=50, weights=np.full(len(values), cells_weighted), color=style.BLUE)
-            axes.set_title(f"{'abcdefghi'[place]}  median {np.median(values):.1f}" if len(values) else "no values")
+            median = f"median {np.median(values):.1f} {VARIABLES[name].printed_units}" if len(values) else "no values"
+            axes.set_title(f"{'abcdefghi'[place]}  {median}")
         hourly = "hourly " if VARIABLES[name].aggregation == "sum" else ""
         axes.set_xlabel(f"{hourly}{VARIABLES[name].label}".replace(" [", "\n["))
         if place % columns == 0:
@@ -58,7 +67,8 @@ def era5_histograms(months: Mapping[str, xr.Dataset]) -> "Figure":
         axes.grid(True, axis="y")
     return style.finish(
         figure, f"{message} (ERA5, all cells)",
-        "Share of cell-hours per bin." + ("" if sample.sizes["time"] == grid.sizes["time"] else
-                                         " Every n-th hour is used, n odd, so that all hours of the day count alike."),
+        f"Share of cell-hours per bin; precipitation of wet hours, radiation of lit hours ({LIGHT:g} W m⁻² or more)."
+        + ("" if sample.sizes["time"] == grid.sizes["time"] else
+           " Every n-th hour is used, n odd, so that all hours of the day count alike."),
         grid, n=f"n = {grid.sizes['latitude'] * grid.sizes['longitude']} cells, {sample.sizes['time']} hours",
     )  # fmt: skip

@@ -8,7 +8,7 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.era5_grids import COLOURS, draw_field, each_month, grid_box, hour_month, record_of
+from soilmoisture_assets.plots.era5_grids import draw_field, each_month, grid_box, hour_month, record_of
 from soilmoisture_assets.plots.maps import colour_bar, map_axes
 
 if TYPE_CHECKING:
@@ -25,9 +25,10 @@ def era5_july_maps(months: Mapping[str, xr.Dataset]) -> "Figure":
     """
     names, grid = record_of(months)
     july = july_means(months, names)
-    columns = 2 if len(names) > 1 else 1
+    columns = max(1, min(len(names), 2 if len(names) in (2, 4) else 3))
     rows = max(1, int(np.ceil(len(names) / columns)))
-    figure = style.new_figure(height=1.0 + (2.5 if columns == 2 else 4.6) * rows)
+    width = style.FULL_WIDTH * (1.35 if columns == 3 else 1.0)
+    figure = style.new_figure(height=1.0 + {1: 4.6, 2: 2.5, 3: 2.05}[columns] * rows, width=width)
     cells = figure.add_gridspec(rows, columns)
     warmest = ""
     for place, name in enumerate(names):
@@ -36,10 +37,12 @@ def era5_july_maps(months: Mapping[str, xr.Dataset]) -> "Figure":
             empty = figure.add_subplot(cells[place // columns, place % columns])
             style.note_in_place_of_data(empty, "no July")
             continue
-        axes = map_axes(figure, cells[place // columns, place % columns], grid_box(grid), line_width=0.5)
+        axes = map_axes(
+            figure, cells[place // columns, place % columns], grid_box(grid), line_width=0.4, over_field=True
+        )
         field = july[name] * (24 if variable.aggregation == "sum" else 1)
         limits = style.colour_limits(field.values)
-        mesh = draw_field(axes, field, limits, COLOURS.get(name, "viridis_r"))
+        mesh = draw_field(axes, field, limits, style.colours_of(variable))
         label = variable.label.replace("[mm]", "[mm d⁻¹]") if variable.aggregation == "sum" else variable.label
         colour_bar(figure, mesh, axes, label, values=field.values, location="bottom", aspect=35)
         axes.set_title(f"{'abcdefghi'[place]}  {variable.long_name}")

@@ -32,14 +32,14 @@ def latest_forecast_map(latest: xr.Dataset) -> "Figure":
     share = round(100 * float(quantiles[-1] - quantiles[0]))
     target = VARIABLES["soil_moisture"]
     panels = (
-        (f"median {lead} h ahead", median, None, "viridis_r", target.label),
+        (f"median {lead} h ahead", median, None, style.colours_of(target), target.label),
         ("change against the last observation", change, style.colour_limits(change, symmetric=True),
-         style.DIVERGING, "change of soil moisture [m³ m⁻³]"),
+         style.DRY_TO_WET, "change of soil moisture [m³ m⁻³]"),
         (f"width of the {share} % interval", ahead[:, -1] - ahead[:, 0], None, "cividis", "interval width [m³ m⁻³]"),
         ("age of the newest step", age, (0.0, max(float(np.nanmax(age)), 1.0)), "cividis_r",
          "days before the end of the data"),
     )  # fmt: skip
-    figure = style.new_figure(height=7.3)
+    figure = style.new_figure(height=7.15)
     grid = figure.add_gridspec(2, 2)
     box = map_extent(latest["longitude"].values, latest["latitude"].values)
     size = float(np.clip(420 / latest.sizes["station"] ** 0.7, 5, 26))

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from matplotlib.colorbar import Colorbar
     from matplotlib.figure import Figure, SubFigure
     from matplotlib.gridspec import SubplotSpec
+    from matplotlib.patheffects import AbstractPathEffect
 
 CONUS: Box = (-125.0, -66.5, 24.0, 50.0)
 
+_LAND = "#F7F7F5"
 _LINES: dict[Layer, tuple[str, float]] = {
     "states": ("#B8B8B8", 0.7), "countries": ("#707070", 1.0), "coast": ("#707070", 0.8),
 }  # fmt: skip
@@ -71,43 +73,60 @@ def projection(box: Box) -> Any:
 
 
 def map_axes(
-    figure: "Figure | SubFigure", position: "SubplotSpec | tuple[int, int, int]", box: Box, *, line_width: float = 0.6
-) -> "GeoAxes":
-    """Axes on the box with coast, country and state lines of this width [points]."""
+    figure: "Figure | SubFigure", position: "SubplotSpec | tuple[int, int, int]", box: Box, *, line_width: float = 0.6,
+    over_field: bool = False,
+) -> "GeoAxes":  # fmt: skip
+    """Axes on the box with coast, country and state lines of this width [points].
+
+    Over a field of colours the lines are dark with a light rim, which shows on every colour.
+    """
     from matplotlib.collections import LineCollection
+    from matplotlib.patheffects import withStroke
 
     target = projection(box)
     where = position if isinstance(position, tuple) else (position,)
     axes = figure.add_subplot(*where, projection=target)
-    axes.set_facecolor("#F7F7F5")
+    axes.set_facecolor(_LAND)
     left, right, bottom, top = map_frame(box, target)
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
     for layer, lines in _projected_outlines(box).items():
         colour, width = _LINES[layer]
-        axes.add_collection(
-            LineCollection(lines, colors=colour, linewidths=width * line_width, zorder=1), autolim=False
-        )
+        drawn = LineCollection(lines, colors=colour, linewidths=width * line_width, zorder=1)
+        if over_field:
+            drawn.set(color="#303030", path_effects=[withStroke(linewidth=2.0 * line_width, foreground="#FFFFFFB0")])
+        axes.add_collection(drawn, autolim=False)
     axes.spines["geo"].set(linewidth=0.6, edgecolor="#707070")
     return axes
 
 
 def write_abbreviations(axes: "GeoAxes", box: Box, points: np.ndarray) -> np.ndarray:
-    """Write the states' letters where no point covers them; returns their (state, 2) positions on the axes."""
+    """Write the states' letters clear of points and each other; returns their (state, 2) positions on the axes."""
     west, east, south, north = box
     reach = 0.02 * (axes.get_xlim()[1] - axes.get_xlim()[0])
     shifts = [(0, 0), (0, 0.7), (0, -0.7), (0.8, 0), (-0.8, 0), (0.8, 0.7), (-0.8, -0.7), (0.8, -0.7), (-0.8, 0.7)]
-    written = []
+    written: list[np.ndarray] = []
     for name, (longitude, latitude) in STATE_ABBREVIATIONS.items():
         if not (west <= longitude <= east and south <= latitude <= north):
             continue
         places = project(axes, [longitude + x for x, _ in shifts], [latitude + y for _, y in shifts])
-        apart = np.abs(places[:, None] - points[None]).max(axis=2).min(axis=1, initial=np.inf)
+        taken = np.concatenate([points, *(place[None] for place in written)])
+        apart = np.abs(places[:, None] - taken[None]).max(axis=2).min(axis=1, initial=np.inf)
         free = np.flatnonzero(apart > reach)
         place = places[free[0] if len(free) else int(np.argmax(apart))]
-        axes.text(*place, name, ha="center", va="center", fontsize=6, color="#8A8A8A", zorder=1.5, clip_on=True)
+        letters = axes.text(
+            *place, name, ha="center", va="center", fontsize=6, color="#7A7A7A", zorder=1.5, clip_on=True
+        )
+        letters.set_path_effects(halo())
         written.append(place)
     return np.array(written).reshape(-1, 2)
+
+
+def halo(width: float = 1.6) -> "list[AbstractPathEffect]":
+    """A rim in the colour of the land: letters stay readable where a border runs below them."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=width, foreground=_LAND)]
 
 
 def marker_size(count: int) -> float:
@@ -170,7 +189,7 @@ def colour_bar(
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
     bar = figure.colorbar(points, ax=axes, extend=extend, **({"shrink": 0.85, "pad": 0.02, "aspect": 30} | options))
     bar.set_label(label)
-    bar.locator = MaxNLocator(nbins=options.get("aspect", 30) // 6)
+    bar.locator = MaxNLocator(nbins=options.get("aspect", 30) // 5, steps=[1, 2, 2.5, 5, 10])
     bar.update_ticks()
     bar.outline.set_linewidth(0.5)
     return bar

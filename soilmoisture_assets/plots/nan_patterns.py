@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.gridspec import SubplotSpec
 
 MOST_PATTERNS = 10
+FEWEST_BARS = 5
+"""Bars are no wider than if there were this many."""
 
 
 @style.styled
@@ -34,7 +36,7 @@ def nan_patterns(cube: xr.Dataset) -> "Figure":
     worst = max(missing, key=lambda name: float(missing[name].mean()))
     return style.finish(
         figure,
-        f"{complete:.0%} of station-steps are complete; {worst} is missing most ({missing[worst].mean():.0%})",
+        f"{complete:.1%} of station-steps are complete; {worst} is missing most ({missing[worst].mean():.1%})",
         "Above: share of stations without a value, mean of each month. Below: the combinations missing together most "
         "often (filled dots: missing), as share of all station-steps.",
         cube,
@@ -53,13 +55,14 @@ def _through_time(axes: "Axes", missing: dict[str, np.ndarray], times: pd.Dateti
     share = pd.DataFrame({name: lost.mean(axis=0) for name, lost in missing.items()}).groupby(months).mean()
     start = pd.PeriodIndex(share.index).to_timestamp()
     edges = np.append(start.values, (start[-1] + pd.offsets.MonthBegin(1)).to_datetime64())
+    most = max(0.1, float(share.to_numpy().max()))
     mesh = axes.pcolormesh(
-        edges, np.arange(len(missing) + 1), share.to_numpy().T, cmap="Greys", vmin=0, vmax=1, rasterized=True
+        edges, np.arange(len(missing) + 1), share.to_numpy().T, cmap="YlOrBr", vmin=0, vmax=most, rasterized=True
     )
     axes.set_yticks(np.arange(len(missing)) + 0.5, [f"{name} ({lost.mean():.1%})" for name, lost in missing.items()])
     axes.tick_params(axis="y", length=0)
     axes.set(ylim=(len(missing), 0), title="stations without a value (in brackets: over the whole period)")
-    axes.hlines(np.arange(1, len(missing)), *axes.get_xlim(), color="white", linewidth=1.5)
+    axes.hlines(np.arange(1, len(missing)), *axes.get_xlim(), color="white", linewidth=2)
     bar = axes.figure.colorbar(mesh, ax=axes, aspect=12, pad=0.01)
     bar.ax.yaxis.set_major_formatter("{x:.0%}")
 
@@ -80,7 +83,11 @@ def _together(figure: "Figure", place: "SubplotSpec", missing: dict[str, np.ndar
     bars.bar(columns, shares[ranked], width=0.6, color=colours)
     for column, i in enumerate(ranked):
         bars.text(column, shares[i], f"{shares[i]:.1%}", ha="center", va="bottom", fontsize=6.5)
-    bars.set(xticks=[], xlim=(-0.6, MOST_PATTERNS - 0.4), title="missing together (green: nothing is missing)")
+    bars.set(
+        xticks=[],
+        xlim=(-0.6, max(len(ranked), FEWEST_BARS) - 0.4),
+        title="missing together (green: nothing is missing)",
+    )
     bars.set_ylim(0, float(shares[ranked].max()) * 1.18)
     bars.yaxis.set_major_formatter("{x:.0%}")
     rows = np.arange(len(missing))

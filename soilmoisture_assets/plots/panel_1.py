@@ -61,7 +61,7 @@ def panel_1(
             median = issued["soil_moisture_forecast"].isel(station=station, lead=lead).sel(quantile=0.5).values
             axes.plot(valid[:, lead], median, color=colour, linewidth=0.7, linestyle=line, zorder=3)
         axes.set_title(
-            f"{style.shortened(names[station], 30)}\nR² " + " · ".join(f"{x:.2f}" for x in r2[station]), fontsize=6.5
+            f"{style.shortened(names[station], 35)}\nR² " + " · ".join(f"{x:.2f}" for x in r2[station]), fontsize=6.5
         )
         axes.xaxis.set_major_locator(style.date_locator(valid.min(), valid.max(), 4 if rows > 1 else 9))
         axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator(), show_offset=False))

@@ -148,10 +148,10 @@ def _trend(effects: xr.Dataset) -> str:
     losses = np.flatnonzero(certain & (effects["change"].values < 0))
 
     def named(places: np.ndarray) -> str:
-        shown = ", ".join(_label(effects, int(i)) for i in places[:4])
+        shown = "; ".join(_label(effects, int(i)) for i in places[:4])
         return (shown + (f" and {len(places) - 4} more" if len(places) > 4 else "")) or "none"
 
-    return f"Dominant in every window: {named(always)}; effect grows with lead: {named(gains)}; fades: {named(losses)}."
+    return f"Dominant in every window: {named(always)}. Effect grows with lead: {named(gains)}. Fades: {named(losses)}."
 
 
 def _message(effects: xr.Dataset, strongest: np.ndarray, score: str) -> str:

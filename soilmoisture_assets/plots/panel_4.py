@@ -37,12 +37,14 @@ def panel_4(correlations: xr.Dataset, stations: int) -> "Figure":
     between = ordered["feature_correlation"].sel(other_feature=ordered["feature"].values).values.astype("float64")
     names = [_label(ordered, i) for i in range(len(order))]
     groups = groups[order]
-    figure = style.new_figure(height=9.8, width=style.FULL_WIDTH * 1.5)
+    figure = style.new_figure(height=9.4, width=style.FULL_WIDTH * 1.5)
     top, bottom = style.stacked(figure, [1.45, 1])
-    heat, chords = top.subplots(1, 2, width_ratios=[1.25, 1])
+    heat, chords = top.subplots(1, 2, width_ratios=[1.35, 1])
     image = heat.imshow(np.abs(between), vmin=0, vmax=1, cmap="cividis")
-    heat.set_xticks(range(len(names)), names, rotation=90, fontsize=5)
-    heat.set_yticks(range(len(names)), names, fontsize=5)
+    numbers = [str(number) for number in range(1, len(names) + 1)]  # names on both sides leave no room for the matrix
+    heat.set_xticks(range(len(names)), numbers, fontsize=5)
+    heat.set_yticks(range(len(names)), [f"{name}  {number}" for name, number in zip(names, numbers, strict=True)])
+    heat.tick_params(axis="y", labelsize=6)
     heat.set_title("a  |ρ| among features")
     heat.spines[:].set_visible(False)
     bar = top.colorbar(image, ax=heat, shrink=0.5, pad=0.02)
@@ -58,9 +60,9 @@ def panel_4(correlations: xr.Dataset, stations: int) -> "Figure":
         figure,
         f"{found} of {len(names)} features rise or fall with {score}; {style.counted(strong, 'pair')} are much alike"
         + (f" ({subject})" if subject else ""),
-        f"Spearman ρ over stations. a: among features, once for all windows; b: chords for |ρ| of {LEAST} and more, "
-        f"as wide as |ρ|; numbers count the features of a group; c: with {score} per window, whiskers: 95 % interval, "
-        "whole blocks of neighbouring stations resampled; ★: false discovery rate below 0.05.",
+        f"Spearman ρ over stations. a: among features, once for all windows, columns numbered like rows; b: chords for "
+        f"|ρ| of {LEAST} and more, as wide as |ρ|; numbers count the features of a group; c: with {score} per window, "
+        "whiskers: 95 % interval, whole blocks of neighbouring stations resampled; ★: false discovery rate below 0.05.",
         correlations, n=f"n = {style.counted(stations, 'station')}",
     )  # fmt: skip
 

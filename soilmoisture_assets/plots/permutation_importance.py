@@ -9,6 +9,7 @@ from scipy.stats import rankdata
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.intervals import mean_interval
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
+from soilmoisture_assets.plots.shap_groups import GROUP_LABELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,9 +36,11 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
     mean = np.nanmean(values, axis=0)
     chosen = np.argsort(-mean[-1], kind="stable")[:MOST_FEATURES]
     figure = style.new_figure(height=1.5 + 0.2 * len(chosen), width=style.FULL_WIDTH * 1.3)
-    grid = figure.add_gridspec(1, 3, width_ratios=[1, 1, 1.05])
+    grid = figure.add_gridspec(2, 3, width_ratios=[1, 1, 1.05], height_ratios=[1.7, 1])
     colours = [style.GROUP_COLOURS.get(groups[i], style.GREY) for i in chosen]
-    left, middle, right = (figure.add_subplot(grid[0, place]) for place in range(3))
+    left, middle = (figure.add_subplot(grid[:, place]) for place in range(2))
+    right = figure.add_subplot(grid[0, 2])
+    _group_legend(figure.add_subplot(grid[1, 2]), groups[chosen])
     own, low, high = (1e3 * x for x in mean_interval(values[:, -1, chosen]))
     rows = np.arange(len(chosen))
     whiskers = {"elinewidth": 0.5, "ecolor": style.BLACK}
@@ -60,9 +63,21 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
         f"({method_and_experiment(shap)})",
         f"a: mean over stations of mean |SHAP|, whiskers: 95 % bootstrap interval over stations. b: rise of the error "
         f"of {int(importance.attrs.get('windows', 0)):,} test windows when a feature is shuffled among them "
-        "(scatters around 0 where a feature does not matter); bars are coloured by feature group. c: ranks of all "
+        "(scatters around 0 where a feature does not matter). c: ranks of all "
         "features, 1 the strongest; ρ: Spearman.",
         shap,
+    )  # fmt: skip
+
+
+def _group_legend(axes: "Axes", groups: np.ndarray) -> None:
+    from matplotlib.patches import Patch
+
+    axes.axis("off")
+    present = [group for group in style.GROUP_COLOURS if group in groups]
+    axes.legend(
+        handles=[Patch(color=style.GROUP_COLOURS[group], label=GROUP_LABELS.get(group, group)) for group in present],
+        loc="lower left", title="bars: group of the feature", alignment="left", title_fontsize=7, fontsize=6.5,
+        borderaxespad=0,
     )  # fmt: skip
 
 
@@ -77,5 +92,6 @@ def _ranks(axes: "Axes", mean: np.ndarray, rises: np.ndarray, windows: list[int]
         )  # fmt: skip
     axes.set(xlabel="rank by mean |SHAP|", ylabel="rank by permutation", title="c  Ranks of all features",
              xlim=(count + 1, 0), ylim=(count + 1, 0), aspect="equal")  # fmt: skip
-    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), borderaxespad=0, handletextpad=0.2)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=len(windows), fontsize=6.5, borderaxespad=0,
+                handletextpad=0.1, columnspacing=0.8)  # fmt: skip
     axes.grid(True)

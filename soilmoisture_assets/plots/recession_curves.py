@@ -42,7 +42,7 @@ def recession_curves(curves: Mapping[str, xr.Dataset]) -> "Figure":
     _draw_ranges(right, [good[station]["tau"].values for station in events])
     return style.finish(
         figure, f"Soils dry with a median time scale of {np.median(tau) / 24:.1f} days",
-        "a: fits θr + Δθ·exp(−t/τ) of dry-downs, each over its own duration; thick: medians of the parameters. b: τ "
+        "a: fits θr + Δθ·exp(−t/τ) of dry-downs, each over its own duration; thick: median of all fits. b: τ "
         "per station, in order of its median (dot), 10 to 90 % of the station's events (line).",
         *curves.values(), n=f"n = {len(tau)} dry-downs at {style.counted(len(events), 'station')}",
         period=event_period(good),
@@ -76,8 +76,8 @@ def _draw_curves(axes: "Axes", good: list[xr.Dataset]) -> None:
     alpha = float(np.clip(60 / len(lines), 0.06, 0.8))
     axes.add_collection(LineCollection(lines, colors=style.BLUE, linewidths=0.5, alpha=alpha))
     hours = np.linspace(0, LONGEST_SHOWN, 100)
-    theta_r, delta, tau, _ = np.median(table, axis=0)
-    axes.plot(hours, theta_r + delta * np.exp(-hours / tau), color=style.VERMILION, linewidth=2.2)
+    theta_r, delta, tau = (table[:, column, None] for column in range(3))
+    axes.plot(hours, np.median(theta_r + delta * np.exp(-hours / tau), axis=0), color=style.VERMILION, linewidth=2.2)
     axes.autoscale_view()
     axes.set(xlim=(0, LONGEST_SHOWN), xlabel="time since the peak [h]", ylabel=VARIABLES["soil_moisture"].label)
     axes.set_title(f"a  {len(lines)} of {len(table)} dry-downs" if every > 1 else "a  Dry-downs")

@@ -78,10 +78,12 @@ def _histogram(axes: "Axes", values: np.ndarray, label: str, letter: str) -> str
     fitted = fit_distributions(values)
     x = np.linspace(max(edges[0], 1e-6), edges[-1], 200)
     top = axes.get_ylim()[1]
+    highest = top
     for name in DISTRIBUTIONS:
         colour, line = _LINES[name]
-        axes.plot(x, density(fitted, name, x), color=colour, linestyle=line, linewidth=1.1)
-    axes.set_ylim(0, 1.15 * top)
+        (curve,) = axes.plot(x, density(fitted, name, x), color=colour, linestyle=line, linewidth=1.1)
+        highest = max(highest, float(np.nanmax(curve.get_ydata(), initial=0)))
+    axes.set_ylim(0, min(1.05 * highest, 2 * top))  # a density without bound at 0 does not flatten the bars
     if not np.isfinite(fitted["aic"].values).any():
         return ""
     best = str(fitted["distribution"].values[int(np.nanargmin(fitted["aic"].values))])

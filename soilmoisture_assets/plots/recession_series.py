@@ -35,16 +35,19 @@ def recession_series(
     columns = 2 if len(chosen) > 1 else 1
     figure = style.new_figure(height=1.3 + (1.15 if columns == 2 else 2.2) * rows)
     grid = figure.add_gridspec(rows + 1, columns, height_ratios=[0.2, *[1.0] * rows])
+    shown: list[int] = []
+    drawn: list[np.datetime64] = []
     for place, station in enumerate(chosen):
         axes = figure.add_subplot(grid[1 + place // columns, place % columns])
         record, events = series[station]["soil_moisture"], good[station]
         begin = record["time"].values[-1] - np.timedelta64(days, "D")
+        events = events.isel(event=np.flatnonzero(events["start"].values >= begin))
+        shown.append(events.sizes["event"])
+        drawn += [max(begin, record["time"].values[0]), record["time"].values[-1]]
         record = record.isel(time=np.flatnonzero(record["time"].values >= begin))
         axes.plot(record["time"].values, record.values, color=style.GREY, linewidth=0.6)
         for event in range(events.sizes["event"]):
             start, end = events["start"].values[event], events["end"].values[event]
-            if start < begin:
-                continue
             hours = np.linspace(0, (end - start) / np.timedelta64(1, "h"), 40)
             fit = events.isel(event=event)
             axes.plot(
@@ -67,12 +70,13 @@ def recession_series(
     else:
         style.note_in_place_of_data(legend, "no station has both a record and dry-downs")
     figure.supylabel(VARIABLES["soil_moisture"].label, fontsize=8)
-    found = sum(good[station].sizes["event"] for station in chosen)
     return style.finish(
-        figure, f"{found} dry-downs were found at the {style.counted(len(chosen), 'station')} that have the most",
-        f"Soil moisture and well fitted dry-downs in the last {days} days of each record.",
+        figure,
+        f"{sum(shown)} dry-downs in {days} days at the {style.counted(len(chosen), 'station')} that have the most",
+        f"Soil moisture and well fitted dry-downs in the last {days} days of each record; stations ranked by the "
+        "dry-downs of their whole record.",
         *(series[station] for station in chosen), n=f"n = {len(chosen)} of {style.counted(len(series), 'station')}",
-        period=style.period_of([time for s in chosen for time in series[s]["time"].values[[0, -1]]]),
+        period=style.period_of(drawn),
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
     )
     names = [str(name) for name in shap["dynamic_feature"].values]
     lags = shap["lag_days"].values.astype("float64")
-    columns = min(3, max(1, len(names)))
+    columns = 2 if len(names) == 4 else min(3, max(1, len(names)))
     rows = int(np.ceil(len(names) / columns))
     figure = style.new_figure(height=1.5 + 2.2 * rows)
     grid = figure.add_gridspec(rows + 1, columns, height_ratios=[0.14, *[1.0] * rows])
@@ -39,18 +39,13 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
         axes = figure.add_subplot(grid[1 + place // columns, place % columns])
         for number, window in enumerate(windows):
             mean, low, high = mean_interval(values[:, number, place])
-            drawn = np.isfinite(mean)
+            drawn = np.isfinite(mean) & (lags >= -window / 24)  # later days cannot matter
             colour = style.WINDOW_COLOURS[number]
             axes.fill_between(lags[drawn], low[drawn], high[drawn], color=colour, alpha=0.2, linewidth=0)
             axes.plot(
-                lags[drawn],
-                mean[drawn],
-                color=colour,
-                marker="os^D"[number % 4],
-                markersize=2,
-                linewidth=0.8,
+                lags[drawn], mean[drawn], color=colour, marker="os^D"[number % 4], markersize=2, linewidth=0.8,
                 label=f"{window} h",
-            )
+            )  # fmt: skip
         if lags.min() < 0:
             axes.axvspan(lags.min() - 0.5, -0.5, color="#EFEFEF", zorder=0)
         axes.set_xlim(oldest + 0.5, lags.min() - 0.5)

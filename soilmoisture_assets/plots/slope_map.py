@@ -47,7 +47,7 @@ def slope_map(terrain: xr.Dataset) -> "Figure":
     title = "No slope is known at any station"
     if known.any():
         median, steepest = float(np.median(slope[known])), float(slope[known].max())
-        title = f"Stations stand on gentle ground: the median slope is {median:.1f}°, the steepest {steepest:.1f}°"
+        title = f"Most stations stand on gentle ground: median slope {median:.1f}°, steepest {steepest:.1f}°"
         if median > 5:
             title = f"Half of the stations stand on slopes above {median:.1f}°, the steepest on {steepest:.1f}°"
     return style.finish(
@@ -82,6 +82,7 @@ def _draw_surface(
     axes.set_xlabel("longitude [°]", labelpad=0)
     axes.set_ylabel("latitude [°]", labelpad=0)
     axes.set_zlabel("slope [°]", labelpad=-2)
+    axes.locator_params(axis="z", nbins=4)
     axes.tick_params(pad=-1, labelsize=6)
     axes.view_init(elev=38, azim=-65)
     axes.set_box_aspect((1.6, 1, 0.6), zoom=0.92)

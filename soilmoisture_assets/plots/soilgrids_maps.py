@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from soilmoisture_assets.metadata.variables import PRINTED_UNITS, SOILGRIDS_PROPERTIES, VARIABLES
+from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
 
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLUMNS = 3
-
-# One scale of colours per kind of property, from light to dark.
-_COLOURS = {"physical": "YlOrBr", "chemical": "YlGn", "hydraulic": "YlGnBu"}
 
 
 @style.styled
@@ -38,11 +35,19 @@ def soilgrids_maps(properties: xr.Dataset) -> "Figure":
         variable = VARIABLES[name]
         values = properties[name].values.astype("float64")
         axes = map_axes(figure, grid[position // _COLUMNS, position % _COLUMNS], box, line_width=0.4)
-        points = scatter_stations(axes, properties, values, colours=_COLOURS[variable.group], size=size)
+        points = scatter_stations(axes, properties, values, colours=style.colours_of(variable), size=size)
         title = f"{variable.long_name.removesuffix(', 0-30 cm')} ({name})"
         axes.set_title(title if len(title) < 44 else title.replace(" (", "\n("), fontsize=7)
-        units = "" if variable.units == "1" else PRINTED_UNITS.get(variable.units, variable.units)
-        bar = colour_bar(figure, points, axes, units, values=values, orientation="horizontal", aspect=25, pad=0.03)
+        bar = colour_bar(
+            figure,
+            points,
+            axes,
+            f"[{variable.printed_units or '-'}]",
+            values=values,
+            orientation="horizontal",
+            aspect=25,
+            pad=0.03,
+        )
         bar.ax.tick_params(labelsize=6)
         bar.ax.xaxis.label.set_fontsize(6.5)
     distance = properties["fallback_distance"].values

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.maps import map_axes, map_extent, marker_size, project, write_abbreviations
+from soilmoisture_assets.plots.maps import halo, map_axes, map_extent, marker_size, project, write_abbreviations
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,8 +45,9 @@ def station_map(stations: xr.Dataset) -> "Figure":
         members = [i for i in range(count) if networks[i] == network]
         axes.scatter(
             where[members, 0], where[members, 1], s=marker_size(count), c=colour, marker=marker,
-            edgecolors="white", linewidths=0.4, zorder=3,
+            edgecolors="white", linewidths=0.4, zorder=3, label=f"{network} ({len(members)})",
         )  # fmt: skip
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(looks), 6), borderaxespad=0.2)
     letters = write_abbreviations(axes, box, where)
     if count <= MOST_NUMBERED:
         _write_numbers(axes, where[order], letters)
@@ -104,4 +105,5 @@ def _write_numbers(axes: "Axes", points: np.ndarray, letters: np.ndarray) -> Non
 
         best = point + min(sides, key=crowding)
         written.append(best)
-        axes.text(best[0], best[1], str(number), fontsize=5.5, ha="center", va="center", zorder=4)
+        written_number = axes.text(best[0], best[1], str(number), fontsize=5.5, ha="center", va="center", zorder=4)
+        written_number.set_path_effects(halo())

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from soilmoisture_assets.metadata.variables import PRINTED_UNITS, VARIABLES
+from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.labels import feature_label
+from soilmoisture_assets.plots.station_series import draw_state
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,9 +52,9 @@ def station_panel(cube: xr.Dataset, station: str) -> "Figure":
         figure,
         f"{name}: {observed:.0%} of steps observed",
         f"{place}{depth}. Left: series on the study's steps; grey soil moisture is observed but masked by quality "
-        "control, grey spans are missing precipitation; vertical lines are the borders of training, validation and "
-        "test. Right: rank of each static attribute among the stations of the study (bar: share of stations with a "
-        "smaller value), value and units beside it; categories by name.",
+        "control, dark weather is the mean of days, grey spans are missing precipitation; vertical lines are the "
+        "borders of training, validation and test. Right: rank of each static attribute among the stations "
+        "of the study (bar: share of stations with a smaller value), value and units beside it; categories by name.",
         cube, n=f"n = 1 of {style.counted(cube.sizes['station'], 'station')}",
     )  # fmt: skip
 
@@ -86,17 +88,12 @@ def _input(axes: "Axes", own: xr.Dataset, name: str) -> None:
         axes.fill_between(times, 0, top, where=~there, step="mid", color="#E4E4E4", linewidth=0)
         axes.set_ylim(0, top)
     else:
-        axes.plot(times, values, color=_COLOURS.get(name, style.GREEN), linewidth=0.6)
+        draw_state(axes, times, values, _COLOURS.get(name, style.GREEN))
     axes.set_ylabel(_two_lines(name))
 
 
 def _two_lines(name: str) -> str:
-    return f"{name.replace('_', ' ')}\n[{_printed_units(name)}]"
-
-
-def _printed_units(name: str) -> str:
-    units = VARIABLES[name].units
-    return "" if units == "1" else PRINTED_UNITS.get(units, units)
+    return f"{name.replace('_', ' ')}\n[{VARIABLES[name].printed_units}]"
 
 
 def _statics(axes: "Axes", cube: xr.Dataset, station: str, names: list[str]) -> None:
@@ -113,13 +110,14 @@ def _statics(axes: "Axes", cube: xr.Dataset, station: str, names: list[str]) -> 
         known = np.isfinite(values[at])
         ranks.append(float((there < values[at]).sum() / max(1, len(there) - 1)) if known else np.nan)
         number = f"{values[at]:,.0f}" if abs(values[at]) >= 100 else f"{values[at]:.3g}"
-        texts.append(f"{number} {_printed_units(name)}".rstrip() if known else "missing")
+        texts.append(f"{number} {variable.printed_units}".rstrip() if known else "missing")
     rows = np.arange(len(names))
     axes.barh(rows, np.ones(len(names)), color="#F0F0F0", height=0.72)
     axes.barh(rows, np.nan_to_num(ranks), color=colours, height=0.72)
     for row, text in enumerate(texts):
         axes.text(1.03, row, style.shortened(text, 26), va="center", fontsize=6.5)
-    axes.set_yticks(rows, [style.shortened(VARIABLES[name].long_name, 36) for name in names], fontsize=6)
-    axes.set(xlim=(0, 1.85), ylim=(max(len(names), FEWEST_BARS) - 0.4, -0.6), title="static attributes: rank")
+    axes.set_yticks(rows, [style.shortened(feature_label(name), 48) for name in names], fontsize=6)
+    axes.set(xlim=(0, 1.95), ylim=(max(len(names), FEWEST_BARS) - 0.4, -0.6), title="static attributes: rank")
     axes.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
+    axes.spines["bottom"].set_bounds(0, 1)
     axes.tick_params(axis="y", length=0)

@@ -11,6 +11,7 @@ from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.dynamic_input_maps import dynamic_variables
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -42,7 +43,7 @@ def station_series(cube: xr.Dataset, *, station: str | None = None) -> "Figure":
         if registered.aggregation == "sum":
             axes.bar(times, values, width=step, align="edge" if len(times) < 2 else "center", color=style.BLUE)
         else:
-            axes.plot(times, values, color=style.BLACK if place == 0 else style.VERMILION, linewidth=0.7)
+            draw_state(axes, times, values, style.BLACK if place == 0 else style.VERMILION)
         axes.set_ylabel(registered.label.replace(" [", "\n["), fontsize=7)
         axes.grid(True, axis="y")
         axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(mdates.AutoDateLocator()))
@@ -51,6 +52,22 @@ def station_series(cube: xr.Dataset, *, station: str | None = None) -> "Figure":
     figure.align_ylabels()
     hours = int(pd.Timedelta(step) / pd.Timedelta(hours=1))
     return style.finish(
-        figure, f"{style.station_labels(one)[0]}: the record the models see",
-        f"Steps of {hours} h labelled by their end (UTC); gaps are missing values.", one,
+        figure, f"{style.station_labels(one)[0]}: soil moisture and its weather",
+        f"Steps of {hours} h labelled by their end (UTC){'; dark: means of days' if hours < 24 else ''}; gaps are "
+        "missing values.", one,
     )  # fmt: skip
+
+
+def draw_state(axes: "Axes", times: np.ndarray, values: np.ndarray, colour: str) -> None:
+    """A state or flux through time: its steps and, where they are shorter than a day, darker the means of whole days.
+
+    Day and night alternate in every such step: their line alone is a solid band.
+    """
+    index = pd.DatetimeIndex(times)
+    step = index[1] - index[0] if len(index) > 1 else pd.Timedelta(days=1)
+    daily = step < pd.Timedelta(days=1)
+    axes.plot(times, values, color=colour, linewidth=0.4 if daily else 0.7, alpha=0.35 if daily else 1)
+    if daily:
+        days = pd.Series(values, index).groupby((index - pd.Timedelta(1, "ns")).floor("D"))
+        whole = days.mean().where(days.count() * step >= pd.Timedelta(days=1))
+        axes.plot(pd.DatetimeIndex(whole.index) + pd.Timedelta(hours=12), whole.to_numpy(), color=colour, linewidth=0.8)

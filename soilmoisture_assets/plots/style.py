@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets.metadata.variables import Variable
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
@@ -60,7 +62,23 @@ GROUP_COLOURS: Mapping[str, str] = {
 }
 
 SEQUENTIAL = "viridis"
-DIVERGING = "PuOr"
+WATER = "YlGnBu"
+DRY_TO_WET = "BrBG"
+
+_SCALES: Mapping[str, str] = {
+    "soil_moisture": WATER,
+    "soil_moisture_era5": WATER,
+    "precipitation": WATER,
+    "snow_depth": WATER,
+    "temperature": "inferno",
+    "dewpoint": "inferno",
+    "soil_temperature": "inferno",
+    "shortwave": "cividis",
+    "physical": "YlOrBr",
+    "chemical": "YlGn",
+    "hydraulic": WATER,
+}
+"""Colour scale of a variable, or of a group of variables; each runs one way between light and dark in grey print."""
 
 _PARAMETERS: Any = {
     "font.family": "DejaVu Sans",
@@ -136,10 +154,12 @@ def finish(figure: "Figure", title: str, shows: str, *sources: xr.Dataset, perio
         _wrapped(caption, figure.get_figwidth() - 0.2, _CAPTION_SIZE),
         x=0.01, ha="left", fontsize=_CAPTION_SIZE, color="#444444", linespacing=1.3,
     )  # fmt: skip
-    if synthetic:
+    if synthetic:  # beside the title, as far from the corner on a tall page as on a small one
+        inch_x, inch_y = 1 / figure.get_size_inches()
         figure.text(
-            0.988, 0.985, "SYNTHETIC", ha="right", va="top", fontsize=9, fontweight="bold", color="white",
-            bbox={"facecolor": VERMILION, "edgecolor": "none", "boxstyle": "round,pad=0.25"}, in_layout=False,
+            1 - 0.09 * inch_x, 1 - 0.075 * inch_y, "SYNTHETIC", ha="right", va="top", fontsize=9, fontweight="bold",
+            color="white", in_layout=False,
+            bbox={"facecolor": VERMILION, "edgecolor": "none", "boxstyle": "round,pad=0.25"},
         )  # fmt: skip
     figure.set_label(f"{title}\n{caption}")
     return figure
@@ -198,6 +218,11 @@ def colour_limits(values: np.ndarray, *, symmetric: bool = False, quantile: floa
         margin = abs(low) * 0.05 or 0.5
         return low - margin, high + margin
     return low, high
+
+
+def colours_of(variable: Variable) -> str:
+    """Colour scale of a variable: the same in every map of a study."""
+    return _SCALES.get(variable.name) or _SCALES.get(variable.group, SEQUENTIAL)
 
 
 def method_label(method: str) -> str:
@@ -270,4 +295,10 @@ def _source(sources: tuple[xr.Dataset, ...]) -> str:
 
 
 def _wrapped(text: str, inches: float, size: float) -> str:
+    for loose, together in (
+        (" · ", "\u00a0· "),
+        (" %", "\u00a0%"),
+        ("n = ", "n\u00a0=\u00a0"),
+    ):  # never parted by a line
+        text = text.replace(loose, together)
     return textwrap.fill(text, max(20, int(inches * 72 / (size * 0.56))))

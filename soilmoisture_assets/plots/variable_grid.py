@@ -8,7 +8,6 @@ import xarray as xr
 from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABLES, Variable
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.dynamic_input_maps import dynamic_variables
-from soilmoisture_assets.plots.era5_grids import COLOURS
 from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def variable_grid(cube: xr.Dataset) -> "Figure":
         else:
             mean = "time" in cube[name].dims
             values = (cube[name].mean("time") if mean else cube[name]).values.astype("float64")
-            points = scatter_stations(axes, cube, values, colours=COLOURS.get(name, "viridis"), size=size)
+            points = scatter_stations(axes, cube, values, colours=style.colours_of(variable), size=size)
             bar = colour_bar(
                 figure, points, axes, _label(variable, mean), values=values, location="bottom", aspect=28, shrink=0.9
             )
@@ -72,25 +71,33 @@ def _label(variable: Variable, mean: bool) -> str:
 def _draw_classes(
     figure: "Figure", axes: "GeoAxes", cube: xr.Dataset, codes: np.ndarray, variable: Variable, size: float
 ) -> None:
-    """Stations by class; classes beyond the eight most frequent share one grey."""
-    from matplotlib.colors import BoundaryNorm, ListedColormap
+    """Stations by class, with a legend below; classes beyond the seven most frequent share one grey."""
+    from matplotlib.colors import ListedColormap
+    from matplotlib.lines import Line2D
 
     codes = np.where(np.isfinite(codes.astype("float64")), codes, -1).astype(int)
     found, counts = np.unique(codes[codes >= 0], return_counts=True)
     named = [int(code) for code in found[np.argsort(-counts, kind="stable")][:7]]
     palette = [style.BLUE, style.ORANGE, style.GREEN, style.PURPLE, style.SKY, style.VERMILION, style.YELLOW]
-    colours = ListedColormap([*palette[: len(named)], style.GREY])
-    labels = [style.shortened(variable.classes.get(code, str(code)), 13) for code in named]
-    if len(found) > len(named):
-        labels.append("other")
+    colours = [*palette[: len(named)], style.GREY]
     place = np.array([named.index(code) if code in named else len(named) for code in codes], dtype="float64")
     place[codes < 0] = np.nan
-    points = scatter_stations(axes, cube, place, limits=(-0.5, len(named) + 0.5), colours=colours, size=size)
-    points.set_norm(BoundaryNorm(np.arange(-0.5, len(labels) + 0.5), max(len(labels), 1)))
-    points.set_cmap(ListedColormap(colours.colors[: max(len(labels), 1)]))  # type: ignore[index]
-    bar = colour_bar(figure, points, axes, variable.long_name, location="bottom", aspect=28, shrink=0.9)
-    short = all(len(label) <= 4 for label in labels)
-    bar.set_ticks(range(len(labels)), labels=labels, fontsize=6 if short else 5, rotation=0 if short else 25,
-                  ha="center" if short else "right", rotation_mode="anchor")  # fmt: skip
-    bar.ax.tick_params(length=0)
-    bar.ax.xaxis.label.set_fontsize(6.5)
+    limits = (-0.5, len(named) + 0.5)
+    points = scatter_stations(axes, cube, place, limits=limits, colours=ListedColormap(colours), size=size)
+    labels = [variable.classes.get(code, str(code)) for code in named]
+    labels += ["other"] if len(found) > len(named) else []
+    bar = figure.colorbar(points, ax=axes, location="bottom", aspect=28, shrink=0.9, pad=0.02)  # only keeps the room
+    bar.set_label("\n" * 4, fontsize=6.5)
+    bar.ax.axis("off")
+    for shades in bar.ax.collections:
+        shades.set_visible(False)
+    legend = bar.ax.legend(
+        handles=[
+            Line2D([], [], linestyle="none", marker="o", markersize=3.5, color=colour, label=style.shortened(text, 27))
+            for colour, text in zip(colours, labels, strict=False)
+        ],
+        loc="upper center", bbox_to_anchor=(0.5, 1), ncols=4 if max(map(len, labels), default=0) <= 6 else 2,
+        title=variable.long_name, title_fontsize=6.5, fontsize=5.5, handletextpad=0, columnspacing=0.6,
+        labelspacing=0.25, borderaxespad=0,
+    )  # fmt: skip
+    legend.set_in_layout(False)

@@ -64,9 +64,9 @@ def test_coverage_counts_complete_stations_and_masked_values(cube: xr.Dataset):
 def test_nan_patterns_find_what_is_missing_together(cube: xr.Dataset):
     figure = nan_patterns(cube)
     title, _ = title_and_caption(figure)
-    assert "shortwave is missing most (33%)" in title
+    assert "shortwave is missing most (33.3%)" in title
     complete = np.isfinite(cube.soil_moisture) & np.isfinite(cube.shortwave)
-    assert title.startswith(f"{float(complete.mean()):.0%} of station-steps are complete")
+    assert title.startswith(f"{float(complete.mean()):.1%} of station-steps are complete")
 
 
 def test_the_alignment_summary_counts_reasons_without_their_numbers(cube: xr.Dataset):

@@ -132,7 +132,7 @@ def crowded_ticks(figure: Figure) -> list[str]:
 
 
 def covered_titles(figure: Figure) -> list[str]:
-    """Panel titles, axis labels and legends that overlap each other."""
+    """Panel titles, axis labels, legends and the stamp that overlap each other, and axes below the stamp."""
     texts = [
         text
         for axes in figure.findobj(Axes)
@@ -143,7 +143,14 @@ def covered_titles(figure: Figure) -> list[str]:
     boxes += [("legend", legend.get_window_extent()) for legend in figure.findobj(Legend)]
     if figure._suptitle is not None:
         boxes.append(("title", figure._suptitle.get_window_extent()))
+    stamp = [text.get_window_extent() for text in figure.texts if text.get_text() == "SYNTHETIC"]
+    boxes += [("stamp", box) for box in stamp]
     return [
+        f"'stamp' and axes {place}"
+        for box in stamp
+        for place, axes in enumerate(figure.findobj(Axes))
+        if axes.axison and box.overlaps(axes.get_window_extent())
+    ] + [
         f"{one!r} and {other!r}"
         for place, (one, box) in enumerate(boxes)
         for other, against in boxes[place + 1 :]

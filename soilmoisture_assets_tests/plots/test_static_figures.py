@@ -39,7 +39,7 @@ def content_of(page: str) -> dict:
 
 def test_the_slope_figure_says_the_median_and_the_steepest():
     title, caption = title_and_caption(slope_map(terrain([1, 2, 3, 10, np.nan])))
-    assert title == "Stations stand on gentle ground: the median slope is 2.5°, the steepest 10.0°"
+    assert title == "Most stations stand on gentle ground: median slope 2.5°, steepest 10.0°"
     assert "n = 4 stations with slope" in caption
 
 
@@ -57,7 +57,7 @@ def test_stations_on_one_line_still_have_a_surface():
 def test_every_soil_property_has_a_map_with_its_units():
     figure = soilgrids_maps(soil(12))
     labels = {axes.get_xlabel() for axes in figure.axes}
-    assert {"kg dm⁻³", "cmol(c) kg⁻¹", "g kg⁻¹", "kg m⁻³", "kg m⁻²", "%"} <= labels
+    assert {"[kg dm⁻³]", "[cmol(c) kg⁻¹]", "[g kg⁻¹]", "[kg m⁻³]", "[kg m⁻²]", "[%]", "[-]"} <= labels
     titles = " ".join(axes.get_title(loc="left") for axes in figure.axes)
     assert all(f"({name})" in titles for name in SOILGRIDS_PROPERTIES)
     assert "1 station took the nearest cell with data" in title_and_caption(figure)[1]
