@@ -5,8 +5,10 @@ Belongs here: what the page holds, and how figures are made small enough for it.
 """
 
 import base64
+import html
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -58,8 +60,15 @@ class FigureEntry:
     @classmethod
     def stored(cls, path: Path, group: str) -> "FigureEntry":
         """Entry of a figure file, with the title and caption that travel in it; the file name where there are none."""
-        title, caption = saved_title_and_caption(path) if path.suffix in (".png", ".webp") else ("", "")
+        title, caption = _texts_of_page(path) if path.suffix == ".html" else saved_title_and_caption(path)
         return cls(path, title or path.stem.replace("_", " "), caption, group)
+
+
+def _texts_of_page(path: Path) -> tuple[str, str]:
+    """Title and footer of an interactive map."""
+    text = path.read_text(encoding="utf-8")
+    title, caption = (re.search(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL) for tag in ("title", "footer"))
+    return html.unescape(title[1]) if title else "", html.unescape(caption[1]) if caption else ""
 
 
 def build_report(
@@ -89,7 +98,7 @@ def build_report(
     skill_summary : split, experiment, method, lead_hours, stations, median_r2, low, high.
     skill : scores per station, for the explorer and the held-out stations.
     forecasts, shap : per experiment.
-    figures : shown by group, in the order given. PNG and WebP are made smaller and inlined; HTML files are named.
+    figures : shown by group, in the order given. PNG and WebP are made smaller, and all are inlined.
     excluded : stations left out, with reasons. failures : stations that could not be trained, with reasons.
     by_group, calibration : as analysis/skill_by_group and analysis/calibration store them.
     provenance : attributes of stored datasets (title, source, license, references, history …).
@@ -179,7 +188,8 @@ def _groups(figures: Sequence[FigureEntry]) -> list[dict[str, Any]]:
             {
                 "name": "-".join([entry.path.parent.name, entry.path.stem]),
                 "file": "/".join(entry.path.parts[-2:]), "title": entry.title, "caption": entry.caption,
-                "animated": entry.path.suffix == ".webp", **images.get(entry.path, {"uri": ""}),
+                "animated": entry.path.suffix == ".webp", **images.get(entry.path, {}),
+                "page": entry.path.read_text(encoding="utf-8") if entry.path.suffix == ".html" else "",
             }
         )  # fmt: skip
     return [

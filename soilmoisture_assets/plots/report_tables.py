@@ -21,7 +21,6 @@ MASKING_REASONS = {
     "masked_stuck": "stuck sensor",
     "masked_frozen": "frozen soil",
     "masked_flag": "flagged by the provider",
-    "masked_few_hours": "too few good hours in the step",
 }
 
 
@@ -49,7 +48,8 @@ def settings_table(study: Study) -> Table:
         ["Static attributes", f"{len(study.static_attributes.variables)} ({study.static_attributes.source})"],
         ["Experiments", "; ".join(f"{item.value}: {item.description}" for item in model.experiments)],
         ["Leads", ", ".join(f"{lead} h" for lead in study.lead_hours)],
-        ["Model", f"{model.preset}; regional {model.regional_epochs} epochs, stations {model.station_epochs} epochs "
+        ["Model", f"{model.preset}; at most {style.counted(model.regional_epochs, 'epoch')} of the regional model, "
+                  f"{style.counted(model.station_epochs, 'epoch')} of the stations' "
                   f"({model.station_training.replace('_', ' ')}), {model.neighbours} neighbours"],
         ["Held-out stations", f"{100 * study.splits.held_out_fraction:.0f} %"],
         ["Seed", str(study.seed)],
@@ -81,17 +81,21 @@ def coverage_table(cube: xr.Dataset) -> Table:
 
 
 def quality_table(cube: xr.Dataset) -> Table:
-    """Steps masked per reason, over all stations."""
-    steps = cube.sizes["station"] * cube.sizes["time"]
+    """Values of the source masked per reason, and steps with too few of them, over all stations."""
+    values, steps = int(cube["source_values"].sum()), cube.sizes["station"] * cube.sizes["time"]
     rows = []
-    for name, reason in MASKING_REASONS.items():
+    for name, reason, unit, of in (
+        *((name, reason, "values", values) for name, reason in MASKING_REASONS.items()),
+        ("masked_few_hours", "too few good hours in the step", "steps", steps),
+    ):
         if name in cube:
             counts = cube[name].values.astype("int64")
-            rows.append([reason, f"{counts.sum():,}", f"{100 * counts.sum() / max(steps, 1):.2f}",
+            rows.append([reason, f"{counts.sum():,} of {of:,} {unit}", f"{100 * counts.sum() / max(of, 1):.2f}",
                          f"{int((counts > 0).sum())}"])  # fmt: skip
     return Table(
-        "Steps masked in the target, by reason (masked values stay in the raw store; scores use every value in range)",
-        ["Reason", "Steps", "Share of all steps [%]", "Stations concerned"], rows,
+        "Masked in the target, by reason; a value may fail several checks (masked values stay in the raw store; scores "
+        "use every value in range)",
+        ["Reason", "Masked", "Share [%]", "Stations concerned"], rows,
     )  # fmt: skip
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from soilmoisture_assets.plots.land_cover_map import land_cover_map
 from soilmoisture_assets.plots.panel_5 import panel_5
 from soilmoisture_assets.plots.report import FigureEntry, build_report
+from soilmoisture_assets.plots.report_tables import quality_table
 from soilmoisture_assets.plots.skill_by_lead import skill_by_lead
 from soilmoisture_assets.plots.style import save_figure
 from soilmoisture_assets.study import load_study
@@ -47,6 +49,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ("Drivers", panel_5(made_up.shap(8))),
         )
     ]
+    interactive = folder / "land_cover_map.html"
+    interactive.write_text(land_cover_map(made_up.land_cover(8), {2019: "https://tiles.example/{z}/{x}/{y}"}))
+    figures.append(FigureEntry.stored(interactive, "Terrain, soil and land cover"))
     path = folder / "report.html"
     path.write_text(
         build_report(
@@ -89,16 +94,27 @@ def test_the_page_says_what_of_the_archive_was_left_out_and_cites_the_networks(p
 
 
 def test_the_page_asks_for_nothing_outside_itself(page):
-    text = page.read_text()
+    text = re.sub(r'srcdoc="[^"]*"', "", page.read_text())  # of which the browser's test knows what it asks for
     assert not re.search(r"""(?:src|href)\s*=\s*["'](?!data:|#)""", text)
     assert "url(" not in text
     assert "@import" not in text
+
+
+def test_masked_values_are_a_share_of_the_values_of_the_source():
+    cube = made_up.cube(2).assign(
+        masked_flag=("station", [3, 0]), masked_few_hours=("station", [0, 73]), source_values=("station", [100, 200])
+    )
+    rows = {row[0]: row[1:] for row in quality_table(cube).rows}
+    assert rows["flagged by the provider"] == ["3 of 300 values", "1.00", "1"]
+    assert rows["too few good hours in the step"] == ["73 of 2,920 steps", "2.50", "1"]
 
 
 def test_every_image_has_a_text(page):
     images = re.findall(r"<img [^>]*>", page.read_text())
     assert len(images) == 2
     assert all(re.search(r'alt="[^"]{40,}"', image) for image in images)
+    assert re.search(r'<iframe title="Interactive: [^"]*changed land cover class, 2017 to 2019"', page.read_text())
+    assert re.search(r"<figcaption>.*IGBP land cover class .* of the pixel each station lies in", page.read_text())
 
 
 def test_skill_by_group_and_calibration_are_tables_of_the_page(page):
@@ -169,6 +185,9 @@ def test_the_page_works_in_a_browser(page, browser):
     tab.keyboard.press("ArrowRight")
     assert tab.inner_text("#start-text") != issued
     assert "NaN" not in tab.inner_html("#explorer figure")
+    interactive = tab.frame_locator("iframe")
+    interactive.locator("#year").select_option(label="2017")
+    assert interactive.locator("#classes li").count() >= 17
     assert troubles == []
     assert requests == [page.as_uri()]
     tab.close()
