@@ -162,9 +162,7 @@ def _era5_soil_moisture(task: _Task) -> tuple[str, Array]:
     Source: the usual rescaling between layers and footprints, for example Dorigo et al. 2015,
     doi:10.1016/j.rse.2014.07.023.
     """
-    inputs = task.inputs
-    target = inputs.training_target
-    modelled = np.where(inputs.observed[ERA5_VARIABLE], inputs.weather[ERA5_VARIABLE], np.nan)
+    modelled, target = task.inputs.weather_as_measured[ERA5_VARIABLE], task.inputs.training_target
     if not task.experiment.knows_weather:
         return "", np.full((len(target), len(task.starts)), np.nan, dtype="float32")
     both = np.isfinite(modelled) & np.isfinite(target)

@@ -74,6 +74,14 @@ class Inputs:
             return np.nanstd(self.training_target, axis=1, dtype="float64")
 
     @property
+    def weather_as_measured(self) -> dict[str, Array]:
+        """All weather with the station's own gaps left open: for methods that handle gaps themselves."""
+        return {
+            name: np.where(self.observed[name], values, np.nan) if name in self.observed else values
+            for name, values in self.weather.items()
+        }
+
+    @property
     def weather_and_logs(self) -> dict[str, Array]:
         """All weather, amounts on both scales: for methods that are not indifferent to scale."""
         return self.weather | self.log_amounts

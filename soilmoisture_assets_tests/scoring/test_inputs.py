@@ -51,7 +51,19 @@ def test_the_weather_is_the_same_that_the_networks_are_given():
         (inputs.observed["shortwave"], "shortwave_observed"),
     ):
         np.testing.assert_array_equal(ours, given[theirs], err_msg=theirs)
-    assert 0.03 < np.isnan(cube.shortwave.values).mean() == pytest.approx((~inputs.observed["shortwave"]).mean())
+
+
+def test_weather_as_measured_keeps_the_gaps_of_the_station_and_has_its_neighbours_beside_it():
+    study = small_study()
+    cube = small_cube(study)
+    cube["precipitation"][2, 100:160] = np.nan
+    inputs = inputs_of(cube, study)
+    for name in ("shortwave", "precipitation"):
+        assert np.isnan(cube[name].values).any()
+        np.testing.assert_array_equal(inputs.weather_as_measured[name], cube[name].values)
+    nearby = inputs.weather_as_measured["precipitation_nearby"]
+    np.testing.assert_array_equal(nearby[2, 100:160], inputs.weather["precipitation"][2, 100:160])
+    assert np.isfinite(nearby).all()
 
 
 def test_nothing_is_fitted_to_held_out_stations_or_to_other_splits():
