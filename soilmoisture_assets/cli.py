@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from soilmoisture_assets.errors import SoilMoistureError, StudyError
+from soilmoisture_assets.errors import SoilMoistureError, SourceError, StudyError
 from soilmoisture_assets.settings import Settings, load_settings
 from soilmoisture_assets.study import Study, load_study
 
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     import dagster as dg
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0]
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Soil moisture from stations to forecasts, skill and drivers.",
 )
 inspect_app = typer.Typer(no_args_is_help=True, help="Say what is in an archive or file.")
 app.add_typer(inspect_app, name="inspect")
@@ -74,7 +78,8 @@ def demo() -> None:
 def run(
     study: StudyOption = None,
     select: Annotated[
-        str | None, typer.Option("--select", help='Dagster asset selection, for example "group:cube" or "+key:report".')
+        str | None,
+        typer.Option("--select", help='Dagster asset selection, such as "group:cube" or "+group:report".'),
     ] = None,
     stations: Annotated[str | None, typer.Option("--stations", help="Comma-separated stations; default: all.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Run also what is up to date.")] = False,
@@ -88,7 +93,8 @@ def run(
     check_inputs(chosen, settings, {tuple(key.path) for key in keys})
     started = time.monotonic()
     with _instance(settings, chosen) as instance:
-        summary = _run_stages(instance, keys, stations.split(",") if stations else [], force, quiet=as_json)
+        names = [name.strip() for name in stations.split(",")] if stations else []
+        summary = _run_stages(instance, keys, names, force, quiet=as_json)
     summary |= {"study": chosen.name, "seconds": round(time.monotonic() - started, 1)}
     if as_json:
         print(json.dumps(summary, indent=1))
@@ -175,11 +181,15 @@ def inspect_era5_command(path: Path, as_json: JsonOption = False) -> None:
     found = inspect_era5(path)
     if as_json:
         print(json.dumps(found, indent=1, default=str))
-        return
-    table = Table("", "", title=str(path), show_header=False)
-    for name, value in found.items():
-        table.add_row(name, json.dumps(value, default=str) if isinstance(value, dict | list) else str(value))
-    out.print(table)
+    elif not found["variables"]:
+        raise SourceError(found["refused"])
+    else:
+        table = Table("", "", title=str(path), show_header=False)
+        for name, value in found.items():
+            table.add_row(name, json.dumps(value, default=str) if isinstance(value, dict | list) else str(value))
+        out.print(table)
+    if found["refused"]:
+        sys.exit(2)
 
 
 def _choose(name: str | None) -> tuple[Settings, Study]:
@@ -197,10 +207,17 @@ def _instance(settings: Settings, study: Study) -> Iterator["dg.DagsterInstance"
     import dagster as dg
 
     home = settings.data_dir.resolve() / study.name / "dagster_home"
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        own = settings.data_dir.resolve() / "dagster.yaml"
-        shutil.copy(own if own.exists() else TEMPLATE, home / "dagster.yaml")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / "dagster.yaml").exists():
+            own = settings.data_dir.resolve() / "dagster.yaml"
+            shutil.copy(own if own.exists() else TEMPLATE, home / "dagster.yaml")
+        tempfile.TemporaryFile(dir=home).close()
+    except OSError as error:
+        raise StudyError(
+            f"{home}: cannot be written to ({error.strerror}).\n"
+            "  Set SOILMOISTURE_DATA_DIR to a folder on a disk with room that you may write to."
+        ) from error
     os.environ["DAGSTER_HOME"] = str(home)
     with dg.DagsterInstance.get() as instance:
         yield instance
@@ -211,10 +228,16 @@ def _selected(select: str | None) -> "set[dg.AssetKey]":
 
     from soilmoisture_assets.definitions import defs
 
-    selection = dg.AssetSelection.from_string(select) if select else dg.AssetSelection.all()
-    keys = selection.resolve(defs.resolve_asset_graph())
+    graph = defs.resolve_asset_graph()
+    groups = ", ".join(sorted({str(graph.get(key).group_name) for key in graph.get_all_asset_keys()}))
+    fix = f"  Try 'group:cube' (groups: {groups}), 'key:\"report/report\"', or leave it out."
+    try:
+        selection = dg.AssetSelection.from_string(select) if select else dg.AssetSelection.all()
+    except dg.DagsterError as error:
+        raise StudyError(f"--select '{select}' is not a selection of assets.\n{fix}") from error
+    keys = selection.resolve(graph)
     if not keys:
-        raise StudyError(f"nothing matches --select '{select}'.\n  Try \"group:cube\" or leave it out.")
+        raise StudyError(f"nothing matches --select '{select}'.\n{fix}")
     return set(keys)
 
 

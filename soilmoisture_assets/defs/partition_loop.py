@@ -15,6 +15,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from soilmoisture_assets.defs.deployment import FOLDER, OWNERS
 from soilmoisture_assets.defs.progress import SECONDS_BETWEEN_LINES
+from soilmoisture_assets.files import replacing
 
 WANTED_TAG = "soilmoisture/partitions"
 
@@ -43,11 +44,14 @@ def partitioned_spec(
     deps: Sequence[dg.AssetKey],
     partitions_def: dg.PartitionsDefinition,
     kinds: set[str],
-    io_manager_key: str,
     code_version: str,
+    io_manager_key: str | None = None,
 ) -> dg.AssetSpec:
-    """Declare an asset that ``store_each`` stores: a run may leave partitions missing. Its group is its layer."""
-    return dg.AssetSpec(
+    """Declare an asset that ``store_each`` stores: a run may leave partitions missing. Its group is its layer.
+
+    ``io_manager_key`` says what reads its partitions; None where a step keeps the files itself.
+    """
+    spec = dg.AssetSpec(
         key,
         description=description,
         deps=deps,
@@ -57,7 +61,8 @@ def partitioned_spec(
         kinds=kinds,
         owners=OWNERS,
         code_version=code_version,
-    ).with_io_manager_key(io_manager_key)
+    )
+    return spec.with_io_manager_key(io_manager_key) if io_manager_key else spec
 
 
 def wanted_partitions(context: dg.AssetExecutionContext) -> list[str]:
@@ -108,9 +113,8 @@ def store_each(
 
 def record_failure(key: dg.AssetKey, partition: str, reason: str) -> None:
     """Keep the reason until the partition is stored."""
-    path = _failure_path(key, partition)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"asset": key.to_user_string(), "partition": partition, "reason": reason}))
+    with replacing(_failure_path(key, partition)) as partial:
+        partial.write_text(json.dumps({"asset": key.to_user_string(), "partition": partition, "reason": reason}))
 
 
 def failures(key: dg.AssetKey | None = None) -> list[dict[str, str]]:

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
+
 from soilmoisture_assets.defs.deployment import FOLDER, SETTINGS, STUDY
+from soilmoisture_assets.errors import SourceUnavailable
 from soilmoisture_assets.io_managers.checkpoint import CheckpointIOManager
 from soilmoisture_assets.io_managers.figure import FigureIOManager
 from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
@@ -20,6 +23,9 @@ from soilmoisture_assets.study import Study
 
 if TYPE_CHECKING:
     from soilmoisture_assets.sandbox.world import World
+
+
+SECONDS_BEFORE_RETRY = 30.0
 
 
 @dataclass(frozen=True)
@@ -56,22 +62,25 @@ class Services:
         )
 
     @contextmanager
-    def open(self) -> Iterator[ServiceUrls]:
-        """Addresses that work within the block."""
-        if not self.study.sandbox:
-            yield ServiceUrls(
-                self.settings.cds_url,
-                self.settings.soilgrids_url,
-                self.settings.elevation_url,
-                self.settings.earthengine_url,
-            )
-            return
-        from soilmoisture_assets.sandbox.server import Sandbox
+    def open(self, context: dg.AssetExecutionContext) -> Iterator[ServiceUrls]:
+        """Addresses that work within the block.
 
-        with Sandbox(self.world) as sandbox:
-            yield ServiceUrls(
-                sandbox.urls["cds"], sandbox.urls["soilgrids"], sandbox.urls["epqs"], sandbox.urls["earthengine"]
-            )
+        A service that is down makes Dagster try the step again, twice; other errors and interrupts end it at once,
+        which they would not under a RetryPolicy.
+        """
+        try:
+            if self.study.sandbox:
+                from soilmoisture_assets.sandbox.server import Sandbox
+
+                with Sandbox(self.world) as sandbox:
+                    urls = sandbox.urls
+                    yield ServiceUrls(urls["cds"], urls["soilgrids"], urls["epqs"], urls["earthengine"])
+            else:
+                own = self.settings
+                yield ServiceUrls(own.cds_url, own.soilgrids_url, own.elevation_url, own.earthengine_url)
+        except SourceUnavailable as error:
+            wait = SECONDS_BEFORE_RETRY * 2**context.retry_number
+            raise dg.RetryRequested(max_retries=2, seconds_to_wait=wait) from error
 
 
 def resources() -> dict[str, Any]:

@@ -70,7 +70,8 @@ def outdated(
 ) -> Iterator[tuple[tuple[dg.AssetKey, ...], list[str]]]:
     """What of a stage must run: assets that share the same list of outdated partitions come together.
 
-    Out of date is what was never made, was made by another code version, or before something it is made from.
+    Out of date is what was never made or is no longer stored, was made by another code version, or before something it
+    is made from.
     """
     history = _History(instance)
     if stage.partitions_def is None:
@@ -95,18 +96,24 @@ class _History:
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self._instance = instance
+        self._stores = resources()
         self._made: dict[dg.AssetKey, dict[str | None, tuple[int, str | None]]] = {}
 
     def is_current(self, graph: Any, key: dg.AssetKey, partition: str | None) -> bool:
         node = graph.get(key)
         made, version = self._of(key).get(partition, (0, None))
-        if not made or version != node.code_version:
+        if not made or version != node.code_version or not self._is_stored(node, partition):
             return False
         for parent in node.parent_keys:
             same = partition is not None and graph.get(parent).partitions_def == node.partitions_def
             if self._of(parent).get(partition if same else None, (0, None))[0] > made:
                 return False
         return True
+
+    def _is_stored(self, node: Any, partition: str | None) -> bool:
+        """Whether the file is there; True of assets that no IO manager keeps."""
+        store = self._stores.get(node.assets_def.get_io_manager_key_for_asset_key(node.key))
+        return store is None or store.path(node.key, partition).exists()
 
     def _of(self, key: dg.AssetKey) -> dict[str | None, tuple[int, str | None]]:
         """Storage id (it grows with time) and code version by partition; None is the asset as a whole."""
@@ -133,7 +140,7 @@ def launch(
     partitions: list[str],
     all_partitions: list[str],
 ) -> Outcome:
-    """Materialize the assets in this process, in one run.
+    """Materialize the assets in this process, in one run; an interrupt (Ctrl-C) ends it as an error.
 
     Dagster gives a run an unbroken range of partitions; a tag says which of them are wanted.
     """
@@ -189,6 +196,8 @@ def _message(step: str | None, error: Any) -> str:
     chain = [error]
     while chain[-1].cause is not None:
         chain.append(chain[-1].cause)
+    if chain[-1].cls_name == dg.DagsterExecutionInterruptedError.__name__:
+        return "interrupted.\n  What is stored is kept: run it again to go on."
     for each in chain:  # the outermost own error says what to do; what it was raised from is for developers
         name, _, message = each.message.strip().partition(": ")
         if name.rpartition(".")[0].startswith("soilmoisture_assets.") or name in _OWN_ERRORS:

@@ -82,12 +82,22 @@ class FolderIOManager(dg.IOManager):
         return path
 
     def read(self, key: dg.AssetKey, partition: str | None = None) -> Any:
-        """Open the asset, or one partition of it."""
+        """Open the asset, or one partition of it.
+
+        Raises
+        ------
+        SourceError : it is not stored, or what is there is damaged.
+        """
         path = self.path(key, partition)
+        what = key.to_user_string() + (f", partition {partition}" if partition else "")
         if not path.exists():
-            what = key.to_user_string() + (f", partition {partition}" if partition else "")
             raise SourceError(f"{what} is not stored at {path}.\n  Materialize it first.")
-        return self.load(path)
+        try:
+            return self.load(path)
+        except (OSError, ValueError, KeyError) as error:  # whatever the library of the format makes of damage
+            raise SourceError(
+                f"{what}: {path} cannot be read ({error}).\n  Delete it and materialize it again."
+            ) from error
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Store an output; with several partitions the value is a mapping from partition key to value."""

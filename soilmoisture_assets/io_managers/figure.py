@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from soilmoisture_assets.files import replacing
 from soilmoisture_assets.io_managers.base import FolderIOManager
 
 if TYPE_CHECKING:
@@ -42,10 +43,8 @@ class FigureIOManager(FolderIOManager):
     def write(self, value: Any, key: dg.AssetKey, partition: str | None = None) -> Path:
         suffix = ".html" if isinstance(value, str) else ".webp" if isinstance(value, bytes) else ".png"
         path = super().path(key, partition).with_suffix(suffix)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.part")
-        self.dump(value, temporary, key)
-        temporary.replace(path)
+        with replacing(path) as partial:
+            self.dump(value, partial, key)
         return path
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:

@@ -7,7 +7,6 @@ Not here: what is requested (era5.py), reading into the platform's form (era5_fo
 import contextlib
 import datetime as dt
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.files import replacing
 from soilmoisture_assets.sources.era5_merge import Delivery
 from soilmoisture_assets.sources.era5_parts import STATION_FOLDER, opened
 from soilmoisture_assets.sources.era5_variables import SHORT_NAMES
@@ -51,7 +51,7 @@ def check_content(file: Path, inputs: Mapping[str, Any], today: dt.date) -> None
 
 def assemble(target: Path, files: Sequence[Path]) -> None:
     """Put the files of one request into place as one ZIP: as delivered where it is one, else with a folder per part."""
-    with _replacing(target) as partial:
+    with replacing(target) as partial:
         if len(files) == 1 and zipfile.is_zipfile(files[0]):
             shutil.copyfile(files[0], partial)
             return
@@ -82,7 +82,7 @@ def assemble_points(
             day = requested
             kept = [station for station in stations if station not in fetched]
             archive = zipfile.ZipFile(
-                stack.enter_context(_replacing(target)), "w", zipfile.ZIP_DEFLATED, compresslevel=1
+                stack.enter_context(replacing(target)), "w", zipfile.ZIP_DEFLATED, compresslevel=1
             )
             archives[month] = stack.enter_context(archive)
             if kept:
@@ -115,18 +115,6 @@ def requested_on(delivery: Path) -> dt.date | None:
         if MANIFEST not in archive.namelist():
             return None
         return dt.date.fromisoformat(json.loads(archive.read(MANIFEST))["requested"])
-
-
-@contextlib.contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A path to write to, renamed to the target when all went well: a delivery that exists is whole."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
-        yield partial
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _station(member: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.files import replacing
 from soilmoisture_assets.sources.ismn import Archive
 from soilmoisture_assets.sources.ismn_files import SensorFile
 from soilmoisture_assets.sources.ismn_members import Problem
@@ -16,10 +17,8 @@ from soilmoisture_assets.sources.ismn_records import Layout
 
 def save_scan(archive: Archive, path: Path) -> None:
     """Write what ``scan_archive`` found as JSON, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(asdict(archive), default=str))
-    temporary.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(asdict(archive), default=str))
 
 
 def load_scan(path: Path, archive: Path) -> Archive:

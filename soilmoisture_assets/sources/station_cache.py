@@ -5,8 +5,6 @@ Not here: what is asked and how an answer is read (soilgrids.py, elevation.py, m
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from typing import Any
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, SourceUnavailable
+from soilmoisture_assets.files import replacing
 from soilmoisture_assets.sources.http import Progress
 
 GIVE_UP_AFTER = 5
@@ -57,16 +56,9 @@ class StationCache:
 
     def save(self, place: Place, record: dict[str, Any]) -> None:
         """Write a record whole or not at all."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         content = {"latitude": place.latitude, "longitude": place.longitude, **record}
-        descriptor, temporary = tempfile.mkstemp(dir=self._folder, suffix=".partial")
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                json.dump(content, file)
-            os.replace(temporary, self._folder / f"{place.station}.json")
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with replacing(self._folder / f"{place.station}.json") as partial:
+            partial.write_text(json.dumps(content))
 
 
 def ask_stations(

@@ -1,4 +1,5 @@
-"""Checks of the raw data: the newest ERA5 month is there and not too old, and what is preliminary becomes final.
+"""Checks of the raw data: no station of the archive failed, the newest ERA5 month is there and not too old, and what is
+preliminary becomes final.
 
 Not here: which months are asked for again (defs/automation.py).
 """
@@ -8,10 +9,16 @@ import datetime as dt
 import dagster as dg
 import pandas as pd
 
-from soilmoisture_assets.defs.deployment import ERA5, STUDY
+from soilmoisture_assets.defs.checks.failures import no_station_failed
+from soilmoisture_assets.defs.deployment import ERA5, ISMN, STUDY
 from soilmoisture_assets.defs.resources import resources
 
 CHECKS: list[dg.AssetChecksDefinition] = []
+
+if ISMN:
+    from soilmoisture_assets.defs.raw.ismn import SOIL_MOISTURE
+
+    CHECKS.append(no_station_failed(SOIL_MOISTURE))
 
 if ERA5:
     from soilmoisture_assets.defs.raw.era5 import HOURLY, STATION_SERIES

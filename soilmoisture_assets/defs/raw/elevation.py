@@ -18,14 +18,13 @@ from soilmoisture_assets.defs.versions import version
     owners=OWNERS,
     io_manager_key="netcdf",
     pool="elevation",
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL),
     code_version=version("1", "services"),
 )
 def slope(context: dg.AssetExecutionContext, stations: xr.Dataset, services: dg.ResourceParam[Services]) -> xr.Dataset:
     """Slope, aspect, elevation and curvature at the stations from nine 3DEP elevations each; answers are cached."""
     from soilmoisture_assets.sources.elevation import fetch_slope
 
-    with services.open() as urls:
+    with services.open(context) as urls:
         found = fetch_slope(stations, FOLDER / "raw" / "elevation" / "answers", urls.elevation, progress(context))
     context.add_output_metadata(problems(found))
     return found

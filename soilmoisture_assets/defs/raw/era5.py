@@ -19,7 +19,7 @@ from soilmoisture_assets.defs.partitions import era5_month
 from soilmoisture_assets.defs.progress import progress
 from soilmoisture_assets.defs.resources import Services, resources
 from soilmoisture_assets.defs.versions import version
-from soilmoisture_assets.errors import SoilMoistureError, SourceUnavailable
+from soilmoisture_assets.errors import SoilMoistureError
 from soilmoisture_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ KEYS = [key for key in _ASSETS if FETCHED or key != DELIVERY]
             deps=deps,
             partitions_def=era5_month,
             kinds={"netcdf", "era5"},
-            io_manager_key="netcdf",
             code_version=version("2", "era5"),
+            io_manager_key=None if key == DELIVERY else "netcdf",  # a delivery stays as it came
         )
         for key, (description, deps) in _ASSETS.items()
         if key in KEYS
@@ -69,7 +69,6 @@ KEYS = [key for key in _ASSETS if FETCHED or key != DELIVERY]
     can_subset=True,
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool="cds" if FETCHED else None,
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=60, backoff=dg.Backoff.EXPONENTIAL),
 )
 def era5_months(
     context: dg.AssetExecutionContext, services: dg.ResourceParam[Services], settings: dg.ResourceParam[Settings]
@@ -90,7 +89,7 @@ def era5_months(
                 yield from made.of(month)
             return
         log = _QueueLog(context)
-        with services.open() as urls:
+        with services.open(context) as urls:
             secret = settings.cds_key.get_secret_value() if settings.cds_key else None
             client = Era5Client(
                 urls.cds,
@@ -110,12 +109,7 @@ def era5_months(
     def store(value: Any, key: dg.AssetKey, month: str) -> Path:
         return value if key == DELIVERY else netcdf.write(value, key, month)  # a delivery is in place already
 
-    try:
-        yield from store_each(context, store, results())
-    except SourceUnavailable:
-        raise
-    except SoilMoistureError as error:  # a key or a licence that is missing: trying again is no use
-        raise dg.Failure(str(error), allow_retries=False) from error
+    yield from store_each(context, store, results())
 
 
 def _fetched(client: "Era5Client", months: list[str]) -> Iterator["MonthDelivery"]:

@@ -18,7 +18,8 @@ from soilmoisture_assets.defs.progress import progress
 from soilmoisture_assets.defs.resources import Services
 from soilmoisture_assets.defs.versions import version
 from soilmoisture_assets.doctor import ismn_archive
-from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.errors import SoilMoistureError, SourceError
+from soilmoisture_assets.files import replacing
 from soilmoisture_assets.io_managers.datasets import NETWORK_CITATIONS
 from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
 from soilmoisture_assets.io_managers.zarr import ZarrIOManager
@@ -86,9 +87,8 @@ def stations(context: dg.AssetExecutionContext, study: dg.ResourceParam[Study]) 
     found = station_table(scan, study.domain, study.target.networks)
     names = [str(name) for name in found.station.values]
     citations = network_citations(scan, found.network.values.astype(str))
-    partial = (FOLDER / NETWORK_CITATIONS).with_suffix(".part")
-    partial.write_text(json.dumps(citations))
-    partial.replace(FOLDER / NETWORK_CITATIONS)
+    with replacing(FOLDER / NETWORK_CITATIONS) as partial:
+        partial.write_text(json.dumps(citations))
     context.instance.add_dynamic_partitions(str(station.name), names)
     context.add_output_metadata(
         {
@@ -203,7 +203,6 @@ def recession_curves(
     """Find and fit the dry-downs of each station; a station without a usable series stays missing."""
     from soilmoisture_assets.alignment.depth import choose_series
     from soilmoisture_assets.alignment.recession import recession_curves as fit
-    from soilmoisture_assets.errors import SoilMoistureError
 
     report = progress(context)
 

@@ -31,7 +31,6 @@ STATIONS = dg.AssetKey(["raw", "ismn", "stations"])
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool="earthengine",
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL),
 )
 def land_cover(
     context: dg.AssetExecutionContext,
@@ -44,7 +43,7 @@ def land_cover(
 
     years = [int(year) for year in wanted_partitions(context)]
     stations = netcdf.read(STATIONS)
-    with services.open() as urls:
+    with services.open(context) as urls:
         found = fetch_land_cover(
             stations,
             FOLDER / "raw" / "modis" / "answers",

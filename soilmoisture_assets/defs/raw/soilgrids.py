@@ -18,7 +18,6 @@ from soilmoisture_assets.settings import Settings
     owners=OWNERS,
     io_manager_key="netcdf",
     pool="soilgrids",
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL),
     code_version=version("1", "services"),
 )
 def properties(
@@ -32,7 +31,7 @@ def properties(
 
     # the fair-use rate protects the public service; the sandbox is ours
     rate = 60_000.0 if services.study.sandbox else settings.soilgrids_requests_per_minute
-    with services.open() as urls:
+    with services.open(context) as urls:
         found = fetch_soilgrids(
             stations, FOLDER / "raw" / "soilgrids" / "answers", urls.soilgrids, rate, progress(context)
         )

@@ -1,0 +1,33 @@
+"""The command line where a request cannot be served: one line that says why, the fix, exit code 2."""
+
+import sys
+
+import pytest
+
+from soilmoisture_assets.cli import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--study", "nosuch"], "neither built in (demo, conus) nor a file"),
+        (["run", "--select", "group:models("], "is not a selection of assets"),
+        (["run", "--select", 'key:"nosuch"'], "nothing matches --select"),
+        (["run"], "cannot be written to"),
+        (["inspect", "ismn", "nowhere.zip"], "no such file or folder"),
+        (["inspect", "era5", "nowhere.nc"], "nowhere.nc: not found"),
+    ],
+)
+def test_what_cannot_be_served_is_said_with_the_fix(
+    arguments: list[str], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(sys, "argv", ["soilmoisture", *arguments])
+    monkeypatch.setenv("SOILMOISTURE_STUDY", "demo")
+    monkeypatch.setenv("SOILMOISTURE_DATA_DIR", "/dev/null/data")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    reason, fix = capsys.readouterr().err.splitlines()
+    assert reason.startswith("soilmoisture: ")
+    assert words in reason
+    assert fix.startswith("  ")
