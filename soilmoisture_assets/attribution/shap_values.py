@@ -5,8 +5,6 @@ Not here: which windows and columns there are (samples.py); which days a column 
 importance (permutation.py); figures (plots/).
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 import xarray as xr
@@ -17,9 +15,8 @@ from soilmoisture_assets.attribution.lags import LagWeights, lag_weights
 from soilmoisture_assets.attribution.record_level import RecordLevel
 from soilmoisture_assets.attribution.samples import Feature, Medians, Samples
 from soilmoisture_assets.learning.model import Model
+from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Study
-
-Progress = Callable[[int, int, str], None]
 
 DRAWS = 16
 """Points on the paths between background and window that a gradient is averaged over, for each window."""

@@ -4,12 +4,10 @@ Belongs here: how progress leaves an asset. Not here: drawing it (cli.py).
 """
 
 import time
-from collections.abc import Callable
 
 import dagster as dg
 
-Progress = Callable[[int, int, str], None]
-"""Called with what is done, the total, and what it is about."""
+from soilmoisture_assets.progress import Progress
 
 listeners: list[Progress] = []
 """The command line adds itself here; runs in other processes have none."""

@@ -16,8 +16,9 @@ import xarray as xr
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import PRESETS, initial_parameters
-from soilmoisture_assets.learning.program import STARTS, Program, Progress
+from soilmoisture_assets.learning.program import STARTS, Program
 from soilmoisture_assets.learning.windows import STOPPING, TRAIN, Runs, Windows, build_windows
+from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Experiment, Study
 
 REGIONAL_BATCH = 64

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from soilmoisture_assets.learning.network import Inputs, NetworkShape, Parameters, forward
 from soilmoisture_assets.learning.windows import STOPPING, TRAIN, Runs, Windows
+from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Experiment
 
-Progress = Callable[[int, int, str], None]
 STARTS = 16
 """Starts in one run of a training sample."""
 IDENTITY_DROPOUT = 0.1

@@ -17,6 +17,7 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.splits import TRAIN, VALIDATION, valid_starts
 from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.scoring.boosting import boosting_candidates, boosting_features
 from soilmoisture_assets.scoring.climatology import climatology_at, fit_climatology
 from soilmoisture_assets.scoring.inputs import Array, Inputs, at, inputs_of
@@ -27,8 +28,6 @@ from soilmoisture_assets.study import BaselineSettings, Experiment, Study
 METHODS = ("persistence", "damped_persistence", "climatology", "ridge", "filtered_ridge", "gradient_boosting", "lstm")
 ERA5_METHOD, ERA5_VARIABLE = "era5_soil_moisture", "soil_moisture_era5"
 """ERA5's own moisture is a method beside the others where the study lists that variable among its dynamic inputs."""
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from geographiclib.geodesic import Geodesic
 
 from soilmoisture_assets.errors import SourceUnavailable
 from soilmoisture_assets.metadata.variables import VARIABLES
-from soilmoisture_assets.sources.http import HttpClient, Parameters, Progress, UnusableAnswer, read_json
+from soilmoisture_assets.progress import Progress
+from soilmoisture_assets.sources.http import HttpClient, Parameters, UnusableAnswer, read_json
 from soilmoisture_assets.sources.station_cache import (
     Place,
     StationCache,

@@ -22,8 +22,6 @@ from soilmoisture_assets.errors import SourceError, SourceUnavailable
 from soilmoisture_assets.metadata.provenance import code_version
 
 T = TypeVar("T")
-Progress = Callable[[int, int, str], None]
-"""Called with (stations done, stations in all, station just done or why it failed)."""
 Parameters = Mapping[str, str | float | Sequence[str]]
 """Query parameters; one with several values is sent several times."""
 

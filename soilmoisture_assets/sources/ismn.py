@@ -20,14 +20,12 @@ import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.metadata.stations import unique_station_ids
+from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.sources.ismn_files import SensorFile, count_rows, mark_copies, notes, read_head
 from soilmoisture_assets.sources.ismn_hours import GOOD_FLAGS, own_rows, station_coordinates, station_dataset
 from soilmoisture_assets.sources.ismn_members import UNREADABLE, Members, Problem
 from soilmoisture_assets.sources.ismn_records import Records, read_records
 from soilmoisture_assets.study import Domain
-
-Progress = Callable[[int, int, str], None]
-"""Called as ``progress(done, total, name)`` after each file or station."""
 
 T = TypeVar("T")
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from soilmoisture_assets.sources.ismn import Progress, coverage, scan_archive
+from soilmoisture_assets.progress import Progress
+from soilmoisture_assets.sources.ismn import coverage, scan_archive
 from soilmoisture_assets.sources.ismn_files import SensorFile
 
 

@@ -18,7 +18,8 @@ import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, SourceUnavailable
 from soilmoisture_assets.metadata.variables import IGBP_CLASSES, IGBP_COLOURS, VARIABLES
-from soilmoisture_assets.sources.http import LOOPBACK, Answer, HttpClient, Progress, read_json
+from soilmoisture_assets.progress import Progress
+from soilmoisture_assets.sources.http import LOOPBACK, Answer, HttpClient, read_json
 from soilmoisture_assets.sources.station_cache import Place, StationCache, places_of, station_coordinates
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, SourceUnavailable
 from soilmoisture_assets.files import replacing
-from soilmoisture_assets.sources.http import Progress
+from soilmoisture_assets.progress import Progress
 
 GIVE_UP_AFTER = 5
 """Stations in a row without an answer from the service: the others are not asked in this run."""

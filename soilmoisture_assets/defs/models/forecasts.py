@@ -6,10 +6,10 @@ import dagster as dg
 import numpy as np
 import xarray as xr
 
-from soilmoisture_assets.defs.deployment import BACKFILL, OWNERS, STUDY
+from soilmoisture_assets.defs.deployment import BACKFILL, STUDY
 from soilmoisture_assets.defs.models.regional_model import KEYS as REGIONAL_KEYS
 from soilmoisture_assets.defs.models.station_model import KEYS as STATION_KEYS
-from soilmoisture_assets.defs.partition_loop import PartitionResult, store_each, wanted_partitions
+from soilmoisture_assets.defs.partition_loop import PartitionResult, partitioned_spec, store_each, wanted_partitions
 from soilmoisture_assets.defs.partitions import station
 from soilmoisture_assets.defs.progress import progress
 from soilmoisture_assets.defs.versions import version
@@ -25,18 +25,16 @@ KEYS = {experiment: dg.AssetKey(["models", "forecasts", experiment.value]) for e
 @dg.multi_asset(
     name="forecasts",
     specs=[
-        dg.AssetSpec(
+        partitioned_spec(
             key,
-            description="Quantile forecasts per lead with the observations, by the regional and the own model; "
+            "Quantile forecasts per lead with the observations, by the regional and the own model; "
             f"experiment {experiment}: {experiment.description}.",
             deps=[dg.AssetKey(["cube", "station_cube"]), REGIONAL_KEYS[experiment], STATION_KEYS[experiment]],
             partitions_def=station,
-            skippable=True,
-            group_name="models",
             kinds={"netcdf", "pytorch"},
-            owners=OWNERS,
+            io_manager_key="netcdf",
             code_version=version("4", "models"),
-        ).with_io_manager_key("netcdf")
+        )
         for experiment, key in KEYS.items()
     ],
     can_subset=True,
