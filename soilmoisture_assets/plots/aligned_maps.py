@@ -23,11 +23,11 @@ def aligned_maps(cube: xr.Dataset, *, dates: Sequence[str | pd.Timestamp] = ()) 
     Parameters
     ----------
     cube : station cube.
-    dates : by default the middle of January, April, July and October of the first year that has all four.
+    dates : by default the middle of January, April, July and October of the year with the most values on these days.
     """
     times = pd.DatetimeIndex(cube["time"].values)
-    chosen = times[[int(np.argmin(np.abs(times - pd.Timestamp(date)))) for date in dates or _seasons(times)]]
     names = ["soil_moisture_scored", *dynamic_variables(cube)]
+    chosen = _nearest(times, list(dates) or _seasons(cube[names], times))
     figure = style.new_figure(height=1.1 + 1.5 * len(names), width=style.FULL_WIDTH * 1.35)
     cells = figure.add_gridspec(len(names), len(chosen))
     box = map_extent(cube["longitude"].values, cube["latitude"].values)
@@ -65,9 +65,15 @@ def aligned_maps(cube: xr.Dataset, *, dates: Sequence[str | pd.Timestamp] = ()) 
     )  # fmt: skip
 
 
-def _seasons(times: pd.DatetimeIndex) -> list[pd.Timestamp]:
-    for year in sorted(set(times.year)):
-        dates = [pd.Timestamp(year, month, 15) for month in (1, 4, 7, 10)]
-        if dates[0] >= times[0] and dates[-1] <= times[-1]:
-            return dates
-    return list(times[np.linspace(0, len(times) - 1, 4).astype(int)])
+def _nearest(times: pd.DatetimeIndex, dates: Sequence[str | pd.Timestamp]) -> pd.DatetimeIndex:
+    """The step nearest to each date."""
+    return times[[int(np.argmin(np.abs(times - pd.Timestamp(date)))) for date in dates]]
+
+
+def _seasons(cube: xr.Dataset, times: pd.DatetimeIndex) -> list[pd.Timestamp]:
+    """Four dates of the year with the most values on them; four even steps where no year has all four dates."""
+    years = [[pd.Timestamp(year, month, 15) for month in (1, 4, 7, 10)] for year in sorted(set(times.year))]
+    years = [dates for dates in years if dates[0] >= times[0] and dates[-1] <= times[-1]]
+    if not years:
+        return list(times[np.linspace(0, len(times) - 1, 4).astype(int)])
+    return max(years, key=lambda dates: int(cube.sel(time=_nearest(times, dates)).count().to_array().sum()))

@@ -133,7 +133,7 @@ def _label(effects: xr.Dataset, position: int) -> str:
     plain = feature_label(name)
     if plain == name.replace("_", " ") and "long_name" in effects.coords:
         plain = str(effects["long_name"].values[position]) or plain
-    return style.shortened(plain, 46)
+    return style.shortened(plain, 54)
 
 
 def _window(effects: xr.Dataset, place: int) -> int:

@@ -137,4 +137,4 @@ def _label(correlations: xr.Dataset, position: int) -> str:
     plain = feature_label(name)
     if plain == name.replace("_", " ") and "long_name" in correlations.coords:
         plain = str(correlations["long_name"].values[position]) or plain
-    return style.shortened(plain, 46)
+    return style.shortened(plain, 54)

@@ -24,7 +24,8 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
 
     Parameters
     ----------
-    importance : permutation_importance (window, feature) [m3 m-3] and rank_agreement (window).
+    importance : permutation_importance (window, feature) [m3 m-3]; rank_agreement and change_agreement (window): of
+        SHAP with it, and with the mean change of the forecast.
     shap : mean_absolute_shap (station, window, feature) [m3 m-3] of the same model.
     """
     windows = [int(window) for window in importance["window"].values]
@@ -45,7 +46,7 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
     rows = np.arange(len(chosen))
     whiskers = {"elinewidth": 0.5, "ecolor": style.BLACK}
     left.barh(rows, own, xerr=np.array([own - low, high - own]), color=colours, error_kw=whiskers)
-    left.set_yticks(rows, [style.shortened(feature_label(names[i]), 46) for i in chosen])
+    left.set_yticks(rows, [style.shortened(feature_label(names[i]), 54) for i in chosen])
     middle.barh(rows, 1e3 * rises[-1, chosen], color=colours)
     middle.tick_params(labelleft=False, length=0)
     for axes, title, label in (
@@ -56,7 +57,7 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
         axes.axvline(0, color=style.BLACK, linewidth=0.6)
         axes.grid(True, axis="x")
     _ranks(right, mean, rises, windows, importance["rank_agreement"].values)
-    agreement = float(importance["rank_agreement"].values[-1])
+    agreement, of_change = (float(importance[name].values[-1]) for name in ("rank_agreement", "change_agreement"))
     return style.finish(
         figure,
         f"SHAP and permutation importance rank {len(names)} features with ρ = {agreement:.2f} at {windows[-1]} h "
@@ -64,7 +65,8 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
         f"a: mean over stations of mean |SHAP|, whiskers: 95 % bootstrap interval over stations. b: rise of the error "
         f"of {int(importance.attrs.get('windows', 0)):,} test windows when a feature is shuffled among them "
         "(scatters around 0 where a feature does not matter). c: ranks of all "
-        "features, 1 the strongest; ρ: Spearman.",
+        "features, 1 the strongest; ρ: Spearman. SHAP splits forecasts, not errors: with how far shuffling moves the "
+        f"forecast at {windows[-1]} h, ρ = {of_change:.2f}.",
         shap,
     )  # fmt: skip
 

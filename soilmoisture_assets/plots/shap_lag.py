@@ -39,7 +39,8 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
         axes = figure.add_subplot(grid[1 + place // columns, place % columns])
         for number, window in enumerate(windows):
             mean, low, high = mean_interval(values[:, number, place])
-            drawn = np.isfinite(mean) & (lags >= -window / 24)  # later days cannot matter
+            # Days after the window cannot matter, nor days ahead of what the experiment does not know then.
+            drawn = np.isfinite(mean) & (lags >= -window / 24) & ((lags >= 0) | (mean > 0))
             colour = style.WINDOW_COLOURS[number]
             axes.fill_between(lags[drawn], low[drawn], high[drawn], color=colour, alpha=0.2, linewidth=0)
             axes.plot(
@@ -60,7 +61,8 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
     legend.axis("off")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     legend.legend(handles, labels, loc="center left", ncols=len(windows), borderaxespad=0)
-    ahead = " Grey: days ahead of the start, whose weather this experiment knows." if lags.min() < 0 else ""
+    known = "the time of year alone" if shap.attrs.get("experiment") == "forecast" else "weather and time of year"
+    ahead = f" Grey: days ahead of the start, of which this experiment knows {known}." if lags.min() < 0 else ""
     return style.finish(
         figure, _message(values, names, lags, shap),
         "Mean over stations of the mean |SHAP| of a day's weather; shaded: 95 % bootstrap interval over stations. What "

@@ -43,6 +43,8 @@ def station_panel(cube: xr.Dataset, station: str) -> "Figure":
         axes.tick_params(labelbottom=False)
     _statics(figure.add_subplot(grid[:, 1]), cube, station, statics)
     figure.align_ylabels(figure.axes[:rows])
+    step = cube["time"].values[1] - cube["time"].values[0] if cube.sizes["time"] > 1 else np.timedelta64(1, "D")
+    daily = " (dark: means of days)" if step < np.timedelta64(1, "D") else ""
     observed = float(np.isfinite(own["soil_moisture_scored"]).mean())
     name = style.station_labels(cube.sel(station=[station]))[0]
     place = f"{abs(float(own.latitude)):.2f}° {'N' if own.latitude >= 0 else 'S'}, "
@@ -51,10 +53,10 @@ def station_panel(cube: xr.Dataset, station: str) -> "Figure":
     return style.finish(
         figure,
         f"{name}: {observed:.0%} of steps observed",
-        f"{place}{depth}. Left: series on the study's steps; grey soil moisture is observed but masked by quality "
-        "control, dark weather is the mean of days, grey spans are missing precipitation; vertical lines are the "
-        "borders of training, validation and test. Right: rank of each static attribute among the stations "
-        "of the study (bar: share of stations with a smaller value), value and units beside it; categories by name.",
+        f"{place}{depth}. Left: series on the study's steps{daily}; grey soil moisture is observed but masked by "
+        "quality control, grey spans are missing precipitation; vertical lines are the borders of training, validation "
+        "and test. Right: rank of each static attribute among the stations of the study (bar: share of stations with a "
+        "smaller value), value and units beside it; categories by name.",
         cube, n=f"n = 1 of {style.counted(cube.sizes['station'], 'station')}",
     )  # fmt: skip
 
@@ -116,7 +118,7 @@ def _statics(axes: "Axes", cube: xr.Dataset, station: str, names: list[str]) -> 
     axes.barh(rows, np.nan_to_num(ranks), color=colours, height=0.72)
     for row, text in enumerate(texts):
         axes.text(1.03, row, style.shortened(text, 26), va="center", fontsize=6.5)
-    axes.set_yticks(rows, [style.shortened(feature_label(name), 48) for name in names], fontsize=6)
+    axes.set_yticks(rows, [style.shortened(feature_label(name), 54) for name in names], fontsize=6)
     axes.set(xlim=(0, 1.95), ylim=(max(len(names), FEWEST_BARS) - 0.4, -0.6), title="static attributes: rank")
     axes.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
     axes.spines["bottom"].set_bounds(0, 1)

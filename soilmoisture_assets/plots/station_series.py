@@ -41,7 +41,11 @@ def station_series(cube: xr.Dataset, *, station: str | None = None) -> "Figure":
         values = one[name].isel(station=0).values
         registered = VARIABLES["soil_moisture" if name == "soil_moisture_scored" else name]
         if registered.aggregation == "sum":
-            axes.bar(times, values, width=step, align="edge" if len(times) < 2 else "center", color=style.BLUE)
+            there = np.isfinite(values)
+            axes.vlines(
+                times[there], 0, values[there], color=style.BLUE, linewidth=0.7
+            )  # a bar can be too thin to show
+            axes.set_ylim(bottom=0)
         else:
             draw_state(axes, times, values, style.BLACK if place == 0 else style.VERMILION)
         axes.set_ylabel(registered.label.replace(" [", "\n["), fontsize=7)

@@ -81,7 +81,7 @@ def test_the_alignment_summary_counts_reasons_without_their_numbers(cube: xr.Dat
     )
     shown = texts(alignment_summary(table, cube))
     assert "1 of 3 stations" in shown
-    assert "too few observations in train and test" in shown
+    assert "too few observations in train and test" in " ".join(shown.split())
     assert "train, 1,262 steps" in shown
 
 

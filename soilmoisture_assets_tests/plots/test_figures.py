@@ -199,3 +199,19 @@ def test_the_lag_figure_says_how_many_days_hold_most_of_the_effect():
     own["shap_lag"][:] = 0.0
     own["shap_lag"].loc[{"dynamic_feature": "precipitation", "lag_days": [0, 1, 2, 3, 4]}] = 1.0
     assert "comes from the last 5 days" in title_and_caption(draw("shap_lag")(own))[0]
+
+
+def test_the_aligned_maps_show_the_year_with_the_most_values():
+    values = made_up.cube(5)
+    values["shortwave"] = values["shortwave"].where(values["time"] > np.datetime64("2019-01-01"))
+    titles = [axes.get_title(loc="left") for axes in draw("aligned_maps")(values).axes]
+    assert [title for title in titles if title] == [f"2019-{month}-15 00:00" for month in ("01", "04", "07", "10")]
+
+
+def test_the_lag_figure_claims_no_known_weather_of_days_ahead_in_a_forecast():
+    lags = np.arange(-3, 27, dtype="float32")
+    ahead = made_up.shap(5, "forecast").assign_coords(lag_days=lags)
+    ahead["shap_lag"] = ahead["shap_lag"].where(ahead["lag_days"] >= 0, 0.0)
+    figure = draw("shap_lag")(ahead)
+    assert "knows the time of year alone" in title_and_caption(figure)[1]
+    assert all(line.get_xdata().min() >= 0 for axes in figure.axes for line in axes.lines)
