@@ -24,8 +24,7 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
 
     Parameters
     ----------
-    importance : permutation_importance (window, feature) [m3 m-3]; rank_agreement and change_agreement (window): of
-        SHAP with it, and with the mean change of the forecast.
+    importance : permutation_importance (window, feature) [m3 m-3] and rank_agreement (window).
     shap : mean_absolute_shap (station, window, feature) [m3 m-3] of the same model.
     """
     windows = [int(window) for window in importance["window"].values]
@@ -57,7 +56,7 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
         axes.axvline(0, color=style.BLACK, linewidth=0.6)
         axes.grid(True, axis="x")
     _ranks(right, mean, rises, windows, importance["rank_agreement"].values)
-    agreement, of_change = (float(importance[name].values[-1]) for name in ("rank_agreement", "change_agreement"))
+    agreement = float(importance["rank_agreement"].values[-1])
     return style.finish(
         figure,
         f"SHAP and permutation importance rank {len(names)} features with ρ = {agreement:.2f} at {windows[-1]} h "
@@ -65,8 +64,7 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
         f"a: mean over stations of mean |SHAP|, whiskers: 95 % bootstrap interval over stations. b: rise of the error "
         f"of {int(importance.attrs.get('windows', 0)):,} test windows when a feature is shuffled among them "
         "(scatters around 0 where a feature does not matter). c: ranks of all "
-        "features, 1 the strongest; ρ: Spearman. SHAP splits forecasts, not errors: with how far shuffling moves the "
-        f"forecast at {windows[-1]} h, ρ = {of_change:.2f}.",
+        "features, 1 the strongest; ρ: Spearman.",
         shap,
     )  # fmt: skip
 
