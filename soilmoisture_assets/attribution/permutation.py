@@ -80,11 +80,15 @@ def permutation_importance(cube: xr.Dataset, model: Model, study: Study) -> xr.D
     )
 
 
-def rank_agreement(shap: xr.Dataset, permutation: xr.Dataset) -> xr.DataArray:
-    """Spearman correlation (window) between the mean absolute SHAP over stations and the permutation importance."""
+def rank_agreement(shap: xr.Dataset, permutation: xr.Dataset, measure: str = "permutation_importance") -> xr.DataArray:
+    """Spearman correlation (window) between the mean absolute SHAP over stations and a measure of the permutations.
+
+    SHAP splits forecasts as ``forecast_change`` does. The error need not rise with them: over few stations, whose own
+    biases are larger than what a feature moves, shuffling a feature that matters may even lower it.
+    """
     strength = shap["mean_absolute_shap"].mean("station").sel(feature=permutation["feature"])
     values = [
-        float(spearmanr(strength.sel(window=w), permutation["permutation_importance"].sel(window=w)).statistic)
+        float(spearmanr(strength.sel(window=w), permutation[measure].sel(window=w)).statistic)
         for w in permutation["window"].values
     ]
     return xr.DataArray(values, dims="window", coords={"window": permutation["window"]}, name="rank_agreement")

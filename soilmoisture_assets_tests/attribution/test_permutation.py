@@ -28,7 +28,11 @@ def test_rank_agreement_is_one_for_the_same_order():
         coords={"window": [24, 72], "feature": features},
     )
     permutation = xr.Dataset(
-        {"permutation_importance": (("window", "feature"), [[9.0, 7, 5, 3], [9, 7, 5, 3]])},
+        {
+            "permutation_importance": (("window", "feature"), [[9.0, 7, 5, 3], [9, 7, 5, 3]]),
+            "forecast_change": (("window", "feature"), [[9.0, 7, 5, 3], [3, 5, 7, 9]]),
+        },
         coords={"window": [24, 72], "feature": features},
     )
     np.testing.assert_allclose(rank_agreement(shap, permutation), [1, -1])
+    np.testing.assert_allclose(rank_agreement(shap, permutation, "forecast_change"), [1, 1])

@@ -7,7 +7,7 @@ import xarray as xr
 from soilmoisture_assets.attribution.record_level import record_level
 from soilmoisture_assets.attribution.shap_values import explain
 from soilmoisture_assets.learning.windows import build_windows
-from soilmoisture_assets.study import Experiment
+from soilmoisture_assets.study import AttributionSettings, Experiment
 from soilmoisture_assets_tests.attribution.conftest import untrained
 
 
@@ -70,6 +70,7 @@ def test_a_static_feature_is_as_strong_as_it_moves_the_level_of_the_record(cube,
     clay = np.linspace(10, 40, 12)
     cube["clay"] = ("station", clay.astype("float32"))
     cube["soil_moisture"] = cube["soil_moisture"] + xr.DataArray(0.004 * (clay - 25), dims="station")
+    study = study.model_copy(update={"attribution": AttributionSettings(background=4, explained_per_station=1)})
     found = explain(cube, untrained(cube, study, Experiment.DRIVERS, silent=True), study)
     level = record_level(cube, build_windows(cube, Experiment.DRIVERS, study).scaler, study)
     clay = found.sel(feature="clay", window=72)

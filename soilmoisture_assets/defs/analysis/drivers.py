@@ -156,6 +156,7 @@ def _permutation_importance(experiment: Experiment) -> dg.AssetsDefinition:
 
         found = shuffle(cube.load(), checkpoint.read(REGIONAL_KEYS[experiment]), study)
         found["rank_agreement"] = rank_agreement(shap.load(), found)
+        found["change_agreement"] = rank_agreement(shap, found, "forecast_change")
         table.write(long_table(found, "window", "feature"), PERMUTATION[experiment])
         agreement = {str(window): round(float(value), 3) for window, value in found.rank_agreement.to_series().items()}
         context.add_output_metadata({"rank_agreement_with_shap": dg.MetadataValue.json(agreement)})
