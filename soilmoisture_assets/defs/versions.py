@@ -28,7 +28,8 @@ _SETTINGS_OF_LAYER: dict[str, dict[str, Any]] = {
     "era5": _ERA5,
     "services": _RAW | {"static_attributes": True},
     "cube": _STATION_DATA | {"model": {"neighbours"}},
-    "baselines": _STATION_DATA | {"baselines": True, "model": {"experiments", "horizon"}},
+    "baselines": _STATION_DATA
+    | {"baselines": True, "model": {"experiments", "horizon", "history_days", "history_days_drivers"}},
     "models": _STATION_DATA | {"model": True},
     "analysis": _STATION_DATA | {"model": True, "baselines": True, "attribution": True},
     "figures": {},

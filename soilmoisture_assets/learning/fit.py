@@ -160,7 +160,7 @@ def _fit_batch(
     program = Program(
         windows, shape, parameters, epoch_runs, stopping, lambda runs: torch.zeros_like(runs.row), STATION_BATCH,
         preset.station_learning_rate if fine_tune else preset.learning_rate, study.model.station_epochs,
-        torch.Generator(), keep_start=fine_tune,
+        torch.Generator(), fine_tune=fine_tune,
     )  # fmt: skip
     best, records = program.train(progress)
     fits = []

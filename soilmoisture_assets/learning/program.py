@@ -27,6 +27,10 @@ FEATURE_DROPOUT = {Experiment.DRIVERS: 0.1, Experiment.FORECAST: 0.1, Experiment
 WEIGHT_DECAY = 0.05
 PATIENCE = 4
 """Epochs without improvement of any model after which training stops."""
+FINE_TUNED_SHARE = 0.75
+"""Where a fine-tuned model stands on the way from the parameters that it started from: a few years of one station
+teach less than all stations did, and what lies between does better in later years than either end (Wortsman et al.
+2022, arXiv:2109.01903)."""
 BFLOAT16_WIDTH = 128
 """Networks at least this wide are trained in bfloat16 by processors that can; narrower ones gain nothing."""
 
@@ -35,13 +39,14 @@ class Program:
     """Training of M models of one shape at once, each with its own optimiser state and best epoch.
 
     ``epoch_runs`` gives the runs (M, N) of an epoch, ``stopping`` are the validation runs that choose the best epoch,
-    ``identity_of`` the identity index of runs. ``keep_start``: the parameters at the start are a candidate too.
+    ``identity_of`` the identity index of runs. ``fine_tune``: the parameters at the start are a candidate too, and the
+    others keep a part of them.
     """
 
     def __init__(
         self, windows: Windows, shape: NetworkShape, parameters: Parameters, epoch_runs: Callable[[int], Runs],
         stopping: Runs, identity_of: Callable[[Runs], Tensor], batch: int, learning_rate: float, epochs: int,
-        generator: torch.Generator, *, keep_start: bool = False,
+        generator: torch.Generator, *, fine_tune: bool = False,
     ) -> None:  # fmt: skip
         self.windows, self.shape = windows, shape
         self.device = windows.target.device
@@ -49,7 +54,7 @@ class Program:
         self.averaged = {name: value.detach().clone() for name, value in self.parameters.items()}
         self.epoch_runs, self.stopping, self.identity_of = epoch_runs, stopping, identity_of
         self.batch, self.learning_rate, self.epochs = batch, learning_rate, epochs
-        self.generator, self.keep_start = generator, keep_start
+        self.generator, self.fine_tune = generator, fine_tune
         self.models = next(iter(parameters.values())).shape[0]
         self.steps = 0
 
@@ -58,16 +63,20 @@ class Program:
         started = time.monotonic()
         optimiser = self.optimiser()
         best = {name: value.detach().clone() for name, value in self.parameters.items()}
-        start_loss = self.validate() if self.keep_start else torch.full((self.models,), torch.inf)
+        start = {name: value.clone() for name, value in best.items()}
+        start_loss = self.validate(start) if self.fine_tune else torch.full((self.models,), torch.inf)
         best_loss = start_loss.clone()
         best_epoch = torch.zeros(self.models, dtype=torch.long)
         for epoch in range(1, self.epochs + 1):
             loss = self._train_epoch(optimiser, epoch)
-            validation = self.validate()
+            candidate = self.averaged
+            if self.fine_tune:
+                candidate = {name: value.lerp(candidate[name], FINE_TUNED_SHARE) for name, value in start.items()}
+            validation = self.validate(candidate)
             better = validation < best_loss
             best_loss = torch.where(better, validation, best_loss)
             best_epoch[better] = epoch
-            for name, value in self.averaged.items():
+            for name, value in candidate.items():
                 best[name][better] = value[better]
             if progress:
                 progress(
@@ -79,7 +88,7 @@ class Program:
         seconds = round(time.monotonic() - started, 1)
         records = [
             {"best_epoch": int(at), "validation_loss": float(loss), "epochs": epoch, "seconds": seconds}
-            | ({"regional_validation_loss": float(before)} if self.keep_start else {})
+            | ({"regional_validation_loss": float(before)} if self.fine_tune else {})
             for at, loss, before in zip(best_epoch, best_loss, start_loss, strict=True)
         ]
         return {name: value.cpu() for name, value in best.items()}, records
@@ -142,12 +151,12 @@ class Program:
         return loss.detach(), weight
 
     @torch.no_grad()
-    def validate(self) -> Tensor:
-        """(model) mean loss of the averaged parameters over the stopping blocks; infinite where there is none."""
+    def validate(self, parameters: Parameters) -> Tensor:
+        """(model) mean loss of the parameters over the stopping blocks; infinite where there is none."""
         total, count = torch.zeros(self.models), torch.zeros(self.models)
         width = 4 * self.batch
         for first in range(0, self.stopping.row.shape[1], width):
-            loss, weight = self.losses(self.averaged, self.stopping.columns(first, first + width), STOPPING, False)
+            loss, weight = self.losses(parameters, self.stopping.columns(first, first + width), STOPPING, False)
             total, count = total + loss.cpu(), count + weight.cpu()
         return torch.where(count > 0, total / count, torch.inf)
 

@@ -30,7 +30,7 @@ def _shap_values(experiment: Experiment) -> dg.AssetsDefinition:
         owners=OWNERS,
         io_manager_key="zarr",
         pool="training",
-        code_version=version("1", "analysis"),
+        code_version=version("2", "analysis"),
     )
     def shap_values(
         context: dg.AssetExecutionContext, cube: xr.Dataset, regional: Any, study: dg.ResourceParam[Study]

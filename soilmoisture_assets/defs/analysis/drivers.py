@@ -46,7 +46,7 @@ def _compared(
         owners=OWNERS,
         io_manager_key="netcdf",
         output_required=False,
-        code_version=version("1", "analysis"),
+        code_version=version("2", "analysis"),
     )
     def compared(
         context: dg.AssetExecutionContext,
@@ -109,7 +109,7 @@ def _driver_clusters(experiment: Experiment) -> dg.AssetsDefinition:
         owners=OWNERS,
         io_manager_key="netcdf",
         output_required=False,
-        code_version=version("1", "analysis"),
+        code_version=version("2", "analysis"),
     )
     def driver_clusters(
         context: dg.AssetExecutionContext, shap: xr.Dataset, table: dg.ResourceParam[TableIOManager]
@@ -140,7 +140,7 @@ def _permutation_importance(experiment: Experiment) -> dg.AssetsDefinition:
         owners=OWNERS,
         io_manager_key="netcdf",
         pool="training",
-        code_version=version("1", "analysis"),
+        code_version=version("2", "analysis"),
     )
     def permutation_importance(
         context: dg.AssetExecutionContext,

@@ -33,7 +33,7 @@ KEYS = {experiment: dg.AssetKey(["models", "forecasts", experiment.value]) for e
             partitions_def=station,
             kinds={"netcdf", "pytorch"},
             io_manager_key="netcdf",
-            code_version=version("4", "models"),
+            code_version=version("5", "models"),
         )
         for experiment, key in KEYS.items()
     ],

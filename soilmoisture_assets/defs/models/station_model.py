@@ -28,7 +28,7 @@ KEYS = {experiment: dg.AssetKey(["models", "station", experiment.value]) for exp
             partitions_def=station,
             kinds={"pytorch"},
             io_manager_key="checkpoint",
-            code_version=version("2", "models"),
+            code_version=version("3", "models"),
         )
         for experiment, key in KEYS.items()
     ],
