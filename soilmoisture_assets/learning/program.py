@@ -29,8 +29,8 @@ PATIENCE = 4
 """Epochs without improvement of any model after which training stops."""
 FINE_TUNED_SHARE = 0.75
 """Where a fine-tuned model stands on the way from the parameters that it started from: a few years of one station
-teach less than all stations did, and what lies between does better in later years than either end (Wortsman et al.
-2022, arXiv:2109.01903)."""
+teach less than all stations did, and what lies between did better than either end, on average, in later years (Wortsman
+et al. 2022, arXiv:2109.01903; docs/learning.md)."""
 BFLOAT16_WIDTH = 128
 """Networks at least this wide are trained in bfloat16 by processors that can; narrower ones gain nothing."""
 
