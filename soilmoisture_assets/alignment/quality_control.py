@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.metadata.variables import VARIABLES, said_by_source
 
 CHECKS = ("range", "spike", "stuck", "frozen")
 FLAG_MASKS = {"range": 1, "spike": 2, "stuck": 4, "frozen": 8, "flag": 16}
@@ -107,7 +107,7 @@ def masked_series(
 ) -> xr.Dataset:
     """Put values, flags and masks together as :func:`control` returns them."""
     template = soil_moisture.transpose("station", "time")
-    attributes = VARIABLES["soil_moisture"].attributes()
+    attributes = VARIABLES["soil_moisture"].attributes() | said_by_source(soil_moisture)
     series = {
         "soil_moisture": np.where(flags == 0, scored, np.nan),
         "soil_moisture_antecedent": np.where(known_bad, np.nan, scored),

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
-from soilmoisture_assets.metadata.variables import VARIABLES, Variable
+from soilmoisture_assets.metadata.variables import VARIABLES, Variable, said_by_source
 from soilmoisture_assets.study import Period
 
 MISSING_CODE = -1
@@ -115,7 +115,7 @@ def land_cover_before(land_cover: xr.DataArray, train: Period) -> xr.DataArray:
 def _numbers(values: xr.DataArray, variable: Variable) -> xr.DataArray:
     numbers = values.astype("float32")
     valid = (numbers >= variable.valid_min) & (numbers <= variable.valid_max)
-    return numbers.where(valid).drop_attrs().assign_attrs(variable.attributes() | _kept(values))
+    return numbers.where(valid).drop_attrs().assign_attrs(variable.attributes() | said_by_source(values))
 
 
 def _codes(values: xr.DataArray, variable: Variable) -> xr.DataArray:
@@ -128,13 +128,8 @@ def _codes(values: xr.DataArray, variable: Variable) -> xr.DataArray:
             [by_name.get(str(text).strip().lower().replace("_", " "), MISSING_CODE) for text in values.values]
         )
     limits = {"valid_min": np.int8(min(variable.classes)), "valid_max": np.int8(max(variable.classes))}
-    attributes = variable.attributes() | limits | {"comment": "-1 is missing"} | _kept(values)
+    attributes = variable.attributes() | limits | {"comment": "-1 is missing"} | said_by_source(values)
     return values.copy(data=codes.astype("int8")).drop_attrs().assign_attrs(attributes)
-
-
-def _kept(values: xr.DataArray) -> dict[str, object]:
-    """What a source says of itself wins over the registry's general words."""
-    return {key: values.attrs[key] for key in ("source", "comment", "depth") if key in values.attrs}
 
 
 def _rounded(value: xr.DataArray) -> float | None:

@@ -250,7 +250,7 @@ def _of_networks(stations: xr.Dataset, networks: Sequence[str], path: str | Path
 def _find(stations: xr.Dataset, variable: Variable, path: str | Path) -> xr.DataArray:
     """The variable by its registry name, otherwise the only one with its standard name."""
     if variable.name in stations.data_vars:
-        return stations[variable.name]
+        return _with_source(stations[variable.name], stations, path)
     same = [n for n, v in stations.data_vars.items() if v.attrs.get("standard_name") == variable.standard_name]
     if variable.standard_name is None or len(same) != 1:
         there = ", ".join(str(name) for name in stations.data_vars) or "none"
@@ -259,7 +259,13 @@ def _find(stations: xr.Dataset, variable: Variable, path: str | Path) -> xr.Data
             f"  Name it '{variable.name}'"
             + (f" or give it standard_name = '{variable.standard_name}'." if variable.standard_name else ".")
         )
-    return stations[same[0]]
+    return _with_source(stations[same[0]], stations, path)
+
+
+def _with_source(values: xr.DataArray, stations: xr.Dataset, path: str | Path) -> xr.DataArray:
+    """The values saying where they come from, as far as the file says."""
+    said = values.attrs.get("source") or stations.attrs.get("source") or f"station file {Path(path).name}"
+    return values.assign_attrs(source=said)
 
 
 def _with_depth(stations: xr.Dataset, series: xr.DataArray, path: str | Path) -> xr.DataArray:

@@ -15,7 +15,7 @@ from soilmoisture_assets.alignment.station_files import choose_depth, read_dynam
 from soilmoisture_assets.alignment.sun import clock_offset, fill_dark_hours
 from soilmoisture_assets.alignment.time_steps import HOUR, last_of_step, spacing, to_steps, valid_hours
 from soilmoisture_assets.errors import SourceError, StudyError
-from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.metadata.variables import VARIABLES, said_by_source
 from soilmoisture_assets.study import Study
 
 CLOCK_TOLERANCE_HOURS = 1.5
@@ -101,9 +101,11 @@ def target_on_steps(checked: xr.Dataset, study: Study) -> xr.Dataset:
     steps = on_axis(steps, study.time_axis)
     steps["sensor"] = steps.sensor.where(np.isfinite(steps.soil_moisture_scored), -1).astype("int16")
     steps["sensor"].attrs = {"long_name": "sensor in use when the step ended, -1 none"}
-    few = few.astype("int32").assign_attrs(long_name="steps with some but too few observed hours", units="1")
+    few = few.astype("int32").drop_attrs(deep=False)
+    few = few.assign_attrs(long_name="steps with some but too few observed hours", units="1")
     there = np.isfinite(checked.soil_moisture_scored) | (checked.quality_flag != 0)
-    values = there.sum("time").astype("int32").assign_attrs(long_name="values of the source", units="1")
+    values = there.sum("time").astype("int32").drop_attrs(deep=False)
+    values = values.assign_attrs(long_name="values of the source", units="1")
     return steps.assign(counts(checked.quality_flag)).assign(masked_few_hours=few, source_values=values)
 
 
@@ -157,7 +159,7 @@ def _inputs_on_own_steps(inputs: xr.Dataset, study: Study) -> xr.Dataset:
             {n: to_steps(inputs[n], study.step, VARIABLES[n].aggregation, study.time.min_hours) for n in names}
         )
     for name in names:
-        steps[name].attrs = VARIABLES[name].attributes()
+        steps[name].attrs = VARIABLES[name].attributes() | said_by_source(inputs[name])
     return steps.assign(inputs[[name for name in inputs.data_vars if "time" not in inputs[name].dims]])
 
 

@@ -319,6 +319,11 @@ REFERENCE_STATIC_ATTRIBUTES = (
 _UNIT_SPELLINGS = {"vol%": "percent", "degrees_celsius": "degC", "celsius": "degC", "C": "degC", "°C": "degC"}
 
 
+def said_by_source(values: xr.DataArray) -> dict[str, object]:
+    """Attributes in which a source speaks of itself; they win over the registry's general words."""
+    return {key: values.attrs[key] for key in ("source", "comment", "depth") if key in values.attrs}
+
+
 def convert_units(values: xr.DataArray, variable: Variable, origin: str) -> xr.DataArray:
     """Convert an array to the registry's units, which its ``units`` attribute then says.
 

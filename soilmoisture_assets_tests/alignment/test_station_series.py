@@ -43,6 +43,25 @@ def test_hours_become_half_days_with_what_was_masked_counted(tmp_path: Path):
     assert target.sensor.dtype == np.int16
 
 
+@pytest.mark.parametrize(("every", "step"), [("h", "12h"), ("D", "24h")])
+def test_values_of_a_file_say_that_they_are_its_own_and_counts_are_only_counts(tmp_path: Path, every: str, step: str):
+    times = pd.date_range("2015-01-02", periods=1400 if every == "h" else 58, freq=every)
+    shape = (2, len(times))
+    soil_moisture_file(tmp_path, hourly_moisture()[:, :, : len(times)], times, [0.05])
+    meteorology_file(
+        tmp_path, times, temperature=np.ones(shape), precipitation=np.ones(shape), shortwave=np.ones(shape)
+    )
+    small = study(tmp_path, step=step)
+    target = target_on_steps(file_target(small), small)
+    for name in ("soil_moisture", "soil_moisture_scored"):
+        assert target[name].attrs["source"] == "station file soil_moisture.nc"
+    for name in ("masked_few_hours", "source_values"):
+        assert set(target[name].attrs) == {"long_name", "units"}
+    assert target.latitude.attrs["standard_name"] == "latitude"
+    inputs = inputs_on_steps(file_dynamic_inputs(small), small)
+    assert inputs.temperature.attrs["source"] == "station file meteorology.nc"
+
+
 def test_the_target_lies_on_the_whole_axis_of_the_study(tmp_path: Path):
     soil_moisture_file(tmp_path, hourly_moisture()[:, :, 240:480], HOURS[240:480], [0.05])
     small = study(tmp_path, step="24h")
