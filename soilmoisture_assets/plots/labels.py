@@ -36,11 +36,6 @@ def feature_label(name: str) -> str:
     return f"{variable.long_name} (SoilGrids)" if name in SOILGRIDS_PROPERTIES else variable.long_name
 
 
-def axis_label(name: str) -> str:
-    """Long name and units of a variable; its plain name where the registry does not have it."""
-    return VARIABLES[name].label if name in VARIABLES else name.replace("_", " ")
-
-
 def method_and_experiment(dataset: xr.Dataset) -> str:
     """``experiment forecast, regional model``: what every title of a forecast or an attribution says."""
     method = str(dataset.attrs.get("method", "")).replace("_", " ")
