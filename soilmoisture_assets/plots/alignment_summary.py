@@ -40,7 +40,7 @@ def alignment_summary(stations: xr.Dataset, cube: xr.Dataset) -> "Figure":
     total = len(included)
     return style.finish(
         figure,
-        f"{int(included.sum())} of {style.counted(total, 'station')} have target, inputs, statics and enough data",
+        f"{int(included.sum())} of {style.counted(total, 'station')} are in the study",
         "Map: stations in the study and out of it. Lower left: the first reason that keeps a station out. Lower right: "
         "stations by the share of steps observed in each split; the line is the share the study asks for.",
         stations, cube, n=f"n = {style.counted(total, 'station')}",

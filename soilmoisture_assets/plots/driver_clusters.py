@@ -101,11 +101,14 @@ def _pair(drivers: list[str]) -> tuple[str, str]:
 
 
 def _leading(clusters: xr.Dataset, drivers: list[str]) -> list[str]:
-    """What sets each cluster of the last window apart most, in standard deviations of all stations."""
+    """What sets each cluster of the last window apart most, in standard deviations of all stations, and whether it is
+    the cluster with most or least of it."""
     centre = clusters["centre"].isel(window=-1).transpose("group", "driver").values
     leading = [int(np.nanargmax(np.abs(row))) for row in centre]
+    most, least = np.nanmax(centre, axis=0), np.nanmin(centre, axis=0)
     return [
-        f"{'strong' if row[i] > 0 else 'weak'} {feature_label(drivers[i])}"
+        ("strong" if row[i] == most[i] else "weak" if row[i] == least[i] else "middling")
+        + f" {feature_label(drivers[i])}"
         for row, i in zip(centre, leading, strict=True)
     ]
 

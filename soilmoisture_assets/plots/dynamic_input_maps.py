@@ -13,6 +13,9 @@ from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, sca
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MOST_OF_A_YEAR = 0.9
+"""A station that measured less of a year has no mean or total of it."""
+
 
 @style.styled
 def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figure":
@@ -40,7 +43,9 @@ def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figur
     for row, name in enumerate(names):
         variable = VARIABLES[name]
         total = variable.aggregation == "sum"
-        mean = inputs[name].isel(time=year).mean("time").values * (steps_per_year if total else 1)
+        part = inputs[name].isel(time=year)
+        mean = part.where(part.count("time") >= MOST_OF_A_YEAR * len(year)).mean("time").values
+        mean = mean * (steps_per_year if total else 1)
         for column, (values, label, title) in enumerate(
             (
                 (inputs[name].isel(time=shown).values, variable.label,
@@ -55,7 +60,8 @@ def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figur
             axes.set_title(f"{'abcdefghijklmnopqr'[2 * row + column]}  {title}")
     return style.finish(
         figure, f"Weather at the stations on {belongs[shown].day} {belongs[shown]:%B %Y} and over the year",
-        "Values of the dynamic inputs per station; open circles: missing.", inputs, period=str(belongs[shown].year),
+        "Values of the dynamic inputs per station; open circles: missing, for the year less than "
+        f"{MOST_OF_A_YEAR:.0%} of it measured.", inputs, period=str(belongs[shown].year),
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
 
@@ -56,7 +57,8 @@ def panel_3(effects: xr.Dataset) -> "Figure":
     for axes, (title, chosen), letter in zip(panels, present, "abc", strict=False):
         _bars(axes, effects, chosen)
         axes.set_title(f"{letter}  {title}")
-    left[-1].set_xlabel("effect: Cohen's d, Cramér's V of categories [-]")
+    categories = any(name in VARIABLES and VARIABLES[name].is_category for name in words(effects["feature"].values))
+    left[-1].set_xlabel("effect: Cohen's d" + (", Cramér's V of categories [-]" if categories else " [-]"))
     for axes in right[:-1]:
         axes.set_xlabel("effect [-]")
     _changes(right[-1], effects)
@@ -144,8 +146,9 @@ def _trend(effects: xr.Dataset) -> str:
     """Which features dominate in every window, and which gain or lose with it beyond chance."""
     always = np.flatnonzero(effects["significant"].values.astype(bool).all(axis=0))
     certain = (effects["change_low"].values > 0) | (effects["change_high"].values < 0)
-    gains = np.flatnonzero(certain & (effects["change"].values > 0))
-    losses = np.flatnonzero(certain & (effects["change"].values < 0))
+    by_change = np.argsort(-np.abs(effects["change"].values))  # the largest are named
+    gains = by_change[(certain & (effects["change"].values > 0))[by_change]]
+    losses = by_change[(certain & (effects["change"].values < 0))[by_change]]
 
     def named(places: np.ndarray) -> str:
         shown = "; ".join(_label(effects, int(i)) for i in places[:4])

@@ -58,8 +58,8 @@ def panel_4(correlations: xr.Dataset, stations: int) -> "Figure":
     strong = int((pairs >= LEAST).sum())
     return style.finish(
         figure,
-        f"{found} of {len(names)} features rise or fall with {score}; {style.counted(strong, 'pair')} are much alike"
-        + (f" ({subject})" if subject else ""),
+        f"{found} of {len(names)} features surely rise or fall with {score}; {style.counted(strong, 'pair')} with "
+        f"|ρ| of {LEAST} and more" + (f" ({subject})" if subject else ""),
         f"Spearman ρ over stations. a: among features, once for all windows, columns numbered like rows; b: chords for "
         f"|ρ| of {LEAST} and more, as wide as |ρ|; numbers count the features of a group; c: with {score} per window, "
         "whiskers: 95 % interval, whole blocks of neighbouring stations resampled; ★: false discovery rate below 0.05.",

@@ -59,7 +59,7 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
     agreement = float(importance["rank_agreement"].values[-1])
     return style.finish(
         figure,
-        f"SHAP and permutation importance rank {len(names)} features with ρ = {agreement:.2f} at {windows[-1]} h "
+        f"SHAP and permutation importance rank {len(names)} features with ρ = {agreement:.3f} at {windows[-1]} h "
         f"({method_and_experiment(shap)})",
         f"a: mean over stations of mean |SHAP|, whiskers: 95 % bootstrap interval over stations. b: rise of the error "
         f"of {int(importance.attrs.get('windows', 0)):,} test windows when a feature is shuffled among them "
@@ -88,7 +88,7 @@ def _ranks(axes: "Axes", mean: np.ndarray, rises: np.ndarray, windows: list[int]
         axes.scatter(
             rankdata(-mean[place]), rankdata(-rises[place]), s=12, marker="os^D"[place % 4], alpha=0.8,
             color=style.WINDOW_COLOURS[place], edgecolors="white", linewidths=0.3,
-            label=f"{window} h: ρ = {float(agreement[place]):.2f}",
+            label=f"{window} h: ρ = {float(agreement[place]):.3f}",
         )  # fmt: skip
     axes.set(xlabel="rank by mean |SHAP|", ylabel="rank by permutation", title="c  Ranks of all features",
              xlim=(count + 1, 0), ylim=(count + 1, 0), aspect="equal")  # fmt: skip

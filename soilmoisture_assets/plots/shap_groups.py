@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 GROUP_LABELS = {
     "dynamic": "weather", "antecedent": "antecedent soil moisture", "physical": "soil, physical",
     "chemical": "soil, chemical", "hydraulic": "soil, hydraulic", "topography": "topography",
-    "environmental": "climate class and land cover", "climate": "mean weather of the place",
+    "environmental": "climate class and land cover", "climate": "climate of the place",
     "location": "location and neighbours", "record": "station's own record (beyond its attributes)",
     "calendar": "time of year",
 }  # fmt: skip

@@ -60,7 +60,7 @@ def skill_by_lead(summary: pd.DataFrame, skill: xr.Dataset, *, split: str = "tes
     return style.finish(
         figure, _message(part, experiments),
         "Median over stations of R² (Nash–Sutcliffe) of every method on one common sample; bars: 95 % bootstrap "
-        f"interval over stations.{below}",
+        f"interval over stations; the methods of a lead stand side by side.{below}",
         skill, n=f"n = {stations} stations", period=period or split_period(skill, split),
     )  # fmt: skip
 
@@ -78,7 +78,7 @@ def _lines(axes: "Axes", rows: pd.DataFrame) -> "dict[str, Artist]":
         colour, marker, dash = style.METHOD_STYLES.get(method, (style.GREY, ".", "-"))
         model = method.endswith("_model")
         bars = axes.errorbar(
-            line["lead_hours"] + (place - (len(methods) - 1) / 2) * step * 0.06, line["median_r2"],
+            line["lead_hours"] + (place - (len(methods) - 1) / 2) * step * 0.03, line["median_r2"],
             yerr=np.abs(np.array([line["median_r2"] - line["low"], line["high"] - line["median_r2"]])),
             color=colour, marker=marker, markersize=4, linestyle=dash, linewidth=1.6 if model else 0.9,
             elinewidth=0.6, zorder=4 if model else 3,

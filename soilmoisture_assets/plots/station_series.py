@@ -58,7 +58,7 @@ def station_series(cube: xr.Dataset, *, station: str | None = None) -> "Figure":
     return style.finish(
         figure, f"{style.station_labels(one)[0]}: soil moisture and its weather",
         f"Steps of {hours} h labelled by their end (UTC){'; dark: means of days' if hours < 24 else ''}; gaps are "
-        "missing values.", one,
+        "missing values; what quality control masks is drawn too.", one,
     )  # fmt: skip
 
 

@@ -52,8 +52,8 @@ def variable_grid(cube: xr.Dataset) -> "Figure":
             bar.ax.xaxis.label.set_fontsize(6.5)
     return style.finish(
         figure, f"The cube holds {len(names)} variables at {style.counted(cube.sizes['station'], 'station')}",
-        "Target and dynamic inputs: mean over the record (precipitation: per step). Colour scales end at the 2nd and "
-        "98th percentile; open circles: missing.", cube,
+        "Target and dynamic inputs: mean over the steps that a station measured (precipitation: per step). Colour "
+        "scales end at the 2nd and 98th percentile; open circles: missing.", cube,
     )  # fmt: skip
 
 
