@@ -235,7 +235,7 @@ def _selected(select: str | None) -> "set[dg.AssetKey]":
         selection = dg.AssetSelection.from_string(select) if select else dg.AssetSelection.all()
     except dg.DagsterError as error:
         raise StudyError(f"--select '{select}' is not a selection of assets.\n{fix}") from error
-    keys = selection.resolve(graph)
+    keys = selection.required_multi_asset_neighbors().resolve(graph)  # what one step makes together comes together
     if not keys:
         raise StudyError(f"nothing matches --select '{select}'.\n{fix}")
     return set(keys)

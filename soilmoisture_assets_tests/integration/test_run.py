@@ -77,6 +77,12 @@ def test_an_unknown_station_is_named_with_near_ones(finished: Workplace):
     assert str(table.station.values[0]) in result.stderr
 
 
+def test_one_asset_of_a_step_that_makes_several_can_be_asked_for(finished: Workplace):
+    result = finished.soilmoisture("run", "--select", 'key:"analysis/skill"', "--force", "--json")
+    assert result.returncode == 0, result.stderr[-500:]
+    assert len(json.loads(result.stdout)["runs"]) == 1
+
+
 def test_bad_input_exits_with_two_and_writes_nothing(tmp_path: Path):
     from soilmoisture_assets_tests.integration.conftest import STUDY, workplace
 
