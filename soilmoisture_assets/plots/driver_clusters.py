@@ -101,16 +101,19 @@ def _pair(drivers: list[str]) -> tuple[str, str]:
 
 
 def _leading(clusters: xr.Dataset, drivers: list[str]) -> list[str]:
-    """What sets each cluster of the last window apart most, in standard deviations of all stations, and whether it is
-    the cluster with most or least of it."""
+    """What each cluster of the last window has most or least of: the driver whose centre stands out furthest there, in
+    standard deviations of all stations."""
     centre = clusters["centre"].isel(window=-1).transpose("group", "driver").values
-    leading = [int(np.nanargmax(np.abs(row))) for row in centre]
-    most, least = np.nanmax(centre, axis=0), np.nanmin(centre, axis=0)
-    return [
-        ("strong" if row[i] == most[i] else "weak" if row[i] == least[i] else "middling")
-        + f" {feature_label(drivers[i])}"
-        for row, i in zip(centre, leading, strict=True)
-    ]
+    extreme = (centre == np.nanmax(centre, axis=0)) | (centre == np.nanmin(centre, axis=0))
+    texts = []
+    for row, stands_out in zip(centre, extreme, strict=True):
+        if not stands_out.any():
+            texts.append("between the others")
+            continue
+        leading = int(np.argmax(np.where(stands_out, np.abs(row), -1)))
+        most = row[leading] == np.nanmax(centre[:, leading])
+        texts.append(f"{'strong' if most else 'weak'} {feature_label(drivers[leading])}")
+    return texts
 
 
 def _handles(clusters: xr.Dataset, drivers: list[str]) -> list:
