@@ -165,6 +165,10 @@ def _fit_batch(
     best, records = program.train(progress)
     fits = []
     for i, station in enumerate(stations):
+        if not fine_tune and not np.isfinite(records[i]["validation_loss"]):
+            reason = f"{station} has no finite validation loss to choose an epoch by: regional model used"
+            fits.append(StationFit(station, None, reason))
+            continue
         fallback = fine_tune and records[i]["best_epoch"] == 0
         metadata = records[i] | {"fallback": fallback} | _counts(windows, rows[i : i + 1])
         model = replace(

@@ -112,6 +112,19 @@ def test_a_cube_without_validation_data_is_refused_instead_of_keeping_random_wei
         fit_regional(unstopped, Experiment.DRIVERS, study)
 
 
+def test_a_station_without_validation_data_gets_no_random_model_of_its_own(
+    cube: xr.Dataset, models: dict[Experiment, Model]
+):
+    unstopped = cube.copy(deep=True)
+    for name in ("soil_moisture", "soil_moisture_antecedent"):
+        unstopped[name][0, cube.split.values == 2] = np.nan
+    scratch = small_study(station_training="from_scratch")
+    fits = list(fit_stations(unstopped, models[Experiment.DRIVERS], scratch, ["NET__s0", "NET__s1"]))
+    assert fits[0].model is None
+    assert "no finite validation loss" in str(fits[0].failure)
+    assert fits[1].model is not None
+
+
 def test_the_loss_is_least_at_the_true_quantiles():
     sample = torch.randn(20000, generator=torch.Generator().manual_seed(0))
     low, high = np.quantile(sample, 0.1), np.quantile(sample, 0.9)
