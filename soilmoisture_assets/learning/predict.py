@@ -28,10 +28,9 @@ MODELS_AT_ONCE = 64
 
 
 def forecast(
-    cube: xr.Dataset, models: Model | Mapping[str, Model], study: Study, stations: Sequence[str] | None = None,
-    labels: Sequence[int] = AFTER_TRAINING,
-) -> xr.Dataset:  # fmt: skip
-    """Forecast every validation and test start, or those with the given labels (windows.py).
+    cube: xr.Dataset, models: Model | Mapping[str, Model], study: Study, stations: Sequence[str] | None = None
+) -> xr.Dataset:
+    """Forecast every validation and test start.
 
     Parameters
     ----------
@@ -57,7 +56,7 @@ def forecast(
         first = by_station[group[0]]
         windows = build_windows(cube, first.experiment, study, first.scaler)
         label_of = windows.start_split[0, windows.pad : windows.pad + windows.steps].numpy()
-        starts = np.flatnonzero(np.isin(label_of, labels))
+        starts = np.flatnonzero(np.isin(label_of, AFTER_TRAINING))
         rows = np.array([windows.stations.index(name) for name in group])
         quantiles = _quantiles(windows, by_station, group, rows, starts)
         parts.append(_forecasts(cube, windows, group, rows, starts, quantiles))

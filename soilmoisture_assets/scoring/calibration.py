@@ -1,28 +1,37 @@
-"""Calibration: intervals that hold what they promise, found on validation blocks that stopped no training.
+"""Calibration: intervals that hold what they promise.
 
-Belongs here: conformal widening (or narrowing) of quantile forecasts, and the table that shows whether it worked.
+Belongs here: conformal widening (or narrowing) of quantile forecasts on validation blocks that stopped no training, its
+continuation with the errors that are known when a later forecast is issued, and the table that shows whether it worked.
 Not here: which starts are kept for calibration (learning/windows.py), the figure (plots/reliability.py).
 
-Source: Romano et al. 2019, "Conformalized quantile regression", arXiv:1905.03222, with a miss counted in units of the
-forecast's own half interval, so that a station or a day of wide intervals is widened by more.
+Sources: Romano et al. 2019, "Conformalized quantile regression", arXiv:1905.03222, with a miss counted in units of the
+forecast's own half interval, so that a station or a day of wide intervals is widened by more; Angelopoulos et al. 2023,
+"Conformal PID control for time series prediction", arXiv:2307.16895, section 2.1, for following errors in time.
 
-All stations share their factors. A station's own factors would fit one year of it: where its level is off for that
-whole year, they promise too much for the next. For the same reason intervals of station models are at least as wide, on
-average, as those of the regional model: each has chosen its epochs by other weeks of the calibration year, so that part
-of what it is better there does not last.
+All stations share their factors of the validation year: a station's own would fit one year of it, and where its level
+is off for that whole year, promise too much for the next. What follows cannot be known in that year: sensors drift and
+are replaced, and models do worse the older they are. So each start takes the factors of the start before it, a little
+wider where more forecasts that ended by then missed than the interval promises, a little narrower where fewer did.
 """
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from soilmoisture_assets.alignment.splits import SPLITS
+from soilmoisture_assets.alignment.splits import SPLITS, TEST
 from soilmoisture_assets.scoring import scores
 from soilmoisture_assets.scoring.inputs import Array
 
 _DIMS = ("station", "start", "lead")
 _NARROWEST = 1e-4
 """m3 m-3; a half interval is never taken as narrower when misses are counted in it."""
+MISSED = 0.1
+"""Share of observations that either end of the interval promises to miss."""
+SHARED_RATE = 0.2
+"""Added to a factor in a day on which every station missed, and taken off where none did, less ``MISSED``."""
+OWN_RATE = 0.05
+"""The same for what a station missed beyond the others (chosen, as ``SHARED_RATE``, before the test years)."""
+_DAY = np.timedelta64(1, "D")
 
 
 def interval_factors(observed: Array, quantiles: Array, levels: tuple[float, float] = (0.1, 0.9)) -> Array:
@@ -40,11 +49,9 @@ def interval_factors(observed: Array, quantiles: Array, levels: tuple[float, flo
     -------
     (…, 2), at least 0; NaN without a pair.
     """
-    centre = quantiles[..., 1]
-    factors = []
-    for end, sign, share in ((0, -1.0, 1 - levels[0]), (2, 1.0, levels[1])):
-        half = np.maximum(sign * (quantiles[..., end] - centre), _NARROWEST)
-        factors.append(_conformal_quantile(sign * (observed - centre) / half, share))
+    misses = _misses(observed, quantiles)
+    shares = (1 - levels[0], levels[1])
+    factors = [_conformal_quantile(misses[..., side], share) for side, share in enumerate(shares)]
     return np.maximum(np.stack(factors, axis=-1), 0)
 
 
@@ -57,46 +64,65 @@ def pooled_factors(forecasts: xr.Dataset) -> Array:
         ``soil_moisture_observed`` (station, start, lead); the coordinate ``calibration`` (start) is 1 at the starts to
         calibrate on, which are not in the test split.
     """
-    observed, quantiles = _calibration_pairs(forecasts)
+    kept = forecasts.isel(start=np.flatnonzero(forecasts["calibration"].values == 1)).transpose(*_DIMS, "quantile", ...)
+    observed, quantiles = kept["soil_moisture_observed"].values, kept["soil_moisture_forecast"].values
     factors = interval_factors(observed.reshape(-1, observed.shape[-1]), quantiles.reshape(-1, *quantiles.shape[-2:]))
     return np.where(np.isfinite(factors), factors, 1.0).astype("float32")
 
 
-def factors_no_narrower(forecasts: xr.Dataset, factors: Array, than: xr.Dataset, than_factors: Array) -> Array:
-    """Factors (lead, 2) raised until half intervals are on average as wide as those of other forecasts.
+def calibrate(forecasts: xr.Dataset, *, sees_moisture: bool, held_out: Array | None = None) -> xr.Dataset:
+    """Scale the interval of every forecast by what was known of its errors when it was issued.
+
+    Validation starts share the factors of ``pooled_factors``. From the first test start on, each start adds to those of
+    the start before it ``SHARED_RATE`` times the share of stations that missed beyond what is promised, over the
+    forecasts whose target step that start has seen.
 
     Parameters
     ----------
-    forecasts, factors : forecasts as for ``pooled_factors``, and their factors; none of these is lowered.
-    than, than_factors : the same of the other forecasts, which have every station of the first.
-    """
-    own = factors * _mean_half_widths(forecasts)
-    other = than_factors * _mean_half_widths(than.sel(station=forecasts["station"].values))
-    return (factors * np.maximum(other / np.maximum(own, _NARROWEST), 1)).astype("float32")
-
-
-def calibrate(forecasts: xr.Dataset, factors: Array, growth: Array) -> xr.Dataset:
-    """Scale the interval of every forecast.
-
-    Parameters
-    ----------
-    forecasts : as for ``pooled_factors``, of any stations.
-    factors : (lead, 2) from ``pooled_factors`` of the stations that were learned from.
-    growth : (start) how much wider errors are than in the calibration period (``error_growth.growth_at``).
+    forecasts : as for ``pooled_factors``, of every station that was learned from, and of held-out ones.
+    sees_moisture : whether forecasts may know past moisture of their station; if so, each station's own misses count
+        too, at ``OWN_RATE``.
+    held_out : (station) bool; what is observed at these tells nothing to others.
 
     Returns
     -------
     The dataset with scaled quantiles (medians unchanged, no value below zero) and ``interval_factor``
-    (start, lead, side).
+    (station, start, lead, side).
     """
+    others = np.zeros(forecasts.sizes["station"], dtype=bool) if held_out is None else np.asarray(held_out, dtype=bool)
+    first = pooled_factors(forecasts.isel(station=~others))
     values = xr.DataArray(
-        (growth[:, None, None] * factors).astype("float32"),
-        dims=("start", "lead", "side"),
+        _followed(forecasts, first, ~others, OWN_RATE if sees_moisture else 0.0),
+        dims=("station", "start", "lead", "side"),
         coords={"side": ["lower", "upper"]},
         attrs={"long_name": "conformal factor on the half interval", "units": "1"},
     )
     quantiles = forecasts["soil_moisture_forecast"]
     return forecasts.assign(soil_moisture_forecast=scale_intervals(quantiles, values), interval_factor=values)
+
+
+def _followed(forecasts: xr.Dataset, first: Array, telling: Array, own_rate: float) -> Array:
+    """Factors (station, start, lead, 2): ``first`` at validation starts, then following the misses of test starts."""
+    ordered = forecasts.transpose(*_DIMS, "quantile", ...)
+    misses = _misses(ordered["soil_moisture_observed"].values, ordered["soil_moisture_forecast"].values)
+    times = forecasts.get_index("start")
+    rates = np.minimum(np.diff(times, prepend=times[:1]) / _DAY, 1)
+    leads = forecasts["lead"].values.astype("timedelta64[h]")
+    # (start, lead): the start whose target step is this one, -1 where there is none
+    ended = np.stack([times.get_indexer(pd.DatetimeIndex(times.values - lead)) for lead in leads], axis=1)
+    tells = (ended >= 0) & (forecasts["split"].values == TEST)[ended]
+    now = np.broadcast_to(first, (misses.shape[0], *first.shape)).astype("float64")
+    factors = np.empty(misses.shape, dtype="float32")
+    each_lead = np.arange(len(leads))
+    for start in range(len(times)):
+        old = ended[start]
+        seen = misses[:, old, each_lead]
+        beyond = np.where(np.isfinite(seen) & tells[start][:, None], seen > factors[:, old, each_lead], np.nan)
+        shared = _mean_over_stations(beyond[telling])
+        change = SHARED_RATE * np.nan_to_num(shared - MISSED) + own_rate * np.nan_to_num(beyond - shared)
+        now = np.maximum(now + rates[start] * change, 0)
+        factors[:, start] = now
+    return factors
 
 
 def scale_intervals(quantiles: xr.DataArray, factors: xr.DataArray) -> xr.DataArray:
@@ -137,17 +163,18 @@ def reliability_table(forecasts: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _mean_half_widths(forecasts: xr.Dataset) -> Array:
-    """(lead, 2) mean distance of either end of the interval from the median at the calibration starts."""
-    _, quantiles = _calibration_pairs(forecasts)
-    return np.abs(quantiles[..., [0, 2]] - quantiles[..., [1]]).mean(axis=(0, 1))
+def _misses(observed: Array, quantiles: Array) -> Array:
+    """(…, 2) how far below and above the median observations lie, in half intervals of that side."""
+    centre = quantiles[..., [1]]
+    signs = np.array([-1, 1], dtype=quantiles.dtype)
+    half = np.maximum(signs * (quantiles[..., [0, 2]] - centre), _NARROWEST)
+    return np.asarray(signs * (observed[..., None] - centre) / half)
 
 
-def _calibration_pairs(forecasts: xr.Dataset) -> tuple[Array, Array]:
-    """Observed (station, start, lead) and quantiles (station, start, lead, quantile) of the calibration starts."""
-    kept = forecasts.isel(start=np.flatnonzero(forecasts["calibration"].values == 1))
-    observed = kept["soil_moisture_observed"].transpose(*_DIMS).values
-    return observed, kept["soil_moisture_forecast"].transpose(*_DIMS, "quantile").values
+def _mean_over_stations(values: Array) -> Array:
+    """Mean of the finite values along the first axis; NaN where there is none."""
+    known = np.isfinite(values).sum(axis=0)
+    return np.where(known > 0, np.nansum(values, axis=0) / np.maximum(known, 1), np.nan)
 
 
 def _share(observed: Array, lower: Array, upper: Array) -> Array:

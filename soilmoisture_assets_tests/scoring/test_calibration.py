@@ -4,7 +4,6 @@ import xarray as xr
 
 from soilmoisture_assets.scoring.calibration import (
     calibrate,
-    factors_no_narrower,
     interval_factors,
     pooled_factors,
     reliability_table,
@@ -35,8 +34,8 @@ def forecasts(spread_claimed: float, stations: int = 12, starts: int = 900, seed
     )
 
 
-def calibrated(forecasts: xr.Dataset, growth: float = 1.0) -> xr.Dataset:
-    return calibrate(forecasts, pooled_factors(forecasts), np.full(forecasts.sizes["start"], growth))
+def calibrated(forecasts: xr.Dataset, *, sees_moisture: bool = False) -> xr.Dataset:
+    return calibrate(forecasts, sees_moisture=sees_moisture)
 
 
 def test_factors_undo_intervals_that_are_half_as_wide_as_they_should_be():
@@ -88,24 +87,58 @@ def test_a_station_that_is_off_for_a_year_does_not_narrow_its_own_interval():
     np.testing.assert_allclose(narrow[0], narrow[1])
 
 
-def test_station_intervals_become_as_wide_as_the_regional_ones_and_never_narrower():
-    regional, own = forecasts(0.02), forecasts(0.02, stations=6)
-    own["soil_moisture_observed"] = 0.25 + 0.5 * (own["soil_moisture_observed"] - 0.25)  # twice as good in that year
-    mean_half = 0.02 * NORMAL_90
-    narrow = pooled_factors(own)
-    assert narrow == pytest.approx(0.5, abs=0.03)
-    raised = factors_no_narrower(own, narrow, regional, pooled_factors(regional))
-    half = calibrate(own, raised, np.ones(own.sizes["start"])).soil_moisture_forecast.sel(quantile=0.9) - 0.25
-    assert half.values == pytest.approx(mean_half, rel=0.05)
-    np.testing.assert_array_equal(factors_no_narrower(own, np.full((2, 2), 3.0), regional, narrow), 3)
+def coverage_of_late_test_starts(forecasts: xr.Dataset) -> np.ndarray:
+    late = forecasts.isel(start=slice(-200, None), lead=0)
+    ends = late.soil_moisture_forecast.sel(quantile=[0.1, 0.9])
+    inside = (late.soil_moisture_observed >= ends[..., 0]) & (late.soil_moisture_observed <= ends[..., 1])
+    return inside.mean("start").values
 
 
-def test_intervals_widen_as_errors_grow():
+@pytest.mark.parametrize("growth", [0.5, 2.0])
+def test_intervals_follow_errors_that_grow_or_shrink_after_validation(growth: float):
+    drifted = forecasts(0.02)
+    after = drifted.split.values == 3
+    drifted["soil_moisture_observed"][:, after] = 0.25 + growth * (drifted.soil_moisture_observed[:, after] - 0.25)
+    assert coverage_of_late_test_starts(calibrated(drifted)).mean() == pytest.approx(0.80, abs=0.02)
+
+
+def test_a_station_s_own_errors_count_only_where_forecasts_see_its_moisture():
     before = forecasts(0.02)
-    usual, later = (calibrated(before, growth).soil_moisture_forecast for growth in (1.0, 1.5))
-    np.testing.assert_allclose(
-        later.sel(quantile=0.9) - 0.25, 1.5 * (usual.sel(quantile=0.9) - 0.25), rtol=1e-3, atol=1e-6
-    )
+    before["soil_moisture_observed"][0] = 0.25 + 2 * (before.soil_moisture_observed[0] - 0.25)
+    blind, seeing = (coverage_of_late_test_starts(calibrated(before, sees_moisture=seen)) for seen in (False, True))
+    assert blind[0] < 0.6
+    assert seeing[0] == pytest.approx(0.80, abs=0.06)
+    assert seeing[1:].mean() == pytest.approx(0.80, abs=0.03)
+
+
+@pytest.mark.parametrize("sees_moisture", [False, True])
+def test_an_interval_knows_no_observation_after_its_start(sees_moisture: bool):
+    before = forecasts(0.01)
+    changed = before.copy(deep=True)
+    start = 700
+    for number, lead in enumerate((24, 48)):
+        later = before.start + np.timedelta64(lead, "h") > before.start[start]
+        changed["soil_moisture_observed"][:, later.values, number] += 0.3
+    one, other = (calibrated(each, sees_moisture=sees_moisture).interval_factor for each in (before, changed))
+    np.testing.assert_array_equal(one[:, : start + 1], other[:, : start + 1])
+    assert (one[:, start + 1] != other[:, start + 1]).any()
+
+
+def test_held_out_stations_tell_nothing_to_the_others():
+    before = forecasts(0.02)
+    changed = before.copy(deep=True)
+    changed["soil_moisture_observed"][0] += 0.1
+    held_out = np.arange(12) == 0
+    one, other = (calibrate(each, sees_moisture=True, held_out=held_out).interval_factor for each in (before, changed))
+    np.testing.assert_array_equal(one[1:], other[1:])
+    assert (one[0] != other[0]).any()
+
+
+def test_missing_observations_leave_the_factors_as_they_are():
+    before = forecasts(0.02)
+    before["soil_moisture_observed"][:, before.split.values == 3] = np.nan
+    factors = calibrated(before, sees_moisture=True).interval_factor
+    np.testing.assert_array_equal(factors, np.broadcast_to(pooled_factors(before), factors.shape))
 
 
 def test_factors_of_each_station_scale_its_own_interval():

@@ -33,7 +33,7 @@ KEYS = {experiment: dg.AssetKey(["models", "forecasts", experiment.value]) for e
             partitions_def=station,
             kinds={"netcdf", "pytorch"},
             io_manager_key="netcdf",
-            code_version=version("5", "models"),
+            code_version=version("6", "models"),
         )
         for experiment, key in KEYS.items()
     ],
@@ -47,7 +47,8 @@ def forecasts(
     checkpoint: dg.ResourceParam[CheckpointIOManager],
     netcdf: dg.ResourceParam[NetcdfIOManager],
 ) -> Iterator[dg.AssetMaterialization]:
-    """Forecast every validation and test start; intervals are calibrated on blocks of the validation period.
+    """Forecast every validation and test start; intervals are calibrated on blocks of the validation period, and follow
+    the errors known at each later start.
 
     Without a station model only the regional one forecasts.
     """
@@ -72,30 +73,25 @@ def forecasts(
 def _forecast_stations(
     cube: xr.Dataset, study: Study, experiment: Experiment, names: list[str], checkpoint: CheckpointIOManager
 ) -> Iterator[PartitionResult]:
-    """Forecast some stations; every station that was learned from calibrates the intervals, wanted or not."""
+    """Forecast some stations. The errors of all calibrate their intervals, so all are forecast, wanted or not."""
     from soilmoisture_assets.learning.predict import forecast
-    from soilmoisture_assets.learning.windows import CALIBRATION
-    from soilmoisture_assets.scoring.calibration import calibrate, factors_no_narrower, pooled_factors
-    from soilmoisture_assets.scoring.error_growth import error_growth, growth_at
+    from soilmoisture_assets.scoring.calibration import calibrate
 
     if not names:
         return
     stored = set(checkpoint.stored_partitions(STATION_KEYS[experiment]))
     in_cube = [str(name) for name in cube.station.values]
-    regional = checkpoint.read(REGIONAL_KEYS[experiment])
     own_models = {name: checkpoint.read(STATION_KEYS[experiment], name) for name in in_cube if name in stored}
-    learned = [str(name) for name in cube.station.values[cube.held_out.values == 0]]
-    calibrating = forecast(cube, regional, study, learned, labels=[CALIBRATION])
-    factors = {"regional_model": pooled_factors(calibrating)}
-    found = {"regional_model": forecast(cube, regional, study, names)}
-    if with_own := [name for name in names if name in own_models]:
-        each = forecast(cube, own_models, study, labels=[CALIBRATION])
-        factors["station_model"] = factors_no_narrower(
-            each, pooled_factors(each), calibrating, factors["regional_model"]
+    found = {"regional_model": forecast(cube, checkpoint.read(REGIONAL_KEYS[experiment]), study)}
+    if own_models:
+        found["station_model"] = forecast(cube, own_models, study)
+    held_out = cube.held_out.astype(bool)
+    by_method = {
+        method: calibrate(
+            each, sees_moisture=experiment.sees_moisture, held_out=held_out.sel(station=each.station).values
         )
-        found["station_model"] = forecast(cube, own_models, study, with_own)
-    growth = growth_at(error_growth(cube, study, experiment), found["regional_model"].start.values, study)
-    by_method = {method: calibrate(each, factors[method], growth) for method, each in found.items()}
+        for method, each in found.items()
+    }
     for name in names:
         own = {method: each.sel(station=[name]) for method, each in by_method.items() if name in each.station}
         dataset = xr.concat(
@@ -124,21 +120,19 @@ def gather(stored: Mapping[str, xr.Dataset], method: str) -> xr.Dataset:
 
 def best_forecasts(netcdf: NetcdfIOManager, experiment: Experiment) -> xr.Dataset:
     """The stored forecasts of an experiment by the stations' own models, or by the regional one if there are none."""
-    stored = {name: dataset.load() for name, dataset in netcdf.partitions(KEYS[experiment]).items()}
-    if not stored:
-        raise SourceError(f"no forecasts of '{experiment}' are stored.\n  Materialize models/forecasts first.")
+    stored = {name: dataset.load() for name, dataset in _stored(netcdf, experiment).items()}
     own = any("station_model" in dataset.method.values for dataset in stored.values())
     return gather(stored, "station_model" if own else "regional_model")
 
 
-def newest_interval_factors(netcdf: NetcdfIOManager, experiment: Experiment) -> dict[str, xr.DataArray]:
-    """Calibration factors (lead, side) of each method at the last start of the stored forecasts of an experiment.
+def newest_interval_factors(netcdf: NetcdfIOManager, experiment: Experiment) -> xr.DataArray:
+    """Calibration factors (station, lead, side) of each station's best method at the last start of its forecasts."""
+    stored = _stored(netcdf, experiment).values()
+    return xr.concat([each.interval_factor.isel(method=-1, start=-1, drop=True) for each in stored], dim="station")
 
-    Stations that one run forecast share them; where runs differ, those of the first station stored are taken.
-    """
-    found: dict[str, xr.DataArray] = {}
-    for dataset in netcdf.partitions(KEYS[experiment]).values():
-        newest = dataset.interval_factor.isel(start=-1, drop=True).load()
-        for method in set(map(str, newest.method.values)) - set(found):
-            found[method] = newest.sel({"method": method}, drop=True)
-    return found
+
+def _stored(netcdf: NetcdfIOManager, experiment: Experiment) -> Mapping[str, xr.Dataset]:
+    stored = netcdf.partitions(KEYS[experiment])
+    if not stored:
+        raise SourceError(f"no forecasts of '{experiment}' are stored.\n  Materialize models/forecasts first.")
+    return stored

@@ -9,7 +9,6 @@ from soilmoisture_assets.defs.models.forecasts import newest_interval_factors
 from soilmoisture_assets.defs.models.regional_model import KEYS as REGIONAL_KEYS
 from soilmoisture_assets.defs.models.station_model import KEYS as STATION_KEYS
 from soilmoisture_assets.defs.versions import version
-from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.io_managers.checkpoint import CheckpointIOManager
 from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
 from soilmoisture_assets.study import Experiment, Study
@@ -28,7 +27,7 @@ if AVAILABLE:
         kinds={"netcdf", "pytorch"},
         owners=OWNERS,
         io_manager_key="netcdf",
-        code_version=version("2", "models"),
+        code_version=version("3", "models"),
     )
     def latest_forecast(
         context: dg.AssetExecutionContext,
@@ -39,7 +38,8 @@ if AVAILABLE:
     ) -> xr.Dataset:
         """Soil moisture of the coming days, from each station's newest step and by its best model.
 
-        The intervals are calibrated like those of models/forecasts at its last start.
+        The intervals are calibrated like those of models/forecasts at its last start; a station that has none there
+        takes the mean of the others' factors.
         """
         from soilmoisture_assets.learning.predict import latest_forecast as forecast_newest
         from soilmoisture_assets.scoring.calibration import scale_intervals
@@ -50,12 +50,9 @@ if AVAILABLE:
         models = {name: checkpoint.read(STATION_KEYS[ISSUED], name) if name in own else regional for name in names}
         found = forecast_newest(cube.load(), models, study)
         factors = newest_interval_factors(netcdf, ISSUED)
-        methods = ["station_model" if str(name) in own else "regional_model" for name in found.station.values]
-        missing = set(methods) - set(factors)
-        if missing:
-            raise SourceError(f"no calibrated forecasts of {min(missing)} are stored.\n  Materialize models/forecasts.")
-        of_station = xr.concat([factors[method] for method in methods], dim=found["station"])
-        found["soil_moisture_forecast"] = scale_intervals(found.soil_moisture_forecast, of_station)
+        found["soil_moisture_forecast"] = scale_intervals(
+            found.soil_moisture_forecast, factors.reindex(station=found.station.values).fillna(factors.mean("station"))
+        )
         context.add_output_metadata(
             {
                 "stations": dg.MetadataValue.int(found.sizes["station"]),
