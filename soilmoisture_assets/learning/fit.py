@@ -17,7 +17,7 @@ from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import PRESETS, initial_parameters
 from soilmoisture_assets.learning.program import STARTS, Program
-from soilmoisture_assets.learning.windows import STOPPING, TRAIN, Runs, Windows, build_windows
+from soilmoisture_assets.learning.windows import STOPPING, TRAIN, Runs, Windows, build_windows, windows_of_strangers
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Experiment, Study
 
@@ -64,8 +64,12 @@ def fit_regional(
     seed = study.seed if seed is None else seed
     generator = torch.Generator().manual_seed(seed)
     with _threads(threads):
-        windows = build_windows(cube, experiment, study).to(_device(device))
+        windows = build_windows(cube, experiment, study)
+        strangers = windows_of_strangers(windows, cube, study).to(_device(device))
+        windows = windows.to(_device(device))
         rows = np.flatnonzero(~windows.held_out)
+        identity = torch.zeros(len(windows.stations), dtype=torch.long)
+        identity[rows] = 1 + torch.arange(len(rows))
         preset = PRESETS[study.model.preset]
         parameters = initial_parameters(windows.shape, 1, generator)
         random = np.random.default_rng(seed)
@@ -76,7 +80,8 @@ def fit_regional(
 
         program = Program(
             windows, windows.shape, parameters, epoch_runs, windows.runs(rows, STOPPING, STARTS).as_batch(),
-            lambda runs: runs.row + 1, REGIONAL_BATCH, preset.learning_rate, study.model.regional_epochs, generator,
+            lambda runs: identity[runs.row], REGIONAL_BATCH, preset.learning_rate, study.model.regional_epochs,
+            generator, strangers=strangers,
         )  # fmt: skip
         best, records = program.train(progress)
     if not np.isfinite(records[0]["validation_loss"]):
@@ -85,7 +90,8 @@ def fit_regional(
             "  Check that stations have observations in the validation period, and the inputs for absurd values."
         )
     return Model(
-        windows.shape, best, windows.scaler, experiment, study.hash, seed, tuple(windows.stations),
+        windows.shape, best, windows.scaler, experiment, study.hash, seed,
+        tuple(windows.stations[row] for row in rows),
         metadata=records[0] | _counts(windows, rows),
     )  # fmt: skip
 

@@ -20,8 +20,8 @@ from soilmoisture_assets.study import Experiment
 
 STARTS = 16
 """Starts in one run of a training sample."""
-IDENTITY_DROPOUT = 0.1
-"""Share of runs that train the identity of the unknown station."""
+STRANGER_SHARE = 0.2
+"""Share of batches that show their stations as ones without a record: without identity, in regional units."""
 FEATURE_DROPOUT = {Experiment.DRIVERS: 0.1, Experiment.FORECAST: 0.1, Experiment.HINDCAST: 0.05}
 """Share of the channels of a run that training replaces by their mean; the regional network must not lean on one."""
 WEIGHT_DECAY = 0.05
@@ -39,16 +39,17 @@ class Program:
     """Training of M models of one shape at once, each with its own optimiser state and best epoch.
 
     ``epoch_runs`` gives the runs (M, N) of an epoch, ``stopping`` are the validation runs that choose the best epoch,
-    ``identity_of`` the identity index of runs. ``fine_tune``: the parameters at the start are a candidate too, and the
-    others keep a part of them.
+    ``identity_of`` the identity index of runs. ``strangers`` are the same windows in the units of stations that are
+    unknown, for a network that shall forecast such. ``fine_tune``: the parameters at the start are a candidate too, and
+    the others keep a part of them.
     """
 
     def __init__(
         self, windows: Windows, shape: NetworkShape, parameters: Parameters, epoch_runs: Callable[[int], Runs],
         stopping: Runs, identity_of: Callable[[Runs], Tensor], batch: int, learning_rate: float, epochs: int,
-        generator: torch.Generator, *, fine_tune: bool = False,
+        generator: torch.Generator, *, strangers: Windows | None = None, fine_tune: bool = False,
     ) -> None:  # fmt: skip
-        self.windows, self.shape = windows, shape
+        self.windows, self.strangers, self.shape = windows, strangers, shape
         self.device = windows.target.device
         self.parameters = {name: value.to(self.device).requires_grad_() for name, value in parameters.items()}
         self.averaged = {name: value.detach().clone() for name, value in self.parameters.items()}
@@ -162,19 +163,19 @@ class Program:
 
     def losses(self, parameters: Parameters, runs: Runs, split: int, training: bool) -> tuple[Tensor, Tensor]:
         """Summed loss and summed weight (model) of runs (M, B)."""
-        index = self.identity_of(runs)
-        if training and self.shape.identities > 1:
-            index = torch.where(torch.rand(index.shape, generator=self.generator) < IDENTITY_DROPOUT, 0, index)
+        windows, index = self.windows, self.identity_of(runs)
+        if training and self.strangers and float(torch.rand((), generator=self.generator)) < STRANGER_SHARE:
+            windows, index = self.strangers, torch.zeros_like(index)
         runs = Runs(runs.row.to(self.device), runs.first.to(self.device))
         table = parameters["identity"]
         identity = table.gather(1, index.to(self.device)[..., None].expand(-1, -1, table.shape[2]))
-        inputs = self.windows.inputs(runs, STARTS, identity)
+        inputs = windows.inputs(runs, STARTS, identity)
         if training and self.shape.identities > 1:
             self._drop_features(inputs)
-        base, target, weight = self.windows.targets(runs, STARTS, split)
+        base, target, weight = windows.targets(runs, STARTS, split)
         with precision(self.device, self.shape):
             quantiles = forward(parameters, self.shape, inputs).float()
-        change = self.windows.change[runs.row][:, :, None]
+        change = windows.change[runs.row][:, :, None]
         loss = sample_loss(quantiles, (target - base) / change) * weight
         return loss.flatten(1).sum(1), weight.flatten(1).sum(1)
 

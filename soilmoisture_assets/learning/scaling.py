@@ -4,7 +4,7 @@ Belongs here: means and spreads of channels, statics and moisture, from training
 Not here: what the features are (features.py), the network (network.py).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -108,6 +108,10 @@ class Scaler:
     def change_of(self, stations: list[str]) -> np.ndarray:
         """Typical change (station, lead) in spreads."""
         return np.array([self.change.get(station, self.regional_change) for station in stations])
+
+    def of_strangers(self) -> Self:
+        """The same scaler without the statistics of any station."""
+        return replace(self, moisture={}, change={})
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -202,6 +202,14 @@ class Windows:
         return replace(self, **moved)
 
 
+def windows_of_strangers(windows: Windows, cube: xr.Dataset, study: Study) -> Windows:
+    """The same windows in regional units, as stations without training statistics have them; equal parts are shared."""
+    strangers = build_windows(cube, windows.experiment, study, windows.scaler.of_strangers())
+    if not windows.experiment.sees_moisture:
+        strangers.history = windows.history
+    return replace(strangers, future=windows.future, static=windows.static, neighbours=windows.neighbours)
+
+
 def start_labels(split: np.ndarray, leads: int, block: int) -> np.ndarray:
     """(time) int8: the split that all leads of a start lie in, else 0.
 
@@ -264,7 +272,7 @@ def build_windows(
         future_features=len(future.names),
         static_features=scaled.shape[1],
         neighbours=near.index.shape[1],
-        identities=len(stations) + 1,
+        identities=int((cube["held_out"].values == 0).sum()) + 1,
         identity_width=IDENTITY_WIDTH,
         leads=leads,
         steps_per_day=per_day,

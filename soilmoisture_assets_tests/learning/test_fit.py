@@ -10,7 +10,7 @@ from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import initial_parameters
 from soilmoisture_assets.learning.predict import forecast
 from soilmoisture_assets.learning.program import STARTS, Program, sample_loss
-from soilmoisture_assets.learning.windows import TRAIN, Runs, build_windows
+from soilmoisture_assets.learning.windows import TRAIN, Runs, build_windows, windows_of_strangers
 from soilmoisture_assets.study import Experiment, Study
 from soilmoisture_assets_tests.learning.synthetic import small_cube, small_study
 
@@ -95,6 +95,24 @@ def test_a_held_out_station_changes_no_parameter(cube: xr.Dataset, study: Study,
     again = fit_regional(changed, Experiment.HINDCAST, study, threads=1)
     for name, value in models[Experiment.HINDCAST].parameters.items():
         assert torch.equal(value, again.parameters[name]), name
+
+
+def test_a_held_out_station_has_no_identity(models: dict[Experiment, Model]):
+    model = models[Experiment.HINDCAST]
+    assert model.identity_index(["NET__s0", "NET__s2", "NET__s3", "NET__x"]).tolist() == [1, 3, 0, 0]
+    assert model.parameters["identity"].shape[1] == 4
+
+
+@pytest.mark.parametrize("experiment", list(Experiment))
+def test_training_shows_stations_as_the_network_will_see_unknown_ones(
+    experiment: Experiment, cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
+):
+    scaler = models[experiment].scaler
+    strangers = windows_of_strangers(build_windows(cube, experiment, study, scaler), cube, study)
+    renamed = cube.assign_coords(station=["NEW__a", *cube.station.values[1:]])
+    unknown = build_windows(renamed, experiment, study, scaler)
+    for name in ("history", "future", "static", "neighbours", "base", "target", "weight", "mean", "spread", "change"):
+        np.testing.assert_array_equal(getattr(strangers, name)[0], getattr(unknown, name)[0], err_msg=name)
 
 
 def test_a_cube_without_training_data_is_refused(cube: xr.Dataset, study: Study):
