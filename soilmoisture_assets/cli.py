@@ -44,7 +44,7 @@ err = Console(stderr=True)
 
 StudyOption = Annotated[str | None, typer.Option("--study", help="Name of a built-in study or path of a study file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-TEMPLATE = Path(__file__).parents[1] / "data" / "dagster.yaml"
+TEMPLATE = Path(__file__).with_name("dagster.yaml")
 """Settings of a new study's Dagster instance, where the data folder has none of its own."""
 _debug = False
 
@@ -244,12 +244,15 @@ def _selected(select: str | None) -> "set[dg.AssetKey]":
 def _run_stages(
     instance: "dg.DagsterInstance", keys: "set[dg.AssetKey]", stations: list[str], force: bool, quiet: bool
 ) -> dict[str, Any]:
+    import dagster as dg
+
     from soilmoisture_assets.definitions import defs
+    from soilmoisture_assets.defs.partition_loop import failures
     from soilmoisture_assets.defs.progress import listeners
     from soilmoisture_assets.defs.runs import launch, outdated, partitions_of, stages
 
     graph = defs.resolve_asset_graph()
-    summary: dict[str, Any] = {"runs": [], "failed": {}, "errors": []}
+    summary: dict[str, Any] = {"runs": [], "failed": {}, "left_out": {}, "errors": []}
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[detail]}"))
     with Progress(*columns, TimeElapsedColumn(), console=err, disable=quiet) as bars:
         for stage in stages(graph, keys):
@@ -273,6 +276,9 @@ def _run_stages(
                 bars.update(task, total=1, completed=1, detail="")
             if summary["errors"]:
                 break
+    for entry in failures(left_out=True):
+        if dg.AssetKey.from_user_string(entry["asset"]) in keys:
+            summary["left_out"].setdefault(entry["asset"], {})[entry["partition"]] = entry["reason"]
     return summary
 
 
@@ -285,6 +291,10 @@ def _describe(keys: "tuple[dg.AssetKey, ...]", partitions: list[str]) -> str:
 def _print_summary(summary: dict[str, Any]) -> None:
     from soilmoisture_assets.defs.deployment import FOLDER
 
+    for asset, reasons in summary["left_out"].items():
+        name, reason = next(iter(reasons.items()))
+        others = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+        err.print(f"left out of {asset}: {name} ({reason.splitlines()[0]}){others}", markup=False, highlight=False)
     for name, reason in summary["failed"].items():
         err.print(f"failed: {name}: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
     for error in summary["errors"]:

@@ -25,11 +25,15 @@ Write = Callable[[Any, dg.AssetKey, str], Path]
 
 @dataclass(frozen=True)
 class PartitionResult:
-    """What became of one partition: a value to store, or the reason why there is none."""
+    """What became of one partition: a value to store, or the reason why there is none.
+
+    ``failure`` is something to repair; ``left_out`` is a reason that lies in the data, and the run succeeds.
+    """
 
     partition: str
     value: Any = None
     failure: str | None = None
+    left_out: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     key: dg.AssetKey | None = None
     """Needed only where a step makes several assets."""
@@ -84,7 +88,10 @@ def store_each(
     total = len(wanted_partitions(context)) * len(context.selected_asset_keys)
     for result in results:
         key = result.key or context.asset_key
-        if result.failure is None:
+        if result.left_out is not None:
+            record_failure(key, result.partition, result.left_out, left_out=True)
+            context.log.warning(f"{key.to_user_string()} {result.partition} is left out: {result.left_out}")
+        elif result.failure is None:
             path = result.stored or write(result.value, key, result.partition)
             _failure_path(key, result.partition).unlink(missing_ok=True)
             done += 1
@@ -111,17 +118,18 @@ def store_each(
         )
 
 
-def record_failure(key: dg.AssetKey, partition: str, reason: str) -> None:
+def record_failure(key: dg.AssetKey, partition: str, reason: str, *, left_out: bool = False) -> None:
     """Keep the reason until the partition is stored."""
+    entry = {"asset": key.to_user_string(), "partition": partition, "reason": reason, "left_out": left_out}
     with replacing(_failure_path(key, partition)) as partial:
-        partial.write_text(json.dumps({"asset": key.to_user_string(), "partition": partition, "reason": reason}))
+        partial.write_text(json.dumps(entry))
 
 
-def failures(key: dg.AssetKey | None = None) -> list[dict[str, str]]:
-    """The recorded failures of an asset, or of all: asset, partition and reason each."""
-    folder = FOLDER / "failures"
-    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*/*.json"))]
-    return [entry for entry in found if key is None or entry["asset"] == key.to_user_string()]
+def failures(key: dg.AssetKey | None = None, *, left_out: bool = False) -> list[dict[str, str]]:
+    """The recorded failures of an asset, or of all, or else what is left out: asset, partition and reason each."""
+    found = [json.loads(path.read_text()) for path in sorted((FOLDER / "failures").glob("*/*.json"))]
+    kept = [each for each in found if each.pop("left_out", False) == left_out]
+    return [each for each in kept if key is None or each["asset"] == key.to_user_string()]
 
 
 def _failure_path(key: dg.AssetKey, partition: str) -> Path:

@@ -59,6 +59,19 @@ def test_a_failed_station_stays_missing_is_named_and_the_others_are_kept(folder:
     assert [(entry["partition"], entry["reason"]) for entry in failures(KEY)] == [("b", "b has no data")]
 
 
+def test_what_is_left_out_is_named_and_fails_nothing(folder: Path):
+    def results() -> Iterator[PartitionResult]:
+        yield PartitionResult("a", value())
+        yield PartitionResult("b", left_out="b has 3 windows")
+        yield PartitionResult("c", value())
+
+    with dg.instance_for_test() as instance:
+        assert run(folder, instance, results)
+        assert instance.get_materialized_partitions(KEY) == {"a", "c"}
+    assert failures(KEY) == []
+    assert failures(KEY, left_out=True) == [{"asset": "models/thing", "partition": "b", "reason": "b has 3 windows"}]
+
+
 def test_a_crash_keeps_what_is_done(folder: Path):
     def results() -> Iterator[PartitionResult]:
         yield PartitionResult("a", value())
@@ -82,4 +95,9 @@ def test_a_station_that_works_again_is_no_failure_any_more(folder: Path):
 def test_a_failure_is_readable_by_a_person_and_a_program(folder: Path):
     partition_loop.record_failure(KEY, "b", "too few windows")
     stored = next((folder / "failures").rglob("b.json"))
-    assert json.loads(stored.read_text()) == {"asset": "models/thing", "partition": "b", "reason": "too few windows"}
+    assert json.loads(stored.read_text()) == {
+        "asset": "models/thing",
+        "partition": "b",
+        "reason": "too few windows",
+        "left_out": False,
+    }

@@ -42,10 +42,14 @@ def station_models(
     zarr: dg.ResourceParam[ZarrIOManager],
     checkpoint: dg.ResourceParam[CheckpointIOManager],
 ) -> Iterator[dg.AssetMaterialization]:
-    """Fine-tune stations in batches; each is stored as its batch finishes. One that cannot be trained stays missing."""
+    """Fine-tune stations in batches; each is stored as its batch finishes.
+
+    A station that cannot be trained stays missing; where that is for its data, the regional model forecasts it.
+    """
     from soilmoisture_assets.learning.fit import fit_stations
 
     cube = zarr.read(dg.AssetKey(["cube", "station_cube"])).load()
+    in_cube = set(cube.station.values.astype(str))
 
     def results() -> Iterator[PartitionResult]:
         for experiment, key in KEYS.items():
@@ -54,6 +58,7 @@ def station_models(
             regional = checkpoint.read(REGIONAL_KEYS[experiment])
             names = wanted_partitions(context)
             for fit in fit_stations(cube, regional, study, names, progress=progress(context), threads=SETTINGS.threads):
-                yield PartitionResult(fit.station, fit.model, fit.failure, dict(fit.metadata), key)
+                failure, left_out = (None, fit.failure) if fit.station in in_cube else (fit.failure, None)
+                yield PartitionResult(fit.station, fit.model, failure, left_out, fit.metadata, key)
 
     yield from store_each(context, checkpoint.write, results())

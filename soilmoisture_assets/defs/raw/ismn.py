@@ -18,7 +18,7 @@ from soilmoisture_assets.defs.progress import progress
 from soilmoisture_assets.defs.resources import Services
 from soilmoisture_assets.defs.versions import version
 from soilmoisture_assets.doctor import ismn_archive
-from soilmoisture_assets.errors import SoilMoistureError, SourceError
+from soilmoisture_assets.errors import SoilMoistureError, SourceError, StationError
 from soilmoisture_assets.files import replacing
 from soilmoisture_assets.io_managers.datasets import NETWORK_CITATIONS
 from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
@@ -200,7 +200,7 @@ def recession_curves(
     zarr: dg.ResourceParam[ZarrIOManager],
     netcdf: dg.ResourceParam[NetcdfIOManager],
 ) -> Iterator[dg.AssetMaterialization]:
-    """Find and fit the dry-downs of each station; a station without a usable series stays missing."""
+    """Find and fit the dry-downs of each station; a station without a usable series is left out."""
     from soilmoisture_assets.alignment.depth import choose_series
     from soilmoisture_assets.alignment.recession import recession_curves as fit
 
@@ -211,6 +211,9 @@ def recession_curves(
             report(done, len(wanted_partitions(context)), name)
             try:
                 curves = fit(choose_series(zarr.read(SOIL_MOISTURE, name), study.target, study.period))
+            except StationError as error:
+                yield PartitionResult(name, left_out=str(error))
+                continue
             except SoilMoistureError as error:
                 yield PartitionResult(name, failure=str(error))
                 continue
