@@ -252,7 +252,7 @@ def _run_stages(
     from soilmoisture_assets.defs.runs import launch, outdated, partitions_of, stages
 
     graph = defs.resolve_asset_graph()
-    summary: dict[str, Any] = {"runs": [], "failed": {}, "left_out": {}, "errors": []}
+    summary: dict[str, Any] = {"runs": [], "failed": {}, "left_out": {}, "warnings": [], "errors": []}
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[detail]}"))
     with Progress(*columns, TimeElapsedColumn(), console=err, disable=quiet) as bars:
         for stage in stages(graph, keys):
@@ -269,6 +269,7 @@ def _run_stages(
                     outcome = launch(defs, instance, run_keys, names, every)
                     summary["runs"].append(outcome.run_id)
                     summary["failed"] |= outcome.failed_partitions
+                    summary["warnings"] += outcome.warnings
                     if outcome.error:
                         summary["errors"].append(outcome.error)
                 finally:
@@ -295,6 +296,8 @@ def _print_summary(summary: dict[str, Any]) -> None:
         name, reason = next(iter(reasons.items()))
         others = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
         err.print(f"left out of {asset}: {name} ({reason.splitlines()[0]}){others}", markup=False, highlight=False)
+    for warning in summary["warnings"]:
+        err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     for name, reason in summary["failed"].items():
         err.print(f"failed: {name}: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
     for error in summary["errors"]:

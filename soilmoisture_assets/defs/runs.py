@@ -5,7 +5,7 @@ Belongs here: the order of runs, what is out of date, launching in this process.
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -30,11 +30,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. ``error`` is None where it succeeded or where only single partitions failed."""
+    """How a run ended.
+
+    ``error`` is None where it succeeded or where only single partitions failed; ``warnings`` tell of checks of this
+    severity that did not pass.
+    """
 
     run_id: str
     error: str | None
     failed_partitions: Mapping[str, str]
+    warnings: Sequence[str]
 
 
 def stages(graph: Any, keys: Iterable[dg.AssetKey]) -> list[Stage]:
@@ -158,24 +163,34 @@ def launch(
         raise_on_error=False,
         run_config=_QUIET,
     )
+    warnings = _warnings(result)
     if partitions:
-        _check(definitions, instance, keys)
-    return _outcome(result)
+        warnings += _check(definitions, instance, keys)
+    return _outcome(result, warnings)
 
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-def _check(definitions: dg.Definitions, instance: dg.DagsterInstance, keys: tuple[dg.AssetKey, ...]) -> None:
-    """Run the checks of partitioned assets: a step that records partitions one by one skips them in its own run."""
+def _check(definitions: dg.Definitions, instance: dg.DagsterInstance, keys: tuple[dg.AssetKey, ...]) -> list[str]:
+    """Run the checks of partitioned assets, which a step that records partitions one by one skips; their warnings."""
     graph = definitions.resolve_asset_graph()
     selection = dg.AssetSelection.checks_for_assets(*keys)
-    if selection.resolve_checks(graph):
-        job = dg.define_asset_job("checks", selection=selection).resolve(asset_graph=graph)
-        job.execute_in_process(instance=instance, raise_on_error=False, run_config=_QUIET)
+    if not selection.resolve_checks(graph):
+        return []
+    job = dg.define_asset_job("checks", selection=selection).resolve(asset_graph=graph)
+    return _warnings(job.execute_in_process(instance=instance, raise_on_error=False, run_config=_QUIET))
 
 
-def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
+def _warnings(result: dg.ExecuteInProcessResult) -> list[str]:
+    return [
+        f"{check.asset_key.to_user_string()}: {check.description or check.check_name}"
+        for check in result.get_asset_check_evaluations()
+        if not check.passed and check.severity is dg.AssetCheckSeverity.WARN
+    ]
+
+
+def _outcome(result: dg.ExecuteInProcessResult, warnings: Sequence[str]) -> Outcome:
     errors: list[str] = []
     failed: dict[str, str] = {}
     for event in result.filter_events(lambda event: event.is_step_failure):
@@ -188,7 +203,7 @@ def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
             errors.append(event.message or "step failed")
     if not result.success and not errors and not failed:
         errors.append(f"run {result.run_id} failed; see it in the web UI")
-    return Outcome(result.run_id, "\n".join(errors) or None, failed)
+    return Outcome(result.run_id, "\n".join(errors) or None, failed, warnings)
 
 
 def _message(step: str | None, error: Any) -> str:

@@ -21,6 +21,7 @@ from soilmoisture_assets.sources.http import HttpClient, Parameters, UnusableAns
 from soilmoisture_assets.sources.station_cache import (
     Place,
     StationCache,
+    add_problems,
     ask_stations,
     places_of,
     station_coordinates,
@@ -65,7 +66,7 @@ def fetch_slope(
     (station) float32: ``slope`` [degree, 0-90, unsigned], ``aspect`` [degree clockwise from north, the downslope
     direction, NaN where flat], ``elevation`` [m], ``curvature`` [m, centre minus the mean of its four neighbours,
     positive on ridges: the sign the reference study gave its slope], ``terrain_resolution`` [m, the coarsest terrain
-    model used]; ``problem`` (station) why values are missing, empty where none is.
+    model used]; ``problem`` and ``answered`` (station) as ``add_problems``.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def fetch_slope(
     records = ask_stations(places, cache, ask, is_complete, "EPQS", progress, at_once)
     columns = {name: np.full(len(places), np.nan) for name in ("slope", "aspect", "elevation", "curvature")}
     resolution = np.full(len(places), np.nan)
-    problem = [records.problems.get(place.station, "") for place in places]
+    missing = [""] * len(places)
     for row, place in enumerate(places):
         if place.station not in records.found:
             continue
@@ -110,8 +111,10 @@ def fetch_slope(
         for name in columns:
             columns[name][row] = terrain[name]
         resolution[row] = max((point["resolution"] for point in nine if point["resolution"]), default=np.nan)
-        problem[row] = _why_missing(nine)
-    return _dataset(stations, columns, resolution, problem)
+        missing[row] = _why_missing(nine)
+    dataset = _dataset(stations, columns, resolution)
+    add_problems(dataset, missing, records.problems)
+    return dataset
 
 
 def horn_slope(heights: np.ndarray, spacing: float) -> dict[str, float]:
@@ -196,9 +199,7 @@ def _why_missing(nine: list[dict[str, Any]]) -> str:
     return f"{reasons[0]} ({len(reasons)} of {len(nine)} points)" if reasons else ""
 
 
-def _dataset(
-    stations: xr.Dataset, columns: dict[str, np.ndarray], resolution: np.ndarray, problem: list[str]
-) -> xr.Dataset:
+def _dataset(stations: xr.Dataset, columns: dict[str, np.ndarray], resolution: np.ndarray) -> xr.Dataset:
     # the station's own elevation (a coordinate, from its network) gives way to the terrain model's
     dataset = station_coordinates(stations).drop_vars("elevation", errors="ignore")
     for name, values in columns.items():
@@ -206,5 +207,4 @@ def _dataset(
     dataset["terrain_resolution"] = (
         "station", resolution.astype("float32"), {"long_name": "coarsest terrain model used", "units": "m"},
     )  # fmt: skip
-    dataset["problem"] = ("station", problem, {"long_name": "why values are missing"})
     return dataset

@@ -20,7 +20,7 @@ from soilmoisture_assets.errors import SourceError, SourceUnavailable
 from soilmoisture_assets.metadata.variables import IGBP_CLASSES, IGBP_COLOURS, VARIABLES
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.sources.http import LOOPBACK, Answer, HttpClient, read_json
-from soilmoisture_assets.sources.station_cache import Place, StationCache, places_of, station_coordinates
+from soilmoisture_assets.sources.station_cache import Place, StationCache, add_problems, places_of, station_coordinates
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -57,7 +57,7 @@ def fetch_land_cover(
     Returns
     -------
     ``land_cover`` (station, year) int8, -1 where missing, with CF flags, of the years the collection has;
-    ``problem`` (station) why values are missing, empty where none is.
+    ``problem`` and ``answered`` (station) as ``add_problems``.
 
     Raises
     ------
@@ -257,14 +257,14 @@ def _dataset(
     problems: dict[str, str],
 ) -> xr.Dataset:  # fmt: skip
     codes = np.full((len(places), len(years)), MISSING, dtype="int8")
-    problem = []
+    missing = []
     for row, place in enumerate(places):
         found = known[place.station]
         codes[row] = [MISSING if found.get(year) is None else found[year] for year in years]
         blank = [str(year) for year in years if year in found and found[year] is None]
-        problem.append(problems.get(place.station, f"no class in {', '.join(blank)}" if blank else ""))
+        missing.append(f"no class in {', '.join(blank)}" if blank else "")
     dataset = station_coordinates(stations).assign_coords(year=("year", np.array(years, dtype="int32")))
     dataset["land_cover"] = (("station", "year"), codes, VARIABLES["land_cover"].attributes())
     dataset["land_cover"].encoding["_FillValue"] = MISSING
-    dataset["problem"] = ("station", problem, {"long_name": "why values are missing"})
+    add_problems(dataset, missing, problems)
     return dataset

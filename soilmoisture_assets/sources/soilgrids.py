@@ -19,7 +19,14 @@ from soilmoisture_assets.errors import SourceError, SourceUnavailable
 from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABLES
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.sources.http import HttpClient, Parameters, UnusableAnswer, read_json
-from soilmoisture_assets.sources.station_cache import Place, StationCache, ask_stations, places_of, station_coordinates
+from soilmoisture_assets.sources.station_cache import (
+    Place,
+    StationCache,
+    add_problems,
+    ask_stations,
+    places_of,
+    station_coordinates,
+)
 
 DEPTH_LAYERS = {
     "0-5cm": (0, 5), "5-15cm": (5, 15), "15-30cm": (15, 30), "30-60cm": (30, 60), "60-100cm": (60, 100),
@@ -69,7 +76,7 @@ def fetch_soilgrids(
     -------
     (station[, depth_layer]) float32 in the registry's units: ``<name>`` the thickness-weighted mean of 0-30 cm,
     ``<name>_0_200cm`` that of all depths, ``<name>_by_depth`` (station, depth_layer); ``ocs`` is 0-30 cm only.
-    ``fallback_distance`` (station) [km], ``problem`` (station) why values are missing, empty where none is.
+    ``fallback_distance`` (station) [km], ``problem`` and ``answered`` (station) as ``add_problems``.
 
     Raises
     ------
@@ -85,7 +92,7 @@ def fetch_soilgrids(
         for name in SOILGRIDS_PROPERTIES
     }
     distance = np.full(len(places), np.nan, dtype="float32")
-    problem = [records.problems.get(place.station, "") for place in places]
+    missing = [""] * len(places)
     for row, place in enumerate(places):
         layers = records.found.get(place.station, {}).get("layers", {})
         for name, layer in layers.items():
@@ -93,8 +100,10 @@ def fetch_soilgrids(
         if layers:
             distance[row] = max(layer["distance_km"] for layer in layers.values())
         if place.station in records.found and (absent := [name for name in SOILGRIDS_PROPERTIES if name not in layers]):
-            problem[row] = f"no {', '.join(absent)} within {FALLBACK_KM:g} km: water, city or ice"
-    return _dataset(stations, values, distance, problem)
+            missing[row] = f"no {', '.join(absent)} within {FALLBACK_KM:g} km: water, city or ice"
+    dataset = _dataset(stations, values, distance)
+    add_problems(dataset, missing, records.problems)
+    return dataset
 
 
 def read_properties(answer: Any) -> Layers:
@@ -217,9 +226,7 @@ def _is_complete(record: dict[str, Any]) -> bool:
     return set(record.get("asked", ())) >= set(SOILGRIDS_PROPERTIES)
 
 
-def _dataset(
-    stations: xr.Dataset, values: dict[str, np.ndarray], distance: np.ndarray, problem: list[str]
-) -> xr.Dataset:
+def _dataset(stations: xr.Dataset, values: dict[str, np.ndarray], distance: np.ndarray) -> xr.Dataset:
     dataset = station_coordinates(stations).assign_coords(
         depth_layer=("depth_layer", list(DEPTH_LAYERS), {"long_name": "depth layer"}),
         depth_top=(
@@ -243,5 +250,4 @@ def _dataset(
     dataset["fallback_distance"] = (
         "station", distance, {"long_name": "distance to the cell that values are from", "units": "km"},
     )  # fmt: skip
-    dataset["problem"] = ("station", problem, {"long_name": "why values are missing"})
     return dataset

@@ -1,17 +1,18 @@
 """What services told about single stations, kept one file per station so that an interrupted run can resume.
 
-Belongs here: the files and the loop over stations that every point service shares.
+Belongs here: the files, the loop over stations and the record of gaps that every point service shares.
 Not here: what is asked and how an answer is read (soilgrids.py, elevation.py, modis.py).
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, SourceUnavailable
@@ -123,6 +124,22 @@ def places_of(stations: xr.Dataset) -> list[Place]:
     """The stations of a dataset with coordinates station, latitude and longitude."""
     columns = (stations[name].values.tolist() for name in ("station", "latitude", "longitude"))
     return [Place(str(station), latitude, longitude) for station, latitude, longitude in zip(*columns, strict=True)]
+
+
+def add_problems(dataset: xr.Dataset, missing: list[str], unanswered: Mapping[str, str]) -> None:
+    """Add ``problem`` (station), why values are missing, and ``answered`` (station) int8.
+
+    Parameters
+    ----------
+    missing : per station what its answer lacks, empty where nothing.
+    unanswered : why the service gave no answer for a station; asking again may.
+    """
+    names = [str(name) for name in dataset["station"].values]
+    problem = [unanswered.get(name, lacks) for name, lacks in zip(names, missing, strict=True)]
+    dataset["problem"] = ("station", problem, {"long_name": "why values are missing"})
+    answered = np.array([name not in unanswered for name in names], dtype="int8")
+    flags = {"flag_values": np.arange(2, dtype="int8"), "flag_meanings": "unanswered answered"}
+    dataset["answered"] = ("station", answered, {"long_name": "whether the service answered"} | flags)
 
 
 def station_coordinates(stations: xr.Dataset) -> xr.Dataset:

@@ -1,5 +1,6 @@
-"""What a run takes up, and how it ends when a service is down or the user stops it."""
+"""What a run takes up, and how it ends when a service is down, answers in part, or the user stops it."""
 
+import datetime as dt
 import os
 import signal
 import time
@@ -8,12 +9,18 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 import pytest
+import xarray as xr
 
 from soilmoisture_assets.defs import resources, runs
+from soilmoisture_assets.defs.checks import services
 from soilmoisture_assets.defs.deployment import STUDY
 from soilmoisture_assets.errors import SourceError, SourceUnavailable
+from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
 from soilmoisture_assets.io_managers.table import TableIOManager
+from soilmoisture_assets.sandbox.server import Fault, Sandbox
+from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.sources.soilgrids import fetch_soilgrids
 
 TABLE, COPY = dg.AssetKey(["analysis", "table"]), dg.AssetKey(["analysis", "copy"])
 
@@ -67,14 +74,39 @@ def test_a_step_is_tried_again_where_a_service_is_down_and_for_no_other_reason(
     error: SourceError, attempts: int, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(resources, "SECONDS_BEFORE_RETRY", 0.0)
-    services = resources.Services(STUDY.model_copy(update={"sandbox": False}), Settings())
+    real = resources.Services(STUDY.model_copy(update={"sandbox": False}), Settings())
     tried = []
 
     @dg.asset
     def fetched(context: dg.AssetExecutionContext) -> None:
-        with services.open(context):
+        with real.open(context):
             tried.append(context.retry_number)
             raise error
 
     assert not dg.materialize([fetched], raise_on_error=False).success
     assert tried == list(range(attempts))
+
+
+def test_a_station_that_a_service_did_not_answer_for_is_a_warning_that_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    stores = {"netcdf": NetcdfIOManager(tmp_path / "stores", STUDY)}
+    monkeypatch.setattr(services, "resources", lambda: stores)
+    places = xr.Dataset(
+        coords={"station": ["a", "b"], "latitude": ("station", [40.0, 41.0]), "longitude": ("station", [-99.0, -98.0])}
+    )
+    day = dt.date(2019, 1, 1)
+    with Sandbox(World(1, -125, -66, 24, 50, day, day, 1)) as sandbox, dg.instance_for_test() as instance:
+
+        @dg.asset(key=["raw", "soilgrids", "properties"], io_manager_key="netcdf")
+        def properties() -> xr.Dataset:
+            return fetch_soilgrids(places, tmp_path / "answers", sandbox.urls["soilgrids"], 1e6, backoff=0.01)
+
+        check = services.every_station_answered(properties.key)
+        definitions = dg.Definitions([properties], asset_checks=[check], resources=stores)
+        sandbox.add_fault(Fault("soilgrids", "500", times=99, path_contains="lat=41.0"))
+        [warning] = runs.launch(definitions, instance, (properties.key,), [], []).warnings
+        assert "1 station without an answer" in warning
+        assert "soilmoisture run --force --select 'key:\"raw/soilgrids/properties\"'" in warning
+        sandbox.clear_faults()
+        assert runs.launch(definitions, instance, (properties.key,), [], []).warnings == []

@@ -1,5 +1,5 @@
-"""Checks of the raw data: no station of the archive failed, the newest ERA5 month is there and not too old, and what is
-preliminary becomes final.
+"""Checks of the raw data: no station of the archive failed, services answered, the newest ERA5 month is there and not
+too old, and what is preliminary becomes final.
 
 Not here: which months are asked for again (defs/automation.py).
 """
@@ -10,7 +10,8 @@ import dagster as dg
 import pandas as pd
 
 from soilmoisture_assets.defs.checks.failures import no_station_failed
-from soilmoisture_assets.defs.deployment import ERA5, ISMN, STUDY
+from soilmoisture_assets.defs.checks.services import every_station_answered
+from soilmoisture_assets.defs.deployment import ERA5, ISMN, SERVICES, STUDY
 from soilmoisture_assets.defs.resources import resources
 
 CHECKS: list[dg.AssetChecksDefinition] = []
@@ -19,6 +20,11 @@ if ISMN:
     from soilmoisture_assets.defs.raw.ismn import SOIL_MOISTURE
 
     CHECKS.append(no_station_failed(SOIL_MOISTURE))
+
+if SERVICES:
+    from soilmoisture_assets.defs.raw import elevation, modis, soilgrids
+
+    CHECKS += [every_station_answered(key) for key in (soilgrids.properties.key, elevation.slope.key, modis.LAND_COVER)]
 
 if ERA5:
     from soilmoisture_assets.defs.raw.era5 import HOURLY, STATION_SERIES

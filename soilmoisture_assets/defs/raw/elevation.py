@@ -18,7 +18,7 @@ from soilmoisture_assets.defs.versions import version
     owners=OWNERS,
     io_manager_key="netcdf",
     pool="elevation",
-    code_version=version("1", "services"),
+    code_version=version("2", "services"),
 )
 def slope(context: dg.AssetExecutionContext, stations: xr.Dataset, services: dg.ResourceParam[Services]) -> xr.Dataset:
     """Slope, aspect, elevation and curvature at the stations from nine 3DEP elevations each; answers are cached."""

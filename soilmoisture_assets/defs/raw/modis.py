@@ -14,19 +14,20 @@ from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
 from soilmoisture_assets.settings import Settings
 
 STATIONS = dg.AssetKey(["raw", "ismn", "stations"])
+LAND_COVER = dg.AssetKey(["raw", "modis", "land_cover"])
 
 
 @dg.multi_asset(
     name="modis_land_cover",
     specs=[
         partitioned_spec(
-            dg.AssetKey(["raw", "modis", "land_cover"]),
+            LAND_COVER,
             "IGBP class of the 500 m pixel of each station (MCD12Q1 v061), one file per year.",
             deps=[STATIONS],
             partitions_def=land_cover_year,
             kinds={"netcdf", "earthengine"},
             io_manager_key="netcdf",
-            code_version=version("1", "services"),
+            code_version=version("2", "services"),
         )
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),

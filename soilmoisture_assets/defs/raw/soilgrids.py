@@ -18,7 +18,7 @@ from soilmoisture_assets.settings import Settings
     owners=OWNERS,
     io_manager_key="netcdf",
     pool="soilgrids",
-    code_version=version("1", "services"),
+    code_version=version("2", "services"),
 )
 def properties(
     context: dg.AssetExecutionContext,
