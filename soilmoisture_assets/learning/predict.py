@@ -206,7 +206,7 @@ def _coordinates(cube: xr.Dataset, windows: Windows, names: list[str], rows: np.
     coordinates: dict[str, object] = {
         "station": names,
         "lead": ("lead", leads, {"units": "hours", "long_name": "lead time"}),
-        "quantile": list(QUANTILES),
+        "quantile": ("quantile", list(QUANTILES), {"long_name": "quantile; 0.5: central forecast, near the mean"}),
     }
     for name in ("latitude", "longitude", "elevation", "network", "station_name"):
         if name in cube.coords:
