@@ -164,7 +164,7 @@ class Program:
     def losses(self, parameters: Parameters, runs: Runs, split: int, training: bool) -> tuple[Tensor, Tensor]:
         """Summed loss and summed weight (model) of runs (M, B)."""
         windows, index = self.windows, self.identity_of(runs)
-        if training and self.strangers and float(torch.rand((), generator=self.generator)) < STRANGER_SHARE:
+        if training and self.strangers is not None and float(torch.rand((), generator=self.generator)) < STRANGER_SHARE:
             windows, index = self.strangers, torch.zeros_like(index)
         runs = Runs(runs.row.to(self.device), runs.first.to(self.device))
         table = parameters["identity"]
