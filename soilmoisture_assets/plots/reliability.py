@@ -44,8 +44,9 @@ def reliability(
         + ", ".join(messages),
         "Left: share of observations below each forecast quantile against the quantile (on the line: calibrated). "
         "Right: share inside the interval per station (box: quartiles, whiskers: 5 to 95 % of stations), dashed: "
-        "what is promised. The middle quantile is the central forecast, which is fitted to be near the mean: where "
-        "moisture falls slowly and jumps up, more than half of the observations lie below it.",
+        "what is promised. The interval of each start follows the misses known by then. The middle quantile is the "
+        "central forecast, fitted to be near the mean: where moisture falls slowly and jumps up, more than half of the "
+        "observations lie below it.",
         *forecasts.values(), period=split_period(first, split),
     )  # fmt: skip
 
