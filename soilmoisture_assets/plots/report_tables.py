@@ -181,7 +181,7 @@ def calibration_table(calibration: pd.DataFrame, split: str = "test") -> Table:
     return Table(
         f"Calibration, {split} split: share of observations at or below each forecast quantile, and inside the 80 % "
         "interval, mean over stations [95 % bootstrap interval]",
-        ["Experiment", "Lead", "≤ 0.1 quantile", "≤ median", "≤ 0.9 quantile", "In the interval"], rows,
+        ["Experiment", "Lead", "≤ 0.1 quantile", "≤ central forecast", "≤ 0.9 quantile", "In the interval"], rows,
     )  # fmt: skip
 
 
