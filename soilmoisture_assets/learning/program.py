@@ -21,7 +21,8 @@ from soilmoisture_assets.study import Experiment
 STARTS = 16
 """Starts in one run of a training sample."""
 STRANGER_SHARE = 0.2
-"""Share of batches that show their stations as ones without a record: without identity, in regional units."""
+"""Share of batches that show their stations as ones without a record: without identity, and where moisture is seen in
+regional units."""
 FEATURE_DROPOUT = {Experiment.DRIVERS: 0.1, Experiment.FORECAST: 0.1, Experiment.HINDCAST: 0.05}
 """Share of the channels of a run that training replaces by their mean; the regional network must not lean on one."""
 WEIGHT_DECAY = 0.05

@@ -203,10 +203,14 @@ class Windows:
 
 
 def windows_of_strangers(windows: Windows, cube: xr.Dataset, study: Study) -> Windows:
-    """The same windows in regional units, as stations without training statistics have them; equal parts are shared."""
-    strangers = build_windows(cube, windows.experiment, study, windows.scaler.of_strangers())
+    """The same windows in regional units, as stations without training statistics have them; equal parts are shared.
+
+    Where moisture is not seen nothing tells the level of such a station, and learning to guess it from statics costs
+    the known ones (docs/learning.md): there the windows stay as they are.
+    """
     if not windows.experiment.sees_moisture:
-        strangers.history = windows.history
+        return windows
+    strangers = build_windows(cube, windows.experiment, study, windows.scaler.of_strangers())
     return replace(strangers, future=windows.future, static=windows.static, neighbours=windows.neighbours)
 
 

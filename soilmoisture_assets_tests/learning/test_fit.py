@@ -103,7 +103,7 @@ def test_a_held_out_station_has_no_identity(models: dict[Experiment, Model]):
     assert model.parameters["identity"].shape[1] == 4
 
 
-@pytest.mark.parametrize("experiment", list(Experiment))
+@pytest.mark.parametrize("experiment", [Experiment.FORECAST, Experiment.HINDCAST])
 def test_training_shows_stations_as_the_network_will_see_unknown_ones(
     experiment: Experiment, cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
 ):

@@ -25,7 +25,7 @@ KEYS = {experiment: dg.AssetKey(["models", "regional", experiment.value]) for ex
             group_name="models",
             kinds={"pytorch"},
             owners=OWNERS,
-            code_version=version("4", "models"),
+            code_version=version("5", "models"),
         )
         for experiment, key in KEYS.items()
     },
