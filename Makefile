@@ -6,7 +6,7 @@ demo: .venv/installed
 	$(BIN)/soilmoisture demo
 
 test: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 ui: .venv/installed
 	$(BIN)/soilmoisture ui --study $(STUDY)
