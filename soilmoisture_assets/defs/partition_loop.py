@@ -1,6 +1,6 @@
 """Many partitions in one run: each is stored and recorded as it finishes, and a failing one stays missing.
 
-Belongs here: how such an asset is declared, the loop, the record of failures. Not here: what a partition holds.
+Belongs here: how such an asset is declared, the loop, the record of what is missing and why. Not here: what a partition holds.
 """
 
 import json
@@ -89,7 +89,7 @@ def store_each(
     for result in results:
         key = result.key or context.asset_key
         if result.left_out is not None:
-            record_failure(key, result.partition, result.left_out, left_out=True)
+            record_reason(key, result.partition, result.left_out, left_out=True)
             context.log.warning(f"{key.to_user_string()} {result.partition} is left out: {result.left_out}")
         elif result.failure is None:
             path = result.stored or write(result.value, key, result.partition)
@@ -107,7 +107,7 @@ def store_each(
             )
         else:
             failed[f"{key.to_user_string()} {result.partition}"] = result.failure
-            record_failure(key, result.partition, result.failure)
+            record_reason(key, result.partition, result.failure)
             context.log.error(f"{key.to_user_string()} {result.partition}: {result.failure}")
     if failed:
         raise dg.Failure(
@@ -118,7 +118,7 @@ def store_each(
         )
 
 
-def record_failure(key: dg.AssetKey, partition: str, reason: str, *, left_out: bool = False) -> None:
+def record_reason(key: dg.AssetKey, partition: str, reason: str, *, left_out: bool = False) -> None:
     """Keep the reason until the partition is stored."""
     entry = {"asset": key.to_user_string(), "partition": partition, "reason": reason, "left_out": left_out}
     with replacing(_failure_path(key, partition)) as partial:

@@ -93,7 +93,7 @@ def test_a_station_that_works_again_is_no_failure_any_more(folder: Path):
 
 
 def test_a_failure_is_readable_by_a_person_and_a_program(folder: Path):
-    partition_loop.record_failure(KEY, "b", "too few windows")
+    partition_loop.record_reason(KEY, "b", "too few windows")
     stored = next((folder / "failures").rglob("b.json"))
     assert json.loads(stored.read_text()) == {
         "asset": "models/thing",
