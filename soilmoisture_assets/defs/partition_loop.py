@@ -1,6 +1,7 @@
 """Many partitions in one run: each is stored and recorded as it finishes, and a failing one stays missing.
 
-Belongs here: how such an asset is declared, the loop, the record of what is missing and why. Not here: what a partition holds.
+Belongs here: how such an asset is declared, the loop, the record of what is missing and why.
+Not here: what a partition holds.
 """
 
 import json

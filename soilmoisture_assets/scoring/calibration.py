@@ -143,7 +143,8 @@ def reliability_table(forecasts: xr.Dataset) -> pd.DataFrame:
     -------
     split, lead_hours, stations, below_10, below_50, below_90 (share of observations at or below each quantile, mean
     over stations), coverage_80 (share inside the interval, mean over stations) and its 95 % bootstrap interval over
-    stations, low and high. Starts used for calibration are left out.
+    stations, low and high. Validation starts used for calibration are left out;
+    test starts count, since only intervals of later starts follow their errors.
     """
     rows = []
     for code in np.unique(forecasts["split"].values):
