@@ -29,7 +29,7 @@ from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.sandbox.era5_files import point_file
 from soilmoisture_assets.sandbox.world import World
-from soilmoisture_assets.sources.era5 import month_hours
+from soilmoisture_assets.sources.era5.months import month_hours
 from soilmoisture_assets.study import Study
 
 NAMES = ("temperature", "precipitation", "shortwave")

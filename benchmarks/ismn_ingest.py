@@ -7,7 +7,7 @@ in a process of its own, ours first, so that peak memory is its own.
 Ours: the scan that parses and counts every row of every variable; reading all soil moisture to arrays; and reading it
 into raw stores with the writer of the asset. The `ismn` package in as many processes as we have threads: its metadata
 scan with ``ISMN_Interface(parallel=True)``, which parses the first and last lines of a file, then every soil moisture
-file through its ``DataFile``. It drops some files that we read (see sources/ismn_files.py), so rows are counted on each
+file through its ``DataFile``. It drops some files that we read (see sources/ismn/files.py), so rows are counted on each
 side. Its peak memory is that of the main process and of the largest worker times their number.
 """
 
@@ -45,7 +45,7 @@ def platform_side(path: Path, workers: int) -> dict[str, float]:
 
     from soilmoisture_assets.errors import SourceError
     from soilmoisture_assets.io_managers.zarr import ZarrIOManager
-    from soilmoisture_assets.sources.ismn import each_station, read_stations, scan_archive
+    from soilmoisture_assets.sources.ismn.archive import each_station, read_stations, scan_archive
     from soilmoisture_assets.study import load_study
 
     begin = time.perf_counter()

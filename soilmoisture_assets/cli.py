@@ -148,7 +148,7 @@ def doctor(study: StudyOption = None, as_json: JsonOption = False) -> None:
 @inspect_app.command("ismn")
 def inspect_ismn(path: Path, as_json: JsonOption = False) -> None:
     """What an ISMN archive (zip or folder) holds: every sensor file, every station, every problem."""
-    from soilmoisture_assets.sources.ismn_inspect import inspect_archive
+    from soilmoisture_assets.sources.ismn.inspect import inspect_archive
 
     found = inspect_archive(path)
     if as_json:
@@ -176,7 +176,7 @@ def inspect_ismn(path: Path, as_json: JsonOption = False) -> None:
 @inspect_app.command("era5")
 def inspect_era5_command(path: Path, as_json: JsonOption = False) -> None:
     """What an ERA5 delivery (file, folder or zip) holds, after normalising; why it cannot serve if it cannot."""
-    from soilmoisture_assets.sources.era5_formats import inspect_era5
+    from soilmoisture_assets.sources.era5.formats import inspect_era5
 
     found = inspect_era5(path)
     if as_json:

@@ -1,7 +1,7 @@
 """ERA5 at stations: one value per hour, station and variable.
 
 Belongs here: nearest land cell, bilinear over land cells, lapse rate, distances; grids and point series alike.
-Not here: reading ERA5 (sources/era5_formats.py), time steps (time_steps.py).
+Not here: reading ERA5 (sources/era5/formats.py), time steps (time_steps.py).
 """
 
 from dataclasses import dataclass

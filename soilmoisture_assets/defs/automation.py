@@ -1,6 +1,6 @@
 """What runs by itself: the ERA5 refresh, new stations, the watch on the archive, the cube and figures that follow.
 
-Training never does. Not here: which months are due (sources/era5.py).
+Training never does. Not here: which months are due (sources/era5/months.py).
 """
 
 import hashlib
@@ -52,8 +52,8 @@ if ERA5:
 
     def due_months(context: dg.ScheduleEvaluationContext) -> list[str]:
         """Partition keys to request on the day of the tick."""
-        from soilmoisture_assets.sources.era5 import months_to_refresh
-        from soilmoisture_assets.sources.era5_formats import months_in_files
+        from soilmoisture_assets.sources.era5.formats import months_in_files
+        from soilmoisture_assets.sources.era5.months import months_to_refresh
 
         netcdf = resources()["netcdf"]
         paths = {month: netcdf.path(era5.HOURLY, month) for month in netcdf.stored_partitions(era5.HOURLY)}
@@ -69,7 +69,7 @@ if ERA5:
     @lru_cache(maxsize=4096)
     def _preliminary_share(path: Path, modified: int) -> float:
         """Share of preliminary hours of a stored month; read once until the file changes."""
-        from soilmoisture_assets.sources.era5_formats import preliminary_share
+        from soilmoisture_assets.sources.era5.formats import preliminary_share
 
         with resources()["netcdf"].load(path) as hourly:
             return preliminary_share(hourly)

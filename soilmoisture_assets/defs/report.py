@@ -87,8 +87,8 @@ def report(
 
 
 def _archive_problems() -> pd.DataFrame:
-    from soilmoisture_assets.sources.ismn_members import grouped
-    from soilmoisture_assets.sources.ismn_scan import load_scan
+    from soilmoisture_assets.sources.ismn.members import grouped
+    from soilmoisture_assets.sources.ismn.scan import load_scan
 
     return pd.DataFrame(grouped(load_scan(SCAN, archive_path()).problems), columns=["what", "files", "for example"])
 

@@ -1,6 +1,6 @@
 """Station identifiers: the one place where a network and a station name become a slug.
 
-Belongs here: the slug and its checks. Not here: where stations are or what they measure (sources/ismn.py).
+Belongs here: the slug and its checks. Not here: where stations are or what they measure (sources/ismn/archive.py).
 """
 
 import re

@@ -1,7 +1,7 @@
 """HTTP for small requests to services: timeouts, retries, rates, and answers that are not what they claim to be.
 
-Belongs here: what every REST client needs. Not here: addresses and formats of a service (soilgrids.py, elevation.py);
-downloads of files (era5.py).
+Belongs here: what every REST client needs. Not here: addresses and formats of a service (soilgrids, elevation);
+downloads of files (era5).
 """
 
 import json

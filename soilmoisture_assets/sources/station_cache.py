@@ -1,7 +1,7 @@
 """What services told about single stations, kept one file per station so that an interrupted run can resume.
 
 Belongs here: the files, the loop over stations and the record of gaps that every point service shares.
-Not here: what is asked and how an answer is read (soilgrids.py, elevation.py, modis.py).
+Not here: what is asked and how an answer is read (soilgrids, elevation, modis).
 """
 
 import json

@@ -165,7 +165,7 @@ def test_recession_of_real_stations_is_plausible(realdata):
     import datetime as dt
 
     from soilmoisture_assets.alignment.depth import choose_series
-    from soilmoisture_assets.sources.ismn import read_station, scan_archive
+    from soilmoisture_assets.sources.ismn.archive import read_station, scan_archive
     from soilmoisture_assets.study import Period, TargetSettings
 
     archive = scan_archive(realdata / "ismn" / "Data_seperate_files_header_20070101_20131231_conus.zip")

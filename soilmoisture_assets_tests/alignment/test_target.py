@@ -117,7 +117,7 @@ def test_the_target_survives_its_zarr_store(tmp_path):
 
 
 def test_real_stations_become_targets_within_limits(realdata):
-    from soilmoisture_assets.sources.ismn import read_stations, scan_archive, station_table
+    from soilmoisture_assets.sources.ismn.archive import read_stations, scan_archive, station_table
 
     archive = scan_archive(realdata / "ismn" / "cosmos_header_values")
     stations = station_table(archive)

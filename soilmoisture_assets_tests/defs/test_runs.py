@@ -20,7 +20,7 @@ from soilmoisture_assets.io_managers.table import TableIOManager
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.settings import Settings
-from soilmoisture_assets.sources.soilgrids import fetch_soilgrids
+from soilmoisture_assets.sources.soilgrids.client import fetch_soilgrids
 
 TABLE, COPY = dg.AssetKey(["analysis", "table"]), dg.AssetKey(["analysis", "copy"])
 

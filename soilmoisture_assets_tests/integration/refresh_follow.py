@@ -18,8 +18,8 @@ from soilmoisture_assets.defs.raw.era5 import HOURLY, STATION_SERIES
 from soilmoisture_assets.defs.resources import resources
 from soilmoisture_assets.sandbox import cds
 from soilmoisture_assets.sandbox.cds import CdsService
-from soilmoisture_assets.sources import era5
-from soilmoisture_assets.sources.era5_formats import preliminary_share
+from soilmoisture_assets.sources.era5 import months as era5
+from soilmoisture_assets.sources.era5.formats import preliminary_share
 
 INPUTS = dg.AssetKey(["cube", "dynamic_inputs"])
 

@@ -15,8 +15,8 @@ from soilmoisture_assets.defs.automation import era5_refresh
 from soilmoisture_assets.defs.raw.era5 import HOURLY
 from soilmoisture_assets.defs.resources import resources
 from soilmoisture_assets.sandbox.era5_files import release
-from soilmoisture_assets.sources.era5 import month_hours
-from soilmoisture_assets.sources.era5_formats import preliminary_share
+from soilmoisture_assets.sources.era5.formats import preliminary_share
+from soilmoisture_assets.sources.era5.months import month_hours
 
 
 def month_on(day: pd.Timestamp, month: str) -> xr.Dataset:

@@ -21,7 +21,7 @@ import xarray as xr
 from soilmoisture_assets.sandbox.cds import GRID_DATASET, POINT_DATASET
 from soilmoisture_assets.sandbox.server import Sandbox
 from soilmoisture_assets.sandbox.world import World
-from soilmoisture_assets.sources.era5 import month_hours
+from soilmoisture_assets.sources.era5.months import month_hours
 from soilmoisture_assets_tests.alignment.station_file_parts import soil_moisture_file
 from soilmoisture_assets_tests.integration.conftest import Workplace, workplace
 

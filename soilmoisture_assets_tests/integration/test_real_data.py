@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.sources.ismn_scan import load_scan
+from soilmoisture_assets.sources.ismn.scan import load_scan
 from soilmoisture_assets_tests.integration.conftest import Workplace, workplace
 
 STUDIES = Path(__file__).resolve().parents[2] / "benchmarks" / "studies"

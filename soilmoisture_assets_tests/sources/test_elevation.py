@@ -12,7 +12,7 @@ import xarray as xr
 from soilmoisture_assets.errors import SourceUnavailable
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
-from soilmoisture_assets.sources.elevation import fetch_slope, horn_slope, nine_points, read_elevation
+from soilmoisture_assets.sources.elevation.client import fetch_slope, horn_slope, nine_points, read_elevation
 from soilmoisture_assets.sources.http import UnusableAnswer
 from soilmoisture_assets.sources.station_cache import Place
 

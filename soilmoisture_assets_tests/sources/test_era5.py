@@ -23,8 +23,9 @@ from soilmoisture_assets.errors import SourceError, SourceUnavailable
 from soilmoisture_assets.sandbox.era5_files import release
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
-from soilmoisture_assets.sources.cds_queue import CdsQueue, CdsRequest
-from soilmoisture_assets.sources.era5 import (
+from soilmoisture_assets.sources.era5.cds_queue import CdsQueue, CdsRequest
+from soilmoisture_assets.sources.era5.formats import preliminary_share, read_invariants
+from soilmoisture_assets.sources.era5.months import (
     Era5Client,
     due_until,
     is_overdue,
@@ -33,7 +34,6 @@ from soilmoisture_assets.sources.era5 import (
     newest_hour,
     normalise_month,
 )
-from soilmoisture_assets.sources.era5_formats import preliminary_share, read_invariants
 from soilmoisture_assets.study import Domain
 
 NAMES = ("temperature", "precipitation", "shortwave")
@@ -294,7 +294,7 @@ RUNS = """
     import os, sys
     from pathlib import Path
     import cdsapi, ecmwf.datastores.legacy_client
-    from soilmoisture_assets.sources.era5 import Era5Client
+    from soilmoisture_assets.sources.era5.months import Era5Client
     from soilmoisture_assets.study import Domain
 
     url, folder, months = sys.argv[1], Path(sys.argv[2]), sys.argv[3].split()

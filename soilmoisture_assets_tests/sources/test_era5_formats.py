@@ -8,14 +8,14 @@ import pytest
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, UnitsError
-from soilmoisture_assets.sources.era5 import normalise_month
-from soilmoisture_assets.sources.era5_formats import (
+from soilmoisture_assets.sources.era5.formats import (
     inspect_era5,
     months_in_files,
     normalise,
     preliminary_share,
     read_invariants,
 )
+from soilmoisture_assets.sources.era5.months import normalise_month
 from soilmoisture_assets.study import Domain
 from soilmoisture_assets_tests.sources.era5_parts import column, grid_file, zipped
 

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
-from soilmoisture_assets.sources.ismn import (
+from soilmoisture_assets.sources.ismn.archive import (
     Archive,
     each_station,
     read_station,
@@ -19,7 +19,7 @@ from soilmoisture_assets.sources.ismn import (
     scan_archive,
     station_table,
 )
-from soilmoisture_assets.sources.ismn_inspect import inspect_archive
+from soilmoisture_assets.sources.ismn.inspect import inspect_archive
 from soilmoisture_assets.study import Domain
 from soilmoisture_assets_tests.sources.ismn_parts import (
     FILE,
@@ -408,7 +408,7 @@ def test_the_scan_tells_its_progress(tmp_path):
 def test_a_large_file_is_the_same_read_in_one_block_or_many(tmp_path, monkeypatch):
     archive = archive_of(tmp_path, lines(good_rows(3000), end="\r\n"))
     whole = read_station(archive, STATION)
-    monkeypatch.setattr("soilmoisture_assets.sources.ismn_records._BLOCK", 1000)
+    monkeypatch.setattr("soilmoisture_assets.sources.ismn.records._BLOCK", 1000)
     xr.testing.assert_identical(read_station(archive, STATION), whole)
 
 

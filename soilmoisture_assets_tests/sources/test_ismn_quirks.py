@@ -11,8 +11,8 @@ from soilmoisture_assets.sandbox.ismn_archive import write_ismn_archive
 from soilmoisture_assets.sandbox.ismn_quirks import QUIRKS, quirky_site
 from soilmoisture_assets.sandbox.sensors import FLAGS, records
 from soilmoisture_assets.sandbox.world import World
-from soilmoisture_assets.sources.ismn import Archive, read_station, scan_archive
-from soilmoisture_assets.sources.ismn_static import static_variables
+from soilmoisture_assets.sources.ismn.archive import Archive, read_station, scan_archive
+from soilmoisture_assets.sources.ismn.static import static_variables
 
 CHANGES_VALUES = ("fill_value", "unknown_flag", "empty_file")
 

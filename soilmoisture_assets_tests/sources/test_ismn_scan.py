@@ -6,9 +6,9 @@ import pytest
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
-from soilmoisture_assets.sources.ismn import read_station, scan_archive, station_table
-from soilmoisture_assets.sources.ismn_members import Problem, grouped
-from soilmoisture_assets.sources.ismn_scan import load_scan, save_scan
+from soilmoisture_assets.sources.ismn.archive import read_station, scan_archive, station_table
+from soilmoisture_assets.sources.ismn.members import Problem, grouped
+from soilmoisture_assets.sources.ismn.scan import load_scan, save_scan
 from soilmoisture_assets_tests.sources.ismn_parts import FILE, FOLDER, HEADER, good_rows, lines, write_zip
 
 

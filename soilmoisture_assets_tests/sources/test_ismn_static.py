@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from soilmoisture_assets.metadata.variables import HWSD_VARIABLES, KOEPPEN_CLASSES
-from soilmoisture_assets.sources.ismn import Archive, scan_archive
-from soilmoisture_assets.sources.ismn_static import network_citations, static_variables
+from soilmoisture_assets.sources.ismn.archive import Archive, scan_archive
+from soilmoisture_assets.sources.ismn.static import network_citations, static_variables
 from soilmoisture_assets_tests.sources.ismn_parts import FILE, FOLDER, good_rows, lines, write_zip
 
 STATION = "SCAN__Waimea_Plain"

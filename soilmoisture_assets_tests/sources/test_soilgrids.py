@@ -13,7 +13,7 @@ from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABL
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.sources.http import UnusableAnswer
-from soilmoisture_assets.sources.soilgrids import (
+from soilmoisture_assets.sources.soilgrids.client import (
     cells_around,
     depth_values,
     fetch_soilgrids,

@@ -40,7 +40,7 @@ if ERA5:
     )
     def newest_month_present() -> dg.AssetCheckResult:
         """Compare the newest stored hour with what may be expected today."""
-        from soilmoisture_assets.sources.era5 import due_until, newest_hour
+        from soilmoisture_assets.sources.era5.months import due_until, newest_hour
 
         netcdf = resources()["netcdf"]
         stored = netcdf.stored_partitions(STATION_SERIES)
@@ -70,8 +70,8 @@ if ERA5:
     )
     def preliminary_hours() -> dg.AssetCheckResult:
         """Count the preliminary hours of every stored month, and name the months that are overdue."""
-        from soilmoisture_assets.sources.era5 import is_overdue
-        from soilmoisture_assets.sources.era5_formats import preliminary_share
+        from soilmoisture_assets.sources.era5.formats import preliminary_share
+        from soilmoisture_assets.sources.era5.months import is_overdue
 
         netcdf = resources()["netcdf"]
         shares = {}

@@ -39,7 +39,7 @@ def land_cover_map(
 
 def earthengine_tiles(settings: Settings, years: Sequence[int]) -> dict[int, str]:
     """Address of map tiles per year; none without an account of the settings. Raises SourceError where refused."""
-    from soilmoisture_assets.sources.modis import connect, land_cover_tiles
+    from soilmoisture_assets.sources.modis.client import connect, land_cover_tiles
 
     project, key_file = settings.earthengine_project, settings.earthengine_service_account_file
     if project is None and key_file is None:

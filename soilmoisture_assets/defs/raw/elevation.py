@@ -1,4 +1,4 @@
-"""Raw terrain: slope and its companions at the stations. Not here: the client (sources/elevation.py)."""
+"""Raw terrain: slope and its companions at the stations. Not here: the client (sources/elevation/client.py)."""
 
 import dagster as dg
 import xarray as xr
@@ -22,7 +22,7 @@ from soilmoisture_assets.defs.versions import version
 )
 def slope(context: dg.AssetExecutionContext, stations: xr.Dataset, services: dg.ResourceParam[Services]) -> xr.Dataset:
     """Slope, aspect, elevation and curvature at the stations from nine 3DEP elevations each; answers are cached."""
-    from soilmoisture_assets.sources.elevation import fetch_slope
+    from soilmoisture_assets.sources.elevation.client import fetch_slope
 
     with services.open(context) as urls:
         found = fetch_slope(stations, FOLDER / "raw" / "elevation" / "answers", urls.elevation, progress(context))

@@ -23,7 +23,7 @@ from soilmoisture_assets.errors import SoilMoistureError
 from soilmoisture_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from soilmoisture_assets.sources.era5 import Era5Client, MonthDelivery
+    from soilmoisture_assets.sources.era5.months import Era5Client, MonthDelivery
 
 DELIVERY = dg.AssetKey(["raw", "era5", "delivery"])
 HOURLY = dg.AssetKey(["raw", "era5", "hourly"])
@@ -74,7 +74,7 @@ def era5_months(
     context: dg.AssetExecutionContext, services: dg.ResourceParam[Services], settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.AssetMaterialization]:
     """Fetch each month, normalise it and take it to the stations; what is made of a month is stored before the next."""
-    from soilmoisture_assets.sources.era5 import Era5Client
+    from soilmoisture_assets.sources.era5.months import Era5Client
 
     chosen = context.selected_asset_keys
     months = wanted_partitions(context)
@@ -131,14 +131,14 @@ class _Months:
     """
 
     def __init__(self, chosen: set[dg.AssetKey]) -> None:
-        from soilmoisture_assets.sources.era5_formats import months_in_files
+        from soilmoisture_assets.sources.era5.formats import months_in_files
 
         self._chosen = chosen
         self._in_files = {} if FETCHED else months_in_files(Path(str(STUDY.era5.folder)))
 
     @cached_property
     def _invariants(self) -> xr.Dataset | None:
-        from soilmoisture_assets.sources.era5_formats import read_invariants
+        from soilmoisture_assets.sources.era5.formats import read_invariants
 
         if POINTS:
             return None
@@ -162,8 +162,8 @@ class _Months:
                 yield PartitionResult(month, found, metadata=metadata, key=key)
 
     def _hourly(self, month: str) -> tuple[xr.Dataset, dict[str, Any]]:
-        from soilmoisture_assets.sources.era5 import normalise_month
-        from soilmoisture_assets.sources.era5_formats import preliminary_share
+        from soilmoisture_assets.sources.era5.formats import preliminary_share
+        from soilmoisture_assets.sources.era5.months import normalise_month
 
         source = delivery_path(month) if FETCHED else self._in_files.get(month[:7], [])
         domain = None if FETCHED else STUDY.domain  # a user's files may hold the whole globe

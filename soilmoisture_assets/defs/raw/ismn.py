@@ -1,6 +1,6 @@
 """Raw ISMN: the archive, its stations, their soil moisture with flags, and what comes along.
 
-Not here: parsing (sources/ismn.py); which flags and depths count (alignment/).
+Not here: parsing (sources/ismn/archive.py); which flags and depths count (alignment/).
 """
 
 import hashlib
@@ -78,9 +78,9 @@ def archive(context: dg.AssetExecutionContext, services: dg.ResourceParam[Servic
 )
 def stations(context: dg.AssetExecutionContext, study: dg.ResourceParam[Study]) -> xr.Dataset:
     """Stations in the domain with sensors, depths, coverage and the share of every flag; registers their partitions."""
-    from soilmoisture_assets.sources.ismn import scan_archive, station_table
-    from soilmoisture_assets.sources.ismn_scan import save_scan
-    from soilmoisture_assets.sources.ismn_static import network_citations
+    from soilmoisture_assets.sources.ismn.archive import scan_archive, station_table
+    from soilmoisture_assets.sources.ismn.scan import save_scan
+    from soilmoisture_assets.sources.ismn.static import network_citations
 
     scan = scan_archive(archive_path(), progress(context), good_flags=study.target.good_flags)
     save_scan(scan, SCAN)
@@ -115,8 +115,8 @@ def static_variables(
     context: dg.AssetExecutionContext, stations: xr.Dataset, study: dg.ResourceParam[Study]
 ) -> xr.Dataset:
     """Soil (HWSD 0-30 and 30-100 cm), climate and land cover of the stations as distributed with the archive."""
-    from soilmoisture_assets.sources.ismn_scan import load_scan
-    from soilmoisture_assets.sources.ismn_static import static_variables as read
+    from soilmoisture_assets.sources.ismn.scan import load_scan
+    from soilmoisture_assets.sources.ismn.static import static_variables as read
 
     names = [str(name) for name in stations.station.values]
     found = read(load_scan(SCAN, archive_path()), names, study.static_attributes.prefer_in_situ)
@@ -152,8 +152,8 @@ def _records(variable: str) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, zarr: dg.ResourceParam[ZarrIOManager]
     ) -> Iterator[dg.AssetMaterialization]:
         """Parse and store the stations several at a time; one that cannot be read stays missing."""
-        from soilmoisture_assets.sources.ismn import each_station
-        from soilmoisture_assets.sources.ismn_scan import load_scan
+        from soilmoisture_assets.sources.ismn.archive import each_station
+        from soilmoisture_assets.sources.ismn.scan import load_scan
 
         report = progress(context)
         scan = load_scan(SCAN, archive_path())

@@ -1,4 +1,4 @@
-"""Raw MODIS: yearly IGBP land cover at the stations. Not here: the client (sources/modis.py)."""
+"""Raw MODIS: yearly IGBP land cover at the stations. Not here: the client (sources/modis/client.py)."""
 
 from collections.abc import Iterator
 
@@ -40,7 +40,7 @@ def land_cover(
     netcdf: dg.ResourceParam[NetcdfIOManager],
 ) -> Iterator[dg.AssetMaterialization]:
     """Ask Earth Engine for all stations and years in as few requests as it takes; answers are cached."""
-    from soilmoisture_assets.sources.modis import fetch_land_cover
+    from soilmoisture_assets.sources.modis.client import fetch_land_cover
 
     years = [int(year) for year in wanted_partitions(context)]
     stations = netcdf.read(STATIONS)

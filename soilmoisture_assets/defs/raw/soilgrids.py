@@ -1,4 +1,4 @@
-"""Raw SoilGrids: the 14 soil properties at the stations. Not here: the client (sources/soilgrids.py)."""
+"""Raw SoilGrids: the 14 soil properties at the stations. Not here: the client (sources/soilgrids/client.py)."""
 
 import dagster as dg
 import xarray as xr
@@ -27,7 +27,7 @@ def properties(
     settings: dg.ResourceParam[Settings],
 ) -> xr.Dataset:
     """SoilGrids 2.0 at the stations: every depth and the 0-30 cm mean, in target units; answers are cached."""
-    from soilmoisture_assets.sources.soilgrids import fetch_soilgrids
+    from soilmoisture_assets.sources.soilgrids.client import fetch_soilgrids
 
     # the fair-use rate protects the public service; the sandbox is ours
     rate = 60_000.0 if services.study.sandbox else settings.soilgrids_requests_per_minute

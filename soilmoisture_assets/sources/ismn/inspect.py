@@ -1,4 +1,4 @@
-"""What `soilmoisture inspect ismn` tells of an archive. Not here: the scan behind it (ismn.py)."""
+"""What `soilmoisture inspect ismn` tells of an archive. Not here: the scan behind it (archive.py)."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from soilmoisture_assets.progress import Progress
-from soilmoisture_assets.sources.ismn import coverage, scan_archive
-from soilmoisture_assets.sources.ismn_files import SensorFile
+from soilmoisture_assets.sources.ismn.archive import coverage, scan_archive
+from soilmoisture_assets.sources.ismn.files import SensorFile
 
 
 def inspect_archive(path: Path | str, progress: Progress | None = None) -> dict[str, Any]:

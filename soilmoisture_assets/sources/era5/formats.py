@@ -1,7 +1,7 @@
 """ERA5 in one form, whatever came: hourly, UTC, ascending, in the registry's names and units.
 
 Belongs here: the normaliser, units, what a file holds and whether it can serve.
-Not here: opening files (era5_parts.py), merging them (era5_merge.py), downloading (era5.py), stations (alignment/).
+Not here: opening files (parts.py), merging them (merge.py), downloading (months.py), stations (alignment/).
 """
 
 import contextlib
@@ -15,9 +15,9 @@ import xarray as xr
 
 from soilmoisture_assets.errors import SoilMoistureError, SourceError
 from soilmoisture_assets.metadata.variables import VARIABLES
-from soilmoisture_assets.sources.era5_merge import HOUR, Delivery
-from soilmoisture_assets.sources.era5_parts import FINAL, PRELIMINARY, UNKNOWN, opened, readable_files, units_of
-from soilmoisture_assets.sources.era5_variables import (
+from soilmoisture_assets.sources.era5.merge import HOUR, Delivery
+from soilmoisture_assets.sources.era5.parts import FINAL, PRELIMINARY, UNKNOWN, opened, readable_files, units_of
+from soilmoisture_assets.sources.era5.variables import (
     ERA5_VARIABLES,
     GEOPOTENTIAL,
     LAND_SEA_MASK,

@@ -1,7 +1,7 @@
 """ERA5 from the Climate Data Store, month by month: requests, deliveries, and which months to ask for again.
 
 Belongs here: what to request for a month, the delivery file, its hours, the refresh rule.
-Not here: the queue (cds_queue.py), file formats (era5_formats.py), values at stations (alignment/collocation.py).
+Not here: the queue (cds_queue.py), file formats (formats.py), values at stations (alignment/collocation.py).
 
 A stored month covers (its start, the next start], so that the step ending at 00:00 on the 1st is whole. A grid request
 therefore asks for the days of the month and the first day of the next one; all but its 00:00 is left out again.
@@ -20,17 +20,17 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.errors import SoilMoistureError, SourceUnavailable
-from soilmoisture_assets.sources.cds_queue import CdsQueue, CdsRequest, Log
-from soilmoisture_assets.sources.era5_delivery import (
+from soilmoisture_assets.sources.era5.cds_queue import CdsQueue, CdsRequest, Log
+from soilmoisture_assets.sources.era5.delivery import (
     assemble,
     assemble_points,
     check_content,
     requested_on,
     stations_in,
 )
-from soilmoisture_assets.sources.era5_formats import Paths, normalise
-from soilmoisture_assets.sources.era5_parts import FINAL, PRELIMINARY, UNKNOWN
-from soilmoisture_assets.sources.era5_variables import GEOPOTENTIAL, LAND_SEA_MASK, request_names
+from soilmoisture_assets.sources.era5.formats import Paths, normalise
+from soilmoisture_assets.sources.era5.parts import FINAL, PRELIMINARY, UNKNOWN
+from soilmoisture_assets.sources.era5.variables import GEOPOTENTIAL, LAND_SEA_MASK, request_names
 from soilmoisture_assets.study import Domain
 
 GRID_DATASET = "reanalysis-era5-single-levels"

@@ -1,4 +1,4 @@
-"""A scanned ISMN archive on disk, so that its files are counted once. Not here: the scan itself (ismn.py)."""
+"""A scanned ISMN archive on disk, so that its files are counted once. Not here: the scan itself (archive.py)."""
 
 import json
 from dataclasses import asdict
@@ -9,10 +9,10 @@ import numpy as np
 
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.files import replacing
-from soilmoisture_assets.sources.ismn import Archive
-from soilmoisture_assets.sources.ismn_files import SensorFile
-from soilmoisture_assets.sources.ismn_members import Problem
-from soilmoisture_assets.sources.ismn_records import Layout
+from soilmoisture_assets.sources.ismn.archive import Archive
+from soilmoisture_assets.sources.ismn.files import SensorFile
+from soilmoisture_assets.sources.ismn.members import Problem
+from soilmoisture_assets.sources.ismn.records import Layout
 
 
 def save_scan(archive: Archive, path: Path) -> None:

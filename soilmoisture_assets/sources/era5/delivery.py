@@ -1,7 +1,7 @@
 """Delivery files of a month: checked when they arrive, put together from parts, and what they say of themselves.
 
 Belongs here: content checks, ZIP files of streams and of stations, the day a delivery was requested.
-Not here: what is requested (era5.py), reading into the platform's form (era5_formats.py).
+Not here: what is requested (months.py), reading into the platform's form (formats.py).
 """
 
 import contextlib
@@ -18,9 +18,9 @@ import pandas as pd
 
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.files import replacing
-from soilmoisture_assets.sources.era5_merge import Delivery
-from soilmoisture_assets.sources.era5_parts import STATION_FOLDER, opened
-from soilmoisture_assets.sources.era5_variables import SHORT_NAMES
+from soilmoisture_assets.sources.era5.merge import Delivery
+from soilmoisture_assets.sources.era5.parts import STATION_FOLDER, opened
+from soilmoisture_assets.sources.era5.variables import SHORT_NAMES
 
 MANIFEST = "request.json"
 _STILL_ARRIVING = dt.timedelta(days=10)

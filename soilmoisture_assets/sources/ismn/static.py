@@ -15,9 +15,9 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.metadata.variables import HWSD_VARIABLES, VARIABLES
-from soilmoisture_assets.sources.ismn import Archive
-from soilmoisture_assets.sources.ismn_members import UNREADABLE, Members, Problem
-from soilmoisture_assets.sources.ismn_records import decode
+from soilmoisture_assets.sources.ismn.archive import Archive
+from soilmoisture_assets.sources.ismn.members import UNREADABLE, Members, Problem
+from soilmoisture_assets.sources.ismn.records import decode
 
 LAYERS = {"0_30cm": (0.0, 0.3), "30_100cm": (0.3, 1.0)}
 """HWSD layers in m; the numbers 1 and 2 of the reference study."""

@@ -1,6 +1,6 @@
 """ERA5 on the wire: names in requests, names and units in files, and what they become.
 
-Belongs here: the table and the unit conversions. Not here: reading files (era5_formats.py), requests (era5.py),
+Belongs here: the table and the unit conversions. Not here: reading files (formats.py), requests (months.py),
 names and units inside the platform (metadata/variables.py).
 Source: ECMWF, "ERA5: data documentation", tables 1 to 9; accumulations are over the hour that ends at the stamp.
 """

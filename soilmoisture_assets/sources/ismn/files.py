@@ -1,7 +1,7 @@
 """Sensor files of an ISMN archive: what header and file name say, and what counting the rows adds.
 
 Belongs here: the header line, the file name, one ``SensorFile`` per file and variable (per depth too in combined CEOP).
-Not here: how rows are parsed (ismn_records.py), stations (ismn.py).
+Not here: how rows are parsed (records.py), stations (archive.py).
 
 The ``ismn`` package (1.5) gives the names of variables and the citations; its own reader is not used. Tried on files of
 these kinds, it fails where no row has a provider flag (KeyError), on combined CEOP (IndexError), on a header that is
@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from soilmoisture_assets.errors import SourceError
-from soilmoisture_assets.sources.ismn_members import Problem
-from soilmoisture_assets.sources.ismn_records import (
+from soilmoisture_assets.sources.ismn.members import Problem
+from soilmoisture_assets.sources.ismn.records import (
     CEOP_COMBINED,
     HEADER_VALUES,
     Layout,

@@ -1,7 +1,7 @@
 """ERA5 deliveries as they come: NetCDF of both CDS generations, ZIP of streams, CSV of the point dataset, folders.
 
 Belongs here: opening any of them as parts with one set of dimension and coordinate names. Nothing is loaded.
-Not here: merging parts, units and names of variables (era5_formats.py).
+Not here: merging parts, units and names of variables (formats.py).
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
-from soilmoisture_assets.sources.era5_variables import OTHER_NAMES, WIRE_UNITS, plain_units
+from soilmoisture_assets.sources.era5.variables import OTHER_NAMES, WIRE_UNITS, plain_units
 
 UNKNOWN, FINAL, PRELIMINARY = 0, 1, 5
 """Codes of ``expver``: 5 is ERA5T, 1 the final release, 0 where the file does not say."""

@@ -1,7 +1,7 @@
 """Parts of an ERA5 delivery as one: which part holds each hour of each variable, and what stands against using them.
 
 Belongs here: the index of hours, preliminary against final, refusals, reading the hours into arrays in wire units.
-Not here: opening files (era5_parts.py), names and units of the platform (era5_formats.py).
+Not here: opening files (parts.py), names and units of the platform (formats.py).
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
-from soilmoisture_assets.sources.era5_parts import FINAL, PRELIMINARY, UNKNOWN, Part
+from soilmoisture_assets.sources.era5.parts import FINAL, PRELIMINARY, UNKNOWN, Part
 from soilmoisture_assets.study import Domain
 
 HOUR = np.timedelta64(1, "h")

@@ -1,7 +1,7 @@
 """Members of an ISMN archive: the files in a zip or a folder, named and opened safely.
 
 Belongs here: listing and opening, paths that point outside, zips whose end is missing. Nothing is unpacked to disk.
-Not here: what the files say (ismn_files.py, ismn_records.py).
+Not here: what the files say (files.py, records.py).
 """
 
 import io

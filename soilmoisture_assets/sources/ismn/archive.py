@@ -1,8 +1,8 @@
 """ISMN archives: what stations and sensors a download holds, and their hourly records with every flag.
 
 Belongs here: the scan of an archive, the station table, hourly series of one station.
-Not here: the bytes of a record (ismn_records.py), headers and file names (ismn_files.py), static variables
-(ismn_static.py), the summary for `soilmoisture inspect` (ismn_inspect.py), which flags and depths a study uses
+Not here: the bytes of a record (records.py), headers and file names (files.py), static variables
+(static.py), the summary for `soilmoisture inspect` (inspect.py), which flags and depths a study uses
 (alignment/flags.py, alignment/depth.py).
 """
 
@@ -21,10 +21,10 @@ import xarray as xr
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.metadata.stations import unique_station_ids
 from soilmoisture_assets.progress import Progress
-from soilmoisture_assets.sources.ismn_files import SensorFile, count_rows, mark_copies, notes, read_head
-from soilmoisture_assets.sources.ismn_hours import GOOD_FLAGS, own_rows, station_coordinates, station_dataset
-from soilmoisture_assets.sources.ismn_members import UNREADABLE, Members, Problem
-from soilmoisture_assets.sources.ismn_records import Records, read_records
+from soilmoisture_assets.sources.ismn.files import SensorFile, count_rows, mark_copies, notes, read_head
+from soilmoisture_assets.sources.ismn.hours import GOOD_FLAGS, own_rows, station_coordinates, station_dataset
+from soilmoisture_assets.sources.ismn.members import UNREADABLE, Members, Problem
+from soilmoisture_assets.sources.ismn.records import Records, read_records
 from soilmoisture_assets.study import Domain
 
 T = TypeVar("T")

@@ -2,7 +2,7 @@
 
 Belongs here: everything about jobs, whatever their dataset. ``cdsapi`` speaks the protocol; its own retries are off,
 because repeating a submission whose answer was lost would queue the job twice.
-Not here: what to request and how deliveries are put together (era5.py).
+Not here: what to request and how deliveries are put together (months.py).
 """
 
 import contextlib

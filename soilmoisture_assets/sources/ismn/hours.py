@@ -2,7 +2,7 @@
 
 Belongs here: which of several rows of an hour is kept, how the flag tables of several files become one, units and
 coordinates of the dataset.
-Not here: parsing rows (ismn_records.py), which flags a study calls good (alignment/flags.py).
+Not here: parsing rows (records.py), which flags a study calls good (alignment/flags.py).
 """
 
 import json
@@ -14,8 +14,8 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
-from soilmoisture_assets.sources.ismn_files import SensorFile
-from soilmoisture_assets.sources.ismn_records import CEOP_COMBINED, Records
+from soilmoisture_assets.sources.ismn.files import SensorFile
+from soilmoisture_assets.sources.ismn.records import CEOP_COMBINED, Records
 
 GOOD_FLAGS = ("G", "U")
 """Good in newer archives is ``G``, in older ones ``U`` (Dorigo et al. 2013, doi:10.2136/vzj2012.0097)."""

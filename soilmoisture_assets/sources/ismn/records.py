@@ -1,8 +1,8 @@
 """Records of ISMN files: the bytes of a file become arrays of times, values and flags.
 
 Belongs here: the three record layouts (header+values, CEOP in separate files, CEOP combined) and reading their
-numbers, stamps and flags many rows at a time. Not here: which files an archive holds (ismn_members.py), what header
-and file name say (ismn_files.py), stations (ismn.py).
+numbers, stamps and flags many rows at a time. Not here: which files an archive holds (members.py), what header
+and file name say (files.py), stations (archive.py).
 
 Rows are found by their tokens, not by column positions: widths, precision, blanks and line ends (LF, CRLF, a lone CR,
 LF CR) differ between downloads and within one. Source: "Readme.txt" of ISMN downloads; CEOP reference data format.

@@ -1,0 +1,1 @@
+"""ERA5 from the Climate Data Store, or from files already downloaded. Not here: other sources, assets (defs/)."""

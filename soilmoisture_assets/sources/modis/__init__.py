@@ -1,0 +1,1 @@
+"""MODIS land cover over Earth Engine. Not here: other sources, assets (defs/)."""
