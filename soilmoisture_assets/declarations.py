@@ -88,7 +88,7 @@ def _module_at(path: Path) -> ModuleType | None:
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
-            _loaded(str(path), lambda: spec.loader.exec_module(module))  # type: ignore[union-attr]
+            _loaded(str(path), lambda: spec.loader.exec_module(module))
         except StudyError:
             del sys.modules[name]
             raise
