@@ -4,6 +4,7 @@ Belongs here: paths, service addresses, credentials, machine limits. Not here: w
 Secrets are ``SecretStr``: they print as stars and never reach logs, metadata or files.
 """
 
+import datetime as dt
 from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
@@ -19,8 +20,16 @@ class Settings(BaseSettings):
 
     study: str = "demo"
     """Name of a built-in study or path of a study file."""
-    data_dir: Path = Path("data")
-    """Everything written lands in ``<data_dir>/<study>/``."""
+    data_dir: str = "data"
+    """The store: a folder, or an fsspec URL such as ``s3://bucket/prefix``. All of a study is below ``<data_dir>/<study>``."""
+    cache_dir: Path | None = None
+    """Folder on this machine for copies and unfinished work where the store is elsewhere; unset: ``data`` beside you."""
+    dagster_home: Path | None = None
+    """Folder of the one Dagster instance; unset: ``<data_dir>/dagster_home``, or in the cache where the store is elsewhere."""
+    extensions: tuple[Path, ...] = ()
+    """Folders with sources, methods and plots of your own, as a JSON list."""
+    today: dt.date | None = None
+    """The day it is, for rehearsals and sandbox studies that go on day by day; unset: today."""
     realdata: Path | None = None
     """Folder of real station files; study files name it as ``${SOILMOISTURE_REALDATA}``."""
     ismn_archive: Path | None = None

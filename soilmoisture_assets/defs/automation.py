@@ -1,138 +1,155 @@
-"""What runs by itself: the ERA5 refresh, new stations, the watch on the archive, the cube and figures that follow.
+"""What runs by itself: the ERA5 refresh, the watch on the archive, partitions that are out of date, the cube, the
+latest forecast and the figures that follow.
 
-Training never does. Not here: which months are due (sources/era5/months.py).
+Training never does. Not here: what is due (refresh.py), when an unpartitioned asset follows (following.py).
 """
 
-import hashlib
 import json
 from collections.abc import Iterator
-from functools import lru_cache
-from pathlib import Path
 
 import dagster as dg
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
-from soilmoisture_assets.defs.deployment import ERA5, ISMN, STUDY
-from soilmoisture_assets.defs.partition_loop import WANTED_TAG
-from soilmoisture_assets.defs.partitions import era5_month
-from soilmoisture_assets.defs.resources import resources
+from soilmoisture_assets.defs.dagster_private import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from soilmoisture_assets.defs.keys import asset_key
+from soilmoisture_assets.defs.making import WANTED_TAG
+from soilmoisture_assets.defs.partitions import months_of, stations_of
+from soilmoisture_assets.defs.raw.era5 import STATION_SERIES, month_assets
+from soilmoisture_assets.defs.raw.ismn import ARCHIVE, SCAN, archive_path
+from soilmoisture_assets.defs.refresh import archive_is_due, due_months
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.store.graph import fingerprint_of
 
-SCHEDULES: list[dg.ScheduleDefinition] = []
-_FOLLOWING: dg.AssetSelection = dg.AssetSelection.groups("cube", "figures")
-if ERA5:
-    _FOLLOWING = _FOLLOWING | dg.AssetSelection.checks_for_assets("raw/era5/station_series")
-SENSORS: list[dg.SensorDefinition] = [
-    dg.AutomationConditionSensorDefinition(
-        "cube_and_figures",
-        target=_FOLLOWING,
-        description="Materializes the cube and the figures when what they are made from has changed, and runs the "
-        "daily checks of ERA5.",
-    )
-]
 
-if ERA5:
-    from soilmoisture_assets.defs.raw import era5
-
-    era5_refresh_job = dg.define_asset_job(
-        "era5_refresh",
-        selection=dg.AssetSelection.assets(*era5.KEYS),
-        partitions_def=era5_month,
+def schedules(deployment: Deployment) -> list[dg.ScheduleDefinition]:
+    """The morning's refresh, where the study takes weather from ERA5."""
+    if not month_assets(deployment):
+        return []
+    job = dg.define_asset_job(
+        name_of(deployment, "era5_refresh"),
+        selection=_selection(deployment, month_assets(deployment)),
+        partitions_def=months_of(deployment),
         description="Asks for one month again, down to the series at the stations.",
     )
 
-    @dg.schedule(job=era5_refresh_job, cron_schedule="0 6 * * *", execution_timezone="UTC")
+    @dg.schedule(name=job.name, job=job, cron_schedule="0 6 * * *", execution_timezone="UTC")
     def era5_refresh(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         """Every morning: the newest months, and every stored month that is still preliminary."""
-        for month in due_months(context):
+        for month in due_months(deployment):
             # the day in the run key, because a preliminary month is asked for again until it is final
-            day = f"{context.scheduled_execution_time:%Y-%m-%d}"
-            yield dg.RunRequest(run_key=f"{month} {day}", partition_key=month)
+            yield dg.RunRequest(run_key=f"{month} {deployment.today()}", partition_key=month)
 
-    SCHEDULES.append(era5_refresh)
+    return [era5_refresh]
 
-    def due_months(context: dg.ScheduleEvaluationContext) -> list[str]:
-        """Partition keys to request on the day of the tick."""
-        from soilmoisture_assets.sources.era5.formats import months_in_files
-        from soilmoisture_assets.sources.era5.months import months_to_refresh
 
-        netcdf = resources()["netcdf"]
-        paths = {month: netcdf.path(era5.HOURLY, month) for month in netcdf.stored_partitions(era5.HOURLY)}
-        stored = {month[:7]: _preliminary_share(path, path.stat().st_mtime_ns) for month, path in paths.items()}
-        end = None if STUDY.era5.open_ended else STUDY.era5.end or STUDY.period.end
-        period = (STUDY.era5.start or STUDY.period.start, end)
-        due = months_to_refresh(context.scheduled_execution_time.date(), stored, period)
-        if not era5.FETCHED:
-            given = months_in_files(Path(str(STUDY.era5.folder)))
-            due = [month for month in due if month in given]
-        return [f"{month}-01" for month in due]
-
-    @lru_cache(maxsize=4096)
-    def _preliminary_share(path: Path, modified: int) -> float:
-        """Share of preliminary hours of a stored month; read once until the file changes."""
-        from soilmoisture_assets.sources.era5.formats import preliminary_share
-
-        with resources()["netcdf"].load(path) as hourly:
-            return preliminary_share(hourly)
-
-    era5_stations_job = dg.define_asset_job(
-        "era5_stations",
-        selection=dg.AssetSelection.assets(*(era5.KEYS if era5.POINTS else [era5.STATION_SERIES])),
-        partitions_def=era5_month,
-        description="Takes stored months to stations that were not there when they were made.",
-    )
-
-    @dg.sensor(job=era5_stations_job, minimum_interval_seconds=600)
-    def era5_new_stations(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        """Stored months that lack a station are taken to it; where points are fetched, they are fetched for it."""
-        lacking = months_lacking_stations()
-        if not lacking:
-            yield dg.SkipReason("every stored month has every station")
-            return
-        months = sorted(lacking)
-        names = hashlib.sha256(json.dumps(lacking, sort_keys=True).encode()).hexdigest()[:10]
-        yield dg.RunRequest(
-            run_key=f"{months[0]} {months[-1]} {names}",
-            tags={
-                ASSET_PARTITION_RANGE_START_TAG: months[0],
-                ASSET_PARTITION_RANGE_END_TAG: months[-1],
-                WANTED_TAG: json.dumps(months),
-            },
+def sensors(deployment: Deployment) -> list[dg.SensorDefinition]:
+    """What follows what has changed."""
+    following = dg.AssetSelection.groups("cube", "figures")
+    if "models/latest_forecast" in deployment.graph:
+        following = following | _selection(deployment, ["models/latest_forecast"])
+    if STATION_SERIES in deployment.graph:
+        following = following | dg.AssetSelection.checks_for_assets(asset_key(deployment.study, STATION_SERIES))
+    found: list[dg.SensorDefinition] = [
+        dg.AutomationConditionSensorDefinition(
+            name_of(deployment, "cube_and_figures"),
+            target=following,
+            description="Materializes the cube, the latest forecast and the figures when what they are made from has "
+            "changed, and runs the daily checks of ERA5.",
         )
-
-    SENSORS.append(era5_new_stations)
-
-    def months_lacking_stations() -> dict[str, list[str]]:
-        """Stations of the table that stored months do not have, by month."""
-        netcdf = resources()["netcdf"]
-        stored = netcdf.stored_partitions(era5.STATION_SERIES)
-        if not stored:
-            return {}
-        wanted = set(era5.station_table().station.values.astype(str))
-        lacking = {}
-        for month in stored:
-            path = netcdf.path(era5.STATION_SERIES, month)
-            if missing := sorted(wanted - _stations_of(path, path.stat().st_mtime_ns)):
-                lacking[month] = missing
-        return lacking
-
-    @lru_cache(maxsize=4096)
-    def _stations_of(path: Path, modified: int) -> frozenset[str]:
-        with resources()["netcdf"].load(path) as series:
-            return frozenset(series.station.values.astype(str).tolist())
+    ]
+    if ARCHIVE in deployment.graph:
+        found.append(_archive_changed(deployment))
+    if follow := _following_partitions(deployment):
+        found.append(follow)
+    return found
 
 
-if ISMN and not STUDY.sandbox:
-    from soilmoisture_assets.defs.raw.ismn import archive_path
+def name_of(deployment: Deployment, name: str) -> str:
+    """A job, schedule or sensor named like its study, so that two studies in one web UI are told apart."""
+    return f"{deployment.study.name}__{name}"
 
-    @dg.sensor(target=dg.AssetSelection.keys("raw/ismn/archive", "raw/ismn/stations"), minimum_interval_seconds=600)
+
+def _selection(deployment: Deployment, paths: list[str]) -> dg.AssetSelection:
+    return dg.AssetSelection.assets(*(asset_key(deployment.study, path) for path in paths))
+
+
+def _archive_changed(deployment: Deployment) -> dg.SensorDefinition:
+    stations = deployment.places
+
+    @dg.sensor(
+        name=name_of(deployment, "ismn_archive_changed"),
+        target=_selection(deployment, [ARCHIVE, SCAN, stations]),
+        minimum_interval_seconds=600,
+    )
     def ismn_archive_changed(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        """Reads the archive again when it is new or has changed."""
-        path = archive_path()
-        state = f"{path} {path.stat().st_mtime_ns} {path.stat().st_size}"
-        if state == context.cursor:
-            yield dg.SkipReason(f"{path} has not changed")
+        """Reads the archive again when it is new or has changed; that of an open sandbox study grows every day."""
+        if deployment.study.sandbox:
+            state = str(deployment.today()) if archive_is_due(deployment) else context.cursor
+        else:
+            path = archive_path(deployment)
+            state = f"{path} {path.stat().st_mtime_ns} {path.stat().st_size}"
+        if state == context.cursor or state is None:
+            yield dg.SkipReason("the archive has not changed")
             return
         context.update_cursor(state)
         yield dg.RunRequest(run_key=state)
 
-    SENSORS.append(ismn_archive_changed)
+    return ismn_archive_changed
+
+
+def _following_partitions(deployment: Deployment) -> dg.SensorDefinition | None:
+    """Stored partitions of raw data that are out of date are made again: new stations in old months, new records.
+
+    Dagster's own conditions would ask for a run per partition.
+    """
+    from_archive = [path for path, asset in deployment.graph.assets.items() if path.startswith("raw/ismn/") and
+                    asset.partitions == "station"]  # fmt: skip
+    jobs = {}
+    for name, paths, definition in (
+        ("stations_follow", from_archive, stations_of(deployment.study)),
+        ("months_follow", month_assets(deployment), months_of(deployment)),
+    ):
+        if paths:
+            jobs[name] = dg.define_asset_job(
+                name_of(deployment, name),
+                selection=_selection(deployment, paths),
+                partitions_def=definition,
+                description="Makes partitions again that are out of date.",
+            )
+    if not jobs:
+        return None
+    paths_of = {"stations_follow": from_archive, "months_follow": month_assets(deployment)}
+
+    @dg.sensor(
+        name=name_of(deployment, "raw_partitions"),
+        jobs=list(jobs.values()),
+        minimum_interval_seconds=600,
+    )
+    def raw_partitions(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        """Ask for what was stored before and is out of date: a new station in old months, a new record of a station."""
+        asked = False
+        view = deployment.view()
+        for name, job in jobs.items():
+            for path in paths_of[name]:
+                stored = [part for part, entry in view.entries(path).items() if entry.state == "stored"]
+                names = sorted(
+                    part for part in view.wanted(path)
+                    if (stored and not view.settled(path, part)) and view.expected(path, part) is not None
+                )  # fmt: skip
+                if not names:
+                    continue
+                asked = True
+                state = fingerprint_of(path, [[part, vars(view.expected(path, part))] for part in names])
+                yield dg.RunRequest(
+                    run_key=f"{path} {state}",
+                    job_name=job.name,
+                    asset_selection=[asset_key(deployment.study, path)],
+                    tags={
+                        ASSET_PARTITION_RANGE_START_TAG: names[0],
+                        ASSET_PARTITION_RANGE_END_TAG: names[-1],
+                        WANTED_TAG: json.dumps(names),
+                    },
+                )
+        if not asked:
+            yield dg.SkipReason("every stored partition is up to date")
+
+    return raw_partitions

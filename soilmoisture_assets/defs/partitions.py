@@ -1,29 +1,42 @@
-"""The partitions of the graph: stations, ERA5 months, land-cover years."""
+"""Dagster's partitions of a study: its stations, the months of its axis, years of land cover.
+
+Not here: which of them count (store/graph.py), which months and years there are (timeline.py).
+"""
 
 import datetime as dt
 
 import dagster as dg
 
-from soilmoisture_assets.defs.deployment import STUDY
-from soilmoisture_assets.sandbox.earthengine import LATEST_YEAR
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.store.graph import Asset
+from soilmoisture_assets.study import Study
+from soilmoisture_assets.timeline import land_cover_years, months
 
-station = dg.DynamicPartitionsDefinition(name="station")
-"""Registered from the station table; stable slugs of metadata.stations."""
 
-_ERA5_END = ((STUDY.era5.end or STUDY.period.end).replace(day=1) + dt.timedelta(days=32)).replace(day=1)
-_ERA5_RUNS = STUDY.era5.open_ended or dt.datetime.now(dt.UTC).date() < _ERA5_END
+def stations_of(study: Study) -> dg.DynamicPartitionsDefinition:
+    """The stations of a study; named like it, so that two studies on one instance do not meet."""
+    return dg.DynamicPartitionsDefinition(name=f"{study.name}/station")
 
-era5_month = dg.MonthlyPartitionsDefinition(
-    start_date=(STUDY.era5.start or STUDY.period.start).replace(day=1).isoformat(),
-    end_date=None if STUDY.era5.open_ended else _ERA5_END.isoformat(),
-    end_offset=1 if _ERA5_RUNS else 0,  # the month that is running has preliminary hours already
-)
-"""A month covers (its start, the next start], so that the step ending at 00:00 on the 1st is whole."""
 
-land_cover_year = dg.TimeWindowPartitionsDefinition(
-    cron_schedule="0 0 1 1 *",
-    start=str(max(STUDY.period.start.year, 2001)),  # the product begins in 2001
-    end=str(LATEST_YEAR + 1) if STUDY.sandbox else None,
-    fmt="%Y",
-)
-"""From the study's first year to the last that has ended; what is not published yet stays missing."""
+def months_of(deployment: Deployment) -> dg.MonthlyPartitionsDefinition:
+    """The months of the axis; of an open reach they go on with Dagster's clock."""
+    names = months(deployment.study, deployment.today())
+    if deployment.study.reach == "open" and deployment.settings.today is None:
+        return dg.MonthlyPartitionsDefinition(start_date=names[0], end_offset=1)  # the month that is running counts
+    end = (dt.date.fromisoformat(names[-1]) + dt.timedelta(days=32)).replace(day=1)
+    running = end > dt.datetime.now(dt.UTC).date()
+    return dg.MonthlyPartitionsDefinition(start_date=names[0], end_date=end.isoformat(), end_offset=int(running))
+
+
+def years_of(deployment: Deployment) -> dg.StaticPartitionsDefinition:
+    """Years of land cover."""
+    return dg.StaticPartitionsDefinition(land_cover_years(deployment.study, deployment.today()))
+
+
+def partitions_of(deployment: Deployment, asset: Asset) -> dg.PartitionsDefinition | None:
+    """How an asset is partitioned in Dagster."""
+    if asset.partitions == "station":
+        return stations_of(deployment.study)
+    if asset.partitions == "month":
+        return months_of(deployment)
+    return years_of(deployment) if asset.partitions == "year" else None

@@ -1,98 +1,64 @@
 """The report: one page that tells the study from data to drivers. Not here: the page (plots/report.py)."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 import xarray as xr
 
-from soilmoisture_assets.defs.analysis.attribution import KEYS as SHAP_KEYS
-from soilmoisture_assets.defs.analysis.skill import HELD_OUT, SKILL, SUMMARY
-from soilmoisture_assets.defs.analysis.skill_by_group import CALIBRATION, SKILL_BY_GROUP
-from soilmoisture_assets.defs.deployment import ISMN, OWNERS
-from soilmoisture_assets.defs.figures import FIGURES, NEED_MANY_STATIONS, SECTIONS
-from soilmoisture_assets.defs.models.forecasts import KEYS as FORECAST_KEYS
-from soilmoisture_assets.defs.models.forecasts import best_forecasts
-from soilmoisture_assets.defs.partition_loop import failures
-from soilmoisture_assets.defs.raw.ismn import SCAN, archive_path
-from soilmoisture_assets.defs.versions import version
-from soilmoisture_assets.io_managers.figure import FigureIOManager
-from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
-from soilmoisture_assets.io_managers.zarr import ZarrIOManager
-from soilmoisture_assets.study import Study
+from soilmoisture_assets.assets import EXPLAINED
+from soilmoisture_assets.defs.making import Made, Work, step
+from soilmoisture_assets.defs.raw.ismn import SCAN, archive_scan
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.plots.figure import figure_files
 
-REPORT = dg.AssetKey(["report", "report"])
+REPORT = "report/report"
 
 
-@dg.asset(
-    key=REPORT,
-    ins={
-        "cube": dg.AssetIn(key=["cube", "station_cube"]),
-        "stations": dg.AssetIn(key=["cube", "stations"]),
-        "skill": dg.AssetIn(key=SKILL),
-        "summary": dg.AssetIn(key=SUMMARY),
-        "by_group": dg.AssetIn(key=SKILL_BY_GROUP),
-        "calibration": dg.AssetIn(key=CALIBRATION),
-    },
-    deps=[
-        HELD_OUT,
-        *FORECAST_KEYS.values(),
-        *SHAP_KEYS.values(),
-        *(key for key in FIGURES if key.path[1] not in NEED_MANY_STATIONS),
-    ],
-    group_name="report",
-    kinds={"html"},
-    owners=OWNERS,
-    io_manager_key="figure",
-    code_version=version("1", "report"),
-)
-def report(
-    context: dg.AssetExecutionContext,
-    cube: xr.Dataset,
-    stations: xr.Dataset,
-    skill: xr.Dataset,
-    summary: pd.DataFrame,
-    by_group: pd.DataFrame,
-    calibration: pd.DataFrame,
-    study: dg.ResourceParam[Study],
-    netcdf: dg.ResourceParam[NetcdfIOManager],
-    zarr: dg.ResourceParam[ZarrIOManager],
-    figure: dg.ResourceParam[FigureIOManager],
-) -> str:
-    """Data, quality, models, skill, drivers, every figure and an interactive station map on one self-contained page."""
+def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    """The one page."""
+    return [step(deployment, [REPORT], _report)]
+
+
+def _report(work: Work) -> Iterator[Made]:
     from soilmoisture_assets.plots.report import FigureEntry, build_report
+    from soilmoisture_assets.scoring.gathering import best_forecasts
+    from soilmoisture_assets.sources import citations, licences
 
+    given, deployment, study = work.given(), work.deployment, work.study
+    cube, stations, skill = given["cube"].load(), given["stations"].load(), given["skill"].load()
     out = stations.included.values == 0
-    excluded = pd.DataFrame({"station": stations.station.values[out], "reason": stations.reason.values[out]})
+    drawn = [
+        (file, given[file.path]) for file in figure_files(study, deployment.graph.assets) if given[file.path] is not None
+    ]
     page = build_report(
         study,
-        cube=cube.load(),
-        skill_summary=summary,
-        skill=skill.load(),
-        by_group=by_group,
-        calibration=calibration,
-        forecasts={experiment.value: best_forecasts(netcdf, experiment) for experiment in FORECAST_KEYS},
-        shap={experiment.value: zarr.read(key).load() for experiment, key in SHAP_KEYS.items()},
-        figures=[
-            FigureEntry.stored(figure.path(key), SECTIONS[key.path[1]]) for key in FIGURES if figure.path(key).exists()
-        ],
-        excluded=excluded,
-        failures=pd.DataFrame(failures()),
-        archive_problems=_archive_problems() if ISMN and SCAN.exists() else None,
-        network_citations=zarr.network_citations(),
+        cube=cube,
+        skill_summary=given["summary"],
+        skill=skill,
+        by_group=given["by_group"],
+        calibration=given["calibration"],
+        forecasts={e.value: best_forecasts(given[f"forecasts_{e}"]) for e in study.model.experiments},
+        shap={e.value: given[f"shap_{e}"].load() for e in study.model.experiments if e in EXPLAINED},
+        figures=[FigureEntry.stored(path, file.figure.section) for file, path in drawn],
+        excluded=pd.DataFrame({"station": stations.station.values[out], "reason": stations.reason.values[out]}),
+        failures=pd.DataFrame([vars(each) for each in deployment.reasons("failed")]),
+        archive_problems=_archive_problems(deployment) if SCAN in deployment.graph else None,
+        network_citations=deployment.network_citations(),
+        citations=citations(study),
+        licences=licences(study),
         provenance=[_provenance(dataset) for dataset in (cube, stations, skill)],
     )
-    context.add_output_metadata({"size_mb": dg.MetadataValue.float(round(len(page) / 2**20, 2))})
-    return page
+    yield Made(page, metadata={"size_mb": round(len(page) / 2**20, 2)})
 
 
-def _archive_problems() -> pd.DataFrame:
+def _archive_problems(deployment: Deployment) -> pd.DataFrame:
     from soilmoisture_assets.sources.ismn.members import grouped
-    from soilmoisture_assets.sources.ismn.scan import load_scan
 
-    return pd.DataFrame(grouped(load_scan(SCAN, archive_path()).problems), columns=["what", "files", "for example"])
+    return pd.DataFrame(grouped(archive_scan(deployment).problems), columns=["what", "files", "for example"])
 
 
 def _provenance(dataset: xr.Dataset) -> dict[str, Any]:
-    names = ("title", "source", "references", "license", "history", "study_hash")
+    names = ("title", "source", "references", "license", "history")
     return {name: dataset.attrs[name] for name in names if name in dataset.attrs}

@@ -1,31 +1,34 @@
-"""Layer by layer: the runs that bring a selection up to date, one partitions definition each.
+"""Layer by layer: the runs that bring a selection up to date, one partitioning each.
 
-Belongs here: the order of runs, what is out of date, launching in this process. Not here: printing (cli.py).
+Belongs here: the order of runs, what they are to make, launching in this process. Not here: what is out of date
+(store/graph.py), printing (cli/).
 """
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
-from soilmoisture_assets.defs.partition_loop import WANTED_TAG
-from soilmoisture_assets.defs.partitions import station
-from soilmoisture_assets.defs.resources import resources
+from soilmoisture_assets.defs.dagster_private import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from soilmoisture_assets.defs.keys import asset_key, asset_path
+from soilmoisture_assets.defs.making import WANTED_TAG
+from soilmoisture_assets.defs.refresh import due
+from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SoilMoistureError, StudyError
+from soilmoisture_assets.store.graph import Graph, Partitioning, View
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Assets of one partitions definition that can run together; empty partitions mean an unpartitioned run."""
+    """Assets of one partitioning that can run together."""
 
-    keys: tuple[dg.AssetKey, ...]
-    partitions_def: dg.PartitionsDefinition | None
+    assets: tuple[str, ...]
+    partitions: Partitioning | None
+    names_from: str | None
 
 
 @dataclass(frozen=True)
@@ -42,123 +45,141 @@ class Outcome:
     warnings: Sequence[str]
 
 
-def stages(graph: Any, keys: Iterable[dg.AssetKey]) -> list[Stage]:
-    """Order the assets into runs: an asset follows any partitioned parent, and any parent partitioned otherwise."""
-    level: dict[dg.AssetKey, int] = {}
-    for key in graph.toposorted_asset_keys:
-        node = graph.get(key)
-        level[key] = max(
+def stages(graph: Graph, wanted: Collection[str]) -> list[Stage]:
+    """Order the assets into runs: an asset follows any partitioned parent, any parent partitioned otherwise, and any
+    parent it reads a part of, since whether that part has changed is known only then."""
+    level: dict[str, int] = {}
+    for path in graph:
+        own = graph[path].partitions is not None
+        in_part = {source.asset for source in graph.inputs(path).values() if source.part is not None}
+        level[path] = max(
             (
-                level[parent] + (graph.get(parent).partitions_def is not None or node.partitions_def is not None)
-                for parent in node.parent_keys
-                if parent in level
+                level[parent] + (own or graph[parent].partitions is not None or parent in in_part)
+                for parent in graph.parents(path)
             ),
             default=0,
         )
-    for key in level:
-        if key.path[0] == "report":  # last, so that it has every figure, also those that are skipped elsewhere
-            level[key] = max(level.values()) + 1
-    chosen = set(keys)
+    for path in level:
+        if graph[path].layer == "report":  # last, so that it has every figure, also those that are left out elsewhere
+            level[path] = max(level.values()) + 1
 
-    def order(key: dg.AssetKey) -> tuple[int, str]:
-        return level[key], repr(graph.get(key).partitions_def)
+    def order(path: str) -> tuple[int, str, str]:
+        return level[path], graph[path].partitions or "", graph[path].names_from or ""
 
-    ordered = sorted((key for key in graph.toposorted_asset_keys if key in chosen), key=order)
+    ordered = sorted((path for path in graph if path in wanted), key=order)
     return [
-        Stage(tuple(members), graph.get(members[0]).partitions_def)
+        Stage(tuple(members), graph[members[0]].partitions, graph[members[0]].names_from)
         for members in (list(group) for _, group in groupby(ordered, key=order))
     ]
 
 
 def outdated(
-    instance: dg.DagsterInstance, graph: Any, stage: Stage, partitions: list[str]
-) -> Iterator[tuple[tuple[dg.AssetKey, ...], list[str]]]:
-    """What of a stage must run: assets that share the same list of outdated partitions come together.
+    view: View, stage: Stage, names: list[str], again: Mapping[str, Collection[str | None]] | None = None
+) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """What of a stage must run: assets that share the same list of partitions to make come together.
 
-    Out of date is what was never made or is no longer stored, was made by another code version, or before something it
-    is made from.
+    Parameters
+    ----------
+    again : assets and partitions to make though they count.
     """
-    history = _History(instance)
-    if stage.partitions_def is None:
-        stale: list[dg.AssetKey] = []
-        for key in stage.keys:
-            parents_stale = any(parent in stale for parent in graph.get(key).parent_keys)
-            if parents_stale or not history.is_current(graph, key, None):
-                stale.append(key)
+    again = again or {}
+    if stage.partitions is None:
+        stale: list[str] = []
+        for path in stage.assets:
+            parents_stale = any(parent in stale for parent in view.graph.parents(path))
+            if parents_stale or None in again.get(path, ()) or not view.settled(path, None):
+                stale.append(path)
         if stale:
             yield tuple(stale), []
         return
     missing = {
-        key: tuple(name for name in partitions if not history.is_current(graph, key, name)) for key in stage.keys
+        path: tuple(name for name in names if name in again.get(path, ()) or not view.settled(path, name))
+        for path in stage.assets
     }
-    for names in dict.fromkeys(missing.values()):
-        if names:
-            yield tuple(key for key in stage.keys if missing[key] == names), list(names)
+    for group in dict.fromkeys(missing.values()):
+        if group:
+            yield tuple(path for path in stage.assets if missing[path] == group), list(group)
 
 
-class _History:
-    """When and with which code version each asset and partition was made last; one query per asset."""
+def partitions_to_make(deployment: Deployment, view: View, stage: Stage, stations: Collection[str]) -> list[str]:
+    """Partitions of a stage to bring up to date: all, or of stations those that are named.
 
-    def __init__(self, instance: dg.DagsterInstance) -> None:
-        self._instance = instance
-        self._stores = resources()
-        self._made: dict[dg.AssetKey, dict[str | None, tuple[int, str | None]]] = {}
+    Raises
+    ------
+    StudyError : a station is named that the study does not have; gives near ones.
+    """
+    if stage.partitions is None:
+        return []
+    every = view.wanted(stage.assets[0])
+    if stage.partitions != "station" or not stations:
+        return every
+    known = view.names(deployment.places) or []
+    if unknown := [name for name in stations if known and name not in known]:
+        near = difflib.get_close_matches(unknown[0], known, n=3)
+        raise StudyError(f"unknown station '{unknown[0]}'.\n  Did you mean: {', '.join(near or known[:3])}?")
+    return [name for name in every if name in stations]
 
-    def is_current(self, graph: Any, key: dg.AssetKey, partition: str | None) -> bool:
-        node = graph.get(key)
-        made, version = self._of(key).get(partition, (0, None))
-        if not made or version != node.code_version or not self._is_stored(node, partition):
-            return False
-        for parent in node.parent_keys:
-            same = partition is not None and graph.get(parent).partitions_def == node.partitions_def
-            if self._of(parent).get(partition if same else None, (0, None))[0] > made:
-                return False
-        return True
 
-    def _is_stored(self, node: Any, partition: str | None) -> bool:
-        """Whether the file is there; True of assets that no IO manager keeps."""
-        store = self._stores.get(node.assets_def.get_io_manager_key_for_asset_key(node.key))
-        return store is None or store.path(node.key, partition).exists()
+def bring_up_to_date(
+    deployment: Deployment,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    wanted: Collection[str],
+    *,
+    stations: Collection[str] = (),
+    force: bool = False,
+) -> Iterator[tuple[tuple[str, ...], list[str], Outcome | None]]:
+    """Make what is out of date, run by run, until a run ends with an error.
 
-    def _of(self, key: dg.AssetKey) -> dict[str | None, tuple[int, str | None]]:
-        """Storage id (it grows with time) and code version by partition; None is the asset as a whole."""
-        if key not in self._made:
-            record = next(iter(self._instance.get_asset_records([key])), None)
-            last = record.asset_entry.last_materialization_record if record else None
-            made: dict[str | None, tuple[int, str | None]] = {}
-            if last is not None and last.asset_materialization is not None:
-                made[None] = last.storage_id, (last.asset_materialization.tags or {}).get(CODE_VERSION_TAG)
-            event = dg.DagsterEventType.ASSET_MATERIALIZATION
-            ids = self._instance.get_latest_storage_id_by_partition(key, event)
-            tags = self._instance.event_log_storage.get_latest_tags_by_partition(key, event, [DATA_VERSION_TAG])
-            for partition, storage_id in ids.items():
-                data_version = tags.get(partition, {}).get(DATA_VERSION_TAG, "")
-                made[partition] = storage_id, data_version.rpartition("@")[0]
-            self._made[key] = made
-        return self._made[key]
+    Yields each run twice, before (without an outcome) and after: its assets, partitions and outcome.
+    """
+    deployment.withdraw()
+    again = due(deployment)
+    for stage in stages(deployment.graph, wanted):
+        for path in stage.assets:
+            if stage.partitions is not None:
+                deployment.withdraw(path)
+        view = deployment.view()
+        names = partitions_to_make(deployment, view, stage, stations)
+        for path in stage.assets:
+            for name in names or [None]:
+                deployment.come_back(path, name, view)
+        todo = [(stage.assets, names)] if force else list(outdated(view, stage, names, again))
+        for assets, parts in todo:
+            if stage.partitions is not None and not parts:
+                continue
+            yield assets, parts, None
+            outcome = launch(deployment, definitions, instance, assets, parts)
+            yield assets, parts, outcome
+            if outcome.error:
+                return
 
 
 def launch(
+    deployment: Deployment,
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
-    keys: tuple[dg.AssetKey, ...],
-    partitions: list[str],
-    all_partitions: list[str],
+    assets: Sequence[str],
+    partitions: Sequence[str],
 ) -> Outcome:
-    """Materialize the assets in this process, in one run; an interrupt (Ctrl-C) ends it as an error.
+    """Materialize assets in this process, in one run; an interrupt (Ctrl-C) ends it as an error.
 
     Dagster gives a run an unbroken range of partitions; a tag says which of them are wanted.
     """
     job = definitions.resolve_implicit_global_asset_job_def()
-    position = {name: index for index, name in enumerate(all_partitions)}
-    ordered = sorted(partitions, key=position.__getitem__)
+    keys = [asset_key(deployment.study, path) for path in assets]
     tags = {}
-    if ordered:
+    if partitions:
+        definition = definitions.resolve_asset_graph().get(keys[0]).partitions_def
+        assert definition is not None
+        every = list(definition.get_partition_keys(dynamic_partitions_store=instance))
+        position = {name: index for index, name in enumerate(every)}
+        ordered = sorted(partitions, key=position.__getitem__)
         tags[ASSET_PARTITION_RANGE_START_TAG], tags[ASSET_PARTITION_RANGE_END_TAG] = ordered[0], ordered[-1]
         tags[WANTED_TAG] = json.dumps(ordered)
     result = job.execute_in_process(
         instance=instance,
-        asset_selection=list(keys),
+        asset_selection=keys,
         tags=tags,
         raise_on_error=False,
         run_config=_QUIET,
@@ -172,7 +193,7 @@ def launch(
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-def _check(definitions: dg.Definitions, instance: dg.DagsterInstance, keys: tuple[dg.AssetKey, ...]) -> list[str]:
+def _check(definitions: dg.Definitions, instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> list[str]:
     """Run the checks of partitioned assets, which a step that records partitions one by one skips; their warnings."""
     graph = definitions.resolve_asset_graph()
     selection = dg.AssetSelection.checks_for_assets(*keys)
@@ -184,12 +205,10 @@ def _check(definitions: dg.Definitions, instance: dg.DagsterInstance, keys: tupl
 
 def _warnings(result: dg.ExecuteInProcessResult) -> list[str]:
     return [
-        f"{check.asset_key.to_user_string()}: {check.description or check.check_name}"
+        f"{asset_path(check.asset_key)}: {check.description or check.check_name}"
         for check in result.get_asset_check_evaluations()
         if not check.passed and check.severity is dg.AssetCheckSeverity.WARN
     ]
-
-
 def _outcome(result: dg.ExecuteInProcessResult, warnings: Sequence[str]) -> Outcome:
     errors: list[str] = []
     failed: dict[str, str] = {}
@@ -223,29 +242,3 @@ def _message(step: str | None, error: Any) -> str:
 _OWN_ERRORS = {error.__name__ for error in SoilMoistureError.__subclasses__()} | {"SourceUnavailable"}
 
 
-def partitions_of(instance: dg.DagsterInstance, stage: Stage, stations: list[str]) -> tuple[list[str], list[str]]:
-    """All partitions of a stage, and those to bring up to date.
-
-    Models are made for the common stations unless stations are named; other station assets for every station.
-    """
-    if stage.partitions_def is None:
-        return [], []
-    every = list(stage.partitions_def.get_partition_keys(dynamic_partitions_store=instance))
-    if stage.partitions_def != station:
-        return every, every
-    unknown = [name for name in stations if name not in every]
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], every, n=3)
-        raise StudyError(f"unknown station '{unknown[0]}'.\n  Did you mean: {', '.join(near or every[:3])}?")
-    if stations:
-        return every, stations
-    if stage.keys[0].path[0] == "models":
-        held_out_too = stage.keys[0].path[1] != "station"
-        return every, [name for name in every if name in _common_stations(held_out_too)]
-    return every, every
-
-
-def _common_stations(held_out_too: bool) -> set[str]:
-    """Stations of the cube; held-out ones have forecasts of the regional model but no model of their own."""
-    cube = resources()["zarr"].read(dg.AssetKey(["cube", "station_cube"]))
-    return set(cube.station.values[(cube.held_out.values == 0) | held_out_too].astype(str))

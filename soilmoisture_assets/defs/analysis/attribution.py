@@ -1,61 +1,138 @@
-"""Analysis: SHAP values of the regional models. Not here: their definition (attribution/shap_values.py)."""
+"""Analysis: what drives moisture, which stations are forecast well, and how they group.
 
-from typing import Any
+Not here: SHAP values, effect sizes, correlations and clusters themselves (attribution/). Each is stored with its table
+beside it. Too few stations cannot be compared: the asset is then left out with the reason, and so are its figures.
+"""
+
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 import xarray as xr
 
-from soilmoisture_assets.defs.deployment import OWNERS, STUDY
-from soilmoisture_assets.defs.models.regional_model import KEYS as REGIONAL_KEYS
-from soilmoisture_assets.defs.progress import progress
-from soilmoisture_assets.defs.versions import version
-from soilmoisture_assets.study import Experiment, Study
+from soilmoisture_assets.defs.making import Make, Made, Work, step
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.errors import StationError
+from soilmoisture_assets.study import Experiment
 
-EXPLAINED: tuple[Experiment, ...] = tuple(
-    e for e in (Experiment.DRIVERS, Experiment.FORECAST) if e in STUDY.model.experiments
-)
-KEYS = {experiment: dg.AssetKey(["analysis", "shap_values", experiment.value]) for experiment in EXPLAINED}
+FEWEST_STATIONS = 6
+"""Fewer stations make no two groups worth comparing."""
 
 
-def _shap_values(experiment: Experiment) -> dg.AssetsDefinition:
-    @dg.asset(
-        key=KEYS[experiment],
-        ins={
-            "cube": dg.AssetIn(key=["cube", "station_cube"]),
-            "regional": dg.AssetIn(key=REGIONAL_KEYS[experiment]),
-        },
-        description=f"SHAP of the median at the last lead of each window, per station; experiment {experiment}.",
-        group_name="analysis",
-        kinds={"zarr", "shap"},
-        owners=OWNERS,
-        io_manager_key="zarr",
-        pool="training",
-        code_version=version("2", "analysis"),
-    )
-    def shap_values(
-        context: dg.AssetExecutionContext, cube: xr.Dataset, regional: Any, study: dg.ResourceParam[Study]
-    ) -> xr.Dataset:
+def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    """What the study has per experiment: comparisons of stations, and the explanation of the regional model."""
+    made = []
+    for e in deployment.study.model.experiments:
+        for path, make in (
+            (f"analysis/effect_size/{e}", _compared(e, _effect_sizes)),
+            (f"analysis/correlation/{e}", _compared(e, _correlations)),
+            (f"analysis/driver_clusters/{e}", _driver_clusters),
+            (f"analysis/permutation_importance/{e}", _permutation_importance),
+        ):
+            if path in deployment.graph:
+                made.append(step(deployment, [path, f"{path}_table"], make))
+        if f"analysis/shap_values/{e}" in deployment.graph:
+            made.append(step(deployment, [f"analysis/shap_values/{e}"], _shap_values(e)))
+    return made
+
+
+def _with_table(path: str, found: xr.Dataset, *dims: str, **metadata: object) -> Iterator[Made]:
+    from soilmoisture_assets.attribution.tables import long_table
+
+    yield Made(found, asset=path, metadata=metadata)
+    yield Made(long_table(found, *dims), asset=f"{path}_table")
+
+
+def _path(work: Work) -> str:
+    """The dataset of the step, which its table stands beside."""
+    return work.assets[0].removesuffix("_table")
+
+
+def _left_out(work: Work, reason: str) -> Iterator[Made]:
+    for path in work.assets:
+        yield Made(asset=path, left_out=reason)
+
+
+def _compared(experiment: Experiment, measure: Callable[[xr.Dataset, xr.DataArray], xr.Dataset]) -> Make:
+    def compared(work: Work) -> Iterator[Made]:
+        from soilmoisture_assets.attribution.station_features import station_features
+        from soilmoisture_assets.scoring.gathering import station_scores
+
+        given = work.given()
+        cube = given["cube"]
+        if cube.sizes["station"] < FEWEST_STATIONS:
+            reason = f"{cube.sizes['station']} stations are too few to compare; {FEWEST_STATIONS} needed"
+            yield from _left_out(work, reason)
+            return
+        features = station_features(cube.load(), work.study)
+        scores = station_scores(given["skill"], experiment, work.study)
+        together = xr.concat(
+            [measure(features, score) for score in scores.values()],
+            dim=xr.Variable("score", list(scores)),
+            join="outer",
+            combine_attrs="drop_conflicts",
+        )
+        test = work.study.splits.test
+        found = together.assign_attrs(
+            experiment=experiment.value, method=scores["r2"].attrs["method"], period=f"test {test.start} to {test.end}"
+        )
+        yield from _with_table(_path(work), found, "score", "window", "feature")
+
+    return compared
+
+
+def _effect_sizes(features: xr.Dataset, score: xr.DataArray) -> xr.Dataset:
+    from soilmoisture_assets.attribution.effect_size import effect_sizes
+
+    return effect_sizes(features, score)
+
+
+def _correlations(features: xr.Dataset, score: xr.DataArray) -> xr.Dataset:
+    from soilmoisture_assets.attribution.correlation import correlations
+
+    return correlations(features, score)
+
+
+def _shap_values(experiment: Experiment) -> Make:
+    def shap_values(work: Work) -> Iterator[Made]:
         from soilmoisture_assets.attribution.shap_values import explain
 
-        found = explain(cube.load(), regional, study, progress(context))
+        given = work.given()
+        found = explain(given["cube"].load(), given["regional"], work.study, work.progress)
         found.attrs["experiment"] = experiment.value
         strength = found.mean_absolute_shap.mean("station").isel(window=-1)
         leading = strength.sortby(strength, ascending=False)[:8]
-        context.add_output_metadata(
-            {
-                "stations": dg.MetadataValue.int(found.sizes["station"]),
-                "additivity_residual_m3_m3": dg.MetadataValue.float(float(found.additivity_residual.mean())),
-                "leading_features_m3_m3": dg.MetadataValue.json(
-                    {
-                        str(name): round(float(value), 5)
-                        for name, value in zip(leading.feature.values, leading.values, strict=True)
-                    }
-                ),
-            }
+        pairs = zip(leading.feature.values, leading.values, strict=True)
+        yield Made(
+            found,
+            metadata={
+                "stations": found.sizes["station"],
+                "additivity_residual_m3_m3": float(found.additivity_residual.mean()),
+                "leading_features_m3_m3": {str(name): round(float(value), 5) for name, value in pairs},
+            },
         )
-        return found
 
     return shap_values
 
 
-shap_values = [_shap_values(experiment) for experiment in EXPLAINED]
+def _driver_clusters(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.attribution.clusters import driver_clusters
+
+    try:
+        found = driver_clusters(work.given()["shap"].load())
+    except StationError as error:
+        yield from _left_out(work, str(error))
+        return
+    silhouette = {str(window): round(float(value), 3) for window, value in found.silhouette.to_series().items()}
+    yield from _with_table(_path(work), found, "station", "window", silhouette=silhouette)
+
+
+def _permutation_importance(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.attribution.permutation import permutation_importance, rank_agreement
+
+    given = work.given()
+    found = permutation_importance(given["cube"].load(), given["regional"], work.study)
+    shap = given["shap"].load()
+    found["rank_agreement"] = rank_agreement(shap, found)
+    found["change_agreement"] = rank_agreement(shap, found, "forecast_change")
+    agreement = {str(window): round(float(value), 3) for window, value in found.rank_agreement.to_series().items()}
+    yield from _with_table(_path(work), found, "window", "feature", rank_agreement_with_shap=agreement)

@@ -1,77 +1,75 @@
-"""Analysis: scores of every method on one common sample, as datasets and as tables.
+"""Analysis: scores of every method on one common sample, their medians by group, and what the intervals hold.
 
-Not here: the scores (scoring/scores.py), the tables (scoring/skill.py).
+Not here: the scores (scoring/scores.py), the tables (scoring/skill.py), the groups (attribution/station_groups.py).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import dagster as dg
 import pandas as pd
 import xarray as xr
 
-from soilmoisture_assets.defs.deployment import OWNERS
-from soilmoisture_assets.defs.models.forecasts import KEYS as FORECAST_KEYS
-from soilmoisture_assets.defs.models.forecasts import gather
-from soilmoisture_assets.defs.versions import version
-from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
-from soilmoisture_assets.study import Study
+from soilmoisture_assets.defs.making import Made, Work, step
+from soilmoisture_assets.deployment import Deployment
 
-SKILL = dg.AssetKey(["analysis", "skill"])
-SKILL_WINDOWS = dg.AssetKey(["analysis", "skill_windows"])
-SUMMARY = dg.AssetKey(["analysis", "skill_summary"])
-HELD_OUT = dg.AssetKey(["analysis", "skill_held_out"])
+SKILL = ("analysis/skill", "analysis/skill_windows", "analysis/skill_summary", "analysis/skill_held_out")
 
 
-def _out(key: dg.AssetKey, description: str, io_manager_key: str) -> dg.AssetOut:
-    return dg.AssetOut(
-        key=key,
-        description=description,
-        io_manager_key=io_manager_key,
-        group_name="analysis",
-        kinds={"netcdf" if io_manager_key == "netcdf" else "csv"},
-        owners=OWNERS,
-        code_version=version("1", "analysis"),
-    )
+def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    """Skill and calibration of all experiments."""
+    return [
+        step(deployment, SKILL, _skill),
+        step(deployment, ["analysis/skill_by_group"], _skill_by_group),
+        step(deployment, ["analysis/calibration"], _calibration),
+    ]
 
 
-@dg.multi_asset(
-    name="skill",
-    outs={
-        "skill": _out(SKILL, "Scores per split, experiment, method, station and lead.", "netcdf"),
-        "skill_windows": _out(SKILL_WINDOWS, "The same with the leads up to each window pooled.", "netcdf"),
-        "skill_summary": _out(SUMMARY, "Medians over stations with bootstrap intervals, one row per method.", "table"),
-        "skill_held_out": _out(HELD_OUT, "The same over the stations held out in space.", "table"),
-    },
-    ins={
-        "cube": dg.AssetIn(key=["cube", "station_cube"]),
-        "baselines": dg.AssetIn(key=["models", "baselines"]),
-    },
-    deps=list(FORECAST_KEYS.values()),
-)
-def skill(
-    context: dg.AssetExecutionContext,
-    cube: xr.Dataset,
-    baselines: xr.Dataset,
-    study: dg.ResourceParam[Study],
-    netcdf: dg.ResourceParam[NetcdfIOManager],
-) -> Iterator[dg.Output]:
-    """Score persistence, climatology, ridge, boosting, LSTM and the models on the starts that all of them forecast."""
+def _skill(work: Work) -> Iterator[Made]:
+    """Score every method on the starts that all of them forecast."""
+    from soilmoisture_assets.scoring.gathering import gather_each
     from soilmoisture_assets.scoring.skill import markdown, skill_tables
 
-    tables = skill_tables(list(_forecasts(netcdf)), baselines.load(), cube.load(), study)
-    yield dg.Output(tables.skill, "skill", metadata={"test": dg.MetadataValue.md(markdown(tables.summary, "test"))})
-    yield dg.Output(tables.skill_windows, "skill_windows")
-    yield dg.Output(tables.summary, "skill_summary", metadata=_table_metadata(tables.summary))
-    yield dg.Output(tables.held_out, "skill_held_out", metadata=_table_metadata(tables.held_out))
+    given = work.given()
+    experiments = work.study.model.experiments
+    baselines = xr.concat(
+        [given[f"baselines_{e}"].load() for e in experiments],
+        dim="experiment",
+        join="outer",
+        combine_attrs="drop_conflicts",
+    )
+    forecasts = [found.load() for e in experiments for found in gather_each(given[f"forecasts_{e}"])]
+    tables = skill_tables(forecasts, baselines, given["cube"].load(), work.study)
+    text = markdown(tables.summary, "test")
+    yield Made(tables.skill, asset="analysis/skill", metadata={"test": text})
+    yield Made(tables.skill_windows, asset="analysis/skill_windows")
+    yield Made(tables.summary, asset="analysis/skill_summary", metadata={"rows": len(tables.summary)})
+    yield Made(tables.held_out, asset="analysis/skill_held_out", metadata={"rows": len(tables.held_out)})
 
 
-def _forecasts(netcdf: NetcdfIOManager) -> Iterator[xr.Dataset]:
-    for key in FORECAST_KEYS.values():
-        stored: Mapping[str, xr.Dataset] = {name: dataset.load() for name, dataset in netcdf.partitions(key).items()}
-        for method in ("regional_model", "station_model"):
-            if any(method in dataset.method.values for dataset in stored.values()):
-                yield gather(stored, method)
+def _skill_by_group(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.attribution.station_groups import station_groups
+    from soilmoisture_assets.scoring.skill import summarise_by
+
+    given = work.given()
+    shown = given["skill"].sel(split=["test"], lead=work.study.window_hours).load()
+    tables = []
+    for grouping, (group, names) in station_groups(given["cube"].load()).items():
+        table = summarise_by(shown, group, names)
+        table.insert(0, "grouping", grouping)
+        tables.append(table)
+    found = pd.concat(tables, ignore_index=True)
+    yield Made(found, metadata={"groups": len(found.groupby(["grouping", "group"]))})
 
 
-def _table_metadata(table: pd.DataFrame) -> dict[str, dg.MetadataValue]:
-    return {"rows": dg.MetadataValue.int(len(table))}
+def _calibration(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.scoring.calibration import reliability_table
+    from soilmoisture_assets.scoring.gathering import best_forecasts
+
+    given, tables = work.given(), []
+    for experiment in work.study.model.experiments:
+        forecasts = best_forecasts(given[f"forecasts_{experiment}"])
+        table = reliability_table(forecasts)
+        table.insert(0, "method", str(forecasts.attrs["method"]))
+        table.insert(0, "experiment", experiment.value)
+        tables.append(table)
+    yield Made(pd.concat(tables, ignore_index=True))

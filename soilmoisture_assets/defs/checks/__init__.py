@@ -1,5 +1,11 @@
-"""Asset checks, one file per layer; ``CHECKS`` are those of the study. Not here: the assets they look at."""
+"""Asset checks, one file per layer. Not here: the assets they look at."""
 
-from soilmoisture_assets.defs.checks import cube, models, raw
+import dagster as dg
 
-CHECKS = [*raw.CHECKS, *cube.CHECKS, *models.CHECKS]
+from soilmoisture_assets.defs.checks import cube, failures, raw
+from soilmoisture_assets.deployment import Deployment
+
+
+def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
+    """The checks of a study."""
+    return [*raw.checks(deployment), *cube.checks(deployment), *failures.checks(deployment)]

@@ -6,37 +6,45 @@ Not here: which stations are in the cube (alignment/common_stations.py).
 
 import dagster as dg
 import numpy as np
-import xarray as xr
 
+from soilmoisture_assets.alignment.splits import SPLITS
+from soilmoisture_assets.assets import CUBE
+from soilmoisture_assets.defs.keys import asset_key
+from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.metadata.variables import VARIABLES
 
-CUBE = dg.AssetKey(["cube", "station_cube"])
 
+def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
+    """The two checks of the cube."""
+    key = asset_key(deployment.study, CUBE)
 
-@dg.asset_check(asset=CUBE, blocking=True, description="Every variable lies within the limits of the registry.")
-def within_limits(station_cube: xr.Dataset) -> dg.AssetCheckResult:
-    """Count values outside the valid range of each variable."""
-    outside: dict[str, int] = {}
-    for name in map(str, station_cube.data_vars):
-        variable = VARIABLES.get(name)
-        if variable is None or variable.is_category or variable.aggregation == "sum":
-            continue  # limits of amounts hold for hours, not for sums over a step
-        values = station_cube[name].values
-        count = int(((values < variable.valid_min) | (values > variable.valid_max)).sum())
-        if count:
-            outside[name] = count
-    return dg.AssetCheckResult(passed=not outside, metadata={"outside": dg.MetadataValue.json(outside)})
+    @dg.asset_check(
+        asset=key, blocking=True, description="Every variable lies within the limits of the registry."
+    )
+    def within_limits() -> dg.AssetCheckResult:
+        """Count values outside the valid range of each variable."""
+        cube = deployment.read(CUBE)
+        outside: dict[str, int] = {}
+        for name in map(str, cube.data_vars):
+            variable = VARIABLES.get(name)
+            if variable is None or variable.is_category or variable.aggregation == "sum":
+                continue  # limits of amounts hold for hours, not for sums over a step
+            values = cube[name].values
+            count = int(((values < variable.valid_min) | (values > variable.valid_max)).sum())
+            if count:
+                outside[name] = count
+        return dg.AssetCheckResult(passed=not outside, metadata={"outside": dg.MetadataValue.json(outside)})
 
+    @dg.asset_check(asset=key, blocking=True, description="Every split has observations at every station.")
+    def splits_observed() -> dg.AssetCheckResult:
+        """Name the stations without a single scored observation in a split."""
+        cube = deployment.read(CUBE)
+        observed = np.isfinite(cube.soil_moisture_scored.values)
+        empty = {
+            name: cube.station.values[~observed[:, cube.split.values == code].any(axis=1)].tolist()
+            for code, name in enumerate(SPLITS)
+            if code
+        }
+        return dg.AssetCheckResult(passed=not any(empty.values()), metadata={"empty": dg.MetadataValue.json(empty)})
 
-@dg.asset_check(asset=CUBE, blocking=True, description="Every split has observations at every station.")
-def splits_observed(station_cube: xr.Dataset) -> dg.AssetCheckResult:
-    """Name the stations without a single scored observation in a split."""
-    observed = np.isfinite(station_cube.soil_moisture_scored.values)
-    empty = {
-        name: station_cube.station.values[~observed[:, station_cube.split.values == code].any(axis=1)].tolist()
-        for code, name in ((1, "train"), (2, "validation"), (3, "test"))
-    }
-    return dg.AssetCheckResult(passed=not any(empty.values()), metadata={"empty": dg.MetadataValue.json(empty)})
-
-
-CHECKS = [within_limits, splits_observed]
+    return [within_limits, splits_observed]

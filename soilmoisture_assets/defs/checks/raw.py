@@ -1,85 +1,108 @@
-"""Checks of the raw data: no station of the archive failed, services answered, the newest ERA5 month is there and not
-too old, and what is preliminary becomes final.
+"""Checks of the raw data: services answered, the newest ERA5 month is there and not too old, and what is preliminary
+becomes final.
 
-Not here: which months are asked for again (defs/automation.py).
+Not here: which months are asked for again (defs/refresh.py).
 """
-
-import datetime as dt
 
 import dagster as dg
 import pandas as pd
+import xarray as xr
 
-from soilmoisture_assets.defs.checks.failures import no_station_failed
-from soilmoisture_assets.defs.checks.services import every_station_answered
-from soilmoisture_assets.defs.deployment import ERA5, ISMN, SERVICES, STUDY
-from soilmoisture_assets.defs.resources import resources
+from soilmoisture_assets.defs.keys import asset_key
+from soilmoisture_assets.defs.raw.era5 import HOURLY, STATION_SERIES
+from soilmoisture_assets.deployment import Deployment
 
-CHECKS: list[dg.AssetChecksDefinition] = []
+POINT_SERVICES = ("raw/soilgrids/properties", "raw/elevation/slope", "raw/modis/land_cover")
 
-if ISMN:
-    from soilmoisture_assets.defs.raw.ismn import SOIL_MOISTURE
+_EVERY_MORNING = dg.AutomationCondition.cron_tick_passed("0 8 * * *", "UTC").since_last_handled()
 
-    CHECKS.append(no_station_failed(SOIL_MOISTURE))
 
-if SERVICES:
-    from soilmoisture_assets.defs.raw import elevation, modis, soilgrids
+def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
+    """Checks of the services and of ERA5, where the study asks them."""
+    found = [_every_station_answered(deployment, path) for path in POINT_SERVICES if path in deployment.graph]
+    if STATION_SERIES in deployment.graph:
+        found += [_newest_month_present(deployment), _preliminary_hours(deployment)]
+    return found
 
-    CHECKS += [every_station_answered(key) for key in (soilgrids.properties.key, elevation.slope.key, modis.LAND_COVER)]
 
-if ERA5:
-    from soilmoisture_assets.defs.raw.era5 import HOURLY, STATION_SERIES
-
-    _MORNING: dg.AutomationCondition = dg.AutomationCondition.cron_tick_passed("0 8 * * *", "UTC")
-    _EVERY_MORNING = _MORNING.since_last_handled()
+def _every_station_answered(deployment: Deployment, path: str) -> dg.AssetChecksDefinition:
+    """The check of one asset; the command line repeats its text."""
+    key = asset_key(deployment.study, path)
 
     @dg.asset_check(
-        asset=STATION_SERIES,
-        description="The newest month of the ERA5 period is stored, and its newest hour is not older than the study "
-        "allows (era5.oldest_days).",
+        asset=key,
+        name="every_station_answered",
+        description="The service answered for every station; those it did not answer for have no values.",
+    )
+    def check() -> dg.AssetCheckResult:
+        partitioned = deployment.graph[path].partitions is not None
+        stored = deployment.partitions(path).values() if partitioned else [deployment.read(path)]
+        unanswered = sorted({name for each in stored for name in _unanswered(each)})
+        number = f"{len(unanswered)} station{'s' * (len(unanswered) > 1)} without an answer"
+        fix = f"soilmoisture run --force --select 'key:\"{key.to_user_string()}\"' asks again"
+        return dg.AssetCheckResult(
+            passed=not unanswered,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{number}; {fix}" if unanswered else None,
+            metadata={"unanswered": dg.MetadataValue.json(unanswered)},
+        )
+
+    return check
+
+
+def _unanswered(found: xr.Dataset) -> list[str]:
+    with found:
+        return found.station.values[found.answered.values == 0].astype(str).tolist()
+
+
+def _newest_month_present(deployment: Deployment) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=asset_key(deployment.study, STATION_SERIES),
+        description="The newest month of the axis is stored, and its newest hour is not older than the study allows "
+        "(era5.oldest_days).",
         automation_condition=_EVERY_MORNING,
     )
     def newest_month_present() -> dg.AssetCheckResult:
         """Compare the newest stored hour with what may be expected today."""
         from soilmoisture_assets.sources.era5.months import due_until, newest_hour
 
-        netcdf = resources()["netcdf"]
-        stored = netcdf.stored_partitions(STATION_SERIES)
+        study, today = deployment.study, deployment.today()
+        stored = deployment.partitions(STATION_SERIES)
         newest = None
-        for month in reversed(stored):  # a month may be stored before any of its hours is published
-            with netcdf.read(STATION_SERIES, month) as series:
+        for month in sorted(stored, reverse=True):  # a month may be stored before any of its hours is published
+            with stored[month] as series:
                 newest = newest_hour(series)
             if newest is not None:
                 break
-        end = None if STUDY.era5.open_ended else STUDY.era5.end or STUDY.period.end
-        due = due_until(_today(), end, STUDY.era5.oldest_days)
+        due = due_until(today, study.axis_period(today).end, study.era5.oldest_days)
         return dg.AssetCheckResult(
             passed=newest is not None and newest >= due,
             severity=dg.AssetCheckSeverity.WARN,
             metadata={
-                "newest_month": stored[-1][:7] if stored else "none",
+                "newest_month": max(stored)[:7] if stored else "none",
                 "newest_hour": f"{newest:%Y-%m-%dT%H:%M}" if newest is not None else "none",
                 "due": f"{due:%Y-%m-%dT%H:%M}",
-                "age_days": round((pd.Timestamp(_today()) - newest) / pd.Timedelta(days=1), 1) if newest else -1.0,
+                "age_days": round((pd.Timestamp(today) - newest) / pd.Timedelta(days=1), 1) if newest else -1.0,
             },
         )
 
+    return newest_month_present
+
+
+def _preliminary_hours(deployment: Deployment) -> dg.AssetChecksDefinition:
     @dg.asset_check(
-        asset=STATION_SERIES,
+        asset=asset_key(deployment.study, STATION_SERIES),
         description="The share of preliminary hours (ERA5T), and no month preliminary that should be final by now.",
         automation_condition=_EVERY_MORNING,
     )
     def preliminary_hours() -> dg.AssetCheckResult:
         """Count the preliminary hours of every stored month, and name the months that are overdue."""
-        from soilmoisture_assets.sources.era5.formats import preliminary_share
+        from soilmoisture_assets.defs.refresh import preliminary_shares
         from soilmoisture_assets.sources.era5.months import is_overdue
 
-        netcdf = resources()["netcdf"]
-        shares = {}
-        for month in netcdf.stored_partitions(HOURLY):
-            with netcdf.read(HOURLY, month) as hourly:
-                shares[month[:7]] = preliminary_share(hourly)
+        shares = preliminary_shares(deployment)
         open_months = {month: round(share, 4) for month, share in shares.items() if share > 0}
-        overdue = [month for month in open_months if is_overdue(month, _today())]
+        overdue = [month for month in open_months if is_overdue(month, deployment.today())]
         return dg.AssetCheckResult(
             passed=not overdue,
             severity=dg.AssetCheckSeverity.WARN,
@@ -90,8 +113,4 @@ if ERA5:
             },
         )
 
-    CHECKS += [newest_month_present, preliminary_hours]
-
-
-def _today() -> dt.date:
-    return dt.datetime.now(dt.UTC).date()
+    return preliminary_hours

@@ -1,138 +1,118 @@
-"""Models: forecasts of the validation and test periods per station. Not here: the models, the scores."""
+"""Models: the simple methods, forecasts of the validation and test periods, and the newest one.
 
-from collections.abc import Iterator, Mapping
+Not here: the methods (methods/), the networks (networks.py), the scores (defs/analysis/).
+"""
+
+from collections.abc import Iterator
 
 import dagster as dg
 import numpy as np
 import xarray as xr
 
-from soilmoisture_assets.defs.deployment import BACKFILL, STUDY
-from soilmoisture_assets.defs.models.regional_model import KEYS as REGIONAL_KEYS
-from soilmoisture_assets.defs.models.station_model import KEYS as STATION_KEYS
-from soilmoisture_assets.defs.partition_loop import PartitionResult, partitioned_spec, store_each, wanted_partitions
-from soilmoisture_assets.defs.partitions import station
-from soilmoisture_assets.defs.progress import progress
-from soilmoisture_assets.defs.versions import version
-from soilmoisture_assets.errors import SourceError
-from soilmoisture_assets.io_managers.checkpoint import CheckpointIOManager
-from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
-from soilmoisture_assets.io_managers.zarr import ZarrIOManager
-from soilmoisture_assets.study import Experiment, Study
+from soilmoisture_assets.defs.following import FOLLOWS
+from soilmoisture_assets.defs.making import Make, Made, Work, step
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.study import Experiment
 
-KEYS = {experiment: dg.AssetKey(["models", "forecasts", experiment.value]) for experiment in STUDY.model.experiments}
+LATEST = "models/latest_forecast"
 
 
-@dg.multi_asset(
-    name="forecasts",
-    specs=[
-        partitioned_spec(
-            key,
-            "Quantile forecasts per lead with the observations, by the regional and the own model; "
-            f"experiment {experiment}: {experiment.description}.",
-            deps=[dg.AssetKey(["cube", "station_cube"]), REGIONAL_KEYS[experiment], STATION_KEYS[experiment]],
-            partitions_def=station,
-            kinds={"netcdf", "pytorch"},
-            io_manager_key="netcdf",
-            code_version=version("6", "models"),
-        )
-        for experiment, key in KEYS.items()
-    ],
-    can_subset=True,
-    backfill_policy=BACKFILL,
-)
-def forecasts(
-    context: dg.AssetExecutionContext,
-    study: dg.ResourceParam[Study],
-    zarr: dg.ResourceParam[ZarrIOManager],
-    checkpoint: dg.ResourceParam[CheckpointIOManager],
-    netcdf: dg.ResourceParam[NetcdfIOManager],
-) -> Iterator[dg.AssetMaterialization]:
-    """Forecast every validation and test start; intervals are calibrated on blocks of the validation period, and follow
-    the errors known at each later start.
+def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    """Per experiment the simple methods, and forecasts on their way from the networks to calibrated intervals."""
+    made = []
+    for experiment in deployment.study.model.experiments:
+        made += [
+            step(deployment, [f"models/baselines/{experiment}"], _baselines(experiment)),
+            step(deployment, [f"models/uncalibrated/{experiment}"], _uncalibrated),
+            step(deployment, [f"models/calibration/{experiment}"], _calibration),
+            step(deployment, [f"models/forecasts/{experiment}"], _forecasts),
+        ]
+    if LATEST in deployment.graph:
+        made.append(step(deployment, [LATEST], _latest_forecast, automation=FOLLOWS))
+    return made
 
-    Without a station model only the regional one forecasts.
-    """
-    cube = zarr.read(dg.AssetKey(["cube", "station_cube"])).load()
+
+def _baselines(experiment: Experiment) -> Make:
+    def baselines(work: Work) -> Iterator[Made]:
+        from soilmoisture_assets.methods.fitting import fit_baselines
+
+        found = fit_baselines(work.given()["cube"].load(), work.study, experiment, work.progress)
+        methods = [str(name) for name in found.forecaster.values]
+        yield Made(found, metadata={"methods": methods, "starts": found.sizes["start"]})
+
+    return baselines
+
+
+def _uncalibrated(work: Work) -> Iterator[Made]:
+    """Forecast every validation and test start; without a station model only the regional one forecasts."""
+    from soilmoisture_assets.learning.predict import uncalibrated
+
+    [path], names = work.assets, work.partitions
+    given = work.given()
+    cube, regional = given["cube"].load(), given["regional"]
     in_cube = set(cube.station.values.astype(str))
-
-    def results() -> Iterator[PartitionResult]:
-        report = progress(context)
-        for experiment, key in KEYS.items():
-            if key not in context.selected_asset_keys:
-                continue
-            for name in wanted_partitions(context):
-                if name not in in_cube:
-                    yield PartitionResult(name, failure="not in the station cube: cube/stations says why", key=key)
-            names = [name for name in wanted_partitions(context) if name in in_cube]
-            report(0, len(names), f"{experiment} forecasts")
-            yield from _forecast_stations(cube, study, experiment, names, checkpoint)
-
-    yield from store_each(context, netcdf.write, results())
-
-
-def _forecast_stations(
-    cube: xr.Dataset, study: Study, experiment: Experiment, names: list[str], checkpoint: CheckpointIOManager
-) -> Iterator[PartitionResult]:
-    """Forecast some stations. The errors of all calibrate their intervals, so all are forecast, wanted or not."""
-    from soilmoisture_assets.learning.predict import forecast
-    from soilmoisture_assets.scoring.calibration import calibrate
-
-    if not names:
-        return
-    stored = set(checkpoint.stored_partitions(STATION_KEYS[experiment]))
-    in_cube = [str(name) for name in cube.station.values]
-    own_models = {name: checkpoint.read(STATION_KEYS[experiment], name) for name in in_cube if name in stored}
-    found = {"regional_model": forecast(cube, checkpoint.read(REGIONAL_KEYS[experiment]), study)}
-    if own_models:
-        found["station_model"] = forecast(cube, own_models, study)
-    held_out = cube.held_out.astype(bool)
-    by_method = {
-        method: calibrate(
-            each, sees_moisture=experiment.sees_moisture, held_out=held_out.sel(station=each.station).values
-        )
-        for method, each in found.items()
-    }
     for name in names:
-        own = {method: each.sel(station=[name]) for method, each in by_method.items() if name in each.station}
-        dataset = xr.concat(
-            [each[["soil_moisture_forecast", "interval_factor"]] for each in own.values()],
-            dim=xr.Variable("method", list(own)),
-        )
-        dataset["soil_moisture_observed"] = own["regional_model"].soil_moisture_observed
-        dataset.attrs = {"experiment": experiment.value}
-        error = dataset.soil_moisture_forecast.sel(quantile=0.5) - dataset.soil_moisture_observed
-        last = error.isel(method=-1, lead=-1, station=0)
-        metadata = {
-            "method": list(own)[-1],
-            "scored": int(last.notnull().sum()),
-            "rmse_last_lead_m3_m3": float(np.sqrt((last**2).mean())),
-        }
-        yield PartitionResult(name, dataset, metadata=metadata, key=KEYS[experiment])
+        if name not in in_cube:
+            yield Made(partition=name, failure="not in the station cube: cube/stations says why")
+    known = [name for name in names if name in in_cube]
+    models = {name: work.given(path, name)["own"] for name in known}
+    own = {name: model for name, model in models.items() if model is not None}
+    for done, (name, found) in enumerate(uncalibrated(cube, regional, own, work.study, known), start=1):
+        work.progress(done, len(known), name)
+        yield Made(found, name)
 
 
-def gather(stored: Mapping[str, xr.Dataset], method: str) -> xr.Dataset:
-    """The stored stations of one experiment and method as one dataset (station, start, lead, quantile)."""
-    names = ["soil_moisture_forecast", "soil_moisture_observed"]
-    parts = [dataset[names].sel({"method": method}) for dataset in stored.values() if method in dataset.method.values]
-    found = xr.concat(parts, dim="station", data_vars="all", coords="different", compat="equals", join="outer")
-    return found.drop_vars("method").assign_attrs(method=method, experiment=parts[0].attrs["experiment"])
+def _calibration(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.scoring.calibration import calibration_of
+
+    given = work.given()
+    cube = given["cube"]
+    held_out = cube.station.values[cube.held_out.values == 1].astype(str).tolist()
+    found = calibration_of(given["forecasts"], held_out)
+    yield Made(found, metadata={"stations": len(given["forecasts"])})
 
 
-def best_forecasts(netcdf: NetcdfIOManager, experiment: Experiment) -> xr.Dataset:
-    """The stored forecasts of an experiment by the stations' own models, or by the regional one if there are none."""
-    stored = {name: dataset.load() for name, dataset in _stored(netcdf, experiment).items()}
-    own = any("station_model" in dataset.method.values for dataset in stored.values())
-    return gather(stored, "station_model" if own else "regional_model")
+def _forecasts(work: Work) -> Iterator[Made]:
+    """Intervals calibrated on blocks of the validation period, following the errors known at each later start."""
+    from soilmoisture_assets.scoring.calibration import calibrated
+
+    [path] = work.assets
+    calibration = work.given()["calibration"].load()
+    for done, name in enumerate(work.partitions, start=1):
+        found = calibrated(work.given(path, name)["uncalibrated"].load(), calibration)
+        work.progress(done, len(work.partitions), name)
+        yield Made(found, name, metadata=_errors(found))
 
 
-def newest_interval_factors(netcdf: NetcdfIOManager, experiment: Experiment) -> xr.DataArray:
-    """Calibration factors (station, lead, side) of each station's best method at the last start of its forecasts."""
-    stored = _stored(netcdf, experiment).values()
-    return xr.concat([each.interval_factor.isel(method=-1, start=-1, drop=True) for each in stored], dim="station")
+def _errors(found: xr.Dataset) -> dict[str, object]:
+    """The method that speaks for the station, and its error at the last lead."""
+    error = found.soil_moisture_forecast.sel(quantile=0.5) - found.soil_moisture_observed
+    last = error.isel(forecaster=-1, lead=-1, station=0)
+    return {
+        "method": str(found.forecaster.values[-1]),
+        "scored": int(last.notnull().sum()),
+        "rmse_last_lead_m3_m3": float(np.sqrt((last**2).mean())),
+    }
 
 
-def _stored(netcdf: NetcdfIOManager, experiment: Experiment) -> Mapping[str, xr.Dataset]:
-    stored = netcdf.partitions(KEYS[experiment])
-    if not stored:
-        raise SourceError(f"no forecasts of '{experiment}' are stored.\n  Materialize models/forecasts first.")
-    return stored
+def _latest_forecast(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.learning.predict import latest_forecast
+    from soilmoisture_assets.scoring.calibration import scale_intervals
+    from soilmoisture_assets.scoring.gathering import newest_interval_factors
+
+    given = work.given()
+    cube, regional, own = given["cube"].load(), given["regional"], given["own"]
+    names = [str(name) for name in cube.station.values]
+    found = latest_forecast(cube, {name: own[name] if name in own else regional for name in names}, work.study)
+    factors = newest_interval_factors(given["forecasts"])
+    found["soil_moisture_forecast"] = scale_intervals(
+        found.soil_moisture_forecast, factors.reindex(station=found.station.values).fillna(factors.mean("station"))
+    )
+    yield Made(
+        found,
+        metadata={
+            "stations": found.sizes["station"],
+            "newest_start": str(found.start.max().values)[:16],
+            "oldest_age_hours": float(found.age.max()),
+        },
+    )

@@ -1,11 +1,11 @@
 """Raw ERA5 by month: the delivery as it came, the normalised grid, and the series at the stations.
 
-Not here: the client and the formats (sources/era5*.py), taking a grid to points (alignment/collocation.py),
-when months are asked for again (defs/automation.py).
+Not here: the client and the formats (sources/era5/), taking a grid to points (alignment/collocation.py),
+when months are asked for again (defs/refresh.py).
 """
 
-import hashlib
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,202 +13,183 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import xarray as xr
 
-from soilmoisture_assets.defs.deployment import FOLDER, ISMN, STUDY
-from soilmoisture_assets.defs.partition_loop import PartitionResult, partitioned_spec, store_each, wanted_partitions
-from soilmoisture_assets.defs.partitions import era5_month
-from soilmoisture_assets.defs.progress import progress
-from soilmoisture_assets.defs.resources import Services, resources
-from soilmoisture_assets.defs.versions import version
-from soilmoisture_assets.errors import SoilMoistureError
-from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.defs.making import Made, Work, step
+from soilmoisture_assets.defs.service import open_services
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.errors import SoilMoistureError, SourceUnavailable
+from soilmoisture_assets.sources import variables_of
 
 if TYPE_CHECKING:
     from soilmoisture_assets.sources.era5.months import Era5Client, MonthDelivery
 
-DELIVERY = dg.AssetKey(["raw", "era5", "delivery"])
-HOURLY = dg.AssetKey(["raw", "era5", "hourly"])
-STATION_SERIES = dg.AssetKey(["raw", "era5", "station_series"])
-STATIONS = dg.AssetKey(["raw", "ismn", "stations"] if ISMN else ["cube", "target"])
-"""Where the coordinates of the stations come from: the ISMN archive, or the study's own target file."""
-
-STATE = FOLDER / "raw" / "era5" / "requests"
-_CELLS = hashlib.sha256(f"{STUDY.domain} {STUDY.era5.resolution}".encode()).hexdigest()[:10]
-INVARIANTS = FOLDER / "raw" / "era5" / f"invariants-{_CELLS}.zip"
-"""Land-sea mask and heights of the cells of the study's domain."""
-
-FETCHED = STUDY.era5.access != "files"
-POINTS = STUDY.era5.access == "timeseries"
+DELIVERY, INVARIANTS = "raw/era5/delivery", "raw/era5/invariants"
+HOURLY, STATION_SERIES = "raw/era5/hourly", "raw/era5/station_series"
 SANDBOX_POLL_SECONDS = 0.05
 
-_ASSETS = {
-    DELIVERY: ("The answer of the Climate Data Store for one month, as delivered.", [STATIONS] if POINTS else []),
-    HOURLY: (
-        "Hourly ERA5 of one month in the platform's names and units, with expver (preliminary or final) per hour.",
-        [DELIVERY] if FETCHED else [],
-    ),
-    STATION_SERIES: ("ERA5 at the stations: one value per hour, station and variable.", [HOURLY, STATIONS]),
-}
-KEYS = [key for key in _ASSETS if FETCHED or key != DELIVERY]
+
+def month_assets(deployment: Deployment) -> list[str]:
+    """The assets that are made month by month, in their order; none where the study has no ERA5."""
+    return [path for path in (DELIVERY, HOURLY, STATION_SERIES) if path in deployment.graph]
 
 
-@dg.multi_asset(
-    name="era5_months",
-    specs=[
-        partitioned_spec(
-            key,
-            description,
-            deps=deps,
-            partitions_def=era5_month,
-            kinds={"netcdf", "era5"},
-            code_version=version("2", "era5"),
-            io_manager_key=None if key == DELIVERY else "netcdf",  # a delivery stays as it came
-        )
-        for key, (description, deps) in _ASSETS.items()
-        if key in KEYS
-    ],
-    can_subset=True,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    pool="cds" if FETCHED else None,
-)
-def era5_months(
-    context: dg.AssetExecutionContext, services: dg.ResourceParam[Services], settings: dg.ResourceParam[Settings]
-) -> Iterator[dg.AssetMaterialization]:
-    """Fetch each month, normalise it and take it to the stations; what is made of a month is stored before the next."""
+def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    """The assets of ERA5, where the study takes weather from it."""
+    months = month_assets(deployment)
+    if not months:
+        return []
+    shared = [step(deployment, [INVARIANTS], _invariants)] if INVARIANTS in deployment.graph else []
+    return [*shared, step(deployment, months, _months, name=f"{deployment.study.name}__era5_months")]
+
+
+def _client(work: Work, urls: Mapping[str, str | None], log: Any) -> "Era5Client":
     from soilmoisture_assets.sources.era5.months import Era5Client
 
-    chosen = context.selected_asset_keys
-    months = wanted_partitions(context)
-    report = progress(context)
-    netcdf = resources()["netcdf"]
-
-    def results() -> Iterator[PartitionResult]:
-        made = _Months(chosen)
-        if DELIVERY not in chosen:
-            for done, month in enumerate(months, start=1):
-                report(done, len(months), month)
-                yield from made.of(month)
-            return
-        log = _QueueLog(context)
-        with services.open(context) as urls:
-            secret = settings.cds_key.get_secret_value() if settings.cds_key else None
-            client = Era5Client(
-                urls.cds,
-                "sandbox" if services.study.sandbox else secret,
-                STATE,
-                poll_seconds=SANDBOX_POLL_SECONDS if services.study.sandbox else settings.cds_poll_seconds,
-                log=log,
-            )
-            for done, fetched in enumerate(_fetched(client, months), start=1):
-                report(done, len(months), fetched.month)
-                if fetched.error is not None:
-                    yield PartitionResult(fetched.month, failure=str(fetched.error), key=DELIVERY)
-                    continue
-                yield PartitionResult(fetched.month, fetched.path, metadata=log.of(fetched), key=DELIVERY)
-                yield from made.of(fetched.month)
-
-    def store(value: Any, key: dg.AssetKey, month: str) -> Path:
-        return value if key == DELIVERY else netcdf.write(value, key, month)  # a delivery is in place already
-
-    yield from store_each(context, store, results())
+    key = work.settings.cds_key.get_secret_value() if work.settings.cds_key else None
+    sandbox = work.study.sandbox
+    return Era5Client(
+        urls["era5"],
+        "sandbox" if sandbox else key,
+        work.workspace("raw", "era5", "requests"),
+        poll_seconds=SANDBOX_POLL_SECONDS if sandbox else work.settings.cds_poll_seconds,
+        log=log,
+    )
 
 
-def _fetched(client: "Era5Client", months: list[str]) -> Iterator["MonthDelivery"]:
-    """Months as they arrive, several in the queue at a time; a request that is queued already is resumed."""
-    targets = {month: delivery_path(month) for month in months}
-    variables = STUDY.dynamic_inputs.variables
-    if POINTS:
-        yield from client.fetch_points(targets, stations=station_table(), variables=variables, keep=True)
+def _invariants(work: Work) -> Iterator[Made]:
+    """Fetched once, or read from the user's own files; there may be none in these."""
+    era5, study = work.study.era5, work.study
+    if era5.access == "files":
+        from soilmoisture_assets.sources.era5.formats import months_in_files, read_invariants
+
+        files = {file for files in months_in_files(Path(str(era5.folder))).values() for file in files}
+        found = read_invariants(sorted(files), study.domain)
+        if found is None:
+            yield Made(left_out=f"{era5.folder} has no land-sea mask")
+        else:
+            yield Made(found)
         return
-    if not INVARIANTS.exists():
-        client.fetch_invariants(INVARIANTS, domain=STUDY.domain, resolution=STUDY.era5.resolution)
-    yield from client.fetch_months(targets, domain=STUDY.domain, variables=variables, resolution=STUDY.era5.resolution)
+    path = work.workspace("raw", "era5") / ".invariants.zip"
+    with open_services(work) as urls:
+        _client(work, urls, work.log).fetch_invariants(path, domain=study.domain, resolution=era5.resolution)
+    yield Made(path)
+    path.unlink()
+
+
+def _months(work: Work) -> Iterator[Made]:
+    """Fetch each month, normalise it and take it to the stations; what is made of a month is stored before the next."""
+    months, report = work.partitions, work.progress
+    made = _Months(work)
+    if DELIVERY not in work.assets:
+        for done, month in enumerate(months, start=1):
+            report(done, len(months), month)
+            yield from made.of(month)
+        return
+    log = _QueueLog(work)
+    folder = work.workspace("raw", "era5", "deliveries")
+    with open_services(work) as urls:
+        for done, fetched in enumerate(_fetched(work, _client(work, urls, log), months, folder), start=1):
+            report(done, len(months), fetched.month)
+            if fetched.path is None:
+                passing = isinstance(fetched.error, SourceUnavailable)
+                yield Made(partition=fetched.month, failure=str(fetched.error), asset=DELIVERY, passing=passing)
+                continue
+            asked = {"asked_on": str(work.deployment.today())}
+            yield Made(fetched.path, fetched.month, DELIVERY, metadata=log.of(fetched) | asked)
+            fetched.path.unlink()
+            yield from made.of(fetched.month)
+
+
+def _fetched(work: Work, client: "Era5Client", months: list[str], folder: Path) -> Iterator["MonthDelivery"]:
+    """Months as they arrive, several in the queue at a time; a request that is queued already is resumed."""
+    study, today = work.study, work.deployment.today()
+    targets = {month: folder / f"{month}.zip" for month in months}
+    variables = variables_of(study, "era5")
+    if study.era5.access == "timeseries":
+        for month, target in targets.items():
+            entry = work.view.entries(DELIVERY).get(month)
+            if entry is not None and entry.state == "stored" and entry.present and not target.exists():
+                stored = work.deployment.store.path(work.deployment.address(DELIVERY, month))
+                shutil.copyfile(stored, target)  # stations it holds with final hours are not asked for again
+        stations = work.given(DELIVERY, months[0])["stations"]
+        yield from client.fetch_points(targets, stations=stations, variables=variables, keep=True, today=today)
+        return
+    yield from client.fetch_months(
+        targets, domain=study.domain, variables=variables, resolution=study.era5.resolution, today=today
+    )
 
 
 class _Months:
     """What is made of the months in place: the hourly fields and the series at the stations, as far as chosen.
 
-    What all months share is read once; the land-sea mask may arrive with the first of them.
+    What all months share is read once.
     """
 
-    def __init__(self, chosen: set[dg.AssetKey]) -> None:
+    def __init__(self, work: Work) -> None:
         from soilmoisture_assets.sources.era5.formats import months_in_files
 
-        self._chosen = chosen
-        self._in_files = {} if FETCHED else months_in_files(Path(str(STUDY.era5.folder)))
+        self._work, self._era5 = work, work.study.era5
+        self._in_files = months_in_files(Path(str(self._era5.folder))) if self._era5.access == "files" else {}
 
     @cached_property
     def _invariants(self) -> xr.Dataset | None:
         from soilmoisture_assets.sources.era5.formats import read_invariants
 
-        if POINTS:
+        if INVARIANTS not in self._work.deployment.graph or not self._work.deployment.is_current(INVARIANTS):
             return None
-        if FETCHED:
-            return read_invariants(INVARIANTS)
-        return read_invariants(sorted({file for files in self._in_files.values() for file in files}), STUDY.domain)
+        stored = self._work.deployment.read(INVARIANTS)
+        return read_invariants(stored) if isinstance(stored, Path) else stored.load()
 
     @cached_property
     def _stations(self) -> xr.Dataset:
-        return station_table()
+        return self._work.given(STATION_SERIES)["stations"].load()
 
-    def of(self, month: str) -> Iterator[PartitionResult]:
+    def of(self, month: str) -> Iterator[Made]:
         """Results of one month, each to be stored before the next is asked for."""
-        for key, make in ((HOURLY, self._hourly), (STATION_SERIES, self._series)):
-            if key in self._chosen:
+        for path, make in ((HOURLY, self._hourly), (STATION_SERIES, self._series)):
+            if path in self._work.assets:
                 try:
                     found, metadata = make(month)
                 except SoilMoistureError as error:
-                    yield PartitionResult(month, failure=str(error), key=key)
+                    yield Made(partition=month, failure=str(error), asset=path)
                     return
-                yield PartitionResult(month, found, metadata=metadata, key=key)
+                yield Made(found, month, path, metadata=metadata)
 
     def _hourly(self, month: str) -> tuple[xr.Dataset, dict[str, Any]]:
         from soilmoisture_assets.sources.era5.formats import preliminary_share
         from soilmoisture_assets.sources.era5.months import normalise_month
 
-        source = delivery_path(month) if FETCHED else self._in_files.get(month[:7], [])
-        domain = None if FETCHED else STUDY.domain  # a user's files may hold the whole globe
-        found = normalise_month(source, month, STUDY.dynamic_inputs.variables, domain)
+        study = self._work.study
+        files = self._era5.access == "files"
+        source = self._in_files.get(month[:7], []) if files else self._work.given(HOURLY, month)["delivery"]
+        domain = study.domain if files else None  # a user's files may hold the whole globe
+        found = normalise_month(source, month, variables_of(study, "era5"), domain)
         return found, {"hours": found.sizes["time"], "preliminary_share": preliminary_share(found)}
 
     def _series(self, month: str) -> tuple[xr.Dataset, dict[str, Any]]:
         from soilmoisture_assets.alignment.collocation import collocate
 
-        era5 = STUDY.era5
-        with resources()["netcdf"].read(HOURLY, month) as hourly:
+        era5 = self._era5
+        with self._work.given(STATION_SERIES, month)["hourly"] as hourly:
             found = collocate(
                 hourly, self._stations, era5.interpolation, self._invariants, era5.lapse_rate_correction
             ).load()
-        outside = found.station.values[found.cell_latitude.isnull().values].astype(str)
-        return found, {
-            "stations": found.sizes["station"],
-            "stations_without_cell": dg.MetadataValue.json(list(outside)),
-        }
+        outside = found.station.values[found.cell_latitude.isnull().values].astype(str).tolist()
+        return found, {"stations": found.sizes["station"], "stations_without_cell": outside}
 
 
 class _QueueLog:
     """Passes each line of the queue on to the run's log and keeps it for the month it is about."""
 
-    def __init__(self, context: dg.AssetExecutionContext) -> None:
-        self._context = context
+    def __init__(self, work: Work) -> None:
+        self._work, self._points = work, work.study.era5.access == "timeseries"
         self._lines: list[str] = []
 
     def __call__(self, line: str) -> None:
-        self._context.log.info(line)
+        self._work.log(line)
         self._lines.append(line)
 
     def of(self, fetched: "MonthDelivery") -> dict[str, Any]:
         """What the web UI shows of a delivery: its size, and how its jobs went through the queue."""
-        own = [line for line in self._lines if POINTS or fetched.month[:7] in line.partition(":")[0]]
+        own = [line for line in self._lines if self._points or fetched.month[:7] in line.partition(":")[0]]
         size = fetched.path.stat().st_size / 2**20 if fetched.path else 0.0
-        return {"size_mb": round(size, 2), "queue": dg.MetadataValue.md("\n".join(f"- {line}" for line in own[-30:]))}
-
-
-def station_table() -> xr.Dataset:
-    """Coordinates of the stations."""
-    table: xr.Dataset = resources()["netcdf" if ISMN else "zarr"].read(STATIONS)
-    return table.load()
-
-
-def delivery_path(month: str) -> Path:
-    """Where the delivery of a month is kept."""
-    return FOLDER.joinpath(*DELIVERY.path, f"{month}.zip")
+        return {"size_mb": round(size, 2), "queue": "\n".join(f"- {line}" for line in own[-30:])}

@@ -1,0 +1,470 @@
+"""The assets of a study: what is made from what, with which settings, in which format.
+
+Belongs here: one entry per asset, those of figures and series collected from their declarations. Not here: how an asset
+is made (defs/), what a fingerprint is (store/graph.py).
+
+``settings`` name what the code of an asset reads of the study itself. A setting that is missing here makes a changed
+study go unnoticed; one too many makes things again that need not be.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from soilmoisture_assets.methods import methods
+from soilmoisture_assets.plots.figure import figures, variants_of
+from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.sources import sources, variables_of
+from soilmoisture_assets.store.graph import Asset, Input, Partitioning
+from soilmoisture_assets.study import Experiment, Study
+
+NETCDF, ZARR, CSV, MODEL, JSON, ZIP = ".nc", ".zarr.zip", ".csv", ".safetensors", ".json", ".zip"
+
+EXPLAINED = (Experiment.DRIVERS, Experiment.FORECAST)
+"""Experiments whose regional model is explained, where the study has them."""
+ISSUED = Experiment.FORECAST
+"""Only a model that knows no future weather can be issued today."""
+
+STATION_TABLE, CUBE, COMMON = "raw/ismn/stations", "cube/station_cube", "cube/stations"
+LEARNED, PLACES = "learned", "places"
+
+_WORLD: Mapping[str, Any] = {
+    "sandbox": True,
+    "sandbox_stations": True,
+    "seed": True,
+    "domain": True,
+    "period": {"start"},
+}
+"""What the synthetic world of a sandbox study follows from."""
+_TO_END: Mapping[str, Any] = {"period": {"end"}, "reach": True}
+_DEPTH = {"depth_from", "depth_to", "preferred_depth", "good_flags"}
+_FEATURES: Mapping[str, Any] = {
+    "seed": True,
+    "time": {"step"},
+    "dynamic_inputs": {"variables"},
+    "static_attributes": {"variables"},
+}
+_NETWORK = {"preset", "horizon", "history_days", "history_days_drivers", "neighbours"}
+
+
+def assets_of(study: Study, settings: Settings) -> list[Asset]:
+    """Every asset of a study, those it has no source for left out."""
+    own = [*_raw(study, settings), *_cube(study), *_models(study), *_analysis(study)]
+    known = {asset.path for asset in own}
+    drawn = list(_figures(study, known))
+    return [*own, *drawn, _report(study, drawn)]
+
+
+def places_from(study: Study) -> str:
+    """The asset whose record says where the stations are."""
+    return STATION_TABLE if study.target.source == "ismn" else "cube/hourly_target"
+
+
+def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
+    if study.target.source == "ismn":
+        yield from _ismn(study, settings)
+    world = _WORLD if study.sandbox else {"sandbox": True}
+    places = {"stations": Input(places_from(study), PLACES)}
+    for name in study.dynamic_inputs.sources:
+        if name == "era5":
+            yield from _era5(study)
+        elif name != "station_files":
+            yield Asset(
+                f"raw/{name}/station_series",
+                NETCDF,
+                f"{sources()[name].title} at the stations: one value per hour, station and variable.",
+                inputs=places,
+                settings={**world, "dynamic_inputs": True},
+                partitions="month",
+                kinds=frozenset({"netcdf", name}),
+                pool=name,
+            )
+    if study.static_attributes.source == "services":
+        services = {"sandbox": True, **({"seed": True} if study.sandbox else {})}
+        for path, text, pool, kind in (
+            ("raw/soilgrids/properties", "SoilGrids 2.0 at the stations: every depth and the 0-30 cm mean, in target "
+             "units; answers are cached.", "soilgrids", "soilgrids"),
+            ("raw/elevation/slope", "Slope, aspect, elevation and curvature at the stations from nine 3DEP elevations "
+             "each; answers are cached.", "elevation", "usgs"),
+        ):  # fmt: skip
+            yield Asset(
+                path, NETCDF, text, code="2", inputs=places, settings=services, kinds=frozenset({"netcdf", kind}),
+                pool=pool,
+            )  # fmt: skip
+        yield Asset(
+            "raw/modis/land_cover",
+            NETCDF,
+            "IGBP class of the 500 m pixel of each station (MCD12Q1 v061), one file per year.",
+            code="2",
+            inputs=places,
+            settings=services,
+            partitions="year",
+            kinds=frozenset({"netcdf", "earthengine"}),
+            pool="earthengine",
+        )
+
+
+def _ismn(study: Study, settings: Settings) -> Iterator[Asset]:
+    outside = str(study.target.path or settings.ismn_archive or "")
+    yield Asset(
+        "raw/ismn/archive",
+        ZIP if study.sandbox else JSON,
+        "The ISMN download as it came (zip or folder); observed, not copied. In a sandbox study it is made here.",
+        settings=_WORLD if study.sandbox else {"sandbox": True},
+        reaching=_TO_END if study.sandbox else {},
+        files=() if study.sandbox or not outside else (outside,),
+        kinds=frozenset({"ismn"}),
+    )
+    archive = Input("raw/ismn/archive")
+    yield Asset(
+        "raw/ismn/scan",
+        JSON,
+        "Every file of the archive: sensor, depth, rows, flags, period, and what is wrong with it.",
+        inputs={"archive": archive},
+        settings={"target": {"good_flags"}},
+        kinds=frozenset({"ismn"}),
+    )
+    scan = {"archive": archive, "scan": Input("raw/ismn/scan")}
+    yield Asset(
+        STATION_TABLE,
+        NETCDF,
+        "Stations in the domain with sensors, depths, coverage and the share of every flag; names their partitions.",
+        inputs=scan,
+        settings={"domain": True, "target": {"networks"}},
+        kinds=frozenset({"netcdf", "ismn"}),
+    )
+    yield Asset(
+        "raw/ismn/static_variables",
+        NETCDF,
+        "Soil (HWSD 0-30 and 30-100 cm), climate and land cover of the stations as distributed with the archive.",
+        inputs={**scan, "stations": Input(STATION_TABLE, PLACES)},
+        settings={"static_attributes": {"prefer_in_situ"}},
+        kinds=frozenset({"netcdf", "ismn"}),
+    )
+    for variable in ("soil_moisture", *study.target.other_variables):
+        yield Asset(
+            f"raw/ismn/{variable}",
+            ZARR,
+            f"Hourly {variable.replace('_', ' ')} of every sensor and depth with all flags; nothing masked.",
+            inputs=scan,
+            partitions="station",
+            names_from=STATION_TABLE,
+            kinds=frozenset({"zarr", "ismn"}),
+        )
+    yield Asset(
+        "raw/ismn/recession_curves",
+        NETCDF,
+        "Dry-down events of the chosen depth with fitted exponentials, and their statistics.",
+        inputs={"soil_moisture": Input("raw/ismn/soil_moisture", each=True)},
+        settings={"target": _DEPTH, "period": True},
+        partitions="station",
+        names_from=STATION_TABLE,
+        kinds=frozenset({"netcdf", "ismn"}),
+    )
+
+
+def _era5(study: Study) -> Iterator[Asset]:
+    era5, points = study.era5, study.era5.access == "timeseries"
+    fetched = era5.access != "files"
+    world = _WORLD if study.sandbox else {"sandbox": True}
+    asked = {**world, "dynamic_inputs": True, "era5": {"access", "resolution"}, "domain": True}
+    places = {"stations": Input(places_from(study), PLACES)}
+    if fetched:
+        yield Asset(
+            "raw/era5/delivery",
+            ZIP,
+            "The answer of the Climate Data Store for one month, as delivered.",
+            code="2",
+            inputs=places if points else {},
+            settings=asked,
+            partitions="month",
+            kinds=frozenset({"era5"}),
+            pool="cds",
+            kept=True,
+        )
+    if not points:
+        yield Asset(
+            "raw/era5/invariants",
+            ZIP if fetched else NETCDF,
+            "Land-sea mask and heights of the cells of the domain.",
+            settings=asked,
+            files=() if fetched else (str(era5.folder),),
+            kinds=frozenset({"era5"}),
+            pool="cds" if fetched else None,
+            kept=True,
+        )
+    yield Asset(
+        "raw/era5/hourly",
+        NETCDF,
+        "Hourly ERA5 of one month in the platform's names and units, with expver (preliminary or final) per hour.",
+        code="2",
+        inputs={"delivery": Input("raw/era5/delivery", each=True)} if fetched else {},
+        settings={"dynamic_inputs": True, "domain": True, "era5": {"access"}},
+        files=() if fetched else (str(era5.folder),),
+        partitions="month",
+        kinds=frozenset({"netcdf", "era5"}),
+    )
+    yield Asset(
+        "raw/era5/station_series",
+        NETCDF,
+        "ERA5 at the stations: one value per hour, station and variable.",
+        code="2",
+        inputs={
+            "hourly": Input("raw/era5/hourly", each=True),
+            **({} if points else {"invariants": Input("raw/era5/invariants", optional=True)}),
+            **places,
+        },
+        settings={"era5": {"interpolation", "lapse_rate_correction"}},
+        partitions="month",
+        kinds=frozenset({"netcdf", "era5"}),
+    )
+
+
+def _models(study: Study) -> Iterator[Asset]:
+    learned = Input(CUBE, LEARNED)
+    torch = frozenset({"pytorch"})
+    network = {**_FEATURES, "model": _NETWORK}
+    fitted = "-".join(f"{name}{method.code}" for name, method in methods().items() if method.fit is not None)
+    for experiment in study.model.experiments:
+        e = experiment.value
+        regional, own = f"models/regional/{e}", f"models/station/{e}"
+        yield Asset(
+            f"models/baselines/{e}",
+            NETCDF,
+            f"The simple methods every forecast is compared with, fitted on training data alone; experiment {e}: "
+            f"{experiment.description}.",
+            code=f"4 {fitted}",
+            inputs={"cube": learned},
+            settings={
+                **_FEATURES,
+                "baselines": True,
+                "model": {"horizon", "history_days", "history_days_drivers"},
+                "splits": True,
+            },
+            kinds=frozenset({"netcdf", "scikitlearn"}),
+            pool="training",
+        )
+        yield Asset(
+            regional,
+            MODEL,
+            f"One network for all stations that are not held out; experiment {e}: {experiment.description}.",
+            code="6",
+            inputs={"cube": learned},
+            settings={**_FEATURES, "model": _NETWORK | {"regional_epochs", "min_windows"}},
+            kinds=torch,
+            pool="training",
+            kept=True,
+        )
+        yield Asset(
+            own,
+            MODEL,
+            f"The station's own network ({study.model.station_training.replace('_', ' ')}); experiment {e}: "
+            f"{experiment.description}.",
+            code="4",
+            inputs={"cube": learned, "regional": Input(regional)},
+            settings={
+                **_FEATURES,
+                "model": _NETWORK | {"station_epochs", "station_training", "min_windows", "regional_epochs"},
+            },
+            partitions="station",
+            names_from=CUBE,
+            kinds=torch,
+            pool="training",
+            kept=True,
+        )
+        yield Asset(
+            f"models/uncalibrated/{e}",
+            NETCDF,
+            "Quantile forecasts per lead by the regional and the station's own model, as they come from the networks; "
+            f"experiment {e}.",
+            inputs={"cube": learned, "regional": Input(regional), "own": Input(own, each=True, optional=True)},
+            settings=network,
+            partitions="station",
+            names_from=COMMON,
+            kinds=frozenset({"netcdf", "pytorch"}),
+            pool="training",
+        )
+        yield Asset(
+            f"models/calibration/{e}",
+            NETCDF,
+            "What all stations share of their intervals: factors of the validation blocks, and what later errors add; "
+            f"experiment {e}.",
+            inputs={"cube": learned, "forecasts": Input(f"models/uncalibrated/{e}")},
+            kinds=frozenset({"netcdf"}),
+        )
+        yield Asset(
+            f"models/forecasts/{e}",
+            NETCDF,
+            "Quantile forecasts per lead with the observations, by the regional and the own model, their intervals "
+            f"calibrated; experiment {e}: {experiment.description}.",
+            code="7",
+            inputs={
+                "uncalibrated": Input(f"models/uncalibrated/{e}", each=True),
+                "calibration": Input(f"models/calibration/{e}"),
+            },
+            partitions="station",
+            names_from=COMMON,
+            kinds=frozenset({"netcdf"}),
+        )
+    if ISSUED in study.model.experiments:
+        yield Asset(
+            "models/latest_forecast",
+            NETCDF,
+            "Soil moisture of the coming days, from each station's newest step and by its best model. The intervals "
+            "are calibrated like those of models/forecasts at its last start; a station that has none there takes the "
+            "mean of the others' factors.",
+            code="4",
+            inputs={
+                "cube": Input(CUBE),
+                "regional": Input(f"models/regional/{ISSUED}"),
+                "own": Input(f"models/station/{ISSUED}", optional=True),
+                "forecasts": Input(f"models/forecasts/{ISSUED}"),
+            },
+            settings=network,
+            kinds=frozenset({"netcdf", "pytorch"}),
+        )
+
+
+def _analysis(study: Study) -> Iterator[Asset]:
+    learned = Input(CUBE, LEARNED)
+    netcdf, csv = frozenset({"netcdf"}), frozenset({"csv"})
+    experiments = study.model.experiments
+    windows: Mapping[str, Any] = {"time": {"step"}, "model": {"windows", "horizon"}}
+    scored = {
+        "cube": learned,
+        **{f"baselines_{e}": Input(f"models/baselines/{e}") for e in experiments},
+        **{f"forecasts_{e}": Input(f"models/forecasts/{e}") for e in experiments},
+    }
+    order = " ".join(methods())
+    for name, suffix, text in (
+        ("skill", NETCDF, "Scores per split, experiment, method, station and lead."),
+        ("skill_windows", NETCDF, "The same with the leads up to each window pooled."),
+        ("skill_summary", CSV, "Medians over stations with bootstrap intervals, one row per method."),
+        ("skill_held_out", CSV, "The same over the stations held out in space."),
+    ):
+        yield Asset(
+            f"analysis/{name}",
+            suffix,
+            text,
+            code=f"2 {order}",
+            inputs=scored,
+            settings={**windows, "model": {"windows", "horizon", "experiments"}},
+            kinds=netcdf if suffix == NETCDF else csv,
+        )
+    skill = Input("analysis/skill")
+    yield Asset(
+        "analysis/skill_by_group",
+        CSV,
+        "Median R² of every method on test data, by network, climate, land cover and soil texture of the stations.",
+        inputs={"cube": learned, "skill": skill},
+        settings=windows,
+        kinds=csv,
+    )
+    yield Asset(
+        "analysis/calibration",
+        CSV,
+        "Share of observations below each forecast quantile and inside the interval, per experiment, split and lead.",
+        inputs={f"forecasts_{e}": Input(f"models/forecasts/{e}") for e in experiments},
+        settings={"model": {"experiments"}},
+        kinds=csv,
+    )
+    if study.target.source == "ismn":
+        for name, text in (
+            ("recession_events", "One row per dry-down: its fit with errors and quality."),
+            ("recession_stations", "One row per station: statistics over its good fits."),
+            (
+                "recession_distributions",
+                "Distributions fitted to the properties of all well fitted dry-downs, by AIC.",
+            ),
+        ):
+            yield Asset(
+                f"analysis/{name}", CSV, text, inputs={"curves": Input("raw/ismn/recession_curves")}, kinds=csv
+            )
+    features = {**_FEATURES, **windows, "splits": {"test"}}
+    explaining = {**_FEATURES, **windows, "splits": {"test"}, "attribution": True}
+    for experiment in experiments:
+        e = experiment.value
+        for name, text in (
+            ("effect_size", "Features of better against worse forecast stations"),
+            ("correlation", "Rank correlation of features with skill"),
+        ):
+            yield from _with_table(
+                f"analysis/{name}/{e}",
+                f"{text}; experiment {e}.",
+                code="3",
+                inputs={"cube": learned, "skill": skill},
+                settings=features,
+                kinds=netcdf,
+            )
+        if experiment not in EXPLAINED:
+            continue
+        regional, shap = Input(f"models/regional/{e}"), Input(f"analysis/shap_values/{e}")
+        yield Asset(
+            f"analysis/shap_values/{e}",
+            ZARR,
+            f"SHAP of the median at the last lead of each window, per station; experiment {e}.",
+            code="3",
+            inputs={"cube": learned, "regional": regional},
+            settings={**explaining, "model": {"windows"} | _NETWORK},
+            kinds=frozenset({"zarr", "shap"}),
+            pool="training",
+        )
+        yield from _with_table(
+            f"analysis/driver_clusters/{e}",
+            f"Three groups of stations by the standardised SHAP of their drivers; experiment {e}.",
+            code="3",
+            inputs={"shap": shap},
+            kinds=frozenset({"netcdf", "scikitlearn"}),
+        )
+        yield from _with_table(
+            f"analysis/permutation_importance/{e}",
+            f"Rise of the test error when a feature is shuffled, and its agreement with SHAP; {e}.",
+            code="3",
+            inputs={"cube": learned, "shap": shap, "regional": regional},
+            settings={**explaining, "model": {"windows"} | _NETWORK},
+            kinds=frozenset({"netcdf", "pytorch"}),
+            pool="training",
+        )
+
+
+def _with_table(path: str, text: str, **fields: Any) -> Iterator[Asset]:
+    """A dataset, and the same as a table for people and spreadsheets beside it."""
+    yield Asset(path, NETCDF, text, **fields)
+    yield Asset(f"{path}_table", CSV, f"{text} As a table.", **(fields | {"kinds": frozenset({"csv"})}))
+
+
+def _figures(study: Study, known: set[str]) -> Iterator[Asset]:
+    for file in figure_files(study, known):
+        yield Asset(
+            file.path,
+            file.figure.suffix,
+            file.figure.description,
+            code=file.figure.code,
+            inputs={path: Input(path) for path in file.input_paths},
+            settings=file.figure.settings,
+            kinds=frozenset({{".png": "matplotlib", ".html": "leaflet"}.get(file.figure.suffix, "webp")}),
+        )
+
+
+def _report(study: Study, drawn: list[Asset]) -> Asset:
+    experiments = study.model.experiments
+    return Asset(
+        "report/report",
+        ".html",
+        "Data, quality, models, skill, drivers, every figure and an interactive station map on one self-contained page.",
+        code="2",
+        inputs={
+            "cube": Input(CUBE),
+            "stations": Input(COMMON),
+            "skill": Input("analysis/skill"),
+            "summary": Input("analysis/skill_summary"),
+            "held_out": Input("analysis/skill_held_out"),
+            "by_group": Input("analysis/skill_by_group"),
+            "calibration": Input("analysis/calibration"),
+            **({"scan": Input("raw/ismn/scan")} if study.target.source == "ismn" else {}),
+            **{f"forecasts_{e}": Input(f"models/forecasts/{e}") for e in experiments},
+            **{f"shap_{e}": Input(f"analysis/shap_values/{e}") for e in experiments if e in EXPLAINED},
+            **{figure.path: Input(figure.path, optional=True) for figure in drawn},
+        },
+        settings=_ALL,
+        kinds=frozenset({"html"}),
+    )

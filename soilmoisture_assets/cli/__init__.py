@@ -1,0 +1,53 @@
+"""The ``soilmoisture`` command: one file per command.
+
+Belongs here: what the commands share is in ``terminal``, and each command in a file named like it. Not here: the order of
+runs (defs/runs.py), checks of what is configured (doctor.py), anything about data.
+
+Exit codes: 0 done, 1 some stations or assets failed (listed), 2 the request cannot be served (one line says why).
+"""
+
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+
+from soilmoisture_assets.cli import demo, doctor, inspect, report, run, status, ui, verify
+from soilmoisture_assets.cli.terminal import err
+from soilmoisture_assets.errors import SoilMoistureError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Soil moisture from stations to forecasts, skill and drivers.",
+)
+app.command()(demo.demo)
+app.command()(run.run)
+app.command()(ui.ui)
+app.command()(report.report)
+app.command()(doctor.doctor)
+app.command()(status.status)
+app.command()(verify.verify)
+app.add_typer(inspect.app, name="inspect")
+
+_debug = False
+
+
+def main() -> None:
+    """Entry point: errors are one clear line with the fix, a traceback only with --debug."""
+    warnings.filterwarnings("ignore", module="dagster.*")  # backfill policies are "beta"
+    try:
+        app()
+    except SoilMoistureError as error:
+        if _debug:
+            raise
+        err.print(f"soilmoisture: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+    """Options of every command."""
+    global _debug
+    _debug = debug

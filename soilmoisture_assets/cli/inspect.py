@@ -1,0 +1,60 @@
+"""``soilmoisture inspect``: what is in an archive or file, before any study. Not here: reading them (sources/)."""
+
+import json
+import sys
+from pathlib import Path
+
+import typer
+from rich.table import Table
+
+from soilmoisture_assets.cli.terminal import JsonOption, out
+from soilmoisture_assets.errors import SourceError
+
+app = typer.Typer(no_args_is_help=True, help="Say what is in an archive or file.")
+
+
+@app.command("ismn")
+def inspect_ismn(path: Path, as_json: JsonOption = False) -> None:
+    """What an ISMN archive (zip or folder) holds: every sensor file, every station, every problem."""
+    from soilmoisture_assets.sources.ismn.inspect import inspect_archive
+
+    found = inspect_archive(path)
+    if as_json:
+        print(json.dumps(found, indent=1, default=str))
+        return
+    table = Table("station", "variable", "depth [m]", "sensor", "rows", "good", "start", "end", title=str(path))
+    for file in found["files"]:
+        flags: dict[str, int] = file["flags"]
+        good = sum(count for flag, count in flags.items() if flag in ("G", "U"))
+        table.add_row(
+            f"{file['network']} {file['station']}",
+            file["variable"],
+            f"{file['depth_from']}-{file['depth_to']}",
+            file["sensor"],
+            str(file["rows"]),
+            f"{good / max(file['rows'], 1):.0%}",
+            str(file["start"])[:10],
+            str(file["end"])[:10],
+        )
+    out.print(table)
+    for problem in found["problems"]:
+        out.print(f"left out: {problem}", markup=False)
+
+
+@app.command("era5")
+def inspect_era5_command(path: Path, as_json: JsonOption = False) -> None:
+    """What an ERA5 delivery (file, folder or zip) holds, after normalising; why it cannot serve if it cannot."""
+    from soilmoisture_assets.sources.era5.formats import inspect_era5
+
+    found = inspect_era5(path)
+    if as_json:
+        print(json.dumps(found, indent=1, default=str))
+    elif not found["variables"]:
+        raise SourceError(found["refused"])
+    else:
+        table = Table("", "", title=str(path), show_header=False)
+        for name, value in found.items():
+            table.add_row(name, json.dumps(value, default=str) if isinstance(value, dict | list) else str(value))
+        out.print(table)
+    if found["refused"]:
+        sys.exit(2)

@@ -1,0 +1,144 @@
+"""``soilmoisture run``: bring a selection up to date, with progress. Not here: the order of runs (defs/runs.py)."""
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from soilmoisture_assets.cli.terminal import JsonOption, StudyOption, err, instance_of, out
+from soilmoisture_assets.errors import StudyError
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from soilmoisture_assets.deployment import Deployment
+
+
+def run(
+    study: StudyOption = None,
+    select: Annotated[
+        str | None,
+        typer.Option("--select", help='Dagster asset selection, such as "group:cube" or "+group:report".'),
+    ] = None,
+    stations: Annotated[str | None, typer.Option("--stations", help="Comma-separated stations; default: all.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run also what is up to date.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Materialize a selection of assets, layer by layer, in the instance that the web UI shows."""
+    from soilmoisture_assets.defs.build import build_definitions
+    from soilmoisture_assets.deployment import load_deployment, remember
+    from soilmoisture_assets.doctor import check_inputs
+
+    deployment = load_deployment(study)
+    definitions = build_definitions(deployment)
+    wanted = _selected(deployment, definitions, select)
+    check_inputs(deployment.study, deployment.settings, {tuple(path.split("/")) for path in wanted})
+    started = time.monotonic()
+    with instance_of(deployment.settings) as instance:
+        remember(deployment)
+        names = [name.strip() for name in stations.split(",")] if stations else []
+        summary = _run(deployment, definitions, instance, wanted, names, force, quiet=as_json)
+    summary |= {"study": deployment.study.name, "seconds": round(time.monotonic() - started, 1)}
+    if as_json:
+        print(json.dumps(summary, indent=1))
+    else:
+        _print_summary(deployment, summary)
+    if summary["errors"]:
+        sys.exit(2)
+    if summary["failed"]:
+        sys.exit(1)
+
+
+def _selected(deployment: "Deployment", definitions: "dg.Definitions", select: str | None) -> set[str]:
+    """Paths of the selected assets; keys in a selection may leave the study's name out."""
+    import dagster as dg
+
+    from soilmoisture_assets.defs.keys import asset_path
+
+    graph = definitions.resolve_asset_graph()
+    groups = ", ".join(sorted({str(graph.get(key).group_name) for key in graph.get_all_asset_keys()}))
+    fix = f"  Try 'group:cube' (groups: {groups}), 'key:\"report/report\"', or leave it out."
+    name = deployment.study.name
+    text = (select or "*").replace('key:"', f'key:"{name}/').replace(f'"{name}/{name}/', f'"{name}/')
+    try:
+        selection = dg.AssetSelection.from_string(text)
+    except dg.DagsterError as error:
+        raise StudyError(f"--select '{select}' is not a selection of assets.\n{fix}") from error
+    keys = selection.resolve(graph)
+    if not keys:
+        raise StudyError(f"nothing matches --select '{select}'.\n{fix}")
+    return {asset_path(key) for key in keys}
+
+
+def _run(
+    deployment: "Deployment",
+    definitions: "dg.Definitions",
+    instance: "dg.DagsterInstance",
+    wanted: set[str],
+    stations: list[str],
+    force: bool,
+    *,
+    quiet: bool,
+) -> dict[str, Any]:
+    from soilmoisture_assets.defs.progress import listeners
+    from soilmoisture_assets.defs.runs import bring_up_to_date
+
+    summary: dict[str, Any] = {"runs": [], "made": {}, "failed": {}, "left_out": {}, "warnings": [], "errors": []}
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[detail]}"))
+    with Progress(*columns, TimeElapsedColumn(), console=err, disable=quiet) as bars:
+        task: Any = None
+
+        def show(done: int, total: int, text: str) -> None:
+            if task is not None:
+                bars.update(task, completed=done, total=total, detail=text[:60])
+
+        listeners.append(show)
+        try:
+            for assets, names, outcome in bring_up_to_date(
+                deployment, definitions, instance, wanted, stations=stations, force=force
+            ):
+                if outcome is None:
+                    task = bars.add_task(_describe(assets, names), total=None, detail="")
+                    continue
+                bars.update(task, total=1, completed=1, detail="")
+                summary["runs"].append(outcome.run_id)
+                summary["made"] |= {path: max(len(names), 1) for path in assets}
+                summary["failed"] |= outcome.failed_partitions
+                summary["warnings"] += outcome.warnings
+                if outcome.error:
+                    summary["errors"].append(outcome.error)
+        finally:
+            listeners.remove(show)
+    for each in deployment.reasons("left_out"):
+        if each.asset in wanted:
+            summary["left_out"].setdefault(each.asset, {})[each.partition] = each.reason
+    return summary
+
+
+def _describe(assets: tuple[str, ...], partitions: list[str]) -> str:
+    text = assets[0] if len(assets) == 1 else f"{assets[0]} and {len(assets) - 1} more"
+    return f"{text} ({len(partitions)})" if partitions else text
+
+
+def _print_summary(deployment: "Deployment", summary: dict[str, Any]) -> None:
+    from soilmoisture_assets.defs.report import REPORT
+
+    for asset, reasons in summary["left_out"].items():
+        name, reason = next(iter(reasons.items()))
+        others = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+        about = f"{name} ({reason.splitlines()[0]})" if name else reason.splitlines()[0]
+        err.print(f"left out of {asset}: {about}{others}", markup=False, highlight=False)
+    for warning in summary["warnings"]:
+        err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    for name, reason in summary["failed"].items():
+        err.print(f"failed: {name}: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
+    for error in summary["errors"]:
+        err.print(f"soilmoisture: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+    runs = len(summary["runs"])
+    out.print(f"{runs} run{'' if runs == 1 else 's'} in {summary['seconds']:.0f} s", highlight=False)
+    if not summary["errors"] and deployment.is_current(REPORT):
+        record = deployment.store.record(deployment.address(REPORT))
+        out.print(f"Report: {deployment.store.url_of(record)}", highlight=False, soft_wrap=True)

@@ -1,0 +1,36 @@
+"""``soilmoisture ui``: the web UI with one code location per study. Not here: the definitions (definitions.py)."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from soilmoisture_assets.cli.terminal import StudyOption, instance_folder, instance_of, out
+from soilmoisture_assets.errors import StudyError
+
+
+def ui(study: StudyOption = None, port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
+    """Open the Dagster web UI and daemon on this machine only, with every study of the data folder or one of them."""
+    from soilmoisture_assets.deployment import known_studies, load_deployment, remember
+
+    deployment = load_deployment(study)
+    settings = deployment.settings
+    with instance_of(settings):
+        remember(deployment)  # and creates the instance's database before webserver and daemon race for it
+    names = [deployment.study.name] if study else sorted(known_studies(deployment.store))
+    workspace = instance_folder(settings) / "workspace.yaml"
+    workspace.write_text(yaml.safe_dump({"load_from": [_location(name) for name in names]}))
+    dagster = shutil.which("dagster", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if dagster is None:
+        raise StudyError("the dagster command is not installed beside this Python.\n  Reinstall with: make demo")
+    out.print(f"http://127.0.0.1:{port}  {', '.join(names)}", highlight=False)
+    os.execv(dagster, [dagster, "dev", "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)])
+
+
+def _location(name: str) -> dict[str, dict[str, str]]:
+    module = {"module_name": "soilmoisture_assets.definitions", "attribute": name, "location_name": name}
+    return {"python_module": module}

@@ -1,0 +1,29 @@
+"""Everything of a study wired together for Dagster. Nothing else belongs here."""
+
+import dagster as dg
+
+from soilmoisture_assets.defs import automation, figures, report
+from soilmoisture_assets.defs.analysis import attribution, recession, skill
+from soilmoisture_assets.defs.checks import checks
+from soilmoisture_assets.defs.cube import assets as cube
+from soilmoisture_assets.defs.models import forecasts, networks
+from soilmoisture_assets.defs.raw import era5, ismn, modis, point_services, series, station_files
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.io_managers import io_managers
+
+MODULES = (
+    ismn, station_files, era5, series, point_services, modis, cube, networks, forecasts, skill, attribution, recession,
+    figures, report,
+)  # fmt: skip
+
+
+def build_definitions(deployment: Deployment) -> dg.Definitions:
+    """The assets, checks, schedules and sensors of a study, with IO managers over its store."""
+    return dg.Definitions(
+        assets=[asset for module in MODULES for asset in module.assets(deployment)],
+        asset_checks=checks(deployment),
+        schedules=automation.schedules(deployment),
+        sensors=automation.sensors(deployment),
+        resources=io_managers(deployment),
+        executor=dg.in_process_executor,  # a step imports torch and xarray once per run, not once per step
+    )

@@ -1,0 +1,9 @@
+"""What Dagster does not export and this package needs: one module to look at when Dagster is upgraded.
+
+Not here: anything with a public name in ``dagster``.
+"""
+
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+
+__all__ = ["ASSET_PARTITION_RANGE_END_TAG", "ASSET_PARTITION_RANGE_START_TAG", "DATA_VERSION_TAG"]

@@ -1,0 +1,263 @@
+"""How every asset is made: one loop that reads inputs, stores results as they come and records what failed.
+
+Belongs here: the seam between Dagster and the functions that make things. Not here: what they make (raw/, cube/,
+models/, analysis/, figures.py, report.py), which assets there are (assets.py).
+
+A function is given ``Work`` and yields ``Made`` for each asset or partition, in any order. Partitions are stored and
+recorded one by one, so that a crash keeps what is done; one that fails stays missing and the others go on.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from soilmoisture_assets.defs.dagster_private import DATA_VERSION_TAG
+from soilmoisture_assets.defs.keys import asset_key
+from soilmoisture_assets.defs.partitions import partitions_of, stations_of
+from soilmoisture_assets.defs.progress import SECONDS_BETWEEN_LINES, progress
+from soilmoisture_assets.deployment import Deployment, Inputs
+from soilmoisture_assets.io_managers import io_manager_key
+from soilmoisture_assets.io_managers.stored import Publishable
+from soilmoisture_assets.progress import Progress
+from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.store.graph import Asset
+from soilmoisture_assets.store.records import Record
+from soilmoisture_assets.study import Study
+
+OWNERS = ["team:soilmoisture"]
+WANTED_TAG = "soilmoisture/partitions"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of one asset or partition: a value to store, or the reason why there is none.
+
+    ``failure`` is something to repair; ``left_out`` is a reason that lies in the data, and the run succeeds;
+    ``passing`` marks a failure that says nothing of what is stored already (a service that is down).
+    ``names`` are the stations whose partitions the asset names, ``parts`` fingerprints of what can be read alone.
+    """
+
+    value: Any = None
+    partition: str | None = None
+    asset: str | None = None
+    """Needed only where a step makes several assets."""
+    failure: str | None = None
+    left_out: str | None = None
+    passing: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
+    record: Record | None = None
+    """Set where the value is stored already."""
+
+
+class Work:
+    """What a function makes an asset with: the study, its inputs, and somebody to tell of progress.
+
+    ``view`` is what was stored when the step began, and what the step has stored since.
+    """
+
+    def __init__(self, context: dg.AssetExecutionContext, deployment: Deployment, assets: Sequence[str]) -> None:
+        self.context, self.deployment, self.view = context, deployment, deployment.view()
+        self.assets = [path for path in assets if asset_key(deployment.study, path) in context.selected_asset_keys]
+        """The assets of the step that this run is to make."""
+
+    @property
+    def study(self) -> Study:
+        return self.deployment.study
+
+    @property
+    def settings(self) -> Settings:
+        return self.deployment.settings
+
+    @property
+    def progress(self) -> Progress:
+        return progress(self.context)
+
+    @property
+    def partitions(self) -> list[str]:
+        """The partitions to make: those of the run, or the ones among them that its tag names."""
+        tag = self.context.run.tags.get(WANTED_TAG)
+        wanted = set(json.loads(tag)) if tag else set(self.context.partition_keys)
+        return [name for name in self.context.partition_keys if name in wanted]
+
+    def given(self, path: str | None = None, partition: str | None = None) -> Inputs:
+        """What an asset (the first of the step, if none is named) is made from, by the names of its inputs."""
+        return self.deployment.given(path or self.assets[0], partition, view=self.view)
+
+    def publish(self, made: Made) -> Made:
+        """Store a partition at once; for functions that work in threads of their own."""
+        path = made.asset or self.assets[0]
+        record = self.deployment.publish(
+            path,
+            made.value,
+            self.deployment.expected(path, made.partition, self.view),
+            made.partition,
+            run=self.context.run_id,
+            parts=made.parts,
+            metadata=made.metadata,
+        )
+        return replace(made, value=None, record=record)
+
+    def log(self, text: str) -> None:
+        self.context.log.info(text)
+
+    def workspace(self, *parts: str) -> Path:
+        """A folder on this machine for what services told so far."""
+        return self.deployment.store.workspace(self.study.name, *parts)
+
+
+Make = Callable[[Work], Iterator[Made]]
+
+
+def step(
+    deployment: Deployment,
+    assets: Sequence[str],
+    make: Make,
+    *,
+    name: str | None = None,
+    automation: dg.AutomationCondition | None = None,
+) -> dg.AssetsDefinition:
+    """The Dagster step that makes some assets of one partitioning; they can be asked for one by one.
+
+    Parameters
+    ----------
+    make : yields what it made; asked once per run for all partitions of the run.
+    """
+    nodes = [deployment.graph[path] for path in assets]
+    partitioned = nodes[0].partitions is not None
+
+    @dg.multi_asset(
+        name=name or "__".join([deployment.study.name, *assets[0].split("/")]),
+        specs=[_spec(deployment, node, automation) for node in nodes],
+        can_subset=len(nodes) > 1,
+        backfill_policy=_backfill_policy(deployment) if partitioned else None,
+        pool=next((node.pool for node in nodes if node.pool), None),
+    )
+    def run(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        work = Work(context, deployment, assets)
+        yield from (_store_each if partitioned else _store_whole)(work, make)
+
+    return run
+
+
+def _spec(deployment: Deployment, node: Asset, automation: dg.AutomationCondition | None) -> dg.AssetSpec:
+    spec = dg.AssetSpec(
+        asset_key(deployment.study, node.path),
+        description=node.description,
+        deps=[asset_key(deployment.study, path) for path in deployment.graph.parents(node.path)],
+        partitions_def=partitions_of(deployment, node),
+        skippable=True,
+        group_name=node.layer,
+        kinds=set(node.kinds),
+        owners=OWNERS,
+        code_version=f"{node.code} {deployment.graph.basis(node.path, learned=True)}",
+        automation_condition=automation,
+    )
+    return spec.with_io_manager_key(io_manager_key(node.suffix))
+
+
+def _backfill_policy(deployment: Deployment) -> dg.BackfillPolicy:
+    size = deployment.settings.backfill_stations_per_run
+    return dg.BackfillPolicy.multi_run(size) if size else dg.BackfillPolicy.single_run()
+
+
+def _store_whole(work: Work, make: Make) -> Iterator[dg.MaterializeResult]:
+    """Hand each result to its IO manager as it comes."""
+    deployment, run = work.deployment, work.context.run_id
+    expected = {path: deployment.expected(path, None, work.view) for path in work.assets}
+    if left_out := work.view.left_out_with(work.assets[0], None):
+        results = iter([Made(asset=path, left_out=f"{left_out[0]} is left out") for path in work.assets])
+    else:
+        results = make(work)
+    for made in results:
+        path = made.asset or work.assets[0]
+        if path not in expected:
+            continue
+        if made.left_out is not None:
+            deployment.note(path, None, "left_out", made.left_out, work.view, run)
+            work.context.log.warning(f"{path} is left out: {made.left_out}")
+            continue
+        yield dg.MaterializeResult(
+            asset_key(work.study, path),
+            value=Publishable(made.value, expected[path], made.names, made.parts, made.metadata),
+            metadata=shown(made.metadata),
+            data_version=dg.DataVersion(expected[path].fingerprint),
+        )
+        if made.names or path == deployment.places:
+            follow_names(work.context.instance, deployment, path)
+
+
+def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
+    """Store results as they come and record each partition at once.
+
+    Raises dg.Failure at the end if any partition failed; by then the others are stored and recorded.
+    """
+    deployment, context = work.deployment, work.context
+    failed: dict[str, str] = {}
+    done, said = 0, time.monotonic()
+    total = len(work.partitions) * len(work.assets)
+    for made in make(work):
+        path, name = made.asset or work.assets[0], str(made.partition)
+        if made.left_out is not None:
+            work.view.note(deployment.note(path, name, "left_out", made.left_out, work.view, context.run_id))
+            context.log.warning(f"{path} {name} is left out: {made.left_out}")
+        elif made.failure is not None:
+            failed[name] = made.failure
+            if not (made.passing and work.view.counts(path, name)):
+                work.view.note(deployment.note(path, name, "failed", made.failure, work.view, context.run_id))
+            context.log.error(f"{path} {name} failed: {made.failure}")
+        else:
+            record = made.record or work.publish(made).record
+            assert record is not None
+            work.view.note(record)
+            done += 1
+            if time.monotonic() - said >= SECONDS_BETWEEN_LINES or done == total:  # each line is a database commit
+                said = time.monotonic()
+                context.log.info(f"{path} {name}: stored ({done} of {total})")
+            yield dg.AssetMaterialization(
+                asset_key(work.study, path),
+                partition=name,
+                metadata=shown(made.metadata) | {"path": deployment.store.url_of(record), "size": record.size},
+                # of what is fetched, the same settings give other data in time: the checksum tells
+                tags={DATA_VERSION_TAG: f"{record.fingerprint}-{record.checksum}"},
+            )
+    if failed:
+        raise dg.Failure(
+            f"{len(failed)} of {total} failed, the others are stored: "
+            + "; ".join(f"{name}: {reason}" for name, reason in failed.items()),
+            metadata={"failed": dg.MetadataValue.json(failed)},
+            allow_retries=False,
+        )
+
+
+def follow_names(instance: dg.DagsterInstance, deployment: Deployment, path: str) -> None:
+    """Bring what is partitioned by the names of an asset in line with them: what left is withdrawn.
+
+    The names of the station table are Dagster's partitions too.
+    """
+    if path == deployment.places:
+        definition = str(stations_of(deployment.study).name)
+        names, known = deployment.view().names(path) or [], instance.get_dynamic_partitions(definition)
+        instance.add_dynamic_partitions(definition, [name for name in names if name not in known])
+        for gone in sorted(set(known) - set(names)):
+            instance.delete_dynamic_partition(definition, gone)
+    for each, asset in deployment.graph.assets.items():
+        if asset.names_from == path:
+            deployment.withdraw(each)
+
+
+def shown(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata as the web UI shows it: mappings and lists as JSON, text of several lines as Markdown."""
+    return {name: _shown(value) for name, value in metadata.items()}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, dict | list | tuple):
+        return dg.MetadataValue.json(value)
+    return dg.MetadataValue.md(value) if isinstance(value, str) and "\n" in value else value

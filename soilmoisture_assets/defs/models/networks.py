@@ -1,0 +1,52 @@
+"""Models: the network of all stations, and one per station. Not here: the network and its training (learning/)."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from soilmoisture_assets.defs.making import Make, Made, Work, step
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.study import Experiment
+
+
+def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    """A regional model and station models per experiment."""
+    made = []
+    for experiment in deployment.study.model.experiments:
+        made.append(step(deployment, [f"models/regional/{experiment}"], _regional(experiment)))
+        made.append(step(deployment, [f"models/station/{experiment}"], _station))
+    return made
+
+
+def _regional(experiment: Experiment) -> Make:
+    def regional(work: Work) -> Iterator[Made]:
+        from soilmoisture_assets.learning.fit import fit_regional
+
+        cube = work.given()["cube"].load()
+        model = fit_regional(cube, experiment, work.study, progress=work.progress, threads=work.settings.threads)
+        yield Made(model, metadata=model.metadata)
+
+    return regional
+
+
+def _station(work: Work) -> Iterator[Made]:
+    """Fine-tune stations in batches; each is stored as its batch finishes.
+
+    A station whose data do not suffice has none, and the regional model forecasts it.
+    """
+    from soilmoisture_assets.learning.fit import fit_stations
+
+    given = work.given()
+    cube, names = given["cube"].load(), work.partitions
+    in_cube = set(cube.station.values.astype(str))
+    for name in names:
+        if name not in in_cube:
+            yield Made(partition=name, failure="not in the station cube: cube/stations says why")
+    known = [name for name in names if name in in_cube]
+    for fit in fit_stations(
+        cube, given["regional"], work.study, known, progress=work.progress, threads=work.settings.threads
+    ):
+        if fit.model is None:
+            yield Made(partition=fit.station, left_out=fit.failure)
+        else:
+            yield Made(fit.model, fit.station, metadata=fit.metadata)

@@ -1,0 +1,52 @@
+"""Raw data of the point services: SoilGrids and 3DEP at the stations. Not here: the clients (sources/)."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import xarray as xr
+
+from soilmoisture_assets.defs.making import Made, Work, step
+from soilmoisture_assets.defs.service import open_services
+from soilmoisture_assets.deployment import Deployment
+
+SANDBOX_RATE = 60_000.0
+"""Requests a minute: the fair-use rate protects the public service, and the sandbox is ours."""
+
+
+def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    """SoilGrids and terrain, where the study asks services for its static attributes."""
+    if "raw/soilgrids/properties" not in deployment.graph:
+        return []
+    return [
+        step(deployment, ["raw/soilgrids/properties"], _properties),
+        step(deployment, ["raw/elevation/slope"], _slope),
+    ]
+
+
+def _properties(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.sources.soilgrids.client import fetch_soilgrids
+
+    rate = SANDBOX_RATE if work.study.sandbox else work.settings.soilgrids_requests_per_minute
+    with open_services(work) as urls:
+        found = fetch_soilgrids(
+            work.given()["stations"], work.workspace("raw", "soilgrids", "answers"), urls["soilgrids"], rate,
+            work.progress,
+        )  # fmt: skip
+    yield Made(found, metadata=_problems(found))
+
+
+def _slope(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.sources.elevation.client import fetch_slope
+
+    with open_services(work) as urls:
+        found = fetch_slope(
+            work.given()["stations"], work.workspace("raw", "elevation", "answers"), urls["elevation"], work.progress
+        )
+    yield Made(found, metadata=_problems(found))
+
+
+def _problems(found: xr.Dataset) -> dict[str, object]:
+    """How many stations have values, and why the others have none."""
+    every = zip(found.station.values, found.problem.values, strict=True)
+    reasons = {str(name): str(text) for name, text in every if text}
+    return {"stations": found.sizes["station"], "stations_with_problems": len(reasons), "problems": reasons}

@@ -1,0 +1,53 @@
+"""Raw series of any further source of weather, month by month at the stations. Not here: ERA5 (era5.py)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+
+from soilmoisture_assets.defs.making import Make, Made, Work, step
+from soilmoisture_assets.defs.service import open_services
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.errors import SoilMoistureError, SourceUnavailable
+from soilmoisture_assets.sources import sources, variables_of
+from soilmoisture_assets.sources.source import SeriesRequest, Source
+
+
+def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    """One asset per source of the study that declares how a month is fetched."""
+    chosen = [source for name, source in sources().items() if name in deployment.study.dynamic_inputs.sources]
+    return [
+        step(deployment, [f"raw/{source.name}/station_series"], _months(source))
+        for source in chosen
+        if source.fetch is not None
+    ]
+
+
+def _months(source: Source) -> Make:
+    def months(work: Work) -> Iterator[Made]:
+        """Fetch the months one by one; one that fails does not hinder the others."""
+        assert source.fetch is not None
+        names, stations = work.partitions, None
+        with open_services(work) as urls:
+            for done, month in enumerate(names, start=1):
+                if stations is None:
+                    stations = work.given(partition=month)["stations"].load()
+                request = SeriesRequest(
+                    stations=stations,
+                    month=month,
+                    variables=variables_of(work.study, source.name),
+                    study=work.study,
+                    settings=work.settings,
+                    workspace=Path(work.workspace("raw", source.name, "answers")),
+                    url=urls.get(source.name),
+                    progress=work.progress,
+                )
+                try:
+                    found = source.fetch(request)
+                except SoilMoistureError as error:
+                    yield Made(partition=month, failure=str(error), passing=isinstance(error, SourceUnavailable))
+                else:
+                    yield Made(found, month, metadata={"stations": found.sizes["station"]})
+                work.progress(done, len(names), month)
+
+    return months

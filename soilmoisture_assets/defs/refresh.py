@@ -1,0 +1,70 @@
+"""What is due: partitions that count, but whose source has newer data by now.
+
+Belongs here: months of ERA5 to ask for again, and the sandbox's archive of an open study. Not here: when it is asked
+(automation.py), which months are preliminary (sources/era5/months.py).
+"""
+
+from pathlib import Path
+
+from soilmoisture_assets.defs.raw.era5 import DELIVERY, HOURLY, month_assets
+from soilmoisture_assets.defs.raw.ismn import ARCHIVE
+from soilmoisture_assets.deployment import Deployment
+
+UNTIL = "until"
+"""Metadata of the sandbox's archive: the day up to which it goes."""
+
+
+def due_months(deployment: Deployment) -> list[str]:
+    """Months of ERA5 to ask for on this day: the newest, and every stored one that is still preliminary."""
+    from soilmoisture_assets.sources.era5.formats import months_in_files
+    from soilmoisture_assets.sources.era5.months import months_to_refresh
+
+    if not month_assets(deployment):
+        return []
+    study, today = deployment.study, deployment.today()
+    axis = study.axis_period(today)
+    due = months_to_refresh(today, preliminary_shares(deployment), (axis.start, axis.end))
+    if study.era5.access == "files":
+        given = months_in_files(Path(str(study.era5.folder)))
+        due = [month for month in due if month in given]
+    return [f"{month}-01" for month in due]
+
+
+def preliminary_shares(deployment: Deployment) -> dict[str, float]:
+    """Share of preliminary hours of every stored month; it stands in the record of the month."""
+    shares = {}
+    for name in deployment.current(HOURLY):
+        record = deployment.store.record(deployment.address(HOURLY, name))
+        if record is not None:
+            shares[name[:7]] = float(record.metadata["preliminary_share"])
+    return shares
+
+
+def archive_is_due(deployment: Deployment) -> bool:
+    """Whether the sandbox's archive of an open study ends before today."""
+    if not deployment.study.sandbox or ARCHIVE not in deployment.graph:
+        return False
+    record = deployment.store.record(deployment.address(ARCHIVE))
+    today = deployment.today()
+    until = str(min(deployment.study.axis_period(today).end, today))
+    return record is not None and str(record.metadata.get(UNTIL, "")) < until
+
+
+def due(deployment: Deployment) -> dict[str, list[str | None]]:
+    """Assets and partitions to make again on this day though they count; None where an asset has no partitions.
+
+    What was asked for on this day already is not due again.
+    """
+    found: dict[str, list[str | None]] = {}
+    if deployment.study.reach == "open":
+        if DELIVERY in deployment.graph:
+            months = [month for month in due_months(deployment) if not _asked_today(deployment, month)]
+            found |= {path: list(months) for path in month_assets(deployment) if months}
+        if archive_is_due(deployment):
+            found[ARCHIVE] = [None]
+    return found
+
+
+def _asked_today(deployment: Deployment, month: str) -> bool:
+    record = deployment.store.record(deployment.address(DELIVERY, month))
+    return record is not None and str(record.metadata.get("asked_on", "")) >= str(deployment.today())

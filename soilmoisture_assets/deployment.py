@@ -1,0 +1,414 @@
+"""A deployment: one study, the settings of this machine, and a store. Handed on, never imported as a global.
+
+Belongs here: reading and publishing the assets of a study, which of them count, what failed or left. Not here: which
+assets there are (assets.py), how they are made (defs/), where files lie (store/). Nothing below this module reads the
+environment.
+"""
+
+import datetime as dt
+import json
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from soilmoisture_assets import declarations
+from soilmoisture_assets.assets import LEARNED, PLACES, STATION_TABLE, assets_of, places_from
+from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.metadata.provenance import code_version, with_provenance
+from soilmoisture_assets.settings import Settings, load_settings
+from soilmoisture_assets.sources import check, citations, licences, sources_of
+from soilmoisture_assets.store import formats
+from soilmoisture_assets.store.graph import BASIS, Expected, Graph, View
+from soilmoisture_assets.store.records import Address, Record, State
+from soilmoisture_assets.store.store import Store
+from soilmoisture_assets.study import Study, load_study
+from soilmoisture_assets.timeline import land_cover_years, months
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a partition is not there: it failed, was left out for its data, or is no longer in the study."""
+
+    asset: str
+    partition: str
+    reason: str
+
+
+class Deployment:
+    """A study on this machine.
+
+    Raises
+    ------
+    StudyError : the study names a source that nobody declares, or the store cannot be used.
+    """
+
+    def __init__(self, study: Study, settings: Settings, store: Store | None = None) -> None:
+        for folder in settings.extensions:
+            declarations.add_folder(folder)
+        check(study)
+        self.study, self.settings = study, settings
+        self.store = store if store is not None else Store(settings.data_dir, cache=settings.cache_dir)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Every asset of the study."""
+        study = self.study
+        return Graph(assets_of(study, self.settings), lambda include: study.model_dump(mode="json", include=include))
+
+    @property
+    def places(self) -> str:
+        """The asset that says which stations there are, and where."""
+        return places_from(self.study)
+
+    def today(self) -> dt.date:
+        """The day it is, by the clock or by the settings."""
+        return self.settings.today or dt.datetime.now(dt.UTC).date()
+
+    def view(self) -> View:
+        """What is stored of the study now."""
+        today = self.today()
+        names = {"month": months(self.study, today), "year": land_cover_years(self.study, today)}
+        return View(self.graph, self.study.name, self.store, lambda kind: names[kind])
+
+    def address(self, path: str, partition: str | None = None) -> Address:
+        """Where an asset or partition of the study is."""
+        return Address(self.study.name, path, partition)
+
+    # Reading
+
+    def current(self, path: str, view: View | None = None) -> list[str]:
+        """Names of the stored partitions that count."""
+        return [str(name) for name in (view or self.view()).current(path)]
+
+    def is_current(self, path: str, view: View | None = None) -> bool:
+        """Whether the study has an unpartitioned asset and it is stored and counts."""
+        return path in self.graph and (view or self.view()).counts(path, None) is not None
+
+    def read(self, path: str, partition: str | None = None, *, part: str | None = None, view: View | None = None) -> Any:
+        """Open an asset or partition: a dataset (lazily), a table, a model, JSON, or the path of a file.
+
+        Parameters
+        ----------
+        part : read this part of it alone; it may count where the whole is out of date.
+
+        Raises
+        ------
+        SourceError : it is not stored, damaged or out of date; says what to run.
+        """
+        seen = view or self.view()
+        if path not in self.graph:
+            raise SourceError(f"study '{self.study.name}' has no asset {path}.")
+        counts = seen.names(path) is not None if part else seen.counts(path, partition) is not None
+        if not counts:
+            raise SourceError(self._why_not(seen, path, partition))
+        return self._open(path, partition, part)
+
+    def partitions(self, path: str, *, among: Collection[str] | None = None, view: View | None = None) -> "Partitions":
+        """The stored partitions of an asset that count, each opened when it is asked for."""
+        names = self.current(path, view)
+        return Partitions(self, path, names if among is None else [name for name in names if name in set(among)])
+
+    def given(self, path: str, partition: str | None = None, *, view: View | None = None) -> "Inputs":
+        """What an asset is made from, by the names of its inputs, each opened when it is asked for."""
+        return Inputs(self, path, partition, view or self.view())
+
+    def _open(self, path: str, partition: str | None, part: str | None = None) -> Any:
+        value, _ = self.store.load(self.address(path, partition), _READERS.get(self.graph[path].suffix, formats.load))
+        if part == LEARNED:
+            return value.sel(time=slice(None, self.study.last_learned))
+        if part == PLACES:
+            return value[[]].drop_dims([name for name in value.dims if name != "station"])
+        return value
+
+    def _why_not(self, view: View, path: str, partition: str | None) -> str:
+        what = f"{self.study.name}/{path}" + (f", partition {partition}" if partition else "")
+        entry = view.entries(path).get(partition)
+        if entry is None:
+            state = "is not stored"
+        elif entry.state != "stored":
+            record = self.store.record(self.address(path, partition))
+            state = f"is {entry.state.replace('_', ' ')}" + (f" ({record.reason})" if record and record.reason else "")
+        elif not entry.present:
+            state = "is damaged or gone"
+        elif lacking := view.lacking(path, partition):
+            state = f"is out of date, as {', '.join(dict.fromkeys(lacking))} is"
+        else:
+            state = "is out of date"
+        select = f"soilmoisture run --study {self.settings.study} --select '+key:\"{self.study.name}/{path}\"'"
+        return f"{what} {state}.\n  Make it with: {select}"
+
+    # Writing
+
+    def expected(self, path: str, partition: str | None, view: View) -> Expected:
+        """What the asset or partition would be made as. Raises SourceError where an input does not count."""
+        found = view.expected(path, partition)
+        if found is None:
+            missing = view.lacking(path, partition)[0]
+            upstream = None if view.graph[missing].partitions is None else partition
+            raise SourceError(self._why_not(view, missing, upstream))
+        return found
+
+    def publish(
+        self,
+        path: str,
+        value: Any,
+        expected: Expected,
+        partition: str | None = None,
+        *,
+        run: str = "",
+        names: tuple[str, ...] = (),
+        parts: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Record:
+        """Store an asset or partition at once, with the record of what it was made from."""
+        record = replace(
+            self._record(path, partition, expected, run),
+            state="stored",
+            names=names,
+            parts=dict(parts or {}),
+            metadata=_plain(metadata or {}),
+        )
+        return self.store.publish(record, lambda target: self._write(value, path, target))
+
+    def note(self, path: str, partition: str | None, state: State, reason: str, view: View, run: str = "") -> Record:
+        """Record why there is none: it ``failed``, or is ``left_out`` for its data. What was stored is not served."""
+        record = self._record(path, partition, view.expected(path, partition), run)
+        return self.store.note(replace(record, state=state, reason=reason))
+
+    def withdraw(self, path: str | None = None) -> list[Reason]:
+        """Withdraw what left the study: partitions of an asset (of all, if none is named) and assets it no longer has.
+
+        Withdrawn things are not served; their record stays until they come back. What takes a service or training to
+        make again keeps its object too.
+        """
+        view, gone = self.view(), []
+        for each in [path] if path is not None else list(self.graph):
+            asset = self.graph[each]
+            if asset.names_from is not None and view.names(asset.names_from) is None:
+                continue  # not known yet who is in the study
+            wanted: set[str | None] = set(view.wanted(each)) if asset.partitions else {None}
+            for name, entry in view.entries(each).items():
+                if name not in wanted and entry.state != "withdrawn":
+                    reason = f"no longer among the {asset.partitions}s of the study"
+                    gone.append(self._withdraw(each, name, reason, keep=asset.kept))
+        if path is None:
+            for each in self.store.assets(self.study.name):
+                if each not in self.graph:
+                    for name, entry in self.store.listing(self.study.name, each).items():
+                        if entry.state != "withdrawn":
+                            gone.append(self._withdraw(each, name, "no longer in the study", keep=_is_kept(each)))
+        return gone
+
+    def come_back(self, path: str, partition: str | None, view: View) -> Record | None:
+        """Serve a withdrawn thing again if it is still there and would be made the same now."""
+        entry, expected = view.entries(path).get(partition), view.expected(path, partition)
+        if entry is None or expected is None or entry.state != "withdrawn" or entry.fingerprint != expected.fingerprint:
+            return None
+        record = self.store.record(self.address(path, partition))
+        if record is None or not entry.present:
+            return None
+        back = self.store.note(replace(record, state="stored", reason=""), keep_object=True)
+        view.note(back)
+        return back
+
+    def reasons(self, state: State, path: str | None = None) -> list[Reason]:
+        """Why partitions of an asset, or of all assets, are not there: those that are ``failed`` or ``left_out``."""
+        view, found = self.view(), []
+        for each in [path] if path is not None else list(self.graph):
+            wanted = set(view.wanted(each)) if self.graph[each].partitions else {None}
+            for name, entry in sorted(view.entries(each).items(), key=lambda item: str(item[0])):
+                if entry.state == state and name in wanted:
+                    record = self.store.record(self.address(each, name))
+                    found.append(Reason(each, str(name or ""), record.reason if record else ""))
+        return found
+
+    def _record(self, path: str, partition: str | None, expected: Expected | None, run: str) -> Record:
+        asset = self.graph[path]
+        return Record(
+            study=self.study.name,
+            asset=path,
+            partition=partition,
+            state="stored",
+            fingerprint=expected.fingerprint if expected else "0" * 16,
+            inputs=dict(expected.inputs) if expected else {},
+            settings={BASIS: self.graph.basis(path, learned=True), "read": self.graph.settings(path)},
+            suffix=asset.suffix,
+            code=asset.code,
+            run=run,
+            package=code_version(),
+        )
+
+    def _withdraw(self, path: str, partition: str | None, reason: str, *, keep: bool) -> Reason:
+        record = self.store.record(self.address(path, partition))
+        if record is not None:
+            self.store.note(replace(record, state="withdrawn", reason=reason), keep_object=keep)
+        return Reason(path, str(partition or ""), reason)
+
+    def _write(self, value: Any, path: str, target: Path) -> None:
+        import xarray as xr
+
+        if isinstance(value, xr.Dataset):
+            formats.dump(self.documented(value, path), target)
+        elif isinstance(value, Path):
+            shutil.copyfile(value, target)
+        elif hasattr(value, "parameters") and hasattr(value, "scaler"):
+            from soilmoisture_assets.learning.checkpoint import dump
+
+            target.write_bytes(dump(value))
+        elif hasattr(value, "savefig"):
+            from soilmoisture_assets.plots.style import save_figure
+
+            save_figure(value, target)
+        else:
+            formats.dump(value, target)
+
+    # What every dataset says of itself
+
+    def documented(self, dataset: "xr.Dataset", path: str) -> "xr.Dataset":
+        """The dataset with its title, sources, licences and citations as global attributes."""
+        layer, _, rest = path.partition("/")
+        named = [rest.partition("/")[0]] if layer == "raw" else [source.name for source in sources_of(self.study)]
+        cited = citations(self.study)
+        networks = self._network_references(dataset) if "ismn" in named else []
+        return with_provenance(
+            dataset,
+            title=dataset.attrs.get("title", f"{self.study.name}/{path}"),
+            source=dataset.attrs.get("source", ", ".join(named)),
+            study_name=self.study.name,
+            synthetic=self.study.sandbox,
+            references="; ".join([*(cited[name] for name in named if cited.get(name)), *networks]),
+            licence="; ".join(
+                dict.fromkeys(text for name, text in licences(self.study).items() if name in named and text)
+            ),
+        )
+
+    def network_citations(self) -> dict[str, str]:
+        """What the ISMN networks of the study ask to be cited; none before the station table is made."""
+        if STATION_TABLE not in self.graph:
+            return {}
+        record = self.view().record(STATION_TABLE)
+        return dict(record.metadata.get("networks", {})) if record else {}
+
+    def _network_references(self, dataset: "xr.Dataset") -> list[str]:
+        """References of the ISMN networks in the dataset, of all where it does not say which."""
+        named = dataset["network"].values.ravel() if "network" in dataset.coords else [dataset.attrs.get("network")]
+        own = {str(name) for name in named if name}
+        found = self.network_citations()
+        return [f"{name}: {text}" for name, text in found.items() if text and (name in own or not own)]
+
+
+class Partitions(Mapping[str, Any]):
+    """Stored partitions of an asset, opened one by one when they are asked for."""
+
+    def __init__(self, deployment: Deployment, path: str, names: list[str]) -> None:
+        self._deployment, self._path, self._names = deployment, path, names
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._deployment._open(self._path, name, None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class Inputs(Mapping[str, Any]):
+    """What an asset or partition is made from; an optional input that does not count is None."""
+
+    def __init__(self, deployment: Deployment, path: str, partition: str | None, view: View) -> None:
+        self._deployment, self._partition, self._view = deployment, partition, view
+        self._inputs = deployment.graph.inputs(path)
+
+    def __getitem__(self, name: str) -> Any:
+        source, deployment, view = self._inputs[name], self._deployment, self._view
+        if source.part is not None:
+            return deployment.read(source.asset, part=source.part, view=view)
+        if deployment.graph[source.asset].partitions is not None and not source.each:
+            return deployment.partitions(source.asset, view=view)
+        partition = self._partition if source.each else None
+        if source.optional and view.counts(source.asset, partition) is None:
+            return None
+        return deployment.read(source.asset, partition, view=view)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._inputs)
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+
+def load_deployment(study: str | None = None, settings: Settings | None = None) -> Deployment:
+    """The deployment of a study on this machine.
+
+    Parameters
+    ----------
+    study : name or path of a study, or the name of one that has run in this store; None: that of the settings.
+    settings : None: those of the environment.
+    """
+    own = settings or load_settings()
+    store = Store(own.data_dir, cache=own.cache_dir)
+    chosen = study or own.study
+    origin = known_studies(store).get(chosen, chosen)
+    return Deployment(load_study(origin), own.model_copy(update={"study": origin}), store)
+
+
+ORIGIN = "origin"
+"""Asset path of the record that says where the file of a study is."""
+
+
+def known_studies(store: Store) -> dict[str, str]:
+    """Studies that have run in this store: the name of a built-in one, or the path of the study's file, by name."""
+    found = {}
+    for name in store.studies():
+        record = store.record(Address(name, ORIGIN))
+        if record is not None:
+            found[name] = str(record.metadata["origin"])
+    return found
+
+
+def remember(deployment: Deployment) -> None:
+    """Note in the store where the study's file is, so that the web UI finds every study of the store."""
+    origin = deployment.settings.study
+    path = Path(origin)
+    where = str(path.resolve()) if path.suffix == ".toml" else origin
+    record = deployment.store.record(deployment.address(ORIGIN))
+    if record is None or record.metadata["origin"] != where:
+        deployment.store.note(
+            Record(
+                study=deployment.study.name, asset=ORIGIN, partition=None, state="stored", fingerprint="0" * 16,
+                metadata={"origin": where},
+            )
+        )  # fmt: skip
+
+
+def _read_model(path: Path) -> Any:
+    from soilmoisture_assets.learning.checkpoint import load
+
+    return load(path)
+
+
+def _same(path: Path) -> Path:
+    return path
+
+
+_READERS: Mapping[str, Any] = {
+    ".safetensors": _read_model, ".png": _same, ".html": _same, ".webp": _same, ".zip": _same,
+}  # fmt: skip
+
+
+def _is_kept(path: str) -> bool:
+    """Whether an asset that the study no longer has was a service's answer or a trained model."""
+    return path.startswith(("raw/era5/", "models/regional/", "models/station/"))
+
+
+def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata as JSON holds it."""
+    return json.loads(json.dumps({name: getattr(value, "value", value) for name, value in metadata.items()}, default=str))

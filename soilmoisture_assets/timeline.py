@@ -1,0 +1,29 @@
+"""The months and years a study's time axis lies in. Not here: steps and hours (alignment/), Dagster's partitions (defs/)."""
+
+import datetime as dt
+
+from soilmoisture_assets.study import Study
+
+LAND_COVER_FROM = 2001
+"""First year of MCD12Q1."""
+LATENCY = dt.timedelta(days=5)
+"""Weather is published this long after its day (ERA5T); a month is asked for once it has any."""
+
+
+def months(study: Study, today: dt.date) -> list[str]:
+    """First days of the months of the axis that have any weather on a day, such as ``2019-03-01``.
+
+    A month covers (its start, the next start], so that the step ending at 00:00 on the 1st is whole.
+    """
+    axis = study.axis_period(today)
+    first, last = axis.start.replace(day=1), min(axis.end, today - LATENCY)
+    count = (last.year - first.year) * 12 + last.month - first.month + 1
+    return [f"{first.year + (first.month - 1 + i) // 12}-{(first.month - 1 + i) % 12 + 1:02d}-01" for i in range(count)]
+
+
+def land_cover_years(study: Study, today: dt.date) -> list[str]:
+    """Years of land cover from the study's first to the last that has ended; what is not published stays missing."""
+    from soilmoisture_assets.sandbox.earthengine import LATEST_YEAR
+
+    end = min(today.year, LATEST_YEAR + 1) if study.sandbox else today.year
+    return [str(year) for year in range(max(study.period.start.year, LAND_COVER_FROM), end)]
