@@ -1,12 +1,18 @@
-"""Fixtures that more than one test folder uses: real recorded data, and a small world served over the sources' own
-protocols."""
+"""Fixtures that more than one test folder uses: real recorded data, a small world served over the sources' own
+protocols, and an S3 server on loopback."""
 
 import datetime as dt
 import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from soilmoisture_assets.sandbox import cds
 from soilmoisture_assets.sandbox.cds import CdsService
@@ -44,3 +50,46 @@ def sandbox(store: CdsService) -> Iterator[Sandbox]:
     """The world, served for one test."""
     with Sandbox(store.world) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Address of an S3 server on loopback, empty at first; it keeps all in memory."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(600):
+            assert server.poll() is None, "the S3 server did not start"
+            try:
+                requests.get(f"{address}/moto-api/", timeout=5)
+                break
+            except requests.ConnectionError:
+                time.sleep(0.1)
+        yield address
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of an empty bucket; this process and those it starts reach it with the credentials of the environment."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3_server,
+        "AWS_ACCESS_KEY_ID": "loopback",
+        "AWS_SECRET_ACCESS_KEY": "loopback",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    bucket = f"soilmoisture-{uuid.uuid4().hex[:12]}"
+    requests.put(f"{s3_server}/{bucket}", timeout=60).raise_for_status()
+    return f"s3://{bucket}"

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "soilmoisture_assets"
 DAGSTER_ALLOWED = ("defs", "io_managers", "definitions.py", "cli.py")
-LAYERS = ["metadata", "sources", "alignment", "learning", "scoring", "attribution", "plots", "defs"]
+LAYERS = ["metadata", "store", "sources", "alignment", "learning", "scoring", "attribution", "plots", "defs"]
 SECONDS_TO_LOAD = 3.0
 
 

@@ -1,0 +1,147 @@
+"""Formats: how values become one file each and come back, by the suffix of the path.
+
+Belongs here: encodings, bytes that are the same for the same content. Not here: attributes and provenance of datasets
+(metadata/provenance.py), drawing (plots/), where files are (store.py).
+"""
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import xarray as xr
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer
+
+ENGINE: Literal["h5netcdf"] = "h5netcdf"
+"""Not netcdf4: another thread (zarr has one) may close a lazily opened file, which that library does not bear."""
+
+GRID = ("time", "latitude", "longitude")
+HOURS_OF_CHUNK = 24
+EARLIEST = (1980, 1, 1, 0, 0, 0)
+"""The earliest time that a zip file can say; the true one would make every file different."""
+
+PERMISSIONS = 0o644 << 16
+
+Encoding = Mapping[str, Mapping[str, Any]]
+
+
+def dump(value: Any, path: Path, encoding: Encoding | None = None) -> None:
+    """Write a value to a path, in the format that the path's suffix says.
+
+    Parameters
+    ----------
+    value : a Dataset (.zarr.zip, .nc), a DataFrame (.csv), what JSON can say (.json), text (.html), bytes or the path
+        of a file to copy (.png, .webp, .zip, .safetensors).
+    encoding : of variables of a Dataset, as xarray takes it; what a dataset brings from the file it was read from is
+        left out, so that the same content gives the same bytes.
+
+    Raises
+    ------
+    ValueError : no format has this suffix.
+    """
+    match suffix_of(path):
+        case ".zarr.zip":
+            _dump_zarr(value, path, encoding or {})
+        case ".nc":
+            _dump_netcdf(value, path, encoding or {})
+        case ".csv":
+            value.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+        case ".json":
+            text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+            path.write_text(text + "\n", encoding="utf-8")
+        case ".html":
+            path.write_text(value, encoding="utf-8")
+        case _:
+            path.write_bytes(value.read_bytes() if isinstance(value, Path) else value)
+
+
+def load(path: Path) -> Any:
+    """Read what ``dump`` wrote; datasets lazily, from the version of the file that was opened.
+
+    Raises
+    ------
+    ValueError : no format has this suffix.
+    """
+    match suffix_of(path):
+        case ".zarr.zip":
+            return _load_zarr(path)
+        case ".nc":
+            return _load_netcdf(path)
+        case ".csv":
+            import pandas as pd
+
+            return pd.read_csv(path)
+        case ".json":
+            return json.loads(path.read_text(encoding="utf-8"))
+        case ".html":
+            return path.read_text(encoding="utf-8")
+        case _:
+            return path.read_bytes()
+
+
+SUFFIXES = (".zarr.zip", ".nc", ".csv", ".json", ".html", ".png", ".webp", ".zip", ".safetensors")
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix of a path that says its format, such as ".zarr.zip". Raises ValueError where none does."""
+    for suffix in SUFFIXES:
+        if path.name.endswith(suffix):
+            return suffix
+    raise ValueError(f"{path.name}: none of the formats {', '.join(SUFFIXES)}")
+
+
+def _dump_zarr(dataset: xr.Dataset, path: Path, encoding: Encoding) -> None:
+    """One zip of a Zarr v3 store, in memory first: zarr's own writing passes each small file through its threads."""
+    from zarr.storage import MemoryStore  # imports slowly
+
+    # fixed-width text has no Zarr v3 specification, variable-width has
+    texts = {
+        name: variable.astype(object) for name, variable in dataset.variables.items() if variable.dtype.kind == "U"
+    }
+    files: dict[str, Buffer] = {}
+    dataset.drop_encoding().assign(texts).to_zarr(
+        MemoryStore(files), mode="w-", zarr_format=3, consolidated=False, encoding=encoding
+    )
+    # chunks are compressed already
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, date_time=EARLIEST)
+            entry.external_attr = PERMISSIONS
+            archive.writestr(entry, files[name].to_bytes())
+
+
+def _load_zarr(path: Path) -> xr.Dataset:
+    from zarr.storage import ZipStore  # imports slowly
+
+    store = ZipStore(path, mode="r")
+    dataset = xr.open_zarr(store, consolidated=False, chunks=None)
+    dataset.set_close(store.close)
+    # numpy's variable-width strings cannot be cast to fixed width, which most of the stack expects
+    texts = {name: text for name, text in dataset.variables.items() if text.dtype.kind == "T"}
+    return dataset.assign({name: (text.dims, text.values.astype(object), text.attrs) for name, text in texts.items()})
+
+
+def _dump_netcdf(dataset: xr.Dataset, path: Path, encoding: Encoding) -> None:
+    ours = {name: _netcdf_encoding(variable) for name, variable in dataset.data_vars.items()}
+    dataset.drop_encoding().to_netcdf(path, engine=ENGINE, encoding=ours | dict(encoding))
+
+
+def _netcdf_encoding(variable: xr.DataArray) -> dict[str, Any]:
+    if variable.dtype.kind not in "fiu" or variable.ndim == 0:
+        return {}
+    encoding: dict[str, Any] = {"zlib": True, "complevel": 1, "shuffle": True}
+    if variable.dims == GRID:
+        # a day after the other, as they are read; without a fill value nothing is masked on reading: missing is NaN
+        encoding |= {"chunksizes": (min(HOURS_OF_CHUNK, len(variable)), *variable.shape[1:]), "_FillValue": None}
+    return encoding
+
+
+def _load_netcdf(path: Path) -> xr.Dataset:
+    import h5netcdf
+
+    # xarray would close the file when many are open and open by name what is there then: another version, perhaps
+    file = h5netcdf.File(path, "r", decode_vlen_strings=True)
+    return xr.open_dataset(xr.backends.H5NetCDFStore(file))

@@ -1,0 +1,389 @@
+"""The store: publish a thing at once, say what is there, open a version and keep it.
+
+Belongs here: the protocol of publishing and reading, listings, verification. Not here: names and records (records.py),
+files and objects (disk.py, remote.py), formats (formats.py).
+
+A thing is one object and one record. Publishing writes the object elsewhere, then the record of the next generation,
+then moves the object to its place, then removes what is older. As long as two records are there, the newest whose
+checksum the object has is the one that counts: the object's move is the moment of change, and a publish that was killed
+before it changed nothing. A record without an object (failed, left out, withdrawn) counts as soon as it is the newest:
+its own rename is the moment of change, and the object is removed after it.
+"""
+
+import contextlib
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from soilmoisture_assets.errors import SourceError, StudyError
+from soilmoisture_assets.store.checksums import checksum as checksum_of
+from soilmoisture_assets.store.disk import Disk, Held
+from soilmoisture_assets.store.records import RECORDS, Address, Record, RecordName, State
+from soilmoisture_assets.store.remote import Copy, Remote
+
+T = TypeVar("T")
+
+CACHE = Path(".soilmoisture_cache")
+WORKSPACE = ".workspace"
+"""Marks a folder of work in progress."""
+
+LOOKS = 50
+"""How often a thing that is replaced while it is looked at is looked at again."""
+
+TOLD = {State.FAILED: "failed", State.LEFT_OUT: "was left out", State.WITHDRAWN: "was withdrawn"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a listing says of a thing: from names and sizes, nothing was read.
+
+    ``present``: it is stored and its object is there with its size.
+    """
+
+    state: State
+    fingerprint: str
+    checksum: str
+    size: int
+    generation: int
+    suffix: str
+    present: bool
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One thing that is not as its record says; ``key`` is the file, relative to the root."""
+
+    key: str
+    trouble: str
+    address: Address | None = None
+
+    def __str__(self) -> str:
+        return f"{self.address or self.key} {self.trouble}"
+
+
+class Store:
+    """What is stored below a root, a local folder or an fsspec URL such as s3://bucket/prefix.
+
+    ``cache`` is the local folder of work in progress where the root is not local.
+
+    Raises
+    ------
+    StudyError : the URL is not one, has a password in it, or the package for its protocol is not installed.
+    """
+
+    def __init__(self, root: str | Path, cache: Path = CACHE) -> None:
+        text = str(root)
+        protocol, has_protocol, rest = text.partition("://")
+        if re.match(r"[a-z][a-z0-9+]+:/[^/]", text):  # what pathlib makes of a URL
+            raise StudyError(f"{text}: neither a folder nor a URL.\n  Write it with two slashes, or ./ in front.")
+        if re.match(r"[^/@]*:[^/@]*@", rest):
+            raise StudyError(
+                f"{protocol}://…{rest[rest.index('@') :]}: a URL with a password in it.\n"
+                "  Take it out: credentials belong in the environment."
+            )
+        self.local: Path | None = None
+        if not has_protocol or protocol in ("file", "local"):
+            self.local = Path(rest if has_protocol else text).absolute()
+            self.url = str(self.local)
+            self._root: Disk | Remote = Disk(self.local)
+        else:
+            self.url = text.rstrip("/")
+            self._root = Remote(self.url)
+        self._cache = cache.absolute()
+
+    def __repr__(self) -> str:
+        return f"Store({self.url!r})"
+
+    def publish(self, record: Record, write: Callable[[Path], object]) -> Record:
+        """Store a thing: ``write`` writes it to the path it is given, which ends in the record's suffix.
+
+        The old thing is there until the new one is, whatever happens meanwhile.
+
+        Returns
+        -------
+        The record as it was written: stored, with size, checksum, generation and time.
+        """
+        address = _checked(record)
+        if not re.fullmatch(r"(\.\w+)+", record.suffix):
+            raise ValueError(f"{address}: suffix '{record.suffix}' of an object")
+        with self._root.attempt(address.stem) as folder:
+            path = folder / f"object{record.suffix}"
+            write(path)
+            with path.open("rb") as file:
+                record = replace(record, size=os.fstat(file.fileno()).st_size, checksum=checksum_of(file))
+                os.fsync(file.fileno())
+            with self._root.locked(address.records):
+                older = self._names(address, fresh=True)
+                record = _next(record, State.STORED, older)
+                self._root.write(RecordName.of(record).key, record.to_json().encode())
+                self._root.put(path, RecordName.of(record).object)
+                self._tidy(address, older, keep=RecordName.of(record).object)
+        return record
+
+    def note(self, record: Record, keep_object: bool = False) -> Record:
+        """Say why a thing is not stored (failed, left out, withdrawn: the record's state).
+
+        Its object is deleted, unless it is kept for a later time; nobody reads it meanwhile.
+        """
+        address = _checked(record)
+        if record.state is State.STORED:
+            raise ValueError(f"{address}: a stored thing is published, not noted")
+        with self._root.locked(address.records):
+            older = self._names(address, fresh=True)
+            record = replace(record, size=0, checksum="", suffix="")
+            if keep_object and (kept := self._owner(older)) is not None:
+                record = replace(record, size=kept.size, checksum=kept.checksum, suffix=kept.suffix)
+            record = _next(record, record.state, older)
+            self._root.write(RecordName.of(record).key, record.to_json().encode())
+            self._tidy(address, older, keep=RecordName.of(record).object if record.suffix else None)
+        return record
+
+    def delete(self, address: Address) -> None:
+        """Remove the object of a thing, then its records."""
+        with self._root.locked(address.records):
+            self._tidy(address, self._names(address, fresh=True), keep=None)
+
+    def record(self, address: Address) -> Record | None:
+        """The record that counts; None where nothing is there or what is there does not fit it (its size only)."""
+        for _ in range(LOOKS):
+            name = self._counting(address)
+            if name is None:
+                return None
+            with contextlib.suppress(FileNotFoundError):  # an older one that was removed meanwhile
+                return self._content(name)
+        return None
+
+    def listing(self, study: str, asset: str) -> dict[str | None, Entry]:
+        """What is known of an asset's partitions, sorted; of an unpartitioned asset the key is None.
+
+        Reads names and sizes only, but for the few things that are being published or whose publishing was killed.
+        """
+        records = Address(study, asset).records
+        by_partition = _grouped(study, asset, self._root.names(records))
+        partitioned = any(partition is not None for partition in by_partition)
+        sizes = self._root.sizes(f"{study}/{asset}") if partitioned or not by_partition else {}
+        entries: dict[str | None, Entry] = {}
+        unsure: set[str | None] = set()
+        for partition, names in by_partition.items():
+            newest = names[0]
+            if newest.state is not State.STORED:
+                entries[partition] = _entry(newest, present=False)
+            elif len(names) == 1 and partition is not None and sizes.get(_file(newest.object)) == newest.size:
+                entries[partition] = _entry(newest, present=True)
+            else:
+                unsure.add(partition)
+        if sizes.keys() - {_file(name.object) for names in by_partition.values() for name in names}:
+            # published while we looked, or never recorded
+            unsure |= _grouped(study, asset, self._root.names(records, fresh=True)).keys() - by_partition.keys()
+        for partition in unsure:
+            address = Address(study, asset, partition)
+            counting = self._counting(address)
+            if counting is not None:
+                entries[partition] = _entry(counting, present=counting.state is State.STORED)
+            elif names := self._names(address, fresh=True):
+                entries[partition] = _entry(names[0], present=False)
+        return {partition: entries[partition] for partition in sorted(entries, key=lambda name: name or "")}
+
+    def load(self, address: Address, reader: Callable[[Path], T]) -> tuple[T, Record]:
+        """What ``reader`` makes of the object's path, and the object's record; they belong together.
+
+        A lazy reader keeps the version it opened, whatever is published meanwhile, as long as it keeps its file open.
+
+        Raises
+        ------
+        SourceError : it is not stored, or what is there is damaged.
+        """
+        names = self._names(address)
+        for _ in range(LOOKS):
+            seen = names
+            for name in names:
+                if name.state is not State.STORED:
+                    raise self._not_there(address, name)
+                held = self._root.hold(name.object, name.size, name.checksum)
+                if held is not None:
+                    with contextlib.closing(held):
+                        if (read := self._read(held, name, reader)) is not None:
+                            return read
+                    names = self._names(address, fresh=True)
+                    break
+            else:
+                names = self._names(address, fresh=True)
+                if names == seen:
+                    raise self._not_there(address, names[0] if names else None)
+        raise SourceError(f"{address} was replaced {LOOKS} times while it was opened.\n  Try again later.")
+
+    def path(self, address: Address) -> Path:
+        """Path of the object, checked; of a copy where the store is not local, which lasts as long as the process.
+
+        Raises
+        ------
+        SourceError : as of ``load``.
+        """
+        return self.load(address, lambda path: path)[0]
+
+    def studies(self) -> list[str]:
+        """Names of the studies that have records."""
+        return [name for name in self._root.folders("") if self._root.is_folder(f"{name}/{RECORDS}")]
+
+    def assets(self, study: str) -> list[str]:
+        """Paths of the assets of a study that have records, sorted."""
+        return sorted({key.rsplit("/", 1)[0] for key in self._root.walk(f"{study}/{RECORDS}", WORKSPACE)})
+
+    def verify(self, study: str | None = None) -> Iterator[Damage]:
+        """Hash every object of a study, or of all: what is damaged, missing, or has no record that fits."""
+        for name in self.studies() if study is None else [study]:
+            yield from self._verify(name)
+
+    def workspace(self, study: str, *parts: str) -> Path:
+        """A local folder for work that can be resumed, such as the answers of a service; it is made. No records."""
+        path = (self.local or self._cache).joinpath(study, *parts)
+        path.mkdir(parents=True, exist_ok=True)
+        (path / WORKSPACE).touch()
+        return path
+
+    def _read(self, held: Held | Copy, name: RecordName, reader: Callable[[Path], T]) -> tuple[T, Record] | None:
+        """What the reader makes of an object, and its record; None where either was replaced meanwhile."""
+        try:
+            record = self._content(name)
+        except FileNotFoundError:
+            return None
+        if record is None:
+            raise SourceError(f"{name.address}: its record is damaged.\n  Materialize it again.")
+        try:
+            value = reader(held.path)
+        except Exception:  # of a reader that came between two versions, say nothing
+            if held.is_current():
+                raise
+            return None
+        if held.is_current():
+            return value, record
+        if hasattr(value, "close"):
+            value.close()
+        return None
+
+    def _names(self, address: Address, *, fresh: bool = False) -> list[RecordName]:
+        """The records of a thing, the newest first."""
+        names = self._root.names(address.records, address.prefix, fresh=fresh)
+        return _grouped(address.study, address.asset, names).get(address.partition, [])
+
+    def _counting(self, address: Address) -> RecordName | None:
+        """The record that counts: by its size if it is the only one, by its checksum among several."""
+        names = self._names(address)
+        for _ in range(LOOKS):
+            for name in names:
+                if name.state is not State.STORED or self._has(name, by_size=len(names) == 1):
+                    return name
+            again = self._names(address, fresh=True)
+            if again == names:
+                return None
+            names = again
+        return None
+
+    def _owner(self, names: list[RecordName]) -> RecordName | None:
+        """The record of the object that is there, kept by a note or not."""
+        return next((name for name in names if name.suffix and self._has(name, by_size=len(names) == 1)), None)
+
+    def _has(self, name: RecordName, *, by_size: bool) -> bool:
+        if by_size:
+            return self._root.size(name.object) == name.size
+        held = self._root.hold(name.object, name.size, name.checksum)
+        if held is not None:
+            held.close()
+        return held is not None
+
+    def _content(self, name: RecordName) -> Record | None:
+        """The record of a name; None if it does not say the same. Raises FileNotFoundError where it is gone."""
+        try:
+            record = Record.from_json(self._root.read(name.key))
+        except ValueError:
+            return None
+        return record if name.says(record) else None
+
+    def _tidy(self, address: Address, older: list[RecordName], keep: str | None) -> None:
+        """Remove the objects of older records, then these, then what killed attempts left."""
+        for key in {name.object for name in older if name.suffix} - {keep}:
+            self._root.remove(key)
+        for name in reversed(older):  # the oldest first: they count for nothing where there is a newer one
+            self._root.remove(name.key)
+        self._root.sweep(address.stem, address.records, address.prefix)
+
+    def _not_there(self, address: Address, name: RecordName | None) -> SourceError:
+        if name is None or (name.state is State.STORED and self._root.size(name.object) is None):
+            return SourceError(f"{address} is not stored.\n  Materialize it first.")
+        if name.state is State.STORED:
+            return SourceError(f"{address} is damaged (checksum differs).\n  Materialize it again.")
+        with contextlib.suppress(FileNotFoundError):
+            if record := self._content(name):
+                return SourceError(f"{address} {TOLD[name.state]}: {record.reason}.\n  Materialize it again.")
+        return SourceError(f"{address} {TOLD[name.state]}.\n  Materialize it again.")
+
+    def _verify(self, study: str) -> Iterator[Damage]:
+        known = set()
+        for asset in self.assets(study):
+            folder = Address(study, asset).records
+            files = self._root.names(folder, fresh=True)
+            by_partition = _grouped(study, asset, files)
+            for names in by_partition.values():
+                known |= {name.object for name in names if name.suffix}
+                yield from self._verified(names)
+            fitting = {str(name) for names in by_partition.values() for name in names}
+            for file in files:
+                if file not in fitting:
+                    yield Damage(f"{folder}/{file}", "is the record of something else.")
+        for key in self._root.walk(study, WORKSPACE):
+            if key not in known:
+                yield Damage(key, "has no record.")
+
+    def _verified(self, names: list[RecordName]) -> Iterator[Damage]:
+        newest = names[0]
+        address = newest.address
+        for name in names:
+            if name.state is not State.STORED and not name.suffix:
+                return
+            found = self._root.checksum(name.object)
+            if found == name.checksum:
+                if self._content(name) is None:
+                    yield Damage(name.key, "has a damaged record.", address)
+                return
+        if self._names(address, fresh=True) != names:
+            return  # published meanwhile
+        if self._root.size(newest.object) is None:
+            yield Damage(newest.object, "is missing.", address)
+        else:
+            yield Damage(newest.object, "is damaged (checksum differs).", address)
+
+
+def _checked(record: Record) -> Address:
+    if not re.fullmatch(r"[0-9a-f]{16}", record.fingerprint):
+        raise ValueError(f"{record.address}: fingerprint '{record.fingerprint}' is not of 16 hex digits")
+    return record.address
+
+
+def _next(record: Record, state: State, older: list[RecordName]) -> Record:
+    """The record with its state, as the generation after the older ones, made now."""
+    generation = older[0].generation + 1 if older else 1
+    return replace(record, state=state, generation=generation, time=datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def _grouped(study: str, asset: str, files: list[str]) -> dict[str | None, list[RecordName]]:
+    """Names of records by partition, the newest of each first; what is none is left out."""
+    found: dict[str | None, list[RecordName]] = defaultdict(list)
+    for file in files:
+        if (name := RecordName.parse(study, asset, file)) is not None:
+            found[name.address.partition].append(name)
+    for names in found.values():
+        names.sort(key=lambda name: (-name.generation, name.checksum))
+    return dict(found)
+
+
+def _file(key: str) -> str:
+    return key.rsplit("/", 1)[-1]
+
+
+def _entry(name: RecordName, *, present: bool) -> Entry:
+    return Entry(name.state, name.fingerprint, name.checksum, name.size, name.generation, name.suffix, present)
