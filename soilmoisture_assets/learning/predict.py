@@ -13,6 +13,7 @@ import xarray as xr
 from soilmoisture_assets.alignment.splits import SPLITS
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
+from soilmoisture_assets.learning.names import REGIONAL_MODEL, STATION_MODEL
 from soilmoisture_assets.learning.network import QUANTILES, forward
 from soilmoisture_assets.learning.program import STARTS
 from soilmoisture_assets.learning.scaling import Scaler
@@ -197,7 +198,7 @@ def _models_of(models: Model | Mapping[str, Model], names: list[str], cube: xr.D
 
 
 def _method(models: Model | Mapping[str, Model]) -> str:
-    return "regional_model" if isinstance(models, Model) else "station_model"
+    return REGIONAL_MODEL if isinstance(models, Model) else STATION_MODEL
 
 
 def _coordinates(cube: xr.Dataset, windows: Windows, names: list[str], rows: np.ndarray) -> dict[str, object]:

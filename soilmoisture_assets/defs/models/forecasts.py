@@ -17,6 +17,7 @@ from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.io_managers.checkpoint import CheckpointIOManager
 from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
 from soilmoisture_assets.io_managers.zarr import ZarrIOManager
+from soilmoisture_assets.learning.names import REGIONAL_MODEL, STATION_MODEL
 from soilmoisture_assets.study import Experiment, Study
 
 KEYS = {experiment: dg.AssetKey(["models", "forecasts", experiment.value]) for experiment in STUDY.model.experiments}
@@ -82,9 +83,9 @@ def _forecast_stations(
     stored = set(checkpoint.stored_partitions(STATION_KEYS[experiment]))
     in_cube = [str(name) for name in cube.station.values]
     own_models = {name: checkpoint.read(STATION_KEYS[experiment], name) for name in in_cube if name in stored}
-    found = {"regional_model": forecast(cube, checkpoint.read(REGIONAL_KEYS[experiment]), study)}
+    found = {REGIONAL_MODEL: forecast(cube, checkpoint.read(REGIONAL_KEYS[experiment]), study)}
     if own_models:
-        found["station_model"] = forecast(cube, own_models, study)
+        found[STATION_MODEL] = forecast(cube, own_models, study)
     held_out = cube.held_out.astype(bool)
     by_method = {
         method: calibrate(
@@ -98,7 +99,7 @@ def _forecast_stations(
             [each[["soil_moisture_forecast", "interval_factor"]] for each in own.values()],
             dim=xr.Variable("forecaster", list(own)),
         )
-        dataset["soil_moisture_observed"] = own["regional_model"].soil_moisture_observed
+        dataset["soil_moisture_observed"] = own[REGIONAL_MODEL].soil_moisture_observed
         dataset.attrs = {"experiment": experiment.value}
         error = dataset.soil_moisture_forecast.sel(quantile=0.5) - dataset.soil_moisture_observed
         last = error.isel(forecaster=-1, lead=-1, station=0)
