@@ -1,7 +1,7 @@
 """Skill: every method of an experiment on one common sample.
 
 Belongs here: the common sample, the score tables per lead and per window, their medians over stations.
-Not here: the scores themselves (scores.py), the methods (baselines.py, learning/), figures (plots/).
+Not here: the scores themselves (soilmoisture_assets/scores.py), the methods (methods/, learning/), figures (plots/).
 
 The common sample of a station holds the (start, lead) pairs that are observed and that every method with any forecast
 at that station has a forecast for. A method without any forecast there (a model that could not be trained, a method
@@ -16,25 +16,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets import scores
 from soilmoisture_assets.alignment.splits import SPLITS, TEST, VALIDATION
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.metadata.variables import VARIABLES
-from soilmoisture_assets.scoring import scores
-from soilmoisture_assets.scoring.inputs import Array
+from soilmoisture_assets.methods import ordered
+from soilmoisture_assets.methods.climatology import METHOD as CLIMATOLOGY
+from soilmoisture_assets.methods.persistence import METHOD as PERSISTENCE
+from soilmoisture_assets.scores import Array
 from soilmoisture_assets.study import Study
-
-METHOD_ORDER = (
-    "persistence",
-    "damped_persistence",
-    "climatology",
-    "era5_soil_moisture",
-    "ridge",
-    "filtered_ridge",
-    "gradient_boosting",
-    "lstm",
-    "regional_model",
-    "station_model",
-)
 
 FEWEST_PAIRS = 30
 """A station with fewer pairs in a split has no scores there."""
@@ -62,9 +52,9 @@ SCORES: Mapping[str, tuple[str, str]] = {
 class SkillTables:
     """What a study's forecasts are worth.
 
-    ``skill`` (split, experiment, method, station, lead) and ``skill_windows`` (…, window) hold the scores of SCORES;
-    a window pools the leads up to it. ``summary`` and ``held_out`` have one row per split, experiment, method and lead:
-    medians over the stations that were learned from, and over those held out.
+    ``skill`` (split, experiment, forecaster, station, lead) and ``skill_windows`` (…, window) hold the scores of
+    SCORES; a window pools the leads up to it. ``summary`` and ``held_out`` have one row per split, experiment, method
+    and lead: medians over the stations that were learned from, and over those held out.
     """
 
     skill: xr.Dataset
@@ -94,7 +84,7 @@ def skill_tables(forecasts: Sequence[xr.Dataset], baselines: xr.Dataset, cube: x
     ----------
     forecasts : datasets of one experiment and method each (attributes ``experiment`` and ``method``), with
         ``soil_moisture_forecast`` (station, start, lead, quantile) and the quantiles 0.1, 0.5 and 0.9.
-    baselines : ``soil_moisture_forecast`` (experiment, method, station, start, lead).
+    baselines : ``soil_moisture_forecast`` (experiment, forecaster, station, start, lead).
     cube : station cube; gives the observations and the stations' coordinates.
 
     Raises
@@ -132,11 +122,11 @@ def summarise(skill: xr.Dataset) -> pd.DataFrame:
         for experiment in skill["experiment"].values:
             for lead in skill["lead"].values:
                 part = skill.sel(split=split, experiment=experiment, lead=lead)
-                scored = np.isfinite(part["r2"].transpose("method", "station").values)
+                scored = np.isfinite(part["r2"].transpose("forecaster", "station").values)
                 present = scored.any(axis=1)
                 common = scored[present].all(axis=0)
-                for method in part["method"].values[present]:
-                    of_method = part.sel({"method": method}).isel(station=common)
+                for method in part["forecaster"].values[present]:
+                    of_method = part.sel(forecaster=method).isel(station=common)
                     median, low, high = scores.median_interval(of_method["r2"].values)
                     coverage, coverage_low, coverage_high = scores.mean_interval(of_method["coverage_80"].values)
                     rows.append(
@@ -230,15 +220,15 @@ def _common_starts(
     place = {"station": cube["station"].values, "start": starts, "lead": baselines["lead"].values}
     dims = ("station", "start", "lead")
     medians, quantiles, levels = {}, {}, [0.1, 0.5, 0.9]
-    for method in baselines["method"].values:
+    for method in baselines["forecaster"].values:
         medians[str(method)] = (
-            baselines["soil_moisture_forecast"].sel({"method": method}).reindex(place).transpose(*dims).values
+            baselines["soil_moisture_forecast"].sel(forecaster=method).reindex(place).transpose(*dims).values
         )
     for method, each in models.items():
         placed = each["soil_moisture_forecast"].sel(quantile=levels).reindex(place).transpose(*dims, "quantile")
         quantiles[method] = placed.values
         medians[method] = placed.sel(quantile=0.5).values
-    methods = [method for method in METHOD_ORDER if method in medians and np.isfinite(medians[method]).any()]
+    methods = ordered(method for method, forecast in medians.items() if np.isfinite(forecast).any())
     return _Sample(
         experiment=experiment,
         methods=methods,
@@ -261,7 +251,7 @@ def _observed(cube: xr.Dataset, starts: Array, lead_hours: Array) -> Array:
 
 
 def _score_dataset(samples: Sequence[_Sample], cube: xr.Dataset, axis: str, pooled: Mapping[int, slice]) -> xr.Dataset:
-    methods = [method for method in METHOD_ORDER if any(method in sample.methods for sample in samples)]
+    methods = ordered(method for sample in samples for method in sample.methods)
     splits = (VALIDATION, TEST)
     shape = (len(splits), len(samples), len(methods), cube.sizes["station"], len(pooled))
     tables = {name: np.full(shape, np.nan, dtype="float32") for name in SCORES}
@@ -272,13 +262,13 @@ def _score_dataset(samples: Sequence[_Sample], cube: xr.Dataset, axis: str, pool
                 for method, found in _score_methods(sample, inside, leads).items():
                     for name, values in found.items():
                         tables[name][i, j, methods.index(method), :, m] = values
-    dims = ("split", "experiment", "method", "station", axis)
+    dims = ("split", "experiment", "forecaster", "station", axis)
     skill = xr.Dataset(
         {name: (dims, tables[name], {"long_name": text, "units": units}) for name, (text, units) in SCORES.items()},
         coords={
             "split": [SPLITS[split] for split in splits],
             "experiment": [sample.experiment for sample in samples],
-            "method": methods,
+            "forecaster": methods,
             "station": cube["station"].values,
             axis: (axis, np.array(list(pooled), dtype="int32"), {"units": "hours", "long_name": axis}),
         },
@@ -303,8 +293,8 @@ def _score_methods(sample: _Sample, inside: Array, leads: slice) -> dict[str, di
     observed = np.where(common, flat(sample.observed), np.nan)
     of_method = dict(zip(sample.methods, medians, strict=True))
     missing = np.full_like(observed, np.nan)
-    persistence = of_method.get("persistence", missing)
-    climatology = of_method.get("climatology", missing)
+    persistence = of_method.get(PERSISTENCE.name, missing)
+    climatology = of_method.get(CLIMATOLOGY.name, missing)
     found = {}
     for method, forecast in of_method.items():
         n = scores.count(observed, forecast)
