@@ -147,11 +147,14 @@ def figures(stations: int) -> dict[str, Any]:
         "latest_forecast_map": (made_up.latest_forecast(stations),),
     }  # fmt: skip
     of_experiment: dict[str, tuple[list[str], Callable[[str], tuple[Any, ...]]]] = {
-        "panel_1": (experiments, lambda e: (forecasts[e], skill if e != "hindcast" else _as_hindcast(skill))),
-        "panel_2": (experiments, lambda e: (_as_hindcast(skill) if e == "hindcast" else skill, e, "station_model")),
-        "panel_3": ([*experiments, "forecast_over_persistence", "hindcast_over_persistence"], lambda e: (effects,)),
-        "panel_4": (experiments, lambda e: (correlations, stations)),
-        "panel_5": (explained, lambda e: (shap,)),
+        "best_station_series": (experiments, lambda e: (forecasts[e], _with(skill, e))),
+        "skill_maps": (experiments, lambda e: (_with(skill, e), e, "station_model")),
+        "effect_sizes": (
+            [*experiments, "forecast_over_persistence", "hindcast_over_persistence"],
+            lambda e: (effects,),
+        ),
+        "feature_correlations": (experiments, lambda e: (correlations, stations)),
+        "shap_by_window": (explained, lambda e: (shap,)),
         "shap_groups": (explained, lambda e: (shap,)),
         "shap_lag": (explained, lambda e: (shap,)),
         "permutation_importance": (explained, lambda e: (made_up.permutation(stations), shap)),
@@ -167,8 +170,9 @@ def figures(stations: int) -> dict[str, Any]:
     return {"stations": stations, "figures": len(seconds), "seconds": sum(seconds.values()), "each": seconds}
 
 
-def _as_hindcast(skill: xr.Dataset) -> xr.Dataset:
-    return skill.assign_coords(experiment=["drivers", "hindcast"])
+def _with(skill: xr.Dataset, experiment: str) -> xr.Dataset:
+    """The made-up scores, those of ``forecast`` called those of ``hindcast`` where that is asked for."""
+    return skill.assign_coords(experiment=["drivers", "hindcast"]) if experiment == "hindcast" else skill
 
 
 def _draw(name: str, inputs: tuple[Any, ...], path: Path) -> float:

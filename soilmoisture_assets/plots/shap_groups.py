@@ -8,7 +8,7 @@ import xarray as xr
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.intervals import mean_interval
 from soilmoisture_assets.plots.labels import method_and_experiment, words
-from soilmoisture_assets.plots.panel_5 import SHAP_LABEL
+from soilmoisture_assets.plots.shap_by_window import SHAP_LABEL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

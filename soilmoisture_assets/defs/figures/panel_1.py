@@ -16,7 +16,7 @@ def _panel_1(experiment: Experiment) -> dg.AssetsDefinition:
     @figure_asset("panel_1", experiment.value, deps=[KEYS[experiment]], skill=["analysis", "skill"])
     def panel_1(skill: xr.Dataset, netcdf: dg.ResourceParam[NetcdfIOManager], study: dg.ResourceParam[Study]) -> Any:
         """The 25 stations with the largest R² at the first window: observed series and forecasts of every window."""
-        from soilmoisture_assets.plots.panel_1 import panel_1 as draw
+        from soilmoisture_assets.plots.best_station_series import best_station_series as draw
 
         return draw(best_forecasts(netcdf, experiment), skill, windows=study.window_hours)
 

@@ -15,7 +15,7 @@ def _panel_2(experiment: Experiment) -> dg.AssetsDefinition:
     @figure_asset("panel_2", experiment.value, skill=["analysis", "skill"])
     def panel_2(skill: xr.Dataset, study: dg.ResourceParam[Study]) -> Any:
         """R² of every station at the end of each window, and its change against the first window."""
-        from soilmoisture_assets.plots.panel_2 import panel_2 as draw
+        from soilmoisture_assets.plots.skill_maps import skill_maps as draw
 
         own = skill.r2.sel({"split": "test", "experiment": experiment.value})
         has_own = "station_model" in own.method.values and np.isfinite(own.sel({"method": "station_model"})).any()

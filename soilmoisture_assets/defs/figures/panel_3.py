@@ -14,7 +14,7 @@ def _panel_3(experiment: Experiment, score: str, name: str) -> dg.AssetsDefiniti
     @figure_asset("panel_3", name, effects=list(EFFECT_SIZES[experiment].path))
     def panel_3(effects: xr.Dataset) -> Any:
         """Effect sizes of features between better and worse forecast stations, and their trend over windows."""
-        from soilmoisture_assets.plots.panel_3 import panel_3 as draw
+        from soilmoisture_assets.plots.effect_sizes import effect_sizes as draw
 
         return draw(effects.sel(score=score).assign_attrs(score=score))
 

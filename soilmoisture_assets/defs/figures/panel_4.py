@@ -16,7 +16,7 @@ def _panel_4(experiment: Experiment) -> dg.AssetsDefinition:
     )
     def panel_4(correlations: xr.Dataset, cube: xr.Dataset) -> Any:
         """Rank correlations among features (heatmap and chords) and with skill."""
-        from soilmoisture_assets.plots.panel_4 import panel_4 as draw
+        from soilmoisture_assets.plots.feature_correlations import feature_correlations as draw
 
         return draw(correlations.sel(score="r2").assign_attrs(score="r2"), cube.sizes["station"])
 

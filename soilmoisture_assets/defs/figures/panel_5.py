@@ -14,7 +14,7 @@ def _panel_5(experiment: Experiment) -> dg.AssetsDefinition:
     @figure_asset("panel_5", experiment.value, shap=list(KEYS[experiment].path))
     def panel_5(shap: xr.Dataset) -> Any:
         """Mean absolute SHAP of static and dynamic features per window, and its change from first to last window."""
-        from soilmoisture_assets.plots.panel_5 import panel_5 as draw
+        from soilmoisture_assets.plots.shap_by_window import shap_by_window as draw
 
         return draw(shap)
 

@@ -1,4 +1,4 @@
-"""Panel 1: the series of the best predicted stations, observed and forecast at the head of each window."""
+"""Panel 1, best station series: what was observed, and forecast at the head of each window."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
@@ -17,7 +17,7 @@ _LINES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
 
 
 @style.styled
-def panel_1(
+def best_station_series(
     forecasts: xr.Dataset, skill: xr.Dataset, *, windows: Sequence[int] = (24, 48, 72), count: int = 25,
     split: str = "test",
 ) -> "Figure":  # fmt: skip

@@ -1,4 +1,4 @@
-"""Panel 5: how much static and dynamic features move the forecast in each window, in m3 m-3."""
+"""Panel 5, SHAP by window: how much static and dynamic features move the forecast, in m3 m-3."""
 
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ SHAP_LABEL = "mean |SHAP| [10⁻³ m³ m⁻³]"
 
 
 @style.styled
-def panel_5(shap: xr.Dataset, *, most_static: int = 30) -> "Figure":
+def shap_by_window(shap: xr.Dataset, *, most_static: int = 30) -> "Figure":
     """Mean absolute SHAP over stations per feature and window, and its relative change from first to last window.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Panel 3: how the features of better and worse predicted stations differ, by feature type and window."""
+"""Panel 3, effect sizes: how features of better and worse predicted stations differ, by feature type and window."""
 
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ SCORES = {
 
 
 @style.styled
-def panel_3(effects: xr.Dataset) -> "Figure":
+def effect_sizes(effects: xr.Dataset) -> "Figure":
     """Effect sizes with intervals per feature and window, and how they change from the first to the last window.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Panel 4: rank correlations among the features, and of the features with skill in each window."""
+"""Panel 4, feature correlations: ranks of the features among each other, and with skill in each window."""
 
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -7,8 +7,8 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.effect_sizes import SCORES
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
-from soilmoisture_assets.plots.panel_3 import SCORES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ LEAST = 0.5
 
 
 @style.styled
-def panel_4(correlations: xr.Dataset, stations: int) -> "Figure":
+def feature_correlations(correlations: xr.Dataset, stations: int) -> "Figure":
     """Heatmap and chord diagram of |ρ| among features, and ρ with the score per window with intervals.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Panel 2: where each window is predicted well, and what longer windows gain or lose against 24 h."""
+"""Panel 2, skill maps: where each window is predicted well, and what longer windows gain or lose against 24 h."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ USEFUL_R2 = 0.1
 
 
 @style.styled
-def panel_2(
+def skill_maps(
     skill: xr.Dataset, experiment: str, method: str, *, windows: Sequence[int] = (24, 48, 72), split: str = "test",
     period: str = "",
 ) -> "Figure":  # fmt: skip
