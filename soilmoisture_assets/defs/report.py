@@ -10,7 +10,7 @@ from soilmoisture_assets.defs.analysis.attribution import KEYS as SHAP_KEYS
 from soilmoisture_assets.defs.analysis.skill import HELD_OUT, SKILL, SUMMARY
 from soilmoisture_assets.defs.analysis.skill_by_group import CALIBRATION, SKILL_BY_GROUP
 from soilmoisture_assets.defs.deployment import ISMN, OWNERS
-from soilmoisture_assets.defs.figures import FIGURES, NEED_MANY_STATIONS, SECTIONS
+from soilmoisture_assets.defs.figures import FIGURES, SECTION, SURE
 from soilmoisture_assets.defs.models.forecasts import KEYS as FORECAST_KEYS
 from soilmoisture_assets.defs.models.forecasts import best_forecasts
 from soilmoisture_assets.defs.partition_loop import failures
@@ -38,7 +38,7 @@ REPORT = dg.AssetKey(["report", "report"])
         HELD_OUT,
         *FORECAST_KEYS.values(),
         *SHAP_KEYS.values(),
-        *(key for key in FIGURES if key.path[1] not in NEED_MANY_STATIONS),
+        *SURE,
     ],
     group_name="report",
     kinds={"html"},
@@ -73,9 +73,7 @@ def report(
         calibration=calibration,
         forecasts={experiment.value: best_forecasts(netcdf, experiment) for experiment in FORECAST_KEYS},
         shap={experiment.value: zarr.read(key).load() for experiment, key in SHAP_KEYS.items()},
-        figures=[
-            FigureEntry.stored(figure.path(key), SECTIONS[key.path[1]]) for key in FIGURES if figure.path(key).exists()
-        ],
+        figures=[FigureEntry.stored(figure.path(key), SECTION[key]) for key in FIGURES if figure.path(key).exists()],
         excluded=excluded,
         failures=pd.DataFrame(failures()),
         archive_problems=_archive_problems() if ISMN and SCAN.exists() else None,

@@ -8,7 +8,9 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
 from soilmoisture_assets.plots.labels import in_split, method_and_experiment, split_period
+from soilmoisture_assets.scoring.gathering import best_forecasts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,3 +94,21 @@ def _legend_handles(windows: Sequence[int]) -> list:
         Line2D([], [], color=colour, linestyle=line, linewidth=1.4, label=f"forecast {window} h ahead")
         for window, colour, line in zip(windows, style.WINDOW_COLOURS, _LINES, strict=False)
     ]
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    forecasts = best_forecasts(given.inputs["forecasts"])
+    return best_station_series(forecasts, given.inputs["skill"], windows=given.study.window_hours)
+
+
+FIGURE = FigureDeclaration(
+    name="best_station_series",
+    title="Panel 1: series of the best stations",
+    section="Skill",
+    place=2,
+    description="The 25 stations with the largest R² at the first window: observed series, forecasts of every window.",
+    inputs={"forecasts": "models/forecasts/{experiment}", "skill": "analysis/skill"},
+    draw=_draw,
+    variants=each_experiment,
+    settings={"model": {"windows"}},
+)

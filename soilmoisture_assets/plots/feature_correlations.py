@@ -8,6 +8,7 @@ import xarray as xr
 
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.effect_sizes import SCORES
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
 
 if TYPE_CHECKING:
@@ -138,3 +139,20 @@ def _label(correlations: xr.Dataset, position: int) -> str:
     if plain == name.replace("_", " ") and "long_name" in correlations.coords:
         plain = str(correlations["long_name"].values[position]) or plain
     return style.shortened(plain, 54)
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    correlations = given.inputs["correlations"].sel(score="r2").assign_attrs(score="r2")
+    return feature_correlations(correlations, given.inputs["cube"].sizes["station"])
+
+
+FIGURE = FigureDeclaration(
+    name="feature_correlations",
+    title="Panel 4: feature correlations",
+    section="Drivers",
+    place=6,
+    description="Rank correlations among features (heatmap and chords) and with skill.",
+    inputs={"correlations": "analysis/correlation/{experiment}", "cube": "cube/station_cube"},
+    draw=_draw,
+    variants=each_experiment,
+)

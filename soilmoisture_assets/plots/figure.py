@@ -76,7 +76,7 @@ class FigureDeclaration:
     inputs : argument to the path of an asset, such as "cube/station_cube". ``{experiment}`` is the variant's, or, in a
         variant without one, every experiment of the study.
     draw : a matplotlib figure, the text of an HTML page, or the bytes of a WebP.
-    variants : the files of the figure; None where it is a single one.
+    variants : the files of the figure in a study, which may have none; None where it is a single one in every study.
     suffix : one of ``SUFFIXES``, as ``draw`` returns.
     settings : what drawing reads of the study itself, in pydantic's form of ``include``; a change of these, of ``code``
         or of an input makes the figure outdated.
@@ -163,9 +163,7 @@ def figure_files(study: Study, assets: Collection[str]) -> list[FigureFile]:
     return found
 
 
-def _resolved(
-    path: str, variant: Variant, study: Study, assets: Collection[str]
-) -> str | dict[Experiment, str]:
+def _resolved(path: str, variant: Variant, study: Study, assets: Collection[str]) -> str | dict[Experiment, str]:
     if _EXPERIMENT not in path or variant.experiment is not None:
         return path.replace(_EXPERIMENT, str(variant.experiment))
     each = {experiment: path.replace(_EXPERIMENT, experiment.value) for experiment in study.model.experiments}

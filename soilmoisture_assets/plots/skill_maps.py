@@ -7,7 +7,8 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.labels import split_period
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
+from soilmoisture_assets.plots.labels import scored_period, split_period
 from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
 
 if TYPE_CHECKING:
@@ -97,3 +98,24 @@ def _message(r2: np.ndarray, windows: Sequence[int], experiment: str, method: st
         f"At {windows[-1]} h, {losses} of {int(both.sum())} stations are predicted less well than at {windows[0]} h "
         f"{subject}"
     )
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    skill, experiment = given.inputs["skill"], str(given.variant.name)
+    own = skill["r2"].sel(split="test", experiment=experiment)
+    has_own = "station_model" in own["forecaster"].values and own.sel(forecaster="station_model").notnull().any()
+    method = "station_model" if has_own else "regional_model"
+    return skill_maps(skill, experiment, method, windows=given.study.window_hours, period=scored_period(given.study))
+
+
+FIGURE = FigureDeclaration(
+    name="skill_maps",
+    title="Panel 2: skill maps",
+    section="Skill",
+    place=3,
+    description="R² of every station at the end of each window, and its change against the first window.",
+    inputs={"skill": "analysis/skill"},
+    draw=_draw,
+    variants=each_experiment,
+    settings={"model": {"windows"}, "splits": {"test"}},
+)

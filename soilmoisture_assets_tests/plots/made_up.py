@@ -141,6 +141,17 @@ def forecasts(count: int, experiment: str = "forecast", every: int = 2) -> xr.Da
     )  # fmt: skip
 
 
+def stored_forecasts(count: int, experiment: str = "forecast") -> dict[str, xr.Dataset]:
+    """The forecasts of the regional model as they are stored: a dataset per station, with a dimension over methods."""
+    every = forecasts(count, experiment).set_coords("split")
+    parts = {}
+    for number, name in enumerate(every["station"].values):
+        own = every.isel(station=[number])
+        own["soil_moisture_forecast"] = own["soil_moisture_forecast"].expand_dims(forecaster=["regional_model"])
+        parts[str(name)] = own
+    return parts
+
+
 def skill(count: int) -> xr.Dataset:
     random = np.random.default_rng(3)
     experiments, splits = ["drivers", "forecast"], ["validation", "test"]
@@ -365,6 +376,12 @@ def effects(count: int) -> xr.Dataset:
         coords={"window": WINDOWS, **_feature_coordinates(names)},
         attrs={**_ATTRIBUTES, "score": "r2", "experiment": "forecast", "method": "regional_model"},
     )
+
+
+def stored_effects(count: int, experiment: str = "forecast") -> xr.Dataset:
+    """The effects on both scores as they are stored."""
+    together = effects(count).expand_dims(score=["r2", "skill_vs_persistence"])
+    return together.assign_attrs(experiment=experiment)
 
 
 def correlations(count: int) -> xr.Dataset:
