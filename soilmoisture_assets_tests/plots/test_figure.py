@@ -1,7 +1,5 @@
 """Figures as declarations: which a study has, in which order, and that each is drawn from what it names."""
 
-from collections.abc import Callable
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,48 +22,12 @@ from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.study import Experiment, Study, load_study
 from soilmoisture_assets_tests.plots import made_up
 
-STATIONS = 8
 DEMO = load_study("demo")
-MADE_UP: dict[str, Callable[[str], Any]] = {
-    "cube/station_cube": lambda _: made_up.cube(STATIONS),
-    "cube/target": lambda _: made_up.cube(STATIONS),
-    "cube/hourly": lambda _: made_up.cube(STATIONS),
-    "cube/stations": lambda _: made_up.station_table(STATIONS),
-    "raw/ismn/recession_curves": lambda _: made_up.recession_curves(STATIONS),
-    "raw/era5/hourly": lambda _: made_up.era5_months(days=20, resolution=12.0),
-    "raw/elevation/slope": lambda _: made_up.terrain(STATIONS),
-    "raw/soilgrids/properties": lambda _: made_up.soil(STATIONS),
-    "raw/modis/land_cover": lambda _: {str(int(y)): one for y, one in made_up.land_cover(STATIONS).groupby("year")},
-    "models/latest_forecast": lambda _: made_up.latest_forecast(STATIONS),
-    "models/forecasts": lambda experiment: made_up.stored_forecasts(STATIONS, experiment),
-    "analysis/skill": lambda _: made_up.skill(STATIONS),
-    "analysis/skill_summary": lambda _: made_up.skill_summary(STATIONS),
-    "analysis/effect_size": lambda experiment: made_up.stored_effects(STATIONS, experiment),
-    "analysis/correlation": lambda _: made_up.correlations(STATIONS).expand_dims(score=["r2"]),
-    "analysis/shap_values": lambda experiment: made_up.shap(STATIONS, experiment),
-    "analysis/driver_clusters": lambda _: made_up.clusters(STATIONS),
-    "analysis/permutation_importance": lambda _: made_up.permutation(STATIONS),
-}
-EVERY_ASSET = set(MADE_UP) | {
-    f"{name}/{experiment}"
-    for name in MADE_UP
-    if name.startswith(("analysis/", "models/forecasts"))
-    for experiment in DEMO.model.experiments
-}
-
-
-@cache
-def stored(path: str) -> Any:
-    name, _, experiment = path.rpartition("/")
-    return MADE_UP[name](experiment) if name in MADE_UP else MADE_UP[path]("")
+STORED = made_up.Stored(DEMO, 8)
 
 
 def drawn(file: FigureFile, study: Study = DEMO) -> Any:
-    inputs = {
-        argument: stored(paths) if isinstance(paths, str) else {key: stored(path) for key, path in paths.items()}
-        for argument, paths in file.inputs.items()
-    }
-    return file.figure.draw(FigureInputs(study, Settings(), file.variant, inputs, print))
+    return file.figure.draw(FigureInputs(study, Settings(), file.variant, STORED.inputs(file), print))
 
 
 def reading_only(model: Any, settings: Any) -> Any:
@@ -82,7 +44,7 @@ def reading_only(model: Any, settings: Any) -> Any:
     return copy
 
 
-FIRST_FILES = list({file.figure.name: file for file in reversed(figure_files(DEMO, EVERY_ASSET))}.values())
+FIRST_FILES = list({file.figure.name: file for file in reversed(figure_files(DEMO, STORED.assets))}.values())
 EXTENSION = """
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.style import finish, new_figure, styled
@@ -108,10 +70,10 @@ def test_a_figure_is_one_new_file_in_a_folder_of_extensions(tmp_path: Path, monk
     (tmp_path / "plots" / "rain.py").write_text(EXTENSION)
     monkeypatch.setattr(declarations, "_folders", [])
     declarations.add_folder(tmp_path)
-    paths = [file.path for file in figure_files(DEMO, EVERY_ASSET)]
+    paths = [file.path for file in figure_files(DEMO, STORED.assets)]
     assert paths[paths.index("figures/rain") - 1] == "figures/dynamic_input_maps"
     assert paths[paths.index("figures/rain") + 1] == "figures/era5_histograms"
-    rain = next(file for file in figure_files(DEMO, EVERY_ASSET) if file.path == "figures/rain")
+    rain = next(file for file in figure_files(DEMO, STORED.assets) if file.path == "figures/rain")
     assert isinstance(drawn(rain), Figure)
 
 
@@ -143,7 +105,7 @@ def test_every_declared_figure_is_a_figure_of_the_demo():
 
 
 def files_without(*assets: str, study: Study = DEMO) -> set[str]:
-    return {file.path for file in figure_files(study, EVERY_ASSET - set(assets))}
+    return {file.path for file in figure_files(study, STORED.assets - set(assets))}
 
 
 def test_a_figure_exists_where_its_inputs_do():
@@ -167,14 +129,14 @@ def test_era5_at_the_points_of_the_stations_alone_has_no_figures_of_the_grid():
 
 
 def test_a_figure_of_all_experiments_is_drawn_from_those_that_are_there():
-    files = figure_files(DEMO, EVERY_ASSET - {"models/forecasts/drivers"})
+    files = figure_files(DEMO, STORED.assets - {"models/forecasts/drivers"})
     reliability = next(file for file in files if file.figure.name == "reliability")
     assert reliability.inputs == {"forecasts": {Experiment.FORECAST: "models/forecasts/forecast"}}
     assert "figures/reliability" not in files_without("models/forecasts/drivers", "models/forecasts/forecast")
 
 
 def test_skill_over_persistence_has_its_effect_sizes_only_where_the_experiment_sees_moisture():
-    paths = [file.path for file in figure_files(DEMO, EVERY_ASSET) if file.figure.name == "effect_sizes"]
+    paths = [file.path for file in figure_files(DEMO, STORED.assets) if file.figure.name == "effect_sizes"]
     assert paths == [f"figures/effect_sizes/{name}" for name in ("drivers", "forecast", "forecast_over_persistence")]
 
 
