@@ -52,7 +52,8 @@ class FigureInputs:
     ----------
     inputs : by argument of the declaration. An asset without partitions is a dataset or a table; one with partitions a
         mapping from partition to dataset, opened when asked for, of those that are current. A path with
-        ``{experiment}`` in a variant without one is a mapping from each experiment to any of these.
+        ``{experiment}`` in a variant without one is a mapping from each experiment to any of these. None is empty: an
+        input of which nothing is stored means no figure.
     log : tells whoever runs the drawing what the figure itself does not say.
     """
 

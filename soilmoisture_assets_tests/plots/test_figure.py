@@ -100,6 +100,15 @@ def test_a_figure_is_drawn_from_the_inputs_and_the_settings_it_names(file: Figur
     assert kind in SUFFIXES
 
 
+def test_land_cover_says_why_it_has_no_tiles_where_the_account_is_refused(tmp_path: Path):
+    file = next(file for file in FIRST_FILES if file.figure.name == "land_cover_map")
+    real, settings = load_study("conus"), Settings(earthengine_service_account_file=tmp_path / "key.json")
+    said: list[str] = []
+    page = file.figure.draw(FigureInputs(real, settings, file.variant, STORED.inputs(file), said.append))
+    assert '"tiles": {}' in page
+    assert [text.startswith("The map has no tiles: Earth Engine") for text in said] == [True]
+
+
 def test_every_declared_figure_is_a_figure_of_the_demo():
     assert {file.figure.name for file in FIRST_FILES} == {figure.name for figure in figures()}
 
