@@ -22,8 +22,6 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +40,10 @@ from soilmoisture_assets.learning.fit import fit_regional
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import initial_parameters
 from soilmoisture_assets.learning.windows import build_windows
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, figure_files
 from soilmoisture_assets.plots.style import save_figure
 from soilmoisture_assets.sandbox.truth import true_strengths
+from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.study import Experiment, Study, load_study
 from soilmoisture_assets_tests.attribution.world_cube import world_cube, world_of
 from soilmoisture_assets_tests.plots import made_up
@@ -125,56 +125,22 @@ def _random_stations(study: Study, count: int) -> xr.Dataset:
 
 def figures(stations: int) -> dict[str, Any]:
     """Seconds that drawing and storing each figure takes."""
-    experiments = [experiment.value for experiment in Experiment]
-    explained = [experiment.value for experiment in EXPLAINED]
-    cube, skill = made_up.cube(stations), made_up.skill(stations)
-    forecasts = {name: made_up.forecasts(stations, name, every=1) for name in experiments}
-    shap, curves = made_up.shap(stations), made_up.recession_curves(stations)
-    effects, correlations, clusters = (
-        make(stations) for make in (made_up.effects, made_up.correlations, made_up.clusters)
-    )
-    grid = made_up.era5_months(days=1096, resolution=2.5)
-    hourly = {str(name): cube[["soil_moisture"]].sel(station=name) for name in cube["station"].values}
-    one: dict[str, tuple[Any, ...]] = {
-        "station_map": (cube,), "coverage": (cube, made_up.station_table(stations)),
-        "alignment_summary": (made_up.station_table(stations), cube), "nan_patterns": (cube,),
-        "station_panel": (cube, str(cube["station"].values[0])), "station_series": (cube,), "variable_grid": (cube,),
-        "aligned_maps": (cube,), "dynamic_input_maps": (cube,), "recession_series": (hourly, curves),
-        "recession_curves": (curves,), "recession_histograms": (curves,), "era5_histograms": (grid,),
-        "era5_monthly_means": (grid,), "era5_july_maps": (grid,), "slope_map": (made_up.terrain(stations),),
-        "soilgrids_maps": (made_up.soil(stations),), "land_cover_map": (made_up.land_cover(stations),),
-        "skill_by_lead": (made_up.skill_summary(stations), skill), "reliability": (forecasts,),
-        "latest_forecast_map": (made_up.latest_forecast(stations),),
-    }  # fmt: skip
-    of_experiment: dict[str, tuple[list[str], Callable[[str], tuple[Any, ...]]]] = {
-        "panel_1": (experiments, lambda e: (forecasts[e], skill if e != "hindcast" else _as_hindcast(skill))),
-        "panel_2": (experiments, lambda e: (_as_hindcast(skill) if e == "hindcast" else skill, e)),
-        "panel_3": ([*experiments, "forecast_over_persistence", "hindcast_over_persistence"], lambda e: (effects,)),
-        "panel_4": (experiments, lambda e: (correlations, stations)),
-        "panel_5": (explained, lambda e: (shap,)),
-        "shap_groups": (explained, lambda e: (shap,)),
-        "shap_lag": (explained, lambda e: (shap,)),
-        "permutation_importance": (explained, lambda e: (made_up.permutation(stations), shap)),
-        "driver_clusters": (explained, lambda e: (clusters, shap)),
-    }
+    study = load_study("conus")
+    study = study.model_copy(update={"era5": study.era5.model_copy(update={"access": "grid"})})
+    stored = made_up.Stored(study, stations, era5=(1096, 2.5))
+    unexplained = {f"analysis/shap_values/{e}" for e in study.model.experiments if e not in EXPLAINED}
     seconds = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, inputs in one.items():
-            seconds[name] = _draw(name, inputs, Path(folder, f"{name}.png"))
-        for name, (items, inputs_of) in of_experiment.items():
-            for item in items:
-                seconds[f"{name}/{item}"] = _draw(name, inputs_of(item), Path(folder, f"{name}_{item}.png"))
+        for file in figure_files(study, stored.assets - unexplained):
+            if file.figure.suffix != ".webp":
+                inputs = FigureInputs(study, Settings(), file.variant, stored.inputs(file), print)
+                seconds[file.path.removeprefix("figures/")] = _draw(file.figure, inputs, Path(folder, "figure.png"))
     return {"stations": stations, "figures": len(seconds), "seconds": sum(seconds.values()), "each": seconds}
 
 
-def _as_hindcast(skill: xr.Dataset) -> xr.Dataset:
-    return skill.assign_coords(experiment=["drivers", "hindcast"])
-
-
-def _draw(name: str, inputs: tuple[Any, ...], path: Path) -> float:
-    draw = getattr(import_module(f"soilmoisture_assets.plots.{name}"), name)
+def _draw(declared: FigureDeclaration, inputs: FigureInputs, path: Path) -> float:
     started = time.perf_counter()
-    figure = draw(*inputs)
+    figure = declared.draw(inputs)
     if isinstance(figure, str):
         path.with_suffix(".html").write_text(figure)
     else:

@@ -10,6 +10,7 @@ import xarray as xr
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.dynamic_input_maps import dynamic_variables
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
 
 if TYPE_CHECKING:
@@ -77,3 +78,18 @@ def _seasons(cube: xr.Dataset, times: pd.DatetimeIndex) -> list[pd.Timestamp]:
     if not years:
         return list(times[np.linspace(0, len(times) - 1, 4).astype(int)])
     return max(years, key=lambda dates: int(cube.sel(time=_nearest(times, dates)).count().to_array().sum()))
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return aligned_maps(given.inputs["cube"])
+
+
+FIGURE = FigureDeclaration(
+    name="aligned_maps",
+    title="Aligned data on four dates",
+    section="Stations and data",
+    place=8,
+    description="Soil moisture and every dynamic input at the stations on four dates of the year.",
+    inputs={"cube": "cube/station_cube"},
+    draw=_draw,
+)

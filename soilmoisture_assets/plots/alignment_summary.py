@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.maps import map_axes, map_extent, marker_size, project, write_abbreviations
 
 if TYPE_CHECKING:
@@ -103,3 +104,18 @@ def _completeness(axes: "Axes", stations: xr.Dataset, cube: xr.Dataset) -> None:
     axes.set(ylim=(0, 1.02), xlabel="stations, from the most complete", title="observed share of steps")
     axes.set_xlim(left=0)
     axes.legend(loc="lower left", fontsize=6.5)
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return alignment_summary(given.inputs["stations"], given.inputs["cube"])
+
+
+FIGURE = FigureDeclaration(
+    name="alignment_summary",
+    title="Alignment summary",
+    section="Stations and data",
+    place=3,
+    description="Stations in and out of the study with reasons, and how complete each split is.",
+    inputs={"stations": "cube/stations", "cube": "cube/station_cube"},
+    draw=_draw,
+)

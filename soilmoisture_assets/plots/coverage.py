@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,3 +113,18 @@ def _masked_shares(axes: "Axes", target: xr.Dataset, order: np.ndarray) -> list:
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.set(title="masked, share of values", xlim=(0, max(0.02, float(left.max()) * 1.05)))
     return handles
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return coverage(given.inputs["target"], given.inputs["stations"])
+
+
+FIGURE = FigureDeclaration(
+    name="coverage",
+    title="Coverage",
+    section="Stations and data",
+    place=2,
+    description="Share of steps observed per station and month, and what each check masked.",
+    inputs={"target": "cube/target", "stations": "cube/stations"},
+    draw=_draw,
+)

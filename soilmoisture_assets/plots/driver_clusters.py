@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment
 from soilmoisture_assets.plots.maps import map_axes, map_extent, project
 
@@ -134,3 +135,19 @@ def _message(clusters: xr.Dataset, windows: list[int], drivers: list[str]) -> st
         f"{stay} of {style.counted(clusters.sizes['station'], 'station')} keep their cluster of drivers from "
         f"{windows[0]} to {windows[-1]} h ({method_and_experiment(clusters)})"
     )
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return driver_clusters(given.inputs["clusters"], given.inputs["shap"])
+
+
+FIGURE = FigureDeclaration(
+    name="driver_clusters",
+    title="Driver clusters",
+    section="Drivers",
+    place=7,
+    description="Stations grouped by what drives them: map, strength of each driver, and the stations themselves.",
+    inputs={"clusters": "analysis/driver_clusters/{experiment}", "shap": "analysis/shap_values/{experiment}"},
+    draw=_draw,
+    variants=each_experiment,
+)

@@ -8,6 +8,7 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
 
 if TYPE_CHECKING:
@@ -72,3 +73,18 @@ def dynamic_variables(dataset: xr.Dataset) -> list[str]:
         for name, variable in VARIABLES.items()
         if name in dataset.data_vars and variable.role == "dynamic" and set(dataset[name].dims) == {"station", "time"}
     ]
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return dynamic_input_maps(given.inputs["cube"])
+
+
+FIGURE = FigureDeclaration(
+    name="dynamic_input_maps",
+    title="Dynamic inputs on maps",
+    section="Weather",
+    place=1,
+    description="Each dynamic input at the stations: one step, and the mean or total of the year.",
+    inputs={"cube": "cube/station_cube"},
+    draw=_draw,
+)

@@ -11,8 +11,10 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.era5_grids import each_month, grid_box, record_of
+from soilmoisture_assets.plots.era5_grids import each_month, grid_box, record_of, where_gridded
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, Variant
 from soilmoisture_assets.plots.maps import colour_bar, map_axes
+from soilmoisture_assets.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -166,3 +168,32 @@ def _animated(frames: list[Any], description: str) -> bytes:
         exif=exif.tobytes(),
     )  # fmt: skip
     return out.getvalue()
+
+
+def _draw(given: FigureInputs) -> bytes:
+    options = given.variant.options
+    return era5_animation(given.inputs["months"], options["variable"], options["span"])
+
+
+def _variants(study: Study) -> list[Variant]:
+    if not where_gridded(study):
+        return []
+    return [
+        Variant(f"{variable}_{span}", options={"variable": variable, "span": span})
+        for variable in ("temperature", "precipitation")
+        if variable in study.dynamic_inputs.variables
+        for span in ("week", "days")
+    ]
+
+
+FIGURE = FigureDeclaration(
+    name="era5_animation",
+    title="ERA5 animation",
+    section="Weather",
+    place=5,
+    description="One week of hours, or the days of the record, as an animated map.",
+    inputs={"months": "raw/era5/hourly"},
+    draw=_draw,
+    variants=_variants,
+    suffix=".webp",
+)

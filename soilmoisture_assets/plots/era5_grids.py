@@ -12,11 +12,18 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.plots.figure import Variant
 from soilmoisture_assets.plots.maps import Box
+from soilmoisture_assets.study import Study
 
 if TYPE_CHECKING:
     from cartopy.mpl.geoaxes import GeoAxes
     from matplotlib.collections import QuadMesh
+
+
+def where_gridded(study: Study) -> list[Variant]:
+    """The one variant of a figure of the grid; none where the study asks ERA5 for the stations' points alone."""
+    return [] if study.era5.access == "timeseries" else [Variant()]
 
 
 def each_month(months: Mapping[str, xr.Dataset]) -> Iterator[xr.Dataset]:

@@ -8,7 +8,8 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.era5_grids import each_month, record_of, thinned
+from soilmoisture_assets.plots.era5_grids import each_month, record_of, thinned, where_gridded
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,3 +73,19 @@ def era5_histograms(months: Mapping[str, xr.Dataset]) -> "Figure":
            " Every n-th hour is used, n odd, so that all hours of the day count alike."),
         grid, n=f"n = {grid.sizes['latitude'] * grid.sizes['longitude']} cells, {sample.sizes['time']} hours",
     )  # fmt: skip
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return era5_histograms(given.inputs["months"])
+
+
+FIGURE = FigureDeclaration(
+    name="era5_histograms",
+    title="ERA5 histograms",
+    section="Weather",
+    place=2,
+    description="Histograms of the hourly values of every ERA5 variable over the domain.",
+    inputs={"months": "raw/era5/hourly"},
+    draw=_draw,
+    variants=where_gridded,
+)

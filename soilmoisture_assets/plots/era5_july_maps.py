@@ -8,7 +8,8 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.era5_grids import draw_field, each_month, grid_box, hour_month, record_of
+from soilmoisture_assets.plots.era5_grids import draw_field, each_month, grid_box, hour_month, record_of, where_gridded
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.maps import colour_bar, map_axes
 
 if TYPE_CHECKING:
@@ -68,3 +69,19 @@ def july_means(months: Mapping[str, xr.Dataset], names: list[str]) -> xr.Dataset
             sums.append(july.sum("time", dtype="float64"))
             counts.append(july.count("time"))
     return sum(sums[1:], sums[0]) / sum(counts[1:], counts[0]) if sums else None
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return era5_july_maps(given.inputs["months"])
+
+
+FIGURE = FigureDeclaration(
+    name="era5_july_maps",
+    title="ERA5 in July",
+    section="Weather",
+    place=4,
+    description="Maps of the mean of all July hours; amounts as totals per day.",
+    inputs={"months": "raw/era5/hourly"},
+    draw=_draw,
+    variants=where_gridded,
+)

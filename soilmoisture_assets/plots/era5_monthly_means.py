@@ -9,7 +9,8 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.era5_grids import area_mean, each_month, hour_month, record_of
+from soilmoisture_assets.plots.era5_grids import area_mean, each_month, hour_month, record_of, where_gridded
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,3 +90,19 @@ def _message(months: pd.DataFrame) -> str:
         name = pd.Timestamp(2000, list(by_month.index)[int(np.argmax(by_month))], 1).month_name()
         return f"{name} is the wettest month of the domain (ERA5, {by_month.max():.0f} mm)"
     return "The year of the domain, month by month (ERA5)"
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return era5_monthly_means(given.inputs["months"])
+
+
+FIGURE = FigureDeclaration(
+    name="era5_monthly_means",
+    title="ERA5 monthly means",
+    section="Weather",
+    place=3,
+    description="Monthly means over the domain; amounts as totals.",
+    inputs={"months": "raw/era5/hourly"},
+    draw=_draw,
+    variants=where_gridded,
+)

@@ -10,6 +10,7 @@ from soilmoisture_assets.alignment.splits import CODES
 from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABLES
 from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots.style import period_of
+from soilmoisture_assets.study import Study
 
 _PLAIN = {
     "soil_moisture": "antecedent soil moisture",
@@ -48,6 +49,11 @@ def method_and_experiment(dataset: xr.Dataset) -> str:
 def in_split(forecasts: xr.Dataset, split: str) -> xr.Dataset:
     """The forecasts issued in one split."""
     return forecasts.isel(start=np.flatnonzero(forecasts["split"].values == CODES[split]))
+
+
+def scored_period(study: Study) -> str:
+    """``2019-01-01 to 2019-12-31 (test)``, for scores: they do not carry their times."""
+    return f"{study.splits.test.start} to {study.splits.test.end} (test)"
 
 
 def split_period(dataset: xr.Dataset, split: str) -> str:

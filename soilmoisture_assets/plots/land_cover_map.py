@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.metadata.variables import IGBP_CLASSES, IGBP_COLOURS
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.maps import map_extent
 from soilmoisture_assets.plots.outlines import Box, outlines
 
@@ -29,7 +32,7 @@ def land_cover_map(land_cover: xr.Dataset, tiles: Mapping[int, str] | None = Non
     ----------
     land_cover : ``land_cover`` (station, year) of IGBP classes, -1 where missing; coordinates latitude, longitude
         [degrees], network and station_name on (station).
-    tiles : address template of map tiles ({z}, {x}, {y}) per year, as ``sources.modis.land_cover_tiles`` gives it.
+    tiles : address template of map tiles ({z}, {x}, {y}) per year, as ``sources.modis.client`` gives it.
     """
     import folium
     from branca.element import Element, MacroElement
@@ -43,6 +46,7 @@ def land_cover_map(land_cover: xr.Dataset, tiles: Mapping[int, str] | None = Non
     span = f"{years[0]} to {years[-1]}" if len(years) > 1 else str(years[0])
 
     page = folium.Map(tiles=None, zoom_snap=0.25, control_scale=True, prefer_canvas=True)
+    page._id = "of_stations"  # a random one would make two pages of the same data differ
     page.default_js, page.default_css = [], []  # links to content networks
     root: Any = page.get_root()
     root.header.add_child(Element(f"<style>{_leaflet('leaflet.css')}</style>"))
@@ -105,3 +109,32 @@ def _thinned(line: np.ndarray) -> np.ndarray:
         if np.abs(point - kept[-1]).max() >= _FINEST:
             kept.append(point)
     return np.array([*kept, line[-1]])
+
+
+def _draw(given: FigureInputs) -> str:
+    from soilmoisture_assets.sources.modis.client import earthengine_tiles
+
+    years = given.inputs["years"]
+    order = sorted(years)
+    index = pd.Index([int(year) for year in order], name="year")
+    cover = xr.concat([years[year].drop_vars("year", errors="ignore") for year in order], dim=index)
+    try:
+        tiles = {} if given.study.sandbox else earthengine_tiles(given.settings, index.tolist())
+    except SourceError as error:
+        given.log(f"The map has no tiles: {error}")
+        tiles = {}
+    return land_cover_map(cover, tiles)
+
+
+FIGURE = FigureDeclaration(
+    name="land_cover_map",
+    title="Land cover, year by year",
+    section="Terrain, soil and land cover",
+    place=3,
+    description="IGBP land cover at the stations, year by year, on a page that opens without internet. Where an Earth "
+    "Engine account is set, the whole map of each year lies below the stations while its address lasts.",
+    inputs={"years": "raw/modis/land_cover"},
+    draw=_draw,
+    suffix=".html",
+    settings={"sandbox": True},
+)

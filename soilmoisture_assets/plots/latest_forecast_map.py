@@ -7,6 +7,7 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.labels import method_and_experiment
 from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
 
@@ -56,3 +57,18 @@ def latest_forecast_map(latest: xr.Dataset) -> "Figure":
         "Issued from each station's newest step with an observation; stations end at different times (d).", latest,
         period=style.period_of(starts, "issued"),
     )  # fmt: skip
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return latest_forecast_map(given.inputs["latest"])
+
+
+FIGURE = FigureDeclaration(
+    name="latest_forecast_map",
+    title="Latest forecast",
+    section="Latest forecast",
+    place=1,
+    description="Soil moisture forecast from each station's newest step, its change, its interval and its age.",
+    inputs={"latest": "models/latest_forecast"},
+    draw=_draw,
+)

@@ -8,6 +8,7 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,3 +103,18 @@ def _together(figure: "Figure", place: "SubplotSpec", missing: dict[str, np.ndar
     for side in ("left", "bottom"):
         dots.spines[side].set_visible(False)
     return complete
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return nan_patterns(given.inputs["cube"])
+
+
+FIGURE = FigureDeclaration(
+    name="nan_patterns",
+    title="Missing values",
+    section="Stations and data",
+    place=4,
+    description="Share of stations that miss each variable through time, and what is missing together.",
+    inputs={"cube": "cube/station_cube"},
+    draw=_draw,
+)

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
-from scipy.stats import rankdata
 
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
 from soilmoisture_assets.plots.intervals import mean_interval
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
 from soilmoisture_assets.plots.shap_groups import GROUP_LABELS
@@ -82,6 +82,8 @@ def _group_legend(axes: "Axes", groups: np.ndarray) -> None:
 
 
 def _ranks(axes: "Axes", mean: np.ndarray, rises: np.ndarray, windows: list[int], agreement: np.ndarray) -> None:
+    from scipy.stats import rankdata
+
     count = mean.shape[1]
     axes.plot([0.5, count + 0.5], [0.5, count + 0.5], color=style.GREY, linewidth=0.7, linestyle="--")
     for place, window in enumerate(windows):
@@ -95,3 +97,19 @@ def _ranks(axes: "Axes", mean: np.ndarray, rises: np.ndarray, windows: list[int]
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=len(windows), fontsize=6.5, borderaxespad=0,
                 handletextpad=0.1, columnspacing=0.8)  # fmt: skip
     axes.grid(True)
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return permutation_importance(given.inputs["importance"], given.inputs["shap"])
+
+
+FIGURE = FigureDeclaration(
+    name="permutation_importance",
+    title="Permutation importance beside SHAP",
+    section="Drivers",
+    place=4,
+    description="SHAP and permutation importance of the features beside each other, and how far their ranks agree.",
+    inputs={"importance": "analysis/permutation_importance/{experiment}", "shap": "analysis/shap_values/{experiment}"},
+    draw=_draw,
+    variants=each_experiment,
+)

@@ -8,6 +8,7 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,3 +97,18 @@ def _draw_ranges(axes: "Axes", taus: list[np.ndarray]) -> None:
     axes.set_xlim(0.2, len(rank) + 0.8)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(True, axis="y")
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return recession_curves({name: events.load() for name, events in given.inputs["curves"].items()})
+
+
+FIGURE = FigureDeclaration(
+    name="recession_curves",
+    title="Recession curves",
+    section="Dry-downs",
+    place=2,
+    description="All well fitted dry-downs on one time axis, and the range of their time scale per station.",
+    inputs={"curves": "raw/ismn/recession_curves"},
+    draw=_draw,
+)

@@ -8,6 +8,7 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.distributions import DISTRIBUTIONS, density, fit_distributions
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.recession_curves import event_period, good_fits
 
 if TYPE_CHECKING:
@@ -102,3 +103,18 @@ def _handles() -> list:
 
 def _spelled(distribution: str) -> str:
     return {"lognormal": "log-normal", "weibull": "Weibull"}.get(distribution, distribution)
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return recession_histograms({name: events.load() for name, events in given.inputs["curves"].items()})
+
+
+FIGURE = FigureDeclaration(
+    name="recession_histograms",
+    title="Properties of dry-downs",
+    section="Dry-downs",
+    place=3,
+    description="Histograms of the properties of all dry-downs with the distribution that fits best.",
+    inputs={"curves": "raw/ismn/recession_curves"},
+    draw=_draw,
+)

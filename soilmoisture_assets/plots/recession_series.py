@@ -8,6 +8,7 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.recession_curves import good_fits
 
 if TYPE_CHECKING:
@@ -83,3 +84,23 @@ def recession_series(
 def _spelled(station: str) -> str:
     network, _, name = station.partition("__")
     return style.shortened(f"{name.replace('_', ' ')} ({network})" if name else station, 42)
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    curves = {name: events.load() for name, events in given.inputs["curves"].items()}
+    moisture = given.inputs["hourly"][["soil_moisture"]].load()
+    names = [str(name) for name in moisture["station"].values if name in curves]
+    return recession_series(
+        {name: moisture.sel(station=name) for name in names}, {name: curves[name] for name in names}
+    )
+
+
+FIGURE = FigureDeclaration(
+    name="recession_series",
+    title="Dry-downs in the series",
+    section="Dry-downs",
+    place=1,
+    description="Soil moisture of the stations with the most dry-downs, with the fitted curves over it.",
+    inputs={"curves": "raw/ismn/recession_curves", "hourly": "cube/hourly"},
+    draw=_draw,
+)

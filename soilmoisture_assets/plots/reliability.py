@@ -7,7 +7,9 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.labels import in_split, split_period
+from soilmoisture_assets.scoring.gathering import best_forecasts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,3 +93,20 @@ def _coverage(axes: "Axes", inside: np.ndarray, nominal: float, leads: np.ndarra
     axes.set(ylim=(0, 1.02), xlabel="lead time [h]", ylabel=f"coverage of the {100 * nominal:.0f} % interval [-]",
              title=f"experiment {experiment}, stations")  # fmt: skip
     axes.grid(True, axis="y")
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    forecasts = {str(experiment): best_forecasts(stored) for experiment, stored in given.inputs["forecasts"].items()}
+    return reliability(forecasts, leads=given.study.window_hours)
+
+
+FIGURE = FigureDeclaration(
+    name="reliability",
+    title="Reliability of the intervals",
+    section="Skill",
+    place=4,
+    description="Observed against nominal frequency of the quantiles, and the coverage of the 80 % interval per lead.",
+    inputs={"forecasts": "models/forecasts/{experiment}"},
+    draw=_draw,
+    settings={"model": {"windows"}},
+)

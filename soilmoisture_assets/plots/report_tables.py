@@ -56,7 +56,6 @@ def settings_table(study: Study) -> Table:
                   f"({model.station_training.replace('_', ' ')}), {model.neighbours} neighbours"],
         ["Held-out stations", f"{100 * study.splits.held_out_fraction:.0f} %"],
         ["Seed", str(study.seed)],
-        ["Study hash", study.hash],
     ]  # fmt: skip
     return Table("Settings of the study", ["Setting", "Value"], rows)
 

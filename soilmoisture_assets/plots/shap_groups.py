@@ -6,9 +6,10 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
 from soilmoisture_assets.plots.intervals import mean_interval
 from soilmoisture_assets.plots.labels import method_and_experiment, words
-from soilmoisture_assets.plots.panel_5 import SHAP_LABEL
+from soilmoisture_assets.plots.shap_by_window import SHAP_LABEL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,3 +62,19 @@ def shap_groups(shap: xr.Dataset) -> "Figure":
         "interval over stations.",
         shap,
     )  # fmt: skip
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return shap_groups(given.inputs["shap"])
+
+
+FIGURE = FigureDeclaration(
+    name="shap_groups",
+    title="SHAP by group",
+    section="Drivers",
+    place=2,
+    description="Mean absolute SHAP of groups of features, which correlated features share, per window.",
+    inputs={"shap": "analysis/shap_values/{experiment}"},
+    draw=_draw,
+    variants=each_experiment,
+)

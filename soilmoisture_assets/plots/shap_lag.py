@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
 from soilmoisture_assets.plots.intervals import mean_interval
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment
 
@@ -91,3 +92,19 @@ def _message(values: np.ndarray, names: list[str], lags: np.ndarray, shap: xr.Da
         f"90 % of the effect of past {feature_label(names[place])} comes from the last {style.counted(days, 'day')} "
         f"({method_and_experiment(shap)})"
     )
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return shap_lag(given.inputs["shap"])
+
+
+FIGURE = FigureDeclaration(
+    name="shap_lag",
+    title="SHAP by lag",
+    section="Drivers",
+    place=3,
+    description="How many days back each dynamic feature matters.",
+    inputs={"shap": "analysis/shap_values/{experiment}"},
+    draw=_draw,
+    variants=each_experiment,
+)

@@ -9,7 +9,8 @@ import xarray as xr
 from soilmoisture_assets.methods import methods, ordered
 from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.labels import split_period
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
+from soilmoisture_assets.plots.labels import scored_period, split_period
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -107,3 +108,19 @@ def _message(part: pd.DataFrame, experiments: list[str]) -> str:
             row = rows.loc[rows["median_r2"].idxmax()]
             best.append(f"{method_title(str(row['method']))} ({experiment}, {row['median_r2']:.2f})")
     return f"Best median R² {last} h ahead: {'; '.join(best)}" if best else "No scores"
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return skill_by_lead(given.inputs["summary"], given.inputs["skill"], period=scored_period(given.study))
+
+
+FIGURE = FigureDeclaration(
+    name="skill_by_lead",
+    title="Skill by lead",
+    section="Skill",
+    place=1,
+    description="Median R² over stations per lead, every method beside the models, on test data.",
+    inputs={"summary": "analysis/skill_summary", "skill": "analysis/skill"},
+    draw=_draw,
+    settings={"splits": {"test"}},
+)

@@ -7,6 +7,7 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
 
 if TYPE_CHECKING:
@@ -102,3 +103,18 @@ def _draw_histogram(axes: "Axes", slope: np.ndarray) -> None:
     )  # fmt: skip
     axes.set(xlabel=VARIABLES["slope"].label, ylabel="stations", xlim=(0, None))
     axes.locator_params(axis="y", integer=True)
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return slope_map(given.inputs["terrain"])
+
+
+FIGURE = FigureDeclaration(
+    name="slope_map",
+    title="Slope",
+    section="Terrain, soil and land cover",
+    place=1,
+    description="Slope at the stations: map, 3-D contours and histogram.",
+    inputs={"terrain": "raw/elevation/slope"},
+    draw=_draw,
+)

@@ -7,6 +7,7 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABLES
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
 
 if TYPE_CHECKING:
@@ -64,3 +65,18 @@ def soilgrids_maps(properties: xr.Dataset) -> "Figure":
         figure, title, "SoilGrids 2.0, mean of 0-30 cm weighted by the thickness of its layers; colours by kind: "
         f"physical (brown), chemical (green), hydraulic (blue); open circles: no data.{elsewhere}", properties,
     )  # fmt: skip
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return soilgrids_maps(given.inputs["properties"])
+
+
+FIGURE = FigureDeclaration(
+    name="soilgrids_maps",
+    title="SoilGrids properties",
+    section="Terrain, soil and land cover",
+    place=2,
+    description="One map per SoilGrids property, 0-30 cm.",
+    inputs={"properties": "raw/soilgrids/properties"},
+    draw=_draw,
+)

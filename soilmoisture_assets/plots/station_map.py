@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.maps import halo, map_axes, map_extent, marker_size, project, write_abbreviations
 
 if TYPE_CHECKING:
@@ -107,3 +108,18 @@ def _write_numbers(axes: "Axes", points: np.ndarray, letters: np.ndarray) -> Non
         written.append(best)
         written_number = axes.text(best[0], best[1], str(number), fontsize=5.5, ha="center", va="center", zorder=4)
         written_number.set_path_effects(halo())
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return station_map(given.inputs["cube"])
+
+
+FIGURE = FigureDeclaration(
+    name="station_map",
+    title="Station map",
+    section="Stations and data",
+    place=1,
+    description="The common stations by network, with state borders and the list of their names.",
+    inputs={"cube": "cube/station_cube"},
+    draw=_draw,
+)

@@ -8,6 +8,7 @@ import xarray as xr
 from soilmoisture_assets.alignment.splits import CODES
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.labels import feature_label
 from soilmoisture_assets.plots.station_series import draw_state
 
@@ -123,3 +124,20 @@ def _statics(axes: "Axes", cube: xr.Dataset, station: str, names: list[str]) -> 
     axes.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
     axes.spines["bottom"].set_bounds(0, 1)
     axes.tick_params(axis="y", length=0)
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    cube = given.inputs["cube"]
+    observed = cube["soil_moisture_scored"].notnull().sum("time")
+    return station_panel(cube, str(observed.idxmax("station").item()))
+
+
+FIGURE = FigureDeclaration(
+    name="station_panel",
+    title="One station in full",
+    section="Stations and data",
+    place=5,
+    description="Soil moisture and inputs of the most complete station through time, its static attributes as bars.",
+    inputs={"cube": "cube/station_cube"},
+    draw=_draw,
+)

@@ -9,6 +9,7 @@ import xarray as xr
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.dynamic_input_maps import dynamic_variables
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,3 +76,18 @@ def draw_state(axes: "Axes", times: np.ndarray, values: np.ndarray, colour: str)
         days = pd.Series(values, index).groupby((index - pd.Timedelta(1, "ns")).floor("D"))
         whole = days.mean().where(days.count() * step >= pd.Timedelta(days=1))
         axes.plot(pd.DatetimeIndex(whole.index) + pd.Timedelta(hours=12), whole.to_numpy(), color=colour, linewidth=0.8)
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return station_series(given.inputs["cube"])
+
+
+FIGURE = FigureDeclaration(
+    name="station_series",
+    title="Station series",
+    section="Stations and data",
+    place=6,
+    description="Soil moisture above the dynamic inputs of the station with the most observations.",
+    inputs={"cube": "cube/station_cube"},
+    draw=_draw,
+)

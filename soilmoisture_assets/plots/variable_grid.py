@@ -8,6 +8,7 @@ import xarray as xr
 from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABLES, Variable
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.dynamic_input_maps import dynamic_variables
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
 
 if TYPE_CHECKING:
@@ -101,3 +102,18 @@ def _draw_classes(
         labelspacing=0.25, borderaxespad=0,
     )  # fmt: skip
     legend.set_in_layout(False)
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return variable_grid(given.inputs["cube"])
+
+
+FIGURE = FigureDeclaration(
+    name="variable_grid",
+    title="Every variable on a map",
+    section="Stations and data",
+    place=7,
+    description="A map of every static attribute, and of the mean of the target and of each dynamic input.",
+    inputs={"cube": "cube/station_cube"},
+    draw=_draw,
+)

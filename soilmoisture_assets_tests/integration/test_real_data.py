@@ -66,7 +66,7 @@ def test_real_scan_stations_become_skill_tables_figures_and_a_report(realdata: P
     assert {"gradient_boosting", "lstm", "regional_model", "station_model"} <= set(table.method)
     page = (folder / "report" / "report.html").read_text()
     assert "SYNTHETIC" not in page
-    assert (folder / "figures" / "panel_2" / "forecast.png").exists()
+    assert (folder / "figures" / "skill_maps" / "forecast.png").exists()
 
 
 def test_a_real_hourly_station_runs_in_twelve_hour_steps(realdata: Path, tmp_path: Path):

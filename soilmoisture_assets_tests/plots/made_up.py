@@ -3,11 +3,17 @@
 Belongs here: datasets with plausible values and gaps. Not here: tests.
 """
 
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.metadata.variables import REFERENCE_STATIC_ATTRIBUTES, SOILGRIDS_PROPERTIES, VARIABLES
+from soilmoisture_assets.plots.figure import FigureFile
+from soilmoisture_assets.study import Study
 
 LEADS = np.arange(12, 73, 12, dtype="int32")
 WINDOWS = np.array([24, 48, 72], dtype="int32")
@@ -141,10 +147,21 @@ def forecasts(count: int, experiment: str = "forecast", every: int = 2) -> xr.Da
     )  # fmt: skip
 
 
-def skill(count: int) -> xr.Dataset:
+def stored_forecasts(count: int, experiment: str = "forecast") -> dict[str, xr.Dataset]:
+    """The forecasts of the regional model as they are stored: a dataset per station, with a dimension over methods."""
+    every = forecasts(count, experiment).set_coords("split")
+    parts = {}
+    for number, name in enumerate(every["station"].values):
+        own = every.isel(station=[number])
+        own["soil_moisture_forecast"] = own["soil_moisture_forecast"].expand_dims(forecaster=["regional_model"])
+        parts[str(name)] = own
+    return parts
+
+
+def skill(count: int, experiments: Sequence[str] = ("drivers", "forecast")) -> xr.Dataset:
     random = np.random.default_rng(3)
-    experiments, splits = ["drivers", "forecast"], ["validation", "test"]
-    shape = (2, 2, len(METHODS), count, len(LEADS))
+    splits = ["validation", "test"]
+    shape = (2, len(experiments), len(METHODS), count, len(LEADS))
     station = random.beta(5, 2, count)[:, None]
     r2 = np.clip(
         station - 0.004 * LEADS * random.uniform(0.3, 1.5, (count, 1)) + random.normal(0, 0.03, shape)
@@ -161,7 +178,7 @@ def skill(count: int) -> xr.Dataset:
     return xr.Dataset(
         variables,
         coords={
-            **station_coordinates(count), "split": splits, "experiment": experiments, "forecaster": list(METHODS),
+            **station_coordinates(count), "split": splits, "experiment": list(experiments), "forecaster": list(METHODS),
             "lead": ("lead", LEADS, {"units": "hours"}),
         },
         attrs=_ATTRIBUTES,
@@ -367,6 +384,12 @@ def effects(count: int) -> xr.Dataset:
     )
 
 
+def stored_effects(count: int, experiment: str = "forecast") -> xr.Dataset:
+    """The effects on both scores as they are stored."""
+    together = effects(count).expand_dims(score=["r2", "skill_vs_persistence"])
+    return together.assign_attrs(experiment=experiment)
+
+
 def correlations(count: int) -> xr.Dataset:
     random = np.random.default_rng(10)
     names = [name for name in REFERENCE_STATIC_ATTRIBUTES if not VARIABLES[name].is_category]
@@ -393,3 +416,48 @@ def latest_forecast(count: int) -> xr.Dataset:
         age=("station", random.choice([0.0, 12.0, 240.0], count)),
         start=("station", np.repeat(np.datetime64("2019-12-30T12:00", "ns"), count)),
     )
+
+
+class Stored:
+    """A made-up dataset, table or mapping of partitions for the path of every asset that a figure is drawn from.
+
+    ``era5`` : the days and the resolution [degrees] of the grid.
+    """
+
+    def __init__(self, study: Study, count: int, *, era5: tuple[int, float] = (20, 12.0)) -> None:
+        experiments = [experiment.value for experiment in study.model.experiments]
+        self._whole: dict[str, Callable[[], Any]] = {
+            "cube/station_cube": lambda: cube(count),
+            "cube/target": lambda: cube(count),
+            "cube/hourly": lambda: cube(count),
+            "cube/stations": lambda: station_table(count),
+            "raw/ismn/recession_curves": lambda: recession_curves(count),
+            "raw/era5/hourly": lambda: era5_months(*era5),
+            "raw/elevation/slope": lambda: terrain(count),
+            "raw/soilgrids/properties": lambda: soil(count),
+            "raw/modis/land_cover": lambda: {str(int(year)): own for year, own in land_cover(count).groupby("year")},
+            "models/latest_forecast": lambda: latest_forecast(count),
+            "analysis/skill": lambda: skill(count, experiments),
+            "analysis/skill_summary": lambda: skill_summary(count),
+        }
+        self._of_experiment: dict[str, Callable[[str], Any]] = {
+            "models/forecasts": lambda experiment: stored_forecasts(count, experiment),
+            "analysis/effect_size": lambda experiment: stored_effects(count, experiment),
+            "analysis/correlation": lambda _: correlations(count).expand_dims(score=["r2"]),
+            "analysis/shap_values": lambda experiment: shap(count, experiment),
+            "analysis/driver_clusters": lambda _: clusters(count),
+            "analysis/permutation_importance": lambda _: permutation(count),
+        }
+        self.assets = set(self._whole) | {f"{name}/{each}" for name in self._of_experiment for each in experiments}
+        self._read = cache(self._made)
+
+    def inputs(self, file: FigureFile) -> dict[str, Any]:
+        """What a figure's file is drawn from."""
+        return {
+            argument: self._read(paths) if isinstance(paths, str) else {e: self._read(p) for e, p in paths.items()}
+            for argument, paths in file.inputs.items()
+        }
+
+    def _made(self, path: str) -> Any:
+        name, _, experiment = path.rpartition("/")
+        return self._whole[path]() if path in self._whole else self._of_experiment[name](experiment)

@@ -26,11 +26,11 @@ def draw(name: str) -> Callable[..., Figure]:
 
 FIGURES: dict[str, Callable[[int], Figure]] = {
     "station_map": lambda n: draw("station_map")(made_up.stations(n)),
-    "panel_1": lambda n: draw("panel_1")(forecasts(n), skill(n)),
-    "panel_2": lambda n: draw("panel_2")(skill(n), "forecast"),
-    "panel_3": lambda n: draw("panel_3")(made_up.effects(n)),
-    "panel_4": lambda n: draw("panel_4")(made_up.correlations(n), n),
-    "panel_5": lambda n: draw("panel_5")(shap(n)),
+    "best_station_series": lambda n: draw("best_station_series")(forecasts(n), skill(n)),
+    "skill_maps": lambda n: draw("skill_maps")(skill(n), "forecast"),
+    "effect_sizes": lambda n: draw("effect_sizes")(made_up.effects(n)),
+    "feature_correlations": lambda n: draw("feature_correlations")(made_up.correlations(n), n),
+    "shap_by_window": lambda n: draw("shap_by_window")(shap(n)),
     "shap_lag": lambda n: draw("shap_lag")(shap(n)),
     "shap_groups": lambda n: draw("shap_groups")(shap(n)),
     "permutation_importance": lambda n: draw("permutation_importance")(made_up.permutation(n), shap(n)),
@@ -50,10 +50,11 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "era5_monthly_means": lambda n: draw("era5_monthly_means")(grid()),
     "era5_july_maps": lambda n: draw("era5_july_maps")(grid()),
 }
-MANY = ("station_map", "panel_1", "panel_2", "panel_5", "driver_clusters", "recession_curves")
+MANY = ("station_map", "best_station_series", "skill_maps", "shap_by_window", "driver_clusters", "recession_curves")
+NEED_MORE_THAN_ONE = ("era5", "effect_sizes", "feature_correlations", "station_series")
 CASES = (
-    [(name, 30) for name in FIGURES if name != "panel_1"]
-    + [(name, 1) for name in FIGURES if not name.startswith(("era5", "panel_3", "panel_4", "station_series"))]
+    [(name, 30) for name in FIGURES if name != "best_station_series"]
+    + [(name, 1) for name in FIGURES if not name.startswith(NEED_MORE_THAN_ONE)]
     + [(name, 360) for name in MANY]
     + [("variable_grid", 30)]
 )
@@ -170,7 +171,7 @@ def test_gains_and_losses_are_counted_for_all_stations_and_for_the_useful_ones()
     r2[1, 1, 0, :, 3] = [0.6, 0.10, 0.5, 0.2]
     r2[1, 1, 0, :, 5] = [0.4, 0.20, 0.4, np.nan]
     scores["r2"] = (scores["r2"].dims, r2)
-    figure = draw("panel_2")(scores.drop_sel(forecaster="station_model"), "forecast")
+    figure = draw("skill_maps")(scores.drop_sel(forecaster="station_model"), "forecast")
     title = figure.axes[-1]._left_title.get_text() if "Gains" in figure.axes[-1]._left_title.get_text() else next(
         axes._left_title.get_text() for axes in figure.axes if "Gains" in axes._left_title.get_text()
     )  # fmt: skip
@@ -181,14 +182,14 @@ def test_gains_and_losses_are_counted_for_all_stations_and_for_the_useful_ones()
 def test_shap_bars_keep_the_unit_of_soil_moisture():
     values = made_up.shap(5)
     values["mean_absolute_shap"] = values["mean_absolute_shap"] * 0 + 0.002
-    figure = draw("panel_5")(values)
+    figure = draw("shap_by_window")(values)
     bars = [patch.get_width() for axes in figure.axes[:2] for patch in axes.patches]
     assert np.allclose(bars, 2.0)  # 10⁻³ m³ m⁻³, for static and dynamic features alike
 
 
 def test_a_group_of_features_that_a_study_lacks_gets_no_empty_panel():
     effects = made_up.effects(30).sel(feature=["temperature", "precipitation", "slope"])
-    titles = [axes.get_title(loc="left") for axes in draw("panel_3")(effects).axes]
+    titles = [axes.get_title(loc="left") for axes in draw("effect_sizes")(effects).axes]
     assert [title for title in titles if title] == [
         "a  Physical soil and terrain", "b  Weather and environment", "c  Change of |effect| from 24 to 72 h"
     ]  # fmt: skip

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from soilmoisture_assets.plots.land_cover_map import land_cover_map
-from soilmoisture_assets.plots.panel_5 import panel_5
 from soilmoisture_assets.plots.report import FigureEntry, build_report
 from soilmoisture_assets.plots.report_tables import quality_table
+from soilmoisture_assets.plots.shap_by_window import shap_by_window
 from soilmoisture_assets.plots.skill_by_lead import skill_by_lead
 from soilmoisture_assets.plots.style import save_figure
 from soilmoisture_assets.study import load_study
@@ -46,7 +46,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         FigureEntry.stored(save_figure(figure, folder / f"{name}.png"), name)
         for name, figure in (
             ("Skill", skill_by_lead(made_up.skill_summary(8), made_up.skill(8))),
-            ("Drivers", panel_5(made_up.shap(8))),
+            ("Drivers", shap_by_window(made_up.shap(8))),
         )
     ]
     interactive = folder / "land_cover_map.html"

@@ -82,6 +82,10 @@ def test_the_land_cover_page_needs_no_internet():
     assert "SYNTHETIC" in page
 
 
+def test_two_land_cover_pages_of_the_same_data_are_the_same_bytes():
+    assert land_cover_map(cover([10, 10], [12, 13])) == land_cover_map(cover([10, 10], [12, 13]))
+
+
 def test_classes_read_back_as_numbers_with_gaps_are_drawn_alike():
     stored = cover([10, 10], [-1, 1])
     read_back = stored.assign(land_cover=stored["land_cover"].where(stored["land_cover"] > 0))

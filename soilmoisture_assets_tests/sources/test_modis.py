@@ -12,8 +12,9 @@ from soilmoisture_assets.errors import SourceError, SourceUnavailable
 from soilmoisture_assets.metadata.variables import IGBP_CLASSES
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
+from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.modis import client as modis
-from soilmoisture_assets.sources.modis.client import connect, fetch_land_cover, land_cover_tiles
+from soilmoisture_assets.sources.modis.client import connect, earthengine_tiles, fetch_land_cover, land_cover_tiles
 
 PLACES = ((40.0, -100.0), (47.5, -121.0), (35.0, -90.0), (33.0, -112.0))
 
@@ -130,6 +131,15 @@ def test_map_tiles_have_an_address_per_year(sandbox: Sandbox):
     assert tiles[2018] != tiles[2019]
     assert all(address.startswith(sandbox.urls["earthengine"]) for address in tiles.values())
     assert all(address.endswith("/tiles/{z}/{x}/{y}") for address in tiles.values())
+
+
+def test_an_account_adds_the_address_of_map_tiles_for_every_year(sandbox: Sandbox):
+    settings = Settings(earthengine_project="own", earthengine_url=sandbox.urls["earthengine"])
+    assert set(earthengine_tiles(settings, [2018, 2019])) == {2018, 2019}
+
+
+def test_without_an_account_there_are_no_tiles():
+    assert earthengine_tiles(Settings(earthengine_project=None), [2019]) == {}
 
 
 def test_a_missing_account_is_named_with_the_ways_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

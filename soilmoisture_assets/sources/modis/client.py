@@ -19,6 +19,7 @@ import xarray as xr
 from soilmoisture_assets.errors import SourceError, SourceUnavailable
 from soilmoisture_assets.metadata.variables import IGBP_CLASSES, IGBP_COLOURS, VARIABLES
 from soilmoisture_assets.progress import Progress
+from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.http import LOOPBACK, Answer, HttpClient, read_json
 from soilmoisture_assets.sources.station_cache import Place, StationCache, add_problems, places_of, station_coordinates
 
@@ -157,6 +158,20 @@ def land_cover_tiles(years: Sequence[int]) -> dict[int, str]:
         style = {"min": min(IGBP_CLASSES), "max": max(IGBP_CLASSES), "palette": list(IGBP_COLOURS.values())}
         addresses[year] = _translate(partial(image.getMapId, style))["tile_fetcher"].url_format
     return addresses
+
+
+def earthengine_tiles(settings: Settings, years: Sequence[int]) -> dict[int, str]:
+    """``land_cover_tiles`` with the account of the settings; none where there is no account.
+
+    Raises
+    ------
+    SourceError : Earth Engine refuses the account.
+    """
+    project, key_file = settings.earthengine_project, settings.earthengine_service_account_file
+    if project is None and key_file is None:
+        return {}
+    connect(project=project, service_account_file=key_file, url=settings.earthengine_url)
+    return land_cover_tiles(years)
 
 
 def _sample(places: list[Place], years: list[int]) -> dict[str, dict[int, int | None]]:

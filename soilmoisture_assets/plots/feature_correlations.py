@@ -1,4 +1,4 @@
-"""Panel 4: rank correlations among the features, and of the features with skill in each window."""
+"""Panel 4, feature correlations: ranks of the features among each other, and with skill in each window."""
 
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -7,8 +7,9 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.effect_sizes import SCORES
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
-from soilmoisture_assets.plots.panel_3 import SCORES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +20,7 @@ LEAST = 0.5
 
 
 @style.styled
-def panel_4(correlations: xr.Dataset, stations: int) -> "Figure":
+def feature_correlations(correlations: xr.Dataset, stations: int) -> "Figure":
     """Heatmap and chord diagram of |ρ| among features, and ρ with the score per window with intervals.
 
     Parameters
@@ -138,3 +139,20 @@ def _label(correlations: xr.Dataset, position: int) -> str:
     if plain == name.replace("_", " ") and "long_name" in correlations.coords:
         plain = str(correlations["long_name"].values[position]) or plain
     return style.shortened(plain, 54)
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    correlations = given.inputs["correlations"].sel(score="r2").assign_attrs(score="r2")
+    return feature_correlations(correlations, given.inputs["cube"].sizes["station"])
+
+
+FIGURE = FigureDeclaration(
+    name="feature_correlations",
+    title="Panel 4: feature correlations",
+    section="Drivers",
+    place=6,
+    description="Rank correlations among features (heatmap and chords) and with skill.",
+    inputs={"correlations": "analysis/correlation/{experiment}", "cube": "cube/station_cube"},
+    draw=_draw,
+    variants=each_experiment,
+)

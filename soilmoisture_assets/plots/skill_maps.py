@@ -1,4 +1,4 @@
-"""Panel 2: where each window is predicted well, and what longer windows gain or lose against 24 h."""
+"""Panel 2, skill maps: where each window is predicted well, and what longer windows gain or lose against 24 h."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -8,7 +8,8 @@ import xarray as xr
 
 from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.labels import split_period
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
+from soilmoisture_assets.plots.labels import scored_period, split_period
 from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
 from soilmoisture_assets.scoring.gathering import best_scores
 
@@ -20,7 +21,7 @@ USEFUL_R2 = 0.1
 
 
 @style.styled
-def panel_2(
+def skill_maps(
     skill: xr.Dataset, experiment: str, *, windows: Sequence[int] = (24, 48, 72), split: str = "test",
     period: str = "",
 ) -> "Figure":  # fmt: skip
@@ -100,3 +101,23 @@ def _message(r2: np.ndarray, windows: Sequence[int], experiment: str, method: st
         f"At {windows[-1]} h, {losses} of {int(both.sum())} stations are predicted less well than at {windows[0]} h "
         f"{subject}"
     )
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    study = given.study
+    return skill_maps(
+        given.inputs["skill"], given.variant.name, windows=study.window_hours, period=scored_period(study)
+    )
+
+
+FIGURE = FigureDeclaration(
+    name="skill_maps",
+    title="Panel 2: skill maps",
+    section="Skill",
+    place=3,
+    description="R² of every station at the end of each window, and its change against the first window.",
+    inputs={"skill": "analysis/skill"},
+    draw=_draw,
+    variants=each_experiment,
+    settings={"model": {"windows"}, "splits": {"test"}},
+)

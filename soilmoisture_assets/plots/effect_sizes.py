@@ -1,4 +1,4 @@
-"""Panel 3: how the features of better and worse predicted stations differ, by feature type and window."""
+"""Panel 3, effect sizes: how features of better and worse predicted stations differ, by feature type and window."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,9 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, Variant
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
+from soilmoisture_assets.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +30,7 @@ SCORES = {
 
 
 @style.styled
-def panel_3(effects: xr.Dataset) -> "Figure":
+def effect_sizes(effects: xr.Dataset) -> "Figure":
     """Effect sizes with intervals per feature and window, and how they change from the first to the last window.
 
     Parameters
@@ -166,3 +168,31 @@ def _message(effects: xr.Dataset, strongest: np.ndarray, score: str) -> str:
     leader = int(np.argmax(np.where(certain, strongest, 0)))
     text = f"{_label(effects, leader)} sets stations of high and low {score} apart most"
     return f"{text[:1].upper()}{text[1:]}; {int(certain.sum())} of {certain.size} features do{where}"
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    score = given.variant.options["score"]
+    return effect_sizes(given.inputs["effects"].sel(score=score).assign_attrs(score=score))
+
+
+def _variants(study: Study) -> list[Variant]:
+    """By R² for every experiment, and by skill over persistence where the experiment has a persistence to compare."""
+    over_persistence = [
+        Variant(f"{experiment.value}_over_persistence", experiment, {"score": "skill_vs_persistence"})
+        for experiment in study.model.experiments
+        if experiment.sees_moisture
+    ]
+    by_r2 = [Variant(experiment.value, experiment, {"score": "r2"}) for experiment in study.model.experiments]
+    return by_r2 + over_persistence
+
+
+FIGURE = FigureDeclaration(
+    name="effect_sizes",
+    title="Panel 3: effect sizes",
+    section="Drivers",
+    place=5,
+    description="Effect sizes of features between better and worse forecast stations, and their trend over windows.",
+    inputs={"effects": "analysis/effect_size/{experiment}"},
+    draw=_draw,
+    variants=_variants,
+)

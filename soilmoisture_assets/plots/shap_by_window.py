@@ -1,4 +1,4 @@
-"""Panel 5: how much static and dynamic features move the forecast in each window, in m3 m-3."""
+"""Panel 5, SHAP by window: how much static and dynamic features move the forecast, in m3 m-3."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
 from soilmoisture_assets.plots.intervals import mean_interval, ratio_interval
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
 
@@ -20,7 +21,7 @@ SHAP_LABEL = "mean |SHAP| [10⁻³ m³ m⁻³]"
 
 
 @style.styled
-def panel_5(shap: xr.Dataset, *, most_static: int = 30) -> "Figure":
+def shap_by_window(shap: xr.Dataset, *, most_static: int = 30) -> "Figure":
     """Mean absolute SHAP over stations per feature and window, and its relative change from first to last window.
 
     Parameters
@@ -109,3 +110,19 @@ def _message(names: list[str], strength: np.ndarray, dynamic: list[int], static:
     leaders = [feature_label(names[group[0]]) for group in (dynamic, static) if group]
     text = f"{' and '.join(leaders)} move the forecast most ({method_and_experiment(shap)})"
     return text[:1].upper() + text[1:]
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    return shap_by_window(given.inputs["shap"])
+
+
+FIGURE = FigureDeclaration(
+    name="shap_by_window",
+    title="Panel 5: SHAP by window",
+    section="Drivers",
+    place=1,
+    description="Mean absolute SHAP of static and dynamic features per window, and its change from first to last.",
+    inputs={"shap": "analysis/shap_values/{experiment}"},
+    draw=_draw,
+    variants=each_experiment,
+)
