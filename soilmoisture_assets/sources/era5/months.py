@@ -31,6 +31,7 @@ from soilmoisture_assets.sources.era5.delivery import (
 from soilmoisture_assets.sources.era5.formats import Paths, normalise
 from soilmoisture_assets.sources.era5.parts import FINAL, PRELIMINARY, UNKNOWN
 from soilmoisture_assets.sources.era5.variables import GEOPOTENTIAL, LAND_SEA_MASK, request_names
+from soilmoisture_assets.sources.time_axis import month_hours
 from soilmoisture_assets.study import Domain
 
 GRID_DATASET = "reanalysis-era5-single-levels"
@@ -49,12 +50,6 @@ class MonthDelivery:
     month: str
     path: Path | None = None
     error: SoilMoistureError | None = None
-
-
-def month_hours(month: str) -> pd.DatetimeIndex:
-    """Hours of a month (``2017-03`` or ``2017-03-01``): 01:00 on the 1st to 00:00 on the next 1st."""
-    first = pd.Period(month, "M").start_time
-    return pd.date_range(first + pd.Timedelta(hours=1), first + pd.offsets.MonthBegin(1), freq="h", unit="ns")
 
 
 def months_to_refresh(

@@ -21,7 +21,7 @@ from soilmoisture_assets.sources.ismn.archive import (
 )
 from soilmoisture_assets.sources.ismn.inspect import inspect_archive
 from soilmoisture_assets.study import Domain
-from soilmoisture_assets_tests.sources.ismn_parts import (
+from soilmoisture_assets_tests.sources.ismn.ismn_parts import (
     FILE,
     FOLDER,
     HEADER,

@@ -17,7 +17,7 @@ from soilmoisture_assets.sources.era5.formats import (
 )
 from soilmoisture_assets.sources.era5.months import normalise_month
 from soilmoisture_assets.study import Domain
-from soilmoisture_assets_tests.sources.era5_parts import column, grid_file, zipped
+from soilmoisture_assets_tests.sources.era5.era5_parts import column, grid_file, zipped
 
 JUNJIE = "era5/junjie_newcds/{}_data_stream-oper_stepType-{}.nc"
 
