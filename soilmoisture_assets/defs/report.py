@@ -94,5 +94,5 @@ def _archive_problems() -> pd.DataFrame:
 
 
 def _provenance(dataset: xr.Dataset) -> dict[str, Any]:
-    names = ("title", "source", "references", "license", "history", "study_hash")
+    names = ("title", "source", "references", "license", "history")
     return {name: dataset.attrs[name] for name in names if name in dataset.attrs}

@@ -5,7 +5,6 @@ Belongs here: what assets are handed. Not here: clients (sources/) and formats (
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
 from soilmoisture_assets.io_managers.table import TableIOManager
 from soilmoisture_assets.io_managers.zarr import ZarrIOManager
 from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.sources.services import ServiceUrls, services, synthetic_world
 from soilmoisture_assets.study import Study
 
 if TYPE_CHECKING:
@@ -26,16 +26,6 @@ if TYPE_CHECKING:
 
 
 SECONDS_BEFORE_RETRY = 30.0
-
-
-@dataclass(frozen=True)
-class ServiceUrls:
-    """Base addresses of the services; None where the client library knows its own."""
-
-    cds: str | None
-    soilgrids: str
-    elevation: str
-    earthengine: str | None
 
 
 class Services:
@@ -47,19 +37,7 @@ class Services:
     @cached_property
     def world(self) -> "World":
         """The synthetic world of a sandbox study."""
-        from soilmoisture_assets.sandbox.world import World
-
-        domain, period = self.study.domain, self.study.period
-        return World(
-            seed=self.study.seed,
-            west=domain.west,
-            east=domain.east,
-            south=domain.south,
-            north=domain.north,
-            start=period.start,
-            end=period.end,
-            stations=self.study.sandbox_stations,
-        )
+        return synthetic_world(self.study)
 
     @contextmanager
     def open(self, context: dg.AssetExecutionContext) -> Iterator[ServiceUrls]:
@@ -69,15 +47,8 @@ class Services:
         which they would not under a RetryPolicy.
         """
         try:
-            if self.study.sandbox:
-                from soilmoisture_assets.sandbox.server import Sandbox
-
-                with Sandbox(self.world) as sandbox:
-                    urls = sandbox.urls
-                    yield ServiceUrls(urls["cds"], urls["soilgrids"], urls["epqs"], urls["earthengine"])
-            else:
-                own = self.settings
-                yield ServiceUrls(own.cds_url, own.soilgrids_url, own.elevation_url, own.earthengine_url)
+            with services(self.study, self.settings, lambda: self.world) as urls:
+                yield urls
         except SourceUnavailable as error:
             wait = SECONDS_BEFORE_RETRY * 2**context.retry_number
             raise dg.RetryRequested(max_retries=2, seconds_to_wait=wait) from error

@@ -4,13 +4,16 @@ Belongs here: which global attributes a stored dataset carries. Not here: NetCDF
 """
 
 import json
+from functools import cached_property
 from pathlib import Path
 
 import dagster as dg
 import xarray as xr
 
 from soilmoisture_assets.io_managers.base import FolderIOManager
-from soilmoisture_assets.metadata.provenance import CITATIONS, LICENCES, with_provenance
+from soilmoisture_assets.metadata.provenance import with_provenance
+from soilmoisture_assets.sources import sources, sources_of
+from soilmoisture_assets.sources.source import Source
 from soilmoisture_assets.study import Study
 
 NETWORK_CITATIONS = Path("raw", "ismn", "citations.json")
@@ -25,20 +28,27 @@ class DatasetIOManager(FolderIOManager):
         self.study = study
 
     def documented(self, dataset: xr.Dataset, key: dg.AssetKey) -> xr.Dataset:
-        """The dataset with title, source, licence, citation, code version and study hash as global attributes."""
-        sources = [key.path[1]] if key.path[0] == "raw" else study_sources(self.study)
-        cited = [name for name in sources if name in CITATIONS]
-        networks = self._network_references(dataset) if "ismn" in sources else []
+        """The dataset with title, source, licence, citation and code version as global attributes."""
+        known, raw = self._sources, key.path[0] == "raw"
+        read = [known[key.path[1]]] if raw and key.path[1] in known else [] if raw else self._read
+        networks = self._network_references(dataset) if known["ismn"] in read else []
         return with_provenance(
             dataset,
             title=dataset.attrs.get("title", f"{key.to_user_string()} of {self.study.title}"),
-            source=dataset.attrs.get("source", ", ".join(sources)),
+            source=dataset.attrs.get("source", ", ".join(source.title for source in read)),
             study_name=self.study.name,
-            study_hash=self.study.hash,
             synthetic=self.study.sandbox,
-            references="; ".join([*(CITATIONS[name] for name in cited), *networks]),
-            licence="; ".join(dict.fromkeys(LICENCES[name] for name in cited)),
+            references="; ".join([*(source.citation for source in read if source.citation), *networks]),
+            licence="; ".join(dict.fromkeys(source.licence for source in read if source.licence)),
         )
+
+    @cached_property
+    def _sources(self) -> dict[str, Source]:
+        return sources()
+
+    @cached_property
+    def _read(self) -> list[Source]:
+        return sources_of(self.study)
 
     def network_citations(self) -> dict[str, str]:
         """What the ISMN networks of the study ask to be cited; none before the station table is made."""
@@ -51,13 +61,3 @@ class DatasetIOManager(FolderIOManager):
         own = {str(name) for name in named if name}
         citations = self.network_citations()
         return [f"{name}: {text}" for name, text in citations.items() if text and (name in own or not own)]
-
-
-def study_sources(study: Study) -> list[str]:
-    """Names of the sources a study reads, in the order of the graph."""
-    sources = ["ismn"] if study.target.source == "ismn" else ["station files"]
-    if study.dynamic_inputs.source == "era5":
-        sources.append("era5")
-    if study.static_attributes.source == "services":
-        sources += ["soilgrids", "modis", "elevation"]
-    return sources

@@ -25,6 +25,8 @@ def slope(context: dg.AssetExecutionContext, stations: xr.Dataset, services: dg.
     from soilmoisture_assets.sources.elevation.client import fetch_slope
 
     with services.open(context) as urls:
-        found = fetch_slope(stations, FOLDER / "raw" / "elevation" / "answers", urls.elevation, progress(context))
+        found = fetch_slope(
+            stations, FOLDER / "raw" / "elevation" / "answers", str(urls["elevation"]), progress(context)
+        )
     context.add_output_metadata(problems(found))
     return found

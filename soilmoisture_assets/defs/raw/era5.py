@@ -92,7 +92,7 @@ def era5_months(
         with services.open(context) as urls:
             secret = settings.cds_key.get_secret_value() if settings.cds_key else None
             client = Era5Client(
-                urls.cds,
+                urls["era5"],
                 "sandbox" if services.study.sandbox else secret,
                 STATE,
                 poll_seconds=SANDBOX_POLL_SECONDS if services.study.sandbox else settings.cds_poll_seconds,

@@ -17,13 +17,13 @@ from soilmoisture_assets.defs.partitions import station
 from soilmoisture_assets.defs.progress import progress
 from soilmoisture_assets.defs.resources import Services
 from soilmoisture_assets.defs.versions import version
-from soilmoisture_assets.doctor import ismn_archive
 from soilmoisture_assets.errors import SoilMoistureError, SourceError, StationError
 from soilmoisture_assets.files import replacing
 from soilmoisture_assets.io_managers.datasets import NETWORK_CITATIONS
 from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
 from soilmoisture_assets.io_managers.zarr import ZarrIOManager
-from soilmoisture_assets.metadata.provenance import CITATIONS, SYNTHETIC_NOTICE
+from soilmoisture_assets.metadata.provenance import SYNTHETIC_NOTICE
+from soilmoisture_assets.sources.ismn import SOURCE, ismn_archive
 from soilmoisture_assets.study import Study
 
 SANDBOX_ARCHIVE = FOLDER / "raw" / "ismn" / "archive.zip"
@@ -62,7 +62,7 @@ def archive(context: dg.AssetExecutionContext, services: dg.ResourceParam[Servic
             "path": dg.MetadataValue.path(path),
             "size_mb": dg.MetadataValue.float(round(_size(path) / 2**20, 2)),
             "checksum": dg.MetadataValue.text(_checksum(path)),
-            "citation": dg.MetadataValue.text(SYNTHETIC_NOTICE if services.study.sandbox else CITATIONS["ismn"]),
+            "citation": dg.MetadataValue.text(SYNTHETIC_NOTICE if services.study.sandbox else SOURCE.citation),
         }
     )
 

@@ -52,7 +52,7 @@ def land_cover(
             progress(context),
             project="sandbox" if services.study.sandbox else settings.earthengine_project,
             service_account_file=settings.earthengine_service_account_file,
-            url=urls.earthengine,
+            url=urls["modis"],
         )
 
     published = found.year.values.tolist()

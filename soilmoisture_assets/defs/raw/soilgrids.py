@@ -33,7 +33,7 @@ def properties(
     rate = 60_000.0 if services.study.sandbox else settings.soilgrids_requests_per_minute
     with services.open(context) as urls:
         found = fetch_soilgrids(
-            stations, FOLDER / "raw" / "soilgrids" / "answers", urls.soilgrids, rate, progress(context)
+            stations, FOLDER / "raw" / "soilgrids" / "answers", str(urls["soilgrids"]), rate, progress(context)
         )
     context.add_output_metadata(problems(found))
     return found
