@@ -7,7 +7,7 @@ grids are assets (era5/).
 import numpy as np
 import xarray as xr
 
-from soilmoisture_assets.errors import SourceError, TimeAxisError
+from soilmoisture_assets.errors import SoilMoistureError, SourceError, TimeAxisError
 from soilmoisture_assets.metadata.variables import VARIABLES, convert_units, said_by_source
 from soilmoisture_assets.sources.source import SeriesRequest, Source
 
@@ -22,15 +22,21 @@ def fetch_month(source: Source, request: SeriesRequest) -> xr.Dataset:
 
     Raises
     ------
-    SourceError : the source has no ``fetch``, or a variable or station asked for is not in what came.
+    SourceError : the source has no ``fetch``, it failed, or a variable or station asked for is not in what came.
     TimeAxisError : the hours are not those of the month. UnitsError : units that cannot be converted.
     """
     where = f"source '{source.name}', {request.month}"
     if source.fetch is None:
         raise SourceError(f"{where}: it gives no series by month.\n  Its declaration needs 'fetch'.")
-    came = source.fetch(request)
-    if missing := [name for name in request.variables if name not in came]:
-        raise SourceError(f"{where}: no variable '{missing[0]}' came.\n  Its 'fetch' must give what it offers.")
+    try:
+        came = source.fetch(request)
+    except SoilMoistureError:
+        raise
+    except Exception as error:  # whatever code that is not ours raises
+        raise SourceError(f"{where}: could not be fetched ({type(error).__name__}: {error}).") from error
+    for name in request.variables:
+        if name not in came or {*came[name].dims} != {"station", "time"} or not {"station", "time"} <= {*came.indexes}:
+            raise SourceError(f"{where}: no '{name}' (station, time) with these coordinates came.\n  Mend its 'fetch'.")
     if not np.array_equal(came.indexes["time"].values, request.hours.values):
         raise TimeAxisError(
             f"{where}: the hours are not those of the month.\n  Give {request.hours[0]:%Y-%m-%dT%H:%M} to "
