@@ -22,9 +22,16 @@ def code_version() -> str:
 
 
 def with_provenance(
-    dataset: xr.Dataset, *, title: str, source: str, study_name: str, synthetic: bool,
-    references: str = "", licence: str = "", request: str = "",
-) -> xr.Dataset:  # fmt: skip
+    dataset: xr.Dataset,
+    *,
+    title: str,
+    source: str,
+    study_name: str,
+    synthetic: bool,
+    references: str = "",
+    licence: str = "",
+    request: str = "",
+) -> xr.Dataset:
     """Return the dataset with the platform's global attributes; its other attributes are kept.
 
     The same content gets the same attributes: when it was made is not among them.

@@ -180,8 +180,11 @@ def test_the_command_says_it_too(mine: Path):
     )
     ran = subprocess.run(
         [sys.executable, "-c", program, str(mine), "doctor", "--json", "--study", str(study)],
-        capture_output=True, text=True, check=False, cwd=mine,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=mine,
+    )
     findings = {each["what"]: each for each in json.loads(ran.stdout)}
     assert ran.returncode == 1
     assert findings["key of mine"]["fix"] == "Ask for one."

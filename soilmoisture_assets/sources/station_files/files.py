@@ -204,9 +204,11 @@ def _text(value: object) -> str:
 
 def _in_domain(stations: xr.Dataset, domain: Domain, path: str | Path) -> xr.Dataset:
     inside = (
-        (stations.longitude >= domain.west) & (stations.longitude <= domain.east)
-        & (stations.latitude >= domain.south) & (stations.latitude <= domain.north)
-    )  # fmt: skip
+        (stations.longitude >= domain.west)
+        & (stations.longitude <= domain.east)
+        & (stations.latitude >= domain.south)
+        & (stations.latitude <= domain.north)
+    )
     if not inside.any():
         raise SourceError(
             f"{path}: none of its {stations.sizes['station']} stations lies in the domain "
