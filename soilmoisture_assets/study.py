@@ -151,10 +151,20 @@ class TargetSettings(FileSource):
     common_fraction: float = Field(0.6, ge=0, le=1)
     """Share of steps observed in every split that a common station needs."""
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return (self.source,)
+
 
 class DynamicInputSettings(FileSource):
-    source: Literal["era5", "file"] = "era5"
+    source: str | tuple[str, ...] = "era5"
+    """One or several; each variable comes from the first of them that offers it. Known are those in sources/."""
     variables: tuple[str, ...] = ("temperature", "precipitation", "shortwave")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the sources, in order, however many were written."""
+        return (self.source,) if isinstance(self.source, str) else self.source
 
 
 class Era5Settings(_Section):
@@ -178,6 +188,11 @@ class StaticSettings(FileSource):
     """``services``: ISMN static variables, SoilGrids, MODIS and 3DEP."""
     variables: tuple[str, ...] = REFERENCE_STATIC_ATTRIBUTES
     prefer_in_situ: bool = False
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the sources that are meant."""
+        return ("ismn", "soilgrids", "modis", "elevation") if self.source == "services" else (self.source,)
 
 
 class SplitSettings(_Section):
@@ -256,10 +271,12 @@ class Study(_Section):
             unknown = [name for name in getattr(self, section).variables if name not in allowed]
             if unknown:
                 raise ValueError(f"{section}.variables: unknown '{unknown[0]}'; allowed: {', '.join(allowed)}")
+        if not self.dynamic_inputs.sources:
+            raise ValueError("dynamic_inputs.source: names no source")
         for section in ("target", "dynamic_inputs", "static_attributes"):
-            if getattr(self, section).source == "file" and not getattr(self, section).path:
+            if "file" in getattr(self, section).sources and not getattr(self, section).path:
                 raise ValueError(f"{section}.path: needed where {section}.source is 'file'")
-        if self.era5.access == "files" and self.dynamic_inputs.source == "era5" and not self.era5.folder:
+        if self.era5.access == "files" and "era5" in self.dynamic_inputs.sources and not self.era5.folder:
             raise ValueError("era5.folder: needed where era5.access is 'files'")
         if self.era5.access == "timeseries":
             if self.era5.lapse_rate_correction:

@@ -1,10 +1,8 @@
 """Time steps: hourly series become the steps of a study.
 
-Belongs here: labels, sums and means over steps, counts of valid hours, checks of a time axis.
-Not here: reading sources (sources/), choosing sensors (alignment/depth.py).
+Belongs here: labels, sums and means over steps, counts of valid hours.
+Not here: reading sources and the checks of their axes (sources/), choosing sensors (alignment/depth.py).
 """
-
-from collections.abc import Hashable
 
 import numpy as np
 import pandas as pd
@@ -12,8 +10,7 @@ import xarray as xr
 
 from soilmoisture_assets.errors import StudyError, TimeAxisError
 from soilmoisture_assets.metadata.variables import Aggregation
-
-HOUR = pd.Timedelta(hours=1)
+from soilmoisture_assets.sources.time_axis import HOUR, spacing
 
 
 def to_steps(hourly: xr.DataArray, step: pd.Timedelta, how: Aggregation, min_hours: int) -> xr.DataArray:
@@ -65,54 +62,6 @@ def last_of_step(hourly: xr.DataArray, step: pd.Timedelta, missing: int) -> xr.D
     return _on_steps(hourly, step, values).rename(hourly.name).assign_attrs(hourly.attrs)
 
 
-def spacing(times: np.ndarray, origin: str) -> pd.Timedelta:
-    """Return the interval between the stamps of an axis, which may have gaps of whole intervals.
-
-    Parameters
-    ----------
-    times : (time,) datetime64.
-    origin : file or series the axis belongs to, for the message.
-
-    Raises
-    ------
-    TimeAxisError : not unique and increasing, or no interval fits; names the first bad stamp.
-    """
-    if len(times) == 0:
-        raise TimeAxisError(f"{origin}: the time axis is empty.\n  Give a file with values in the study's period.")
-    stamps = times.astype("datetime64[ns]")
-    if np.isnat(stamps).any():
-        raise TimeAxisError(f"{origin}: stamp {int(np.argmax(np.isnat(stamps))) + 1} is missing.\n  Remove that row.")
-    steps = np.diff(stamps)
-    if len(steps) == 0:
-        return pd.Timedelta(days=1) if stamps[0] == stamps[0].astype("datetime64[D]") else HOUR
-    if (bad := steps <= np.timedelta64(0, "ns")).any():
-        at = int(np.argmax(bad))
-        kind = "appears twice" if steps[at] == np.timedelta64(0, "ns") else "lies before the one it follows"
-        raise TimeAxisError(
-            f"{origin}: stamp {_text(stamps[at + 1])} {kind}.\n  Sort the rows by time and keep each once."
-        )
-    smallest = steps.min()
-    if (bad := steps % smallest != np.timedelta64(0, "ns")).any():
-        raise TimeAxisError(
-            f"{origin}: stamp {_text(stamps[int(np.argmax(bad)) + 1])} is off the interval of {_text(smallest)}.\n"
-            "  Stamps must lie on one regular interval; rows may be missing."
-        )
-    return pd.Timedelta(smallest)
-
-
-def regular(series: xr.Dataset, interval: pd.Timedelta) -> xr.Dataset:
-    """Put missing rows back as NaN (integers as -1), so that the axis has every interval from first to last."""
-    times = pd.DatetimeIndex(series.time.values)
-    axis = pd.date_range(times[0], times[-1], freq=interval, unit="ns")
-    if len(axis) == len(times):
-        return series
-    return series.reindex(time=axis, fill_value=_missing_values(series))
-
-
-def _missing_values(series: xr.Dataset) -> dict[Hashable, float]:
-    return {name: np.nan if values.dtype.kind == "f" else -1 for name, values in series.data_vars.items()}
-
-
 def _by_step(hourly: xr.DataArray, step: pd.Timedelta) -> tuple[xr.DataArray, xr.DataArray]:
     blocks = _blocks(hourly, step, fill=np.nan)
     valid = np.isfinite(blocks)
@@ -158,7 +107,3 @@ def _hours(step: pd.Timedelta) -> int:
     if hours != int(hours) or hours < 1 or 24 % hours:
         raise StudyError(f"time.step: {step} is not a whole number of hours that divides a day.\n  Use 12h or 24h.")
     return int(hours)
-
-
-def _text(value: np.datetime64 | np.timedelta64) -> str:
-    return str(pd.Timestamp(value) if isinstance(value, np.datetime64) else pd.Timedelta(value))

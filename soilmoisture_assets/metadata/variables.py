@@ -312,8 +312,13 @@ HWSD_VARIABLES = tuple(name for name, variable in VARIABLES.items() if variable.
 
 # The statics of the reference study with their units put right: 1 + 10 + 14 + 3.
 REFERENCE_STATIC_ATTRIBUTES = (
-    "slope", *HWSD_VARIABLES, *SOILGRIDS_PROPERTIES, "climate_2007", "climate_2017", "land_cover",
-)  # fmt: skip
+    "slope",
+    *HWSD_VARIABLES,
+    *SOILGRIDS_PROPERTIES,
+    "climate_2007",
+    "climate_2017",
+    "land_cover",
+)
 
 # Spellings found in files that the unit library does not know.
 _UNIT_SPELLINGS = {"vol%": "percent", "degrees_celsius": "degC", "celsius": "degC", "C": "degC", "°C": "degC"}
@@ -360,9 +365,11 @@ def _conversion(found: str, variable: Variable, where: str) -> tuple[float, floa
         unit = registry.Unit(_UNIT_SPELLINGS.get(found, found))
         zero, one = (float(registry.Quantity(x, unit).to(variable.units).magnitude) for x in (0.0, 1.0))
     except Exception as error:
-        if variable.standard_name and variable.standard_name.startswith("lwe_thickness") and found in (
-            "kg m-2", "kg m**-2", "kg/m2", "kg/m^2",
-        ):  # fmt: skip
+        if (
+            variable.standard_name
+            and variable.standard_name.startswith("lwe_thickness")
+            and found in ("kg m-2", "kg m**-2", "kg/m2", "kg/m^2")
+        ):
             return 1.0, 0.0  # 1 kg of water on 1 m2 stands 1 mm high
         fix = "m3 m-3, 1, percent, %" if variable.units == "m3 m-3" else variable.units
         raise UnitsError(

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from soilmoisture_assets.metadata.provenance import CITATIONS, LICENCES, SYNTHETIC_NOTICE, code_version
+from soilmoisture_assets.metadata.provenance import SYNTHETIC_NOTICE, code_version
 from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots.report_stations import station_explorer, station_svg
 from soilmoisture_assets.plots.report_tables import (
@@ -36,6 +36,7 @@ from soilmoisture_assets.plots.report_tables import (
 )
 from soilmoisture_assets.plots.style import saved_title_and_caption
 from soilmoisture_assets.scoring.gathering import best_scores
+from soilmoisture_assets.sources import sources, sources_of
 from soilmoisture_assets.study import Study
 
 IMAGE_BYTES = 8_000_000
@@ -127,8 +128,8 @@ def build_report(
         "groups": _groups(figures),
         "provenance": provenance,
         "citations": [
-            *((name, CITATIONS[name], LICENCES[name]) for name in _sources(study)),
-            *((name, text, LICENCES["ismn"]) for name, text in (network_citations or {}).items() if text),
+            *((source.name, source.citation, source.licence) for source in sources_of(study) if source.citation),
+            *((name, text, sources()["ismn"].licence) for name, text in (network_citations or {}).items() if text),
         ],
     }
     return _template().render(page)
@@ -246,15 +247,6 @@ def _fitted(image: Any, width: int, height: int) -> Any:
 
     image.thumbnail((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
     return image
-
-
-def _sources(study: Study) -> list[str]:
-    used = {
-        "ismn": study.target.source == "ismn",
-        "era5": study.dynamic_inputs.source == "era5",
-        **dict.fromkeys(("soilgrids", "modis", "elevation"), study.static_attributes.source == "services"),
-    }
-    return [name for name, yes in used.items() if yes]
 
 
 def _tables(tables: list[Table]) -> list[Table]:

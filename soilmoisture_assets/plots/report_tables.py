@@ -47,7 +47,7 @@ def settings_table(study: Study) -> Table:
         ["Networks", ", ".join(target.networks) or "all of the source"],
         ["Soil layer", f"{target.depth_from} to {target.depth_to} m, preferred depth {target.preferred_depth} m"],
         ["Target", f"{target.source}; good flags {', '.join(target.good_flags)}"],
-        ["Dynamic inputs", f"{', '.join(study.dynamic_inputs.variables)} ({study.dynamic_inputs.source})"],
+        ["Dynamic inputs", f"{', '.join(study.dynamic_inputs.variables)} ({', '.join(study.dynamic_inputs.sources)})"],
         ["Static attributes", f"{len(study.static_attributes.variables)} ({study.static_attributes.source})"],
         ["Experiments", "; ".join(f"{item.value}: {item.description}" for item in model.experiments)],
         ["Leads", ", ".join(f"{lead} h" for lead in study.lead_hours)],

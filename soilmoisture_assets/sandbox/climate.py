@@ -78,7 +78,7 @@ class Climate:
             "monsoon": 0.045 * monsoon,
             "winter_amount": 1.0 + 0.7 * humid + 0.5 * gulf + 1.1 * northwest,
             "summer_amount": 1.3 + 1.0 * humid + 0.5 * gulf + 0.2 * plains,
-        }  # fmt: skip
+        }
 
     def monthly_normals(self, latitude: ArrayLike, longitude: ArrayLike) -> tuple[Floats, Floats]:
         """Mean temperature [degC] and precipitation [mm per month] of the twelve months, each (point, month)."""

@@ -34,27 +34,49 @@ _ALGORITHMS: dict[str, tuple[str, list[tuple[str, str, bool]]]] = {
     ),
     "Collection": ("FeatureCollection", [("features", "List", False)]),
     "AggregateFeatureCollection.array": (
-        "List", [("collection", "FeatureCollection", False), ("property", "String", False)],
+        "List",
+        [("collection", "FeatureCollection", False), ("property", "String", False)],
     ),
     "Filter.listContains": (
         "Filter",
-        [("leftField", "String", True), ("rightValue", "Object", True), ("rightField", "String", True),
-         ("leftValue", "Object", True)],
+        [
+            ("leftField", "String", True),
+            ("rightValue", "Object", True),
+            ("rightField", "String", True),
+            ("leftValue", "Object", True),
+        ],
     ),
     "Image.select": (
-        "Image", [("input", "Image", False), ("bandSelectors", "List", False), ("newNames", "List", True)],
+        "Image",
+        [("input", "Image", False), ("bandSelectors", "List", False), ("newNames", "List", True)],
     ),
     "Image.visualize": (
         "Image",
-        [("image", "Image", False), ("bands", "Object", True), ("gain", "Object", True), ("bias", "Object", True),
-         ("min", "Object", True), ("max", "Object", True), ("gamma", "Object", True), ("opacity", "Number", True),
-         ("palette", "Object", True), ("forceRgbOutput", "Boolean", True)],
+        [
+            ("image", "Image", False),
+            ("bands", "Object", True),
+            ("gain", "Object", True),
+            ("bias", "Object", True),
+            ("min", "Object", True),
+            ("max", "Object", True),
+            ("gamma", "Object", True),
+            ("opacity", "Number", True),
+            ("palette", "Object", True),
+            ("forceRgbOutput", "Boolean", True),
+        ],
     ),
     "Image.reduceRegions": (
         "FeatureCollection",
-        [("image", "Image", False), ("collection", "FeatureCollection", False), ("reducer", "Reducer", False),
-         ("scale", "Float", True), ("crs", "Projection", True), ("crsTransform", "List", True),
-         ("tileScale", "Float", True), ("maxPixelsPerRegion", "Long", True)],
+        [
+            ("image", "Image", False),
+            ("collection", "FeatureCollection", False),
+            ("reducer", "Reducer", False),
+            ("scale", "Float", True),
+            ("crs", "Projection", True),
+            ("crsTransform", "List", True),
+            ("tileScale", "Float", True),
+            ("maxPixelsPerRegion", "Long", True),
+        ],
     ),
     "Reducer.first": ("Reducer", []),
     "Feature": ("Feature", [("geometry", "Geometry", True), ("metadata", "Dictionary", True)]),
@@ -62,7 +84,7 @@ _ALGORITHMS: dict[str, tuple[str, list[tuple[str, str, bool]]]] = {
         "Geometry",
         [("coordinates", "List", False), ("crs", "Projection", True), ("geodesic", "Boolean", True)],
     ),
-}  # fmt: skip
+}
 
 
 def earthengine_service(world: "World") -> Handler:
@@ -114,10 +136,12 @@ class _Evaluation:
             "Image.reduceRegions": self._reduce_regions,
             "Reducer.first": lambda: "first",
             "Feature": lambda geometry, metadata=None: {
-                "type": "Feature", "geometry": geometry, "properties": dict(metadata or {}),
+                "type": "Feature",
+                "geometry": geometry,
+                "properties": dict(metadata or {}),
             },
             "GeometryConstructors.Point": lambda coordinates, **_: {"type": "Point", "coordinates": coordinates},
-        }  # fmt: skip
+        }
 
     def result(self) -> Any:
         value = self._value(self._nodes[self._root], {})

@@ -176,9 +176,13 @@ def _axis(first: float, last: float, step: float) -> np.ndarray:
 
 
 def _values(
-    world: World, parameters: list[_Parameter], latitude: np.ndarray, longitude: np.ndarray, hours: np.ndarray,
+    world: World,
+    parameters: list[_Parameter],
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+    hours: np.ndarray,
     fault: str | None,
-) -> dict[str, np.ndarray]:  # fmt: skip
+) -> dict[str, np.ndarray]:
     """(point, time) float32 of each parameter by its wire name, in wire units."""
     weather = [p.field for p in parameters if p.field not in ("land", "elevation")]
     fields = world.weather(latitude, longitude, hours, list(dict.fromkeys(weather))) if weather else {}
@@ -195,9 +199,13 @@ def _values(
 
 
 def _dataset(
-    fields: dict[str, np.ndarray], parameters: list[_Parameter], latitude: Any, longitude: Any, hours: np.ndarray,
+    fields: dict[str, np.ndarray],
+    parameters: list[_Parameter],
+    latitude: Any,
+    longitude: Any,
+    hours: np.ndarray,
     today: dt.date | None,
-) -> xr.Dataset:  # fmt: skip
+) -> xr.Dataset:
     units = {p.short_name: p for p in parameters}
     dims = ("valid_time", "latitude", "longitude")[: next(iter(fields.values())).ndim]
     on_grid = len(dims) == 3

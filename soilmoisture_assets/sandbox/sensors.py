@@ -14,9 +14,24 @@ from soilmoisture_assets.sandbox.sites import Site
 from soilmoisture_assets.sandbox.world import World
 
 FLAGS = (
-    "G", "D01", "D01,D03", "D03,D01", "D04", "D05", "D04,D05", "D05,D04", "D06", "D09", "D10", "C01", "C01,D06",
-    "C02", "C02,D06", "C03", "D06,D04",
-)  # fmt: skip
+    "G",
+    "D01",
+    "D01,D03",
+    "D03,D01",
+    "D04",
+    "D05",
+    "D04,D05",
+    "D05,D04",
+    "D06",
+    "D09",
+    "D10",
+    "C01",
+    "C01,D06",
+    "C02",
+    "C02,D06",
+    "C03",
+    "D06,D04",
+)
 """ISMN flags that records use; a record holds positions in this tuple. Combinations occur in either order."""
 _CODE = {flag: np.uint8(code) for code, flag in enumerate(FLAGS)}
 _HOURS_PER_YEAR = 8766

@@ -46,8 +46,10 @@ class SoilColumn:
         Source: Cosby et al. 1984, doi:10.1029/WR020i006p00682, table 5 (conductivity and exponent from texture);
         the conductivity of the field, crusted and compacted, is taken as a third of the laboratory's.
         """
-        value = {name: np.asarray(soil[name], dtype=np.float32) for name in
-                 ("bdod", "cfvo", "clay", "sand", "wv0033", "wv1500")}  # fmt: skip
+        value = {
+            name: np.asarray(soil[name], dtype=np.float32)
+            for name in ("bdod", "cfvo", "clay", "sand", "wv0033", "wv1500")
+        }
         fine = 1 - value["cfvo"] / 100 * 0.5
         saturation = (1 - value["bdod"] / 2.65) * fine
         capacity = np.minimum(value["wv0033"] / 100 * fine, saturation - 0.03)

@@ -30,8 +30,15 @@ _UNITS = {
     "wv0033": (10, "(10-2 cm³/cm³)*10", "10-2 cm³/cm³"),
     "wv1500": (10, "(10-2 cm³/cm³)*10", "10-2 cm³/cm³"),
 }
-_DEPTHS = {"0-5cm": (0, 5), "0-30cm": (0, 30), "5-15cm": (5, 15), "15-30cm": (15, 30), "30-60cm": (30, 60),
-           "60-100cm": (60, 100), "100-200cm": (100, 200)}  # fmt: skip
+_DEPTHS = {
+    "0-5cm": (0, 5),
+    "0-30cm": (0, 30),
+    "5-15cm": (5, 15),
+    "15-30cm": (15, 30),
+    "30-60cm": (30, 60),
+    "60-100cm": (60, 100),
+    "100-200cm": (100, 200),
+}
 # How a property changes with depth: value at depth over value of the topsoil, per metre, as a share.
 _PER_METRE = {"bdod": 0.10, "clay": 0.15, "sand": -0.04, "cfvo": 0.3, "soc": -0.6, "nitrogen": -0.6, "ocd": -0.6}
 

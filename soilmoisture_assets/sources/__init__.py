@@ -1,0 +1,106 @@
+"""Sources: one folder each, and which of them a study reads for what.
+
+Belongs here: the collected declarations against a study. Not here: what a declaration is (source.py), addresses
+(services.py), clients and formats (the folders).
+"""
+
+from soilmoisture_assets.declarations import collect
+from soilmoisture_assets.errors import StudyError
+from soilmoisture_assets.metadata.variables import Role
+from soilmoisture_assets.sources.source import Source, named_sources
+from soilmoisture_assets.study import Study
+
+_SECTIONS: dict[Role, str] = {"target": "target", "dynamic": "dynamic_inputs", "static": "static_attributes"}
+
+
+def sources() -> dict[str, Source]:
+    """Every declared source by its name. Raises StudyError where two have one name."""
+    return collect("sources")
+
+
+def sources_of(study: Study) -> list[Source]:
+    """The sources a study reads: of the target, then of dynamic inputs, then of static attributes, each once.
+
+    Raises
+    ------
+    StudyError : it names a source that nobody declares.
+    """
+    known = sources()
+    names = dict.fromkeys(name for role in _SECTIONS for name in named_sources(study, role))
+    return [_known(known, name) for name in names]
+
+
+def source_of(study: Study, variable: str) -> Source:
+    """The source a dynamic input of a study comes from: the first that the study names and that offers it.
+
+    Raises
+    ------
+    StudyError : none of them does, or one is not declared.
+    """
+    known = sources()
+    named = [_known(known, name) for name in study.dynamic_inputs.sources]
+    return _offering(named, "dynamic", variable)
+
+
+def variables_of(study: Study, source: str) -> tuple[str, ...]:
+    """The dynamic inputs of a study that come from a source, in the study's order."""
+    known = sources()
+    named = [_known(known, name) for name in study.dynamic_inputs.sources]
+    return tuple(name for name in study.dynamic_inputs.variables if _offering(named, "dynamic", name).name == source)
+
+
+def check(study: Study) -> None:
+    """See that every variable of a study has a source, and every source of dynamic inputs a variable.
+
+    Raises
+    ------
+    StudyError : a source is unknown (gives those there are) or gives nothing, or nobody offers a variable.
+    """
+    known = sources()
+    for role, variables in wanted_variables(study).items():
+        named = [_known(known, name) for name in named_sources(study, role)]
+        giving = {_offering(named, role, variable).name for variable in variables}
+        idle = [source.name for source in named if source.name not in giving]
+        if role == "dynamic" and idle:
+            raise StudyError(
+                f"dynamic_inputs.source: '{idle[0]}' gives none of {', '.join(variables)} that no source before it "
+                "gives.\n  Name it first, or leave it out."
+            )
+
+
+def wanted_variables(study: Study) -> dict[Role, tuple[str, ...]]:
+    """The variables of a study by role."""
+    return {
+        "target": ("soil_moisture",),
+        "dynamic": study.dynamic_inputs.variables,
+        "static": study.static_attributes.variables,
+    }
+
+
+def citations(study: Study) -> dict[str, str]:
+    """What to cite of each source of a study that asks for it, by name."""
+    return {source.name: source.citation for source in sources_of(study) if source.citation}
+
+
+def licences(study: Study) -> dict[str, str]:
+    """The licence of each source of a study that has one, by name."""
+    return {source.name: source.licence for source in sources_of(study) if source.licence}
+
+
+def _known(known: dict[str, Source], name: str) -> Source:
+    if name in known:
+        return known[name]
+    offering = [source.name for source in known.values() if "dynamic" in source.offers]
+    raise StudyError(f"dynamic_inputs.source: unknown '{name}'.\n  Name some of: {', '.join(offering)}.")
+
+
+def _offering(named: list[Source], role: Role, variable: str) -> Source:
+    for source in named:
+        if variable in source.offers.get(role, ()):
+            return source
+    names = " or ".join(source.name for source in named)
+    offered = list(dict.fromkeys(name for source in named for name in source.offers.get(role, ())))
+    raise StudyError(
+        f"{_SECTIONS[role]}.variables: '{variable}' is not offered by {names}.\n"
+        f"  Choose among {', '.join(offered) or 'none'}, or name a source that offers it."
+    )

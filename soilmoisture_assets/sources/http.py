@@ -68,9 +68,15 @@ class HttpClient:
     """
 
     def __init__(
-        self, service: str, *, requests_per_minute: float | None = None, timeout: float = 60, attempts: int = 5,
-        backoff: float = 1.0, max_bytes: int = 20_000_000,
-    ) -> None:  # fmt: skip
+        self,
+        service: str,
+        *,
+        requests_per_minute: float | None = None,
+        timeout: float = 60,
+        attempts: int = 5,
+        backoff: float = 1.0,
+        max_bytes: int = 20_000_000,
+    ) -> None:
         self.service = service
         self._interval = 60.0 / requests_per_minute if requests_per_minute else 0.0
         self._timeout = timeout
@@ -94,10 +100,16 @@ class HttpClient:
         return self.send("GET", url, lambda answer: read(answer.body), parameters=parameters)
 
     def send(
-        self, method: str, url: str, read: Callable[[Answer], T], *,
+        self,
+        method: str,
+        url: str,
+        read: Callable[[Answer], T],
+        *,
         parameters: Parameters | None = None,
-        body: str | bytes | None = None, headers: Mapping[str, str] | None = None, refuse: bool = True,
-    ) -> T:  # fmt: skip
+        body: str | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        refuse: bool = True,
+    ) -> T:
         """Send a request until its answer can be read.
 
         Repeated: 408, 429 and 5xx, timeouts, broken connections and bodies, and answers that ``read`` finds unusable.
@@ -114,9 +126,15 @@ class HttpClient:
             wait = self._backoff * 2**attempt * random.uniform(0.5, 1.5)
             try:
                 with self._session.request(
-                    method, url, params=parameters, data=body, headers=headers, timeout=self._timeout, stream=True,
+                    method,
+                    url,
+                    params=parameters,
+                    data=body,
+                    headers=headers,
+                    timeout=self._timeout,
+                    stream=True,
                     proxies=_NO_PROXY if urlsplit(url).hostname in LOOPBACK else None,
-                ) as response:  # fmt: skip
+                ) as response:
                     answer = Answer(response.status_code, dict(response.headers), self._body(response))
                 if answer.status not in (408, 429) and answer.status < 500:
                     if answer.status < 400 or not refuse:

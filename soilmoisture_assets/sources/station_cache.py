@@ -63,9 +63,14 @@ class StationCache:
 
 
 def ask_stations(
-    places: list[Place], cache: StationCache, ask: Callable[[Place], dict[str, Any]], complete: Callable[[Any], bool],
-    service: str, progress: Progress | None, at_once: int = 1,
-) -> Records:  # fmt: skip
+    places: list[Place],
+    cache: StationCache,
+    ask: Callable[[Place], dict[str, Any]],
+    complete: Callable[[Any], bool],
+    service: str,
+    progress: Progress | None,
+    at_once: int = 1,
+) -> Records:
     """Ask a service about every station that has no complete record yet; each answer is kept at once.
 
     A station that fails keeps its reason and does not stop the others. After ``GIVE_UP_AFTER`` stations in a row

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.alignment.time_steps import last_of_step, regular, spacing, to_steps, valid_hours
+from soilmoisture_assets.alignment.time_steps import last_of_step, to_steps, valid_hours
 from soilmoisture_assets.errors import StudyError, TimeAxisError
 
 HALF_DAY = pd.Timedelta("12h")
@@ -102,15 +102,3 @@ def test_half_hours_are_refused():
 def test_more_hours_than_a_step_has_is_a_fault_of_the_study():
     with pytest.raises(StudyError, match=r"time\.min_hours"):
         to_steps(series("2015-01-01T01:00", range(24)), pd.Timedelta("6h"), "mean", 9)
-
-
-def test_the_interval_of_an_axis_with_gaps_is_found_and_the_gaps_become_missing():
-    daily = pd.to_datetime(["2015-01-01", "2015-01-02", "2015-01-05"])
-    assert spacing(daily.values, "file") == pd.Timedelta("1D")
-    record = xr.Dataset({"x": ("time", [1.0, 2.0, 3.0])}, coords={"time": daily})
-    assert np.isnan(regular(record, pd.Timedelta("1D")).x.values).tolist() == [False, False, True, True, False]
-
-
-def test_an_interval_that_does_not_hold_is_refused():
-    with pytest.raises(TimeAxisError, match="2015-01-04 12:00"):
-        spacing(np.array(["2015-01-01", "2015-01-02", "2015-01-04T12:00"], "datetime64[ns]"), "file")

@@ -35,8 +35,11 @@ def quirky(world, tmp_path_factory) -> Path:
 def files_of(path: Path, world: World, quirk: str) -> dict[str, bytes]:
     site = quirky_site(world, quirk)
     with zipfile.ZipFile(path) as members:
-        return {n: members.read(n) for n in members.namelist() if f"/{site.folder}/" in n and "_sm_" in n
-                and n.startswith(site.network)}  # fmt: skip
+        return {
+            n: members.read(n)
+            for n in members.namelist()
+            if f"/{site.folder}/" in n and "_sm_" in n and n.startswith(site.network)
+        }
 
 
 def first_file(path: Path, world: World, quirk: str) -> bytes:

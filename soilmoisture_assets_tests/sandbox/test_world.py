@@ -12,9 +12,16 @@ from soilmoisture_assets.sandbox.world import World
 
 LATITUDES, LONGITUDES = np.array([30.3, 48.4, 33.0, 45.0]), np.array([-90.4, -104.0, -114.0, -123.0])
 EVERYTHING = (
-    "temperature", "precipitation", "shortwave", "dewpoint", "wind_speed", "soil_temperature",
-    "potential_evaporation", "snow_depth", "soil_moisture_era5",
-)  # fmt: skip
+    "temperature",
+    "precipitation",
+    "shortwave",
+    "dewpoint",
+    "wind_speed",
+    "soil_temperature",
+    "potential_evaporation",
+    "snow_depth",
+    "soil_moisture_era5",
+)
 
 
 @pytest.fixture(scope="module")

@@ -47,9 +47,16 @@ _CENTRE = 4
 
 
 def fetch_slope(
-    stations: xr.Dataset, cache_dir: Path, url: str, progress: Progress | None = None, *, spacing: float = SPACING,
-    at_once: int = 4, timeout: float = 60, backoff: float = 1.0,
-) -> xr.Dataset:  # fmt: skip
+    stations: xr.Dataset,
+    cache_dir: Path,
+    url: str,
+    progress: Progress | None = None,
+    *,
+    spacing: float = SPACING,
+    at_once: int = 4,
+    timeout: float = 60,
+    backoff: float = 1.0,
+) -> xr.Dataset:
     """Terrain at stations from nine elevations around each.
 
     Answers are kept in ``cache_dir`` point by point: an interrupted run asks only for what is missing.
@@ -205,6 +212,8 @@ def _dataset(stations: xr.Dataset, columns: dict[str, np.ndarray], resolution: n
     for name, values in columns.items():
         dataset[name] = ("station", values.astype("float32"), VARIABLES[name].attributes())
     dataset["terrain_resolution"] = (
-        "station", resolution.astype("float32"), {"long_name": "coarsest terrain model used", "units": "m"},
-    )  # fmt: skip
+        "station",
+        resolution.astype("float32"),
+        {"long_name": "coarsest terrain model used", "units": "m"},
+    )
     return dataset

@@ -1,1 +1,62 @@
 """ERA5 from the Climate Data Store, or from files already downloaded. Not here: other sources, assets (defs/)."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.sources.era5.variables import ERA5_VARIABLES
+from soilmoisture_assets.sources.source import Need, Source
+from soilmoisture_assets.study import Study
+
+PUBLIC_ADDRESS = "https://cds.climate.copernicus.eu/api"
+
+
+def _needs(study: Study, settings: Settings) -> Iterator[Need]:
+    if study.era5.access == "files":
+        yield Need("raw/era5", "ERA5 folder", lambda: _folder(study))
+    elif not study.sandbox:
+        yield Need("raw/era5/delivery", "CDS credentials", lambda: _credentials(settings))
+
+
+def _folder(study: Study) -> str:
+    folder = Path(str(study.era5.folder))
+    if not folder.is_dir():
+        raise SourceError(f"{folder}: no such folder of ERA5 files.\n  Correct era5.folder in the study.")
+    return str(folder)
+
+
+def _credentials(settings: Settings) -> str:
+    if settings.cds_key is not None:
+        return "SOILMOISTURE_CDS_KEY"
+    if os.environ.get("CDSAPI_KEY"):
+        return "CDSAPI_KEY"
+    rc_file = Path(os.environ.get("CDSAPI_RC", "~/.cdsapirc")).expanduser()
+    if rc_file.exists():
+        return str(rc_file)
+    raise SourceError(
+        "no credentials for the Copernicus Climate Data Store.\n  Make a free account at "
+        "https://cds.climate.copernicus.eu, accept the licence of ERA5 there, and set SOILMOISTURE_CDS_KEY to your key."
+    )
+
+
+def _addresses(study: Study, settings: Settings) -> Mapping[str, str]:
+    return {} if study.era5.access == "files" else {"CDS": settings.cds_url or PUBLIC_ADDRESS}
+
+
+SOURCE = Source(
+    name="era5",
+    title="ERA5",
+    offers={"dynamic": tuple(ERA5_VARIABLES)},
+    step="1h",
+    place="grid",
+    citation="Hersbach et al. 2020, The ERA5 global reanalysis, doi:10.1002/qj.3803; "
+    "contains modified Copernicus Climate Change Service information",
+    licence="Copernicus licence (CC BY 4.0)",
+    account="free account at https://cds.climate.copernicus.eu; accept the ERA5 licence there",
+    needs=_needs,
+    addresses=_addresses,
+    url=lambda settings: settings.cds_url,
+    sandbox="cds",
+)

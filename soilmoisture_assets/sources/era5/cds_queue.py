@@ -104,9 +104,16 @@ class CdsQueue:
     """
 
     def __init__(
-        self, url: str | None, key: str | None, state_dir: Path, *, at_once: int = 4, poll_seconds: float = 1.0,
-        patience: dt.timedelta = dt.timedelta(hours=2), log: Log = lambda line: None,
-    ) -> None:  # fmt: skip
+        self,
+        url: str | None,
+        key: str | None,
+        state_dir: Path,
+        *,
+        at_once: int = 4,
+        poll_seconds: float = 1.0,
+        patience: dt.timedelta = dt.timedelta(hours=2),
+        log: Log = lambda line: None,
+    ) -> None:
         self._url, self._key = url, key
         self._state_dir = state_dir
         self._at_once = at_once
@@ -224,9 +231,8 @@ class CdsQueue:
                 file.with_suffix(suffix).unlink(missing_ok=True)
 
     def _advance(
-        self, job: _Job, check: Callable[[CdsRequest, Path], None],
-        split: Callable[[CdsRequest], Sequence[CdsRequest]],
-    ) -> Path | list[CdsRequest] | None:  # fmt: skip
+        self, job: _Job, check: Callable[[CdsRequest, Path], None], split: Callable[[CdsRequest], Sequence[CdsRequest]]
+    ) -> Path | list[CdsRequest] | None:
         """One look at a job: its file, its parts where it was split, or None while it goes on."""
         file = self._state_dir / f"{job.request.name}.zip"
         if file.is_file():

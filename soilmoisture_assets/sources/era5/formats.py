@@ -90,10 +90,14 @@ def normalise(
         for name in names:
             attributes = {k: v for k, v in VARIABLES[name].attributes().items() if not k.startswith("valid_")}
             fields[name] = (dims, _registry_values(name, delivery, axis), attributes)
-        return xr.Dataset(fields, _positions(delivery) | {
-            "time": ("time", axis, {"standard_name": "time", "long_name": "time (UTC); amounts: end of the hour"}),
-            "expver": ("time", codes, EXPVER_ATTRIBUTES),
-        })  # fmt: skip
+        return xr.Dataset(
+            fields,
+            _positions(delivery)
+            | {
+                "time": ("time", axis, {"standard_name": "time", "long_name": "time (UTC); amounts: end of the hour"}),
+                "expver": ("time", codes, EXPVER_ATTRIBUTES),
+            },
+        )
 
 
 def read_invariants(paths: Paths, domain: Domain | None = None) -> xr.Dataset | None:
@@ -123,9 +127,18 @@ def inspect_era5(path: Path | str) -> dict[str, Any]:
     after normalising, ``preliminary_share`` is None where the file does not say, ``refused`` is None or the reason.
     """
     report: dict[str, Any] = {
-        "path": str(path), "variables": [], "units": {}, "grid": None, "start": None, "end": None, "hours": 0,
-        "missing_hours": 0, "preliminary_share": None, "notes": [], "refused": None,
-    }  # fmt: skip
+        "path": str(path),
+        "variables": [],
+        "units": {},
+        "grid": None,
+        "start": None,
+        "end": None,
+        "hours": 0,
+        "missing_hours": 0,
+        "preliminary_share": None,
+        "notes": [],
+        "refused": None,
+    }
     try:
         with _delivery(path) as delivery:
             report["notes"] = delivery.notes

@@ -31,6 +31,7 @@ from soilmoisture_assets.sources.era5.delivery import (
 from soilmoisture_assets.sources.era5.formats import Paths, normalise
 from soilmoisture_assets.sources.era5.parts import FINAL, PRELIMINARY, UNKNOWN
 from soilmoisture_assets.sources.era5.variables import GEOPOTENTIAL, LAND_SEA_MASK, request_names
+from soilmoisture_assets.sources.time_axis import month_hours
 from soilmoisture_assets.study import Domain
 
 GRID_DATASET = "reanalysis-era5-single-levels"
@@ -49,12 +50,6 @@ class MonthDelivery:
     month: str
     path: Path | None = None
     error: SoilMoistureError | None = None
-
-
-def month_hours(month: str) -> pd.DatetimeIndex:
-    """Hours of a month (``2017-03`` or ``2017-03-01``): 01:00 on the 1st to 00:00 on the next 1st."""
-    first = pd.Period(month, "M").start_time
-    return pd.date_range(first + pd.Timedelta(hours=1), first + pd.offsets.MonthBegin(1), freq="h", unit="ns")
 
 
 def months_to_refresh(
@@ -109,17 +104,29 @@ class Era5Client:
     """Fetches months of ERA5, several at a time; the parameters are those of CdsQueue."""
 
     def __init__(
-        self, url: str | None, key: str | None, state_dir: Path, *, at_once: int = 4, poll_seconds: float = 1.0,
-        patience: dt.timedelta = dt.timedelta(hours=2), log: Log = lambda line: None,
-    ) -> None:  # fmt: skip
+        self,
+        url: str | None,
+        key: str | None,
+        state_dir: Path,
+        *,
+        at_once: int = 4,
+        poll_seconds: float = 1.0,
+        patience: dt.timedelta = dt.timedelta(hours=2),
+        log: Log = lambda line: None,
+    ) -> None:
         self._queue = CdsQueue(
             url, key, Path(state_dir), at_once=at_once, poll_seconds=poll_seconds, patience=patience, log=log
         )
 
     def fetch_months(
-        self, targets: Mapping[str, Path], *, domain: Domain, variables: Sequence[str], resolution: float = 0.25,
+        self,
+        targets: Mapping[str, Path],
+        *,
+        domain: Domain,
+        variables: Sequence[str],
+        resolution: float = 0.25,
         today: dt.date | None = None,
-    ) -> Iterator[MonthDelivery]:  # fmt: skip
+    ) -> Iterator[MonthDelivery]:
         """Fetch the grid of a domain for several months.
 
         Parameters
@@ -154,9 +161,14 @@ class Era5Client:
             self._queue.forget(outcome)  # only now: if the caller is killed before it noted the month, no job is lost
 
     def fetch_points(
-        self, targets: Mapping[str, Path], *, stations: xr.Dataset, variables: Sequence[str],
-        today: dt.date | None = None, keep: bool = False,
-    ) -> Iterator[MonthDelivery]:  # fmt: skip
+        self,
+        targets: Mapping[str, Path],
+        *,
+        stations: xr.Dataset,
+        variables: Sequence[str],
+        today: dt.date | None = None,
+        keep: bool = False,
+    ) -> Iterator[MonthDelivery]:
         """Fetch point series for several months: one request per station and run of consecutive months, no grid.
 
         Parameters
@@ -279,9 +291,13 @@ def _area(domain: Domain, resolution: float) -> list[float]:
 
 
 def _grid_request(
-    month: str, days: tuple[dt.date, dt.date], names: list[str], area: list[float], resolution: float,
+    month: str,
+    days: tuple[dt.date, dt.date],
+    names: list[str],
+    area: list[float],
+    resolution: float,
     hours: list[str] | None = None,
-) -> CdsRequest:  # fmt: skip
+) -> CdsRequest:
     inputs: dict[str, Any] = {
         "product_type": ["reanalysis"],
         "variable": names,

@@ -62,10 +62,17 @@ SHORT_NAMES = {
 OTHER_NAMES = SHORT_NAMES | {"2t": "t2m", "2d": "d2m", "10u": "u10", "10v": "v10"}
 """Names in files that passed through other tools: those of requests, and ECMWF's short names as GRIB has them."""
 
-WIRE_UNITS = {
-    wire.short_name: wire.units for wires in ERA5_VARIABLES.values() for wire in wires
-} | {LAND_SEA_MASK.short_name: LAND_SEA_MASK.units, GEOPOTENTIAL.short_name: GEOPOTENTIAL.units,
-     "u100": "m s-1", "v100": "m s-1", "sp": "Pa", "msl": "Pa", "skt": "K", "sst": "K", "strd": "J m-2"}  # fmt: skip
+WIRE_UNITS = {wire.short_name: wire.units for wires in ERA5_VARIABLES.values() for wire in wires} | {
+    LAND_SEA_MASK.short_name: LAND_SEA_MASK.units,
+    GEOPOTENTIAL.short_name: GEOPOTENTIAL.units,
+    "u100": "m s-1",
+    "v100": "m s-1",
+    "sp": "Pa",
+    "msl": "Pa",
+    "skt": "K",
+    "sst": "K",
+    "strd": "J m-2",
+}
 """Units of parameters in formats that carry none (CSV)."""
 
 _CONVERSIONS = {

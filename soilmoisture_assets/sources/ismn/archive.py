@@ -70,9 +70,12 @@ class Archive:
 
 
 def scan_archive(
-    path: Path | str, progress: Progress | None = None, *, workers: int | None = None,
+    path: Path | str,
+    progress: Progress | None = None,
+    *,
+    workers: int | None = None,
     good_flags: Iterable[str] = GOOD_FLAGS,
-) -> Archive:  # fmt: skip
+) -> Archive:
     """Read every file of a zip or folder once and count its rows, flags and period.
 
     Files may lie any number of folders deep. What cannot be read is named in ``problems``; the rest loads.
@@ -130,10 +133,8 @@ def _scan_file(members: Members, name: str, good_flags: tuple[str, ...]) -> list
     except UNREADABLE as error:
         return Problem(name, f"left out: {error or type(error).__name__}")
     return [
-        series
-        for first, rows in zip(heads, records, strict=True)
-        for series in count_rows(first, rows, good_flags)
-    ]  # fmt: skip
+        series for first, rows in zip(heads, records, strict=True) for series in count_rows(first, rows, good_flags)
+    ]
 
 
 def _place_static_files(archive: Archive, members: Members) -> tuple[dict[str, str], list[Problem]]:
@@ -228,12 +229,15 @@ def station_table(
         | {"flag": ("flag", np.array(flags, dtype=object))},
     )
     for name, text, units in (
-        ("sensors", "series recorded", "1"), ("depths", "distinct depths", "1"),
-        ("depth_min", "shallowest depth", "m"), ("depth_max", "deepest depth", "m"),
-        ("rows", "rows in the archive", "1"), ("good_rows", "rows with a good flag", "1"),
+        ("sensors", "series recorded", "1"),
+        ("depths", "distinct depths", "1"),
+        ("depth_min", "shallowest depth", "m"),
+        ("depth_max", "deepest depth", "m"),
+        ("rows", "rows in the archive", "1"),
+        ("good_rows", "rows with a good flag", "1"),
         ("coverage", "good hours of the best depth, share of its period", "1"),
         ("flag_rows", "rows by flag as recorded", "1"),
-    ):  # fmt: skip
+    ):
         table[name].attrs = {"long_name": text, "units": units}
     return table
 

@@ -117,9 +117,18 @@ def read_head(path: str, head: bytes) -> list[SensorFile]:
         raise SourceError(f"no station name in the record '{lines[0][:80]}'")
     latitude, longitude, elevation = map(float, tokens[place : place + 3])
     common = SensorFile(
-        path, layout, network, station, latitude, _longitude(longitude), _elevation(elevation),
-        "soil_moisture", np.nan, np.nan, name.get("sensor") or "n.s.",
-    )  # fmt: skip
+        path,
+        layout,
+        network,
+        station,
+        latitude,
+        _longitude(longitude),
+        _elevation(elevation),
+        "soil_moisture",
+        np.nan,
+        np.nan,
+        name.get("sensor") or "n.s.",
+    )
     if layout.name == CEOP_COMBINED:
         return [replace(common, variable="soil_temperature"), common]
     depth_from, depth_to = _depths(float(tokens[layout.depth]), float(tokens[layout.depth + 1]), name)
@@ -140,10 +149,18 @@ def _from_header(path: str, tokens: list[str], name: dict[str, str], layout: Lay
     depth_from, depth_to = _depths(depth_from, depth_to, name)
     sensor = " ".join(tokens[place + 5 :]).strip("'\" ")
     return SensorFile(
-        path, layout, tokens[1], "_".join(tokens[2:place]), latitude, _longitude(longitude), _elevation(elevation),
-        variable_name(name.get("variable", "sm")), depth_from, depth_to,
+        path,
+        layout,
+        tokens[1],
+        "_".join(tokens[2:place]),
+        latitude,
+        _longitude(longitude),
+        _elevation(elevation),
+        variable_name(name.get("variable", "sm")),
+        depth_from,
+        depth_to,
         sensor or name.get("sensor") or "n.s.",
-    )  # fmt: skip
+    )
 
 
 def _is_place(tokens: list[str]) -> bool:
@@ -198,10 +215,12 @@ def count_rows(series: SensorFile, records: Records, good_flags: Iterable[str]) 
     return [
         _counted(
             replace(series, depth_from=round(float(depth), 4), depth_to=round(float(depth), 4)),
-            records, which == index, good_flags,
+            records,
+            which == index,
+            good_flags,
         )
         for index, depth in enumerate(depths)
-    ]  # fmt: skip
+    ]
 
 
 def _counted(series: SensorFile, records: Records, rows: slice | np.ndarray, good_flags: Iterable[str]) -> SensorFile:

@@ -118,9 +118,11 @@ def station_dataset(station: str, variable: str, series: list[tuple[SensorFile, 
         for name, (_, column, *attributes) in station_coordinates([(station, largest)]).items()
     }
     known = VARIABLES.get(variable)
-    described = known.attributes() if known and known.role == "target" else {
-        "long_name": variable.replace("_", " "), "units": UNITS.get(variable, "1")
-    }  # fmt: skip
+    described = (
+        known.attributes()
+        if known and known.role == "target"
+        else {"long_name": variable.replace("_", " "), "units": UNITS.get(variable, "1")}
+    )
     return xr.Dataset(
         {
             variable: (("sensor", "time"), values, described),
@@ -158,12 +160,21 @@ def station_coordinates(places: Sequence[tuple[str, SensorFile]]) -> dict[str, A
     files = [file for _, file in places]
     return {
         "station": ("station", np.array([station for station, _ in places], dtype=object)),
-        "latitude": ("station", [file.latitude for file in files],
-                     {"standard_name": "latitude", "units": "degrees_north"}),
-        "longitude": ("station", [file.longitude for file in files],
-                      {"standard_name": "longitude", "units": "degrees_east"}),
-        "elevation": ("station", [file.elevation for file in files],
-                      {"standard_name": "height_above_mean_sea_level", "units": "m"}),
+        "latitude": (
+            "station",
+            [file.latitude for file in files],
+            {"standard_name": "latitude", "units": "degrees_north"},
+        ),
+        "longitude": (
+            "station",
+            [file.longitude for file in files],
+            {"standard_name": "longitude", "units": "degrees_east"},
+        ),
+        "elevation": (
+            "station",
+            [file.elevation for file in files],
+            {"standard_name": "height_above_mean_sea_level", "units": "m"},
+        ),
         "network": ("station", np.array([file.network for file in files], dtype=object)),
         "station_name": ("station", np.array([file.station_name for file in files], dtype=object)),
-    }  # fmt: skip
+    }

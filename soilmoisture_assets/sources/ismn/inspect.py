@@ -35,15 +35,31 @@ def inspect_archive(path: Path | str, progress: Progress | None = None) -> dict[
 
 def _file_entry(file: SensorFile, station: str) -> dict[str, Any]:
     return {
-        "path": file.path, "layout": file.layout.name, "network": file.network, "station": file.station_name,
-        "station_id": station, "variable": file.variable, "depth_from": file.depth_from, "depth_to": file.depth_to,
-        "sensor": file.sensor, "latitude": file.latitude, "longitude": file.longitude,
-        "elevation": _finite(file.elevation), "rows": file.rows, "flags": file.flags,
-        "provider_flags": file.provider_flags, "start": _iso(file.start), "end": _iso(file.end),
-        "good_rows": file.good_rows, "missing": file.missing, "repeated": file.repeated,
-        "off_hour": file.off_hour, "in_order": file.in_order, "unreadable": file.unreadable,
+        "path": file.path,
+        "layout": file.layout.name,
+        "network": file.network,
+        "station": file.station_name,
+        "station_id": station,
+        "variable": file.variable,
+        "depth_from": file.depth_from,
+        "depth_to": file.depth_to,
+        "sensor": file.sensor,
+        "latitude": file.latitude,
+        "longitude": file.longitude,
+        "elevation": _finite(file.elevation),
+        "rows": file.rows,
+        "flags": file.flags,
+        "provider_flags": file.provider_flags,
+        "start": _iso(file.start),
+        "end": _iso(file.end),
+        "good_rows": file.good_rows,
+        "missing": file.missing,
+        "repeated": file.repeated,
+        "off_hour": file.off_hour,
+        "in_order": file.in_order,
+        "unreadable": file.unreadable,
         "copy_of": file.copy_of or None,
-    }  # fmt: skip
+    }
 
 
 def _station_entry(station: str, series: list[SensorFile]) -> dict[str, Any]:
@@ -56,14 +72,22 @@ def _station_entry(station: str, series: list[SensorFile]) -> dict[str, Any]:
         for flag, count in file.flags.items():
             flags[flag] += count
     return {
-        "station": station, "network": place.network, "name": place.station_name, "latitude": place.latitude,
-        "longitude": place.longitude, "elevation": _finite(place.elevation),
-        "variables": sorted({file.variable for file in series}), "series": len(series),
+        "station": station,
+        "network": place.network,
+        "name": place.station_name,
+        "latitude": place.latitude,
+        "longitude": place.longitude,
+        "elevation": _finite(place.elevation),
+        "variables": sorted({file.variable for file in series}),
+        "series": len(series),
         "depths": sorted({(file.depth_from, file.depth_to) for file in moisture}),
-        "start": _iso(min(starts, default=None)), "end": _iso(max(ends, default=None)),
-        "rows": sum(file.rows for file in moisture), "good_rows": sum(file.good_rows for file in moisture),
-        "flags": dict(flags), "coverage": round(coverage(moisture), 4) if moisture else 0.0,
-    }  # fmt: skip
+        "start": _iso(min(starts, default=None)),
+        "end": _iso(max(ends, default=None)),
+        "rows": sum(file.rows for file in moisture),
+        "good_rows": sum(file.good_rows for file in moisture),
+        "flags": dict(flags),
+        "coverage": round(coverage(moisture), 4) if moisture else 0.0,
+    }
 
 
 def _iso(stamp: np.datetime64 | None) -> str | None:

@@ -71,9 +71,12 @@ class Records:
         """The rows of a mask."""
         return replace(
             self,
-            minutes=self.minutes[which], values=self.values[which], flag=self.flag[which],
-            provider_flag=self.provider_flag[which], depth=None if self.depth is None else self.depth[which],
-        )  # fmt: skip
+            minutes=self.minutes[which],
+            values=self.values[which],
+            flag=self.flag[which],
+            provider_flag=self.provider_flag[which],
+            depth=None if self.depth is None else self.depth[which],
+        )
 
 
 def find_layout(first_line: list[str]) -> Layout:
@@ -180,10 +183,17 @@ def _parse(block: bytes, layout: Layout) -> tuple[Records, ...]:
         provider, provider_table = _texts(text, provider_start, np.maximum(last_end, provider_start))
         records.append(
             Records(
-                minutes, values.astype(np.float32), flag, flag_table, provider, provider_table,
-                depth, unreadable, without_value,
+                minutes,
+                values.astype(np.float32),
+                flag,
+                flag_table,
+                provider,
+                provider_table,
+                depth,
+                unreadable,
+                without_value,
             )
-        )  # fmt: skip
+        )
     return tuple(records)
 
 
@@ -306,11 +316,14 @@ def _join(blocks: list[Records]) -> Records:
     return Records(
         np.concatenate([block.minutes for block in blocks]),
         np.concatenate([block.values for block in blocks]),
-        flag, flag_table, provider, provider_table,
+        flag,
+        flag_table,
+        provider,
+        provider_table,
         np.concatenate(depths) if depths else None,
         sum(block.unreadable for block in blocks),
         sum(block.without_value for block in blocks),
-    )  # fmt: skip
+    )
 
 
 def _join_codes(parts: list[tuple[np.ndarray, tuple[str, ...]]]) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -56,11 +56,14 @@ def read_static_rows(text: bytes) -> list[StaticRow]:
         if cells.get("quantity_name") and cells.get("value"):
             found.append(
                 StaticRow(
-                    cells["quantity_name"].lower(), cells.get("unit", ""),
-                    _depth(cells.get("depth_from[m]", "")), _depth(cells.get("depth_to[m]", "")),
-                    cells["value"], cells.get("quantity_source_name", ""),
+                    cells["quantity_name"].lower(),
+                    cells.get("unit", ""),
+                    _depth(cells.get("depth_from[m]", "")),
+                    _depth(cells.get("depth_to[m]", "")),
+                    cells["value"],
+                    cells.get("quantity_source_name", ""),
                 )
-            )  # fmt: skip
+            )
     return found
 
 
@@ -140,9 +143,10 @@ def _soil_value(rows: list[StaticRow], name: str, prefer_in_situ: bool, path: st
     if values:
         return float(np.average(values, weights=weights))
     mapped = [
-        value for row, value in own
+        value
+        for row, value in own
         if not row.in_situ and abs(row.depth_from - top) < 0.005 and abs(row.depth_to - bottom) < 0.005
-    ]  # fmt: skip
+    ]
     if mapped and not variable.valid_min <= mapped[0] <= variable.valid_max:
         problems.append(Problem(path, f"{quantity} {mapped[0]} is outside {variable.valid_min}-{variable.valid_max}"))
         return math.nan

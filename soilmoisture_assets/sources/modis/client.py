@@ -40,10 +40,17 @@ _ACCOUNT_HELP = (
 
 
 def fetch_land_cover(
-    stations: xr.Dataset, cache_dir: Path, years: Sequence[int] | None = None, progress: Progress | None = None, *,
-    project: str | None = None, service_account_file: Path | None = None, url: str | None = None,
-    timeout: float = 300, backoff: float = 2.0,
-) -> xr.Dataset:  # fmt: skip
+    stations: xr.Dataset,
+    cache_dir: Path,
+    years: Sequence[int] | None = None,
+    progress: Progress | None = None,
+    *,
+    project: str | None = None,
+    service_account_file: Path | None = None,
+    url: str | None = None,
+    timeout: float = 300,
+    backoff: float = 2.0,
+) -> xr.Dataset:
     """The IGBP class of the 500 m pixel each station lies in, per year.
 
     One request answers for up to 1000 stations and all years; what it says is kept per station in ``cache_dir``, so a
@@ -99,9 +106,13 @@ def fetch_land_cover(
 
 
 def connect(
-    *, project: str | None = None, service_account_file: Path | None = None, url: str | None = None,
-    timeout: float = 300, backoff: float = 2.0,
-) -> None:  # fmt: skip
+    *,
+    project: str | None = None,
+    service_account_file: Path | None = None,
+    url: str | None = None,
+    timeout: float = 300,
+    backoff: float = 2.0,
+) -> None:
     """Connect the process to Earth Engine.
 
     Parameters
@@ -209,9 +220,13 @@ class _Transport:
         self._client = client
 
     def request(
-        self, uri: str, method: str = "GET", body: str | bytes | None = None,
-        headers: Mapping[str, str] | None = None, **_: object,
-    ) -> tuple[Any, bytes]:  # fmt: skip
+        self,
+        uri: str,
+        method: str = "GET",
+        body: str | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        **_: object,
+    ) -> tuple[Any, bytes]:
         import httplib2  # type: ignore[import-untyped]
 
         def read(answer: Answer) -> Answer:
@@ -268,9 +283,12 @@ def _classes(record: dict[str, Any] | None) -> dict[int, int | None]:
 
 
 def _dataset(
-    stations: xr.Dataset, places: list[Place], years: list[int], known: dict[str, dict[int, int | None]],
+    stations: xr.Dataset,
+    places: list[Place],
+    years: list[int],
+    known: dict[str, dict[int, int | None]],
     problems: dict[str, str],
-) -> xr.Dataset:  # fmt: skip
+) -> xr.Dataset:
     codes = np.full((len(places), len(years)), MISSING, dtype="int8")
     missing = []
     for row, place in enumerate(places):

@@ -29,9 +29,13 @@ from soilmoisture_assets.sources.station_cache import (
 )
 
 DEPTH_LAYERS = {
-    "0-5cm": (0, 5), "5-15cm": (5, 15), "15-30cm": (15, 30), "30-60cm": (30, 60), "60-100cm": (60, 100),
+    "0-5cm": (0, 5),
+    "5-15cm": (5, 15),
+    "15-30cm": (15, 30),
+    "30-60cm": (30, 60),
+    "60-100cm": (60, 100),
     "100-200cm": (100, 200),
-}  # fmt: skip
+}
 """Label on the wire, top and bottom in cm."""
 TOPSOIL = ("0-5cm", "5-15cm", "15-30cm")
 STOCK_LAYER = "0-30cm"
@@ -40,9 +44,17 @@ STOCK_LAYER = "0-30cm"
 # Units after dividing by d_factor as the service names them (powers written plainly), and the registry's. The service
 # calls the density's target hg/m³ although dg/dm³ (= hg/m³) divided by 10 is kg/m³.
 _TARGET_UNITS = {
-    "kg/dm3": "kg dm-3", "cmol(c)/kg": "cmol kg-1", "cm3/100cm3": "%", "%": "%", "g/kg": "g kg-1", "hg/m3": "kg m-3",
-    "kg/m3": "kg m-3", "kg/m2": "kg m-2", "-": "1", "10-2cm3/cm3": "%",
-}  # fmt: skip
+    "kg/dm3": "kg dm-3",
+    "cmol(c)/kg": "cmol kg-1",
+    "cm3/100cm3": "%",
+    "%": "%",
+    "g/kg": "g kg-1",
+    "hg/m3": "kg m-3",
+    "kg/m3": "kg m-3",
+    "kg/m2": "kg m-2",
+    "-": "1",
+    "10-2cm3/cm3": "%",
+}
 _PLAIN_POWERS = str.maketrans("²³", "23", "^ ")
 
 # Cells asked, nearest first, where the station's own 250 m cell holds nothing: distance in km, number of bearings.
@@ -57,9 +69,15 @@ Layers = dict[str, dict[str, Any]]
 
 
 def fetch_soilgrids(
-    stations: xr.Dataset, cache_dir: Path, url: str, requests_per_minute: float = 5.0,
-    progress: Progress | None = None, *, timeout: float = 60, backoff: float = 5.0,
-) -> xr.Dataset:  # fmt: skip
+    stations: xr.Dataset,
+    cache_dir: Path,
+    url: str,
+    requests_per_minute: float = 5.0,
+    progress: Progress | None = None,
+    *,
+    timeout: float = 60,
+    backoff: float = 5.0,
+) -> xr.Dataset:
     """The 14 soil properties at stations.
 
     Each station is one request, kept in ``cache_dir``: an interrupted run resumes where it stopped. A property that
@@ -230,12 +248,16 @@ def _dataset(stations: xr.Dataset, values: dict[str, np.ndarray], distance: np.n
     dataset = station_coordinates(stations).assign_coords(
         depth_layer=("depth_layer", list(DEPTH_LAYERS), {"long_name": "depth layer"}),
         depth_top=(
-            "depth_layer", [top / 100 for top, _ in DEPTH_LAYERS.values()], {"long_name": "top", "units": "m"},
+            "depth_layer",
+            [top / 100 for top, _ in DEPTH_LAYERS.values()],
+            {"long_name": "top", "units": "m"},
         ),
         depth_bottom=(
-            "depth_layer", [bottom / 100 for _, bottom in DEPTH_LAYERS.values()], {"long_name": "bottom", "units": "m"},
+            "depth_layer",
+            [bottom / 100 for _, bottom in DEPTH_LAYERS.values()],
+            {"long_name": "bottom", "units": "m"},
         ),
-    )  # fmt: skip
+    )
     for name, by_depth in values.items():
         attributes = VARIABLES[name].attributes()
         long_name = VARIABLES[name].long_name
@@ -248,6 +270,8 @@ def _dataset(stations: xr.Dataset, values: dict[str, np.ndarray], distance: np.n
         dataset[f"{name}_0_200cm"] = ("station", thickness_weighted_mean(by_depth), column)
         dataset[f"{name}_by_depth"] = (("station", "depth_layer"), by_depth, attributes)
     dataset["fallback_distance"] = (
-        "station", distance, {"long_name": "distance to the cell that values are from", "units": "km"},
-    )  # fmt: skip
+        "station",
+        distance,
+        {"long_name": "distance to the cell that values are from", "units": "km"},
+    )
     return dataset

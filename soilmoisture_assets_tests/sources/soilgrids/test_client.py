@@ -28,9 +28,7 @@ PLAINS = ((40.0, -100.0), (41.0, -98.0), (38.5, -97.0))
 @pytest.fixture
 def fetch(sandbox: Sandbox, tmp_path: Path) -> Callable[..., xr.Dataset]:
     def run(stations: xr.Dataset, progress=None) -> xr.Dataset:
-        return fetch_soilgrids(
-            stations, tmp_path, sandbox.urls["soilgrids"], 1e6, progress, timeout=0.5, backoff=0.01
-        )  # fmt: skip
+        return fetch_soilgrids(stations, tmp_path, sandbox.urls["soilgrids"], 1e6, progress, timeout=0.5, backoff=0.01)
 
     return run
 
@@ -174,7 +172,20 @@ def test_units_that_changed_are_not_taken_for_data():
 def test_a_recorded_answer_is_read_with_its_own_divisors(realdata: Path):
     recorded = json.loads((realdata / "soilgrids" / "properties_query_lon30.246_lat30.254_real.json").read_text())
     layers = read_properties(recorded)
-    expected = {"bdod": 1.39, "cec": 14.7, "cfvo": 23.6, "clay": 27.9, "nitrogen": 1.03, "ocd": 13.6, "phh2o": 8.0,
-                "sand": 38.5, "silt": 33.6, "soc": 5.5, "wv0010": 32.2, "wv0033": 27.3, "wv1500": 12.2}  # fmt: skip
+    expected = {
+        "bdod": 1.39,
+        "cec": 14.7,
+        "cfvo": 23.6,
+        "clay": 27.9,
+        "nitrogen": 1.03,
+        "ocd": 13.6,
+        "phh2o": 8.0,
+        "sand": 38.5,
+        "silt": 33.6,
+        "soc": 5.5,
+        "wv0010": 32.2,
+        "wv0033": 27.3,
+        "wv1500": 12.2,
+    }
     assert {name: pytest.approx(float(depth_values(name, layer)[0])) for name, layer in layers.items()} == expected
     assert sum(expected[name] for name in ("clay", "sand", "silt")) == pytest.approx(100, abs=0.1)

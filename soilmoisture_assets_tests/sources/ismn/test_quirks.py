@@ -20,9 +20,15 @@ CHANGES_VALUES = ("fill_value", "unknown_flag", "empty_file")
 @pytest.fixture(scope="module")
 def world() -> World:
     return World(
-        seed=5, west=-125, east=-66, south=24, north=50, start=dt.date(2019, 3, 1), end=dt.date(2019, 4, 15),
+        seed=5,
+        west=-125,
+        east=-66,
+        south=24,
+        north=50,
+        start=dt.date(2019, 3, 1),
+        end=dt.date(2019, 4, 15),
         stations=len(QUIRKS),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.sources.ismn.archive import read_station, scan_archive, station_table
 from soilmoisture_assets.sources.ismn.members import Problem, grouped
 from soilmoisture_assets.sources.ismn.scan import load_scan, save_scan
-from soilmoisture_assets_tests.sources.ismn_parts import FILE, FOLDER, HEADER, good_rows, lines, write_zip
+from soilmoisture_assets_tests.sources.ismn.ismn_parts import FILE, FOLDER, HEADER, good_rows, lines, write_zip
 
 
 def test_a_stored_scan_gives_the_same_stations_and_records(tmp_path: Path):

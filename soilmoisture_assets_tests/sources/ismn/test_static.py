@@ -8,7 +8,7 @@ import pytest
 from soilmoisture_assets.metadata.variables import HWSD_VARIABLES, KOEPPEN_CLASSES
 from soilmoisture_assets.sources.ismn.archive import Archive, scan_archive
 from soilmoisture_assets.sources.ismn.static import network_citations, static_variables
-from soilmoisture_assets_tests.sources.ismn_parts import FILE, FOLDER, good_rows, lines, write_zip
+from soilmoisture_assets_tests.sources.ismn.ismn_parts import FILE, FOLDER, good_rows, lines, write_zip
 
 STATION = "SCAN__Waimea_Plain"
 COLUMNS = (

@@ -17,7 +17,7 @@ from soilmoisture_assets.sources.era5.formats import (
 )
 from soilmoisture_assets.sources.era5.months import normalise_month
 from soilmoisture_assets.study import Domain
-from soilmoisture_assets_tests.sources.era5_parts import column, grid_file, zipped
+from soilmoisture_assets_tests.sources.era5.era5_parts import column, grid_file, zipped
 
 JUNJIE = "era5/junjie_newcds/{}_data_stream-oper_stepType-{}.nc"
 
@@ -36,10 +36,13 @@ JUNJIE = "era5/junjie_newcds/{}_data_stream-oper_stepType-{}.nc"
         (
             "era5/topopyscale_old",
             "temperature precipitation shortwave dewpoint z strd sp tisr zust ie ishf".split(),
-            744, 0, 0.0, None,
+            744,
+            0,
+            0.0,
+            None,
         ),
     ],
-)  # fmt: skip
+)
 def test_inspecting_a_real_file_says_what_it_holds(realdata, file, variables, hours, missing, share, refusal):
     found = inspect_era5(realdata / file)
     assert found["variables"] == variables
@@ -268,9 +271,13 @@ def test_a_wave_stream_on_its_own_grid_is_ignored(tmp_path):
 def test_a_global_file_is_cut_to_the_domain_and_one_cell_around(tmp_path):
     longitude = np.arange(0.0, 360.0, 10.0)
     file = grid_file(
-        tmp_path / "a.nc", "2020-01-01", 2, latitude=tuple(range(90, -91, -10)), longitude=tuple(longitude),
+        tmp_path / "a.nc",
+        "2020-01-01",
+        2,
+        latitude=tuple(range(90, -91, -10)),
+        longitude=tuple(longitude),
         values={"t2m": 273.15 + longitude},
-    )  # fmt: skip
+    )
     found = normalise(file, domain=Domain(west=-125, east=-66, south=24, north=50))
     assert found.latitude.values.tolist() == [20, 30, 40, 50]
     assert found.longitude.values.tolist() == [-130, -120, -110, -100, -90, -80, -70, -60]
@@ -331,10 +338,13 @@ def test_forecast_steps_as_converted_from_grib_are_refused(tmp_path):
     xr.Dataset(
         {"tp": (("time", "step", "latitude", "longitude"), np.zeros((2, 12, 1, 1)))},
         {
-            "time": times, "step": steps, "latitude": [40.0], "longitude": [-100.0],
+            "time": times,
+            "step": steps,
+            "latitude": [40.0],
+            "longitude": [-100.0],
             "valid_time": (("time", "step"), times.values[:, None] + steps.values),
         },
-    ).to_netcdf(tmp_path / "a.nc")  # fmt: skip
+    ).to_netcdf(tmp_path / "a.nc")
     assert "forecast steps" in inspect_era5(tmp_path / "a.nc")["refused"]
 
 

@@ -12,9 +12,18 @@ STEP_TYPES = {"tp": "accum", "ssrd": "accum"}
 
 
 def grid_file(
-    path: Path, start: str, hours: int, names=("t2m",), *, values=None, expver="0001", latitude=(41.0, 40.0),
-    longitude=(-100.0, -99.0, -98.0), freq="h", step_type=None,
-) -> Path:  # fmt: skip
+    path: Path,
+    start: str,
+    hours: int,
+    names=("t2m",),
+    *,
+    values=None,
+    expver="0001",
+    latitude=(41.0, 40.0),
+    longitude=(-100.0, -99.0, -98.0),
+    freq="h",
+    step_type=None,
+) -> Path:
     """A NetCDF of the new store. ``values`` is by name: a number, or an array that broadcasts to the grid."""
     times = pd.date_range(start, periods=hours, freq=freq)
     shape = (hours, len(latitude), len(longitude))

@@ -24,7 +24,7 @@ def fetch(sandbox: Sandbox, tmp_path: Path) -> Callable[..., xr.Dataset]:
     def run(stations: xr.Dataset, years=None, progress=None) -> xr.Dataset:
         return fetch_land_cover(
             stations, tmp_path, years, progress, url=sandbox.urls["earthengine"], timeout=0.5, backoff=0.01
-        )  # fmt: skip
+        )
 
     return run
 
@@ -36,9 +36,7 @@ def test_each_year_has_the_class_of_each_station(fetch, stations_at, world: Worl
     assert cover["year"].values.tolist() == [2017, 2018, 2019]
     latitude, longitude = np.array(PLACES).T
     for year in (2017, 2019):
-        np.testing.assert_array_equal(
-            cover["land_cover"].sel(year=year), world.land_cover(latitude, longitude, year)
-        )  # fmt: skip
+        np.testing.assert_array_equal(cover["land_cover"].sel(year=year), world.land_cover(latitude, longitude, year))
     assert cover["land_cover"].attrs["flag_values"].tolist() == list(IGBP_CLASSES)
     assert cover["problem"].values.tolist() == [""] * 4
 

@@ -21,7 +21,7 @@ from soilmoisture_assets.sources.ismn.archive import (
 )
 from soilmoisture_assets.sources.ismn.inspect import inspect_archive
 from soilmoisture_assets.study import Domain
-from soilmoisture_assets_tests.sources.ismn_parts import (
+from soilmoisture_assets_tests.sources.ismn.ismn_parts import (
     FILE,
     FOLDER,
     HEADER,
@@ -191,12 +191,17 @@ def test_a_header_without_its_columns_is_named_and_left_out(tmp_path):
     ("header", "station", "latitude", "elevation", "sensor"),
     [
         ("REMEDHUS   REMEDHUS  Zamarron   41.24100    -5.54300  855.00  0.05   0.05", "Zamarron", 41.241, 855, "n.s."),
-        ("TAHMO TAHMO CRIG_(Soil_Moisture_1) 6.23025 -0.34655  228.0 0.0500 0.0500 5TM", "CRIG_(Soil_Moisture_1)",
-         6.23025, 228, "5TM"),
+        (
+            "TAHMO TAHMO CRIG_(Soil_Moisture_1) 6.23025 -0.34655  228.0 0.0500 0.0500 5TM",
+            "CRIG_(Soil_Moisture_1)",
+            6.23025,
+            228,
+            "5TM",
+        ),
         ("NET NET Farm 01 -34.1 143.6 -99.9 0.0500 0.0500 'Probe II'", "Farm_01", -34.1, None, "Probe II"),
         ("NET NET Pole 80 20 None 0.05 0.05 A B", "Pole", 80, None, "A B"),
     ],
-)  # fmt: skip
+)
 def test_headers_of_every_spelling_are_read(tmp_path, header, station, latitude, elevation, sensor):
     name = "NET/X/NET_NET_X_sm_0.050000_0.050000_20150101_20151231.stm"
     write_zip(tmp_path / "archive.zip", {name: lines(good_rows(), header)})
@@ -355,8 +360,9 @@ def test_two_stations_of_one_name_in_two_networks_stay_apart(tmp_path):
     members = {FILE: lines(good_rows(10)), other: lines(good_rows(20), HEADER.replace("SCAN  ", "SNOTEL"))}
     table = station_table(scan_archive(write_zip(tmp_path / "archive.zip", members)))
     assert dict(zip(table.station.values, table.rows.values.tolist(), strict=True)) == {
-        "SCAN__Waimea_Plain": 10, "SNOTEL__Waimea_Plain": 20,
-    }  # fmt: skip
+        "SCAN__Waimea_Plain": 10,
+        "SNOTEL__Waimea_Plain": 20,
+    }
 
 
 def test_a_station_on_the_edge_of_the_domain_is_inside(tmp_path):

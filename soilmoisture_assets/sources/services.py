@@ -1,0 +1,57 @@
+"""Where the services of the sources are: the addresses of this machine's settings, or a running sandbox.
+
+Belongs here: which address each source is asked at. Not here: what is asked (the sources' clients), the protocols
+themselves (sandbox/). The sandbox is imported inside the functions: only a study that says so has one.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.sources import sources
+from soilmoisture_assets.study import Study
+
+if TYPE_CHECKING:
+    from soilmoisture_assets.sandbox.world import World
+
+ServiceUrls = Mapping[str, str | None]
+"""Base address by source; None where the client knows its own."""
+
+
+@contextmanager
+def services(
+    study: Study, settings: Settings, world_factory: "Callable[[], World] | None" = None
+) -> Iterator[ServiceUrls]:
+    """Addresses that work within the block.
+
+    Parameters
+    ----------
+    world_factory : makes the world that a sandbox study is served from, where one is there already; None:
+        :func:`synthetic_world` makes it.
+    """
+    declared = sources().values()
+    if not study.sandbox:
+        yield {source.name: source.url(settings) for source in declared}
+        return
+    from soilmoisture_assets.sandbox.server import Sandbox
+
+    with Sandbox(world_factory() if world_factory else synthetic_world(study)) as running:
+        yield {source.name: running.urls[source.sandbox] if source.sandbox else None for source in declared}
+
+
+def synthetic_world(study: Study) -> "World":
+    """The synthetic world of a sandbox study: its domain and period, the same for the same seed."""
+    from soilmoisture_assets.sandbox.world import World
+
+    domain, period = study.domain, study.period
+    return World(
+        seed=study.seed,
+        west=domain.west,
+        east=domain.east,
+        south=domain.south,
+        north=domain.north,
+        start=period.start,
+        end=period.end,
+        stations=study.sandbox_stations,
+    )

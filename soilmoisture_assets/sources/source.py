@@ -1,0 +1,146 @@
+"""What a source is: the declaration that each folder in sources/ makes of itself.
+
+Belongs here: the types of a declaration. Not here: the declarations (``SOURCE`` in ``sources/<name>/__init__.py``),
+which of them a study reads (sources/__init__.py), calling ``fetch`` (series.py).
+
+A source of hourly series at the stations needs nothing but a folder with this in its ``__init__.py``::
+
+    import xarray as xr
+    from soilmoisture_assets.sources.source import SeriesRequest, Source
+
+    def fetch(request: SeriesRequest) -> xr.Dataset:
+        from .client import hourly_radiation  # imported when a run needs it
+
+        watts = hourly_radiation(request.stations.latitude, request.stations.longitude, request.hours)
+        return xr.Dataset(
+            {"shortwave": (("station", "time"), watts, {"units": "W m-2"})},
+            {"station": request.stations.station, "time": request.hours},
+        )
+
+    SOURCE = Source(
+        name="my_satellite",
+        title="My satellite's radiation",
+        offers={"dynamic": ("shortwave",)},
+        step="1h",
+        place="points",
+        citation="Who, when, what, doi",
+        licence="CC BY 4.0",
+        fetch=fetch,
+    )
+
+A study then says ``source = ["my_satellite", "era5"]`` in ``[dynamic_inputs]``: radiation comes from the first, all
+else from ERA5. Keep what is imported at the top light: every declaration is imported whenever the code loads.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import xarray as xr
+
+from soilmoisture_assets.metadata.variables import Role
+from soilmoisture_assets.progress import Progress
+from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.sources.time_axis import month_hours
+from soilmoisture_assets.study import Study
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something on this machine that assets read, and how to see whether it is there.
+
+    ``asset`` is the path of the asset that reads it, or of the folder of those that do, such as ``raw/era5``. ``check``
+    returns what was found, in words, and raises a SoilMoistureError that names the fix where it is not there.
+    """
+
+    asset: str
+    what: str
+    check: Callable[[], str]
+
+
+@dataclass(frozen=True)
+class SeriesRequest:
+    """One month of hourly series at the stations, as a source's ``fetch`` is asked for it.
+
+    Attributes
+    ----------
+    month : its first day, such as ``2019-03-01``.
+    stations : coordinates station, latitude, longitude [degrees] and elevation [m] on ``station``.
+    variables : those of the registry that the study takes from this source.
+    workspace : a local folder of this source and study, for answers that an interrupted run resumes from.
+    url : base address to ask; None where the client knows its own.
+    """
+
+    month: str
+    stations: xr.Dataset
+    variables: tuple[str, ...]
+    study: Study
+    settings: Settings
+    workspace: Path
+    url: str | None = None
+    progress: Progress | None = None
+
+    @property
+    def hours(self) -> pd.DatetimeIndex:
+        """The hours of the month, labelled by their ends: 01:00 on the 1st to 00:00 on the next 1st."""
+        return month_hours(self.month)
+
+
+def _no_needs(study: Study, settings: Settings) -> Iterator[Need]:
+    return iter(())
+
+
+def _no_addresses(study: Study, settings: Settings) -> Mapping[str, str]:
+    return {}
+
+
+def _own_address(settings: Settings) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where values come from.
+
+    Attributes
+    ----------
+    name : what studies call it, and its folder below ``raw/``.
+    title : what datasets, figures and tables call it.
+    offers : names of the registry (metadata/variables.py) by role.
+    step : interval of its series, such as ``1h``; None where it has none, or where files decide.
+    place : whether it is asked for points, gives a grid, or brings stations of its own.
+    account : what one needs to use it, in a line; empty for nothing.
+    needs : what must be on this machine before a run.
+    addresses : services that must be reachable, by the name people know them by.
+    url : base address that the settings of this machine give; None where the client knows its own.
+    sandbox : its twin among the addresses of the sandbox server; None where it has none.
+    fetch : hourly series of one month at the stations, (station, time) in the registry's units, NaN where missing or
+        not yet published; None where the source has assets of its own (defs/raw/).
+    """
+
+    name: str
+    title: str
+    offers: Mapping[Role, tuple[str, ...]]
+    step: str | None
+    place: Literal["points", "grid", "stations"]
+    citation: str
+    licence: str
+    account: str = ""
+    needs: Callable[[Study, Settings], Iterator[Need]] = field(default=_no_needs, repr=False)
+    addresses: Callable[[Study, Settings], Mapping[str, str]] = field(default=_no_addresses, repr=False)
+    url: Callable[[Settings], str | None] = field(default=_own_address, repr=False)
+    sandbox: str | None = None
+    fetch: Callable[[SeriesRequest], xr.Dataset] | None = field(default=None, repr=False)
+
+    def used_by(self, study: Study) -> bool:
+        """Whether the study names it for a role that it offers."""
+        return any(self.name in named_sources(study, role) for role in self.offers)
+
+
+def named_sources(study: Study, role: Role) -> tuple[str, ...]:
+    """Names of the sources that a study names for a role, in its order; whether there are such is not asked here."""
+    if role == "target":
+        return study.target.sources
+    return study.dynamic_inputs.sources if role == "dynamic" else study.static_attributes.sources
