@@ -1,4 +1,4 @@
-"""Trained models: a folder of safetensors and JSON each. Not here: what a checkpoint holds (learning/checkpoint.py)."""
+"""Trained models: a safetensors file each. Not here: what a checkpoint holds (learning/checkpoint.py)."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,24 +9,24 @@ from soilmoisture_assets.io_managers.base import FolderIOManager
 from soilmoisture_assets.study import Study
 
 if TYPE_CHECKING:
-    from soilmoisture_assets.learning.fit import Model
+    from soilmoisture_assets.learning.model import Model
 
 
 class CheckpointIOManager(FolderIOManager):
-    """One folder per model. Loading refuses a checkpoint of another study or code version."""
+    """One file per model. Loading refuses a checkpoint of another format."""
 
-    suffix = ""
+    suffix = ".safetensors"
 
     def __init__(self, folder: Path, study: Study) -> None:
         super().__init__(folder)
         self.study = study
 
     def dump(self, value: "Model", path: Path, key: dg.AssetKey) -> None:
-        from soilmoisture_assets.learning.checkpoint import save_checkpoint
+        from soilmoisture_assets.learning import checkpoint
 
-        save_checkpoint(value, path)
+        path.write_bytes(checkpoint.dump(value))
 
     def load(self, path: Path) -> "Model":
-        from soilmoisture_assets.learning.checkpoint import load_checkpoint
+        from soilmoisture_assets.learning import checkpoint
 
-        return load_checkpoint(path, self.study)
+        return checkpoint.load(path)

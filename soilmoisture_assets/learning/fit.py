@@ -90,10 +90,14 @@ def fit_regional(
             "  Check that stations have observations in the validation period, and the inputs for absurd values."
         )
     return Model(
-        windows.shape, best, windows.scaler, experiment, study.hash, seed,
-        tuple(windows.stations[row] for row in rows),
+        shape=windows.shape,
+        parameters=best,
+        scaler=windows.scaler,
+        experiment=experiment,
+        seed=seed,
+        stations=tuple(windows.stations[row] for row in rows),
         metadata=records[0] | _counts(windows, rows),
-    )  # fmt: skip
+    )
 
 
 def fit_stations(
