@@ -61,7 +61,7 @@ def load(content: bytes | Path, experiment: Experiment | None = None, origin: st
             f"but this code reads {FORMAT}.\n  Train the model again."
         )
     if experiment is not None and fields.get("experiment") != experiment:
-        raise CheckpointError(f"{origin}: trained for the experiment '{fields.get("experiment")}', not '{experiment}'.")
+        raise CheckpointError(f"{origin}: trained for the experiment '{fields.get('experiment')}', not '{experiment}'.")
     try:
         model = Model(
             shape=NetworkShape.from_json(fields["shape"]),
