@@ -26,7 +26,7 @@ def panel_1(
     Parameters
     ----------
     forecasts : one experiment (station, start, lead, quantile) [m3 m-3]; the median is drawn at its valid time.
-    skill : R² per (split, experiment, method, station, lead), so that the figure says what the tables say.
+    skill : R² per (split, experiment, forecaster, station, lead), so that the figure says what the tables say.
     windows : hours; each is drawn at its last lead. Windows that are no lead of the forecasts are left out.
     """
     import matplotlib.dates as mdates
@@ -36,7 +36,7 @@ def panel_1(
     issued = in_split(forecasts, split)
     r2 = (
         skill["r2"]
-        .sel({"split": split, "experiment": forecasts.attrs["experiment"], "method": forecasts.attrs["method"]})
+        .sel(split=split, experiment=forecasts.attrs["experiment"], forecaster=forecasts.attrs["method"])
         .sel(lead=windows)
         .reindex(station=forecasts["station"].values)
         .transpose("station", "lead")

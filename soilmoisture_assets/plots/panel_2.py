@@ -26,14 +26,14 @@ def panel_2(
 
     Parameters
     ----------
-    skill : r2 (split, experiment, method, station, lead), with latitude and longitude on station.
+    skill : r2 (split, experiment, forecaster, station, lead), with latitude and longitude on station.
     period : first and last day of the split, for the caption; the skill dataset does not carry them.
 
     Gains and losses are counted for all stations and for those above R² 0.1 at the first window: that choice alone
     favours losses (regression to the mean), so both are given.
     """
     windows = [window for window in windows if window in skill["lead"].values]
-    part = skill.sel({"split": split, "experiment": experiment, "method": method})
+    part = skill.sel(split=split, experiment=experiment, forecaster=method)
     r2 = part["r2"].sel(lead=windows).transpose("station", "lead").values.astype("float64")
     maps = len(windows)
     rows = int(np.ceil((maps + 1) / 2))

@@ -161,12 +161,12 @@ def _explorer(
     values, legend = np.full(stations.sizes["station"], np.nan), "no scores: stations are drawn grey"
     if skill is not None:
         experiment = str(skill["experiment"].values[-1])
-        methods = [str(name) for name in skill["method"].values]
+        methods = [str(name) for name in skill["forecaster"].values]
         method = next((name for name in ("station_model", "regional_model") if name in methods), methods[0])
         lead = int(skill["lead"].values[-1])
         split = "test" if "test" in skill["split"].values else str(skill["split"].values[-1])
         values = (
-            skill["r2"].sel({"split": split, "experiment": experiment, "method": method, "lead": lead})
+            skill["r2"].sel(split=split, experiment=experiment, forecaster=method, lead=lead)
             .reindex(station=stations["station"].values).values
         )  # fmt: skip
         legend = f"R² {lead} h ahead, {split} split: experiment {experiment}, {method_label(method)}"

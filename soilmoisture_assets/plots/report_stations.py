@@ -142,12 +142,12 @@ def _scores(skill: xr.Dataset | None, names: list[str], split: str) -> dict[str,
         return {}
     part = skill.sel(split=split).reindex(station=names)
     tables = {
-        name: part[name].transpose("station", "experiment", "method", "lead").values
+        name: part[name].transpose("station", "experiment", "forecaster", "lead").values
         for name in ("r2", "rmse", "coverage_80") if name in part
     }  # fmt: skip
     return {
         "experiments": [str(x) for x in part["experiment"].values],
-        "methods": [method_label(str(x)) for x in part["method"].values],
+        "methods": [method_label(str(x)) for x in part["forecaster"].values],
         "leads": [int(x) for x in part["lead"].values],
         "values": {name: [_rounded(station) for station in values] for name, values in tables.items()},
     }

@@ -132,8 +132,8 @@ def held_out_tables(skill: xr.Dataset, cube: xr.Dataset, split: str = "test") ->
             f"Experiment {experiment}, {split} split: median R² over {int(chosen.sum())} held-out stations",
             ["Method", *(f"{int(lead)} h" for lead in part["lead"].values)],
         )
-        for method in part["method"].values:
-            values = part.sel({"experiment": experiment, "method": method}).transpose("station", "lead").values
+        for method in part["forecaster"].values:
+            values = part.sel(experiment=experiment, forecaster=method).transpose("station", "lead").values
             if np.isfinite(values).any():
                 table.rows.append([style.method_label(str(method)), *(_number(np.nanmedian(x)) for x in values.T)])
         tables.append(table)

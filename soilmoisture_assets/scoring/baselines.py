@@ -86,9 +86,9 @@ def fit_baselines(
 
     Returns
     -------
-    ``soil_moisture_forecast`` (method, station, start, lead) float32 [m3 m-3], NaN where a method cannot forecast:
+    ``soil_moisture_forecast`` (forecaster, station, start, lead) float32 [m3 m-3], NaN where a method cannot forecast:
     persistence and damped persistence without moisture in the experiment, any moisture method without a value of the
-    last three days. ``chosen`` (method, lead) says what the validation data chose.
+    last three days. ``chosen`` (forecaster, lead) says what the validation data chose.
     """
     from soilmoisture_assets.scoring.lstm import lstm_forecasts  # torch is heavy
 
@@ -235,16 +235,16 @@ def _dataset(
     labels: Array,
     starts: Array,
 ) -> xr.Dataset:
-    dims = ("method", "station", "start", "lead")
+    dims = ("forecaster", "station", "start", "lead")
     attributes = VARIABLES["soil_moisture"].attributes() | {"long_name": "forecast of volumetric soil moisture"}
     return xr.Dataset(
         {
             "soil_moisture_forecast": (dims, forecasts, attributes),
-            "chosen": (("method", "lead"), chosen, {"long_name": "candidate chosen on validation starts"}),
+            "chosen": (("forecaster", "lead"), chosen, {"long_name": "candidate chosen on validation starts"}),
         },
         coords={
             "experiment": str(experiment),
-            "method": list(methods),
+            "forecaster": list(methods),
             "station": cube["station"].values,
             "start": ("start", cube["time"].values[starts], {"long_name": "last step whose moisture may be known"}),
             "lead": ("lead", np.array(study.lead_hours, dtype="int32"), {"units": "hours", "long_name": "lead"}),

@@ -62,9 +62,9 @@ SCORES: Mapping[str, tuple[str, str]] = {
 class SkillTables:
     """What a study's forecasts are worth.
 
-    ``skill`` (split, experiment, method, station, lead) and ``skill_windows`` (…, window) hold the scores of SCORES;
-    a window pools the leads up to it. ``summary`` and ``held_out`` have one row per split, experiment, method and lead:
-    medians over the stations that were learned from, and over those held out.
+    ``skill`` (split, experiment, forecaster, station, lead) and ``skill_windows`` (…, window) hold the scores of
+    SCORES; a window pools the leads up to it. ``summary`` and ``held_out`` have one row per split, experiment, method
+    and lead: medians over the stations that were learned from, and over those held out.
     """
 
     skill: xr.Dataset
@@ -94,7 +94,7 @@ def skill_tables(forecasts: Sequence[xr.Dataset], baselines: xr.Dataset, cube: x
     ----------
     forecasts : datasets of one experiment and method each (attributes ``experiment`` and ``method``), with
         ``soil_moisture_forecast`` (station, start, lead, quantile) and the quantiles 0.1, 0.5 and 0.9.
-    baselines : ``soil_moisture_forecast`` (experiment, method, station, start, lead).
+    baselines : ``soil_moisture_forecast`` (experiment, forecaster, station, start, lead).
     cube : station cube; gives the observations and the stations' coordinates.
 
     Raises
@@ -132,11 +132,11 @@ def summarise(skill: xr.Dataset) -> pd.DataFrame:
         for experiment in skill["experiment"].values:
             for lead in skill["lead"].values:
                 part = skill.sel(split=split, experiment=experiment, lead=lead)
-                scored = np.isfinite(part["r2"].transpose("method", "station").values)
+                scored = np.isfinite(part["r2"].transpose("forecaster", "station").values)
                 present = scored.any(axis=1)
                 common = scored[present].all(axis=0)
-                for method in part["method"].values[present]:
-                    of_method = part.sel({"method": method}).isel(station=common)
+                for method in part["forecaster"].values[present]:
+                    of_method = part.sel(forecaster=method).isel(station=common)
                     median, low, high = scores.median_interval(of_method["r2"].values)
                     coverage, coverage_low, coverage_high = scores.mean_interval(of_method["coverage_80"].values)
                     rows.append(
@@ -230,9 +230,9 @@ def _common_starts(
     place = {"station": cube["station"].values, "start": starts, "lead": baselines["lead"].values}
     dims = ("station", "start", "lead")
     medians, quantiles, levels = {}, {}, [0.1, 0.5, 0.9]
-    for method in baselines["method"].values:
+    for method in baselines["forecaster"].values:
         medians[str(method)] = (
-            baselines["soil_moisture_forecast"].sel({"method": method}).reindex(place).transpose(*dims).values
+            baselines["soil_moisture_forecast"].sel(forecaster=method).reindex(place).transpose(*dims).values
         )
     for method, each in models.items():
         placed = each["soil_moisture_forecast"].sel(quantile=levels).reindex(place).transpose(*dims, "quantile")
@@ -272,13 +272,13 @@ def _score_dataset(samples: Sequence[_Sample], cube: xr.Dataset, axis: str, pool
                 for method, found in _score_methods(sample, inside, leads).items():
                     for name, values in found.items():
                         tables[name][i, j, methods.index(method), :, m] = values
-    dims = ("split", "experiment", "method", "station", axis)
+    dims = ("split", "experiment", "forecaster", "station", axis)
     skill = xr.Dataset(
         {name: (dims, tables[name], {"long_name": text, "units": units}) for name, (text, units) in SCORES.items()},
         coords={
             "split": [SPLITS[split] for split in splits],
             "experiment": [sample.experiment for sample in samples],
-            "method": methods,
+            "forecaster": methods,
             "station": cube["station"].values,
             axis: (axis, np.array(list(pooled), dtype="int32"), {"units": "hours", "long_name": axis}),
         },

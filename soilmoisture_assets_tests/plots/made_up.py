@@ -154,14 +154,14 @@ def skill(count: int) -> xr.Dataset:
     r2[:, 0, METHODS.index("damped_persistence")] = np.nan
     values = {"r2": r2, "rmse": 0.06 * np.sqrt(1 - r2), "coverage_80": np.clip(random.normal(0.78, 0.06, shape), 0, 1)}
     variables = {
-        name: (("split", "experiment", "method", "station", "lead"), values.get(name, r2).astype("float32"))
+        name: (("split", "experiment", "forecaster", "station", "lead"), values.get(name, r2).astype("float32"))
         for name in METRICS
     }
-    variables["n"] = (("split", "experiment", "method", "station", "lead"), np.full(shape, 240, dtype="int32"))
+    variables["n"] = (("split", "experiment", "forecaster", "station", "lead"), np.full(shape, 240, dtype="int32"))
     return xr.Dataset(
         variables,
         coords={
-            **station_coordinates(count), "split": splits, "experiment": experiments, "method": list(METHODS),
+            **station_coordinates(count), "split": splits, "experiment": experiments, "forecaster": list(METHODS),
             "lead": ("lead", LEADS, {"units": "hours"}),
         },
         attrs=_ATTRIBUTES,
@@ -175,7 +175,7 @@ def skill_summary(count: int) -> pd.DataFrame:
         for experiment in scores["experiment"].values:
             for method in METHODS:
                 for lead in LEADS:
-                    part = scores.sel({"split": split, "experiment": experiment, "method": method, "lead": lead})
+                    part = scores.sel(split=split, experiment=experiment, forecaster=method, lead=lead)
                     if not np.isfinite(part["r2"]).any():
                         continue
                     median = float(part["r2"].median())

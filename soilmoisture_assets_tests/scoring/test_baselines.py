@@ -32,7 +32,7 @@ def fitted(cube: xr.Dataset) -> dict[Experiment, xr.Dataset]:
 
 
 def forecast_of(dataset: xr.Dataset, method: str) -> xr.DataArray:
-    return dataset.soil_moisture_forecast.sel({"method": method})
+    return dataset.soil_moisture_forecast.sel(forecaster=method)
 
 
 def median_r2(dataset: xr.Dataset, cube: xr.Dataset, method: str, lead: int) -> float:

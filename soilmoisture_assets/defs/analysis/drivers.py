@@ -90,10 +90,10 @@ def _correlations(features: xr.Dataset, score: xr.DataArray) -> xr.Dataset:
 def _station_scores(skill: xr.Dataset, experiment: Experiment, study: Study) -> dict[str, xr.DataArray]:
     """Scores (station, window) of the best model on test data at the last lead of each window, where there are any."""
     own = skill.sel({"split": "test", "experiment": experiment.value}).sel(lead=study.window_hours)
-    has_own = "station_model" in own.method.values and np.isfinite(own.r2.sel({"method": "station_model"})).any()
+    has_own = "station_model" in own.forecaster.values and np.isfinite(own.r2.sel(forecaster="station_model")).any()
     method = "station_model" if has_own else "regional_model"
     scores = {
-        name: own[name].sel({"method": method}).rename(lead="window").load().assign_attrs(method=method)
+        name: own[name].sel(forecaster=method).rename(lead="window").load().assign_attrs(method=method)
         for name in SCORES
     }
     return {name: score for name, score in scores.items() if np.isfinite(score).any()}

@@ -69,7 +69,7 @@ def _forecasts(netcdf: NetcdfIOManager) -> Iterator[xr.Dataset]:
     for key in FORECAST_KEYS.values():
         stored: Mapping[str, xr.Dataset] = {name: dataset.load() for name, dataset in netcdf.partitions(key).items()}
         for method in ("regional_model", "station_model"):
-            if any(method in dataset.method.values for dataset in stored.values()):
+            if any(method in dataset.forecaster.values for dataset in stored.values()):
                 yield gather(stored, method)
 
 

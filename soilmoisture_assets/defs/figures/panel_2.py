@@ -18,7 +18,7 @@ def _panel_2(experiment: Experiment) -> dg.AssetsDefinition:
         from soilmoisture_assets.plots.panel_2 import panel_2 as draw
 
         own = skill.r2.sel({"split": "test", "experiment": experiment.value})
-        has_own = "station_model" in own.method.values and np.isfinite(own.sel({"method": "station_model"})).any()
+        has_own = "station_model" in own.forecaster.values and np.isfinite(own.sel(forecaster="station_model")).any()
         method = "station_model" if has_own else "regional_model"
         test = study.splits.test
         return draw(

@@ -28,7 +28,7 @@ def baselines(context: dg.AssetExecutionContext, cube: xr.Dataset, study: dg.Res
     found = xr.concat(each, dim="experiment", join="outer", combine_attrs="drop_conflicts")
     context.add_output_metadata(
         {
-            "methods": dg.MetadataValue.json([str(method) for method in found.method.values]),
+            "methods": dg.MetadataValue.json([str(method) for method in found.forecaster.values]),
             "experiments": dg.MetadataValue.json([str(experiment) for experiment in study.model.experiments]),
             "starts": dg.MetadataValue.int(found.sizes["start"]),
         }

@@ -96,12 +96,12 @@ def _forecast_stations(
         own = {method: each.sel(station=[name]) for method, each in by_method.items() if name in each.station}
         dataset = xr.concat(
             [each[["soil_moisture_forecast", "interval_factor"]] for each in own.values()],
-            dim=xr.Variable("method", list(own)),
+            dim=xr.Variable("forecaster", list(own)),
         )
         dataset["soil_moisture_observed"] = own["regional_model"].soil_moisture_observed
         dataset.attrs = {"experiment": experiment.value}
         error = dataset.soil_moisture_forecast.sel(quantile=0.5) - dataset.soil_moisture_observed
-        last = error.isel(method=-1, lead=-1, station=0)
+        last = error.isel(forecaster=-1, lead=-1, station=0)
         metadata = {
             "method": list(own)[-1],
             "scored": int(last.notnull().sum()),
@@ -113,22 +113,24 @@ def _forecast_stations(
 def gather(stored: Mapping[str, xr.Dataset], method: str) -> xr.Dataset:
     """The stored stations of one experiment and method as one dataset (station, start, lead, quantile)."""
     names = ["soil_moisture_forecast", "soil_moisture_observed"]
-    parts = [dataset[names].sel({"method": method}) for dataset in stored.values() if method in dataset.method.values]
+    parts = [
+        dataset[names].sel(forecaster=method) for dataset in stored.values() if method in dataset.forecaster.values
+    ]
     found = xr.concat(parts, dim="station", data_vars="all", coords="different", compat="equals", join="outer")
-    return found.drop_vars("method").assign_attrs(method=method, experiment=parts[0].attrs["experiment"])
+    return found.drop_vars("forecaster").assign_attrs(method=method, experiment=parts[0].attrs["experiment"])
 
 
 def best_forecasts(netcdf: NetcdfIOManager, experiment: Experiment) -> xr.Dataset:
     """The stored forecasts of an experiment by the stations' own models, or by the regional one if there are none."""
     stored = {name: dataset.load() for name, dataset in _stored(netcdf, experiment).items()}
-    own = any("station_model" in dataset.method.values for dataset in stored.values())
+    own = any("station_model" in dataset.forecaster.values for dataset in stored.values())
     return gather(stored, "station_model" if own else "regional_model")
 
 
 def newest_interval_factors(netcdf: NetcdfIOManager, experiment: Experiment) -> xr.DataArray:
     """Calibration factors (station, lead, side) of each station's best method at the last start of its forecasts."""
     stored = _stored(netcdf, experiment).values()
-    return xr.concat([each.interval_factor.isel(method=-1, start=-1, drop=True) for each in stored], dim="station")
+    return xr.concat([each.interval_factor.isel(forecaster=-1, start=-1, drop=True) for each in stored], dim="station")
 
 
 def _stored(netcdf: NetcdfIOManager, experiment: Experiment) -> Mapping[str, xr.Dataset]:
