@@ -74,36 +74,23 @@ def _forecast_stations(
     cube: xr.Dataset, study: Study, experiment: Experiment, names: list[str], checkpoint: CheckpointIOManager
 ) -> Iterator[PartitionResult]:
     """Forecast some stations. The errors of all calibrate their intervals, so all are forecast, wanted or not."""
-    from soilmoisture_assets.learning.predict import forecast
-    from soilmoisture_assets.scoring.calibration import calibrate
+    from soilmoisture_assets.learning.predict import uncalibrated
+    from soilmoisture_assets.scoring.calibration import calibrated, calibration_of
 
     if not names:
         return
     stored = set(checkpoint.stored_partitions(STATION_KEYS[experiment]))
     in_cube = [str(name) for name in cube.station.values]
     own_models = {name: checkpoint.read(STATION_KEYS[experiment], name) for name in in_cube if name in stored}
-    found = {"regional_model": forecast(cube, checkpoint.read(REGIONAL_KEYS[experiment]), study)}
-    if own_models:
-        found["station_model"] = forecast(cube, own_models, study)
-    held_out = cube.held_out.astype(bool)
-    by_method = {
-        method: calibrate(
-            each, sees_moisture=experiment.sees_moisture, held_out=held_out.sel(station=each.station).values
-        )
-        for method, each in found.items()
-    }
+    regional = checkpoint.read(REGIONAL_KEYS[experiment])
+    every = dict(uncalibrated(cube, regional, own_models, study, in_cube))
+    calibration = calibration_of(every, held_out=cube.station.values[cube.held_out.values == 1].astype(str))
     for name in names:
-        own = {method: each.sel(station=[name]) for method, each in by_method.items() if name in each.station}
-        dataset = xr.concat(
-            [each[["soil_moisture_forecast", "interval_factor"]] for each in own.values()],
-            dim=xr.Variable("forecaster", list(own)),
-        )
-        dataset["soil_moisture_observed"] = own["regional_model"].soil_moisture_observed
-        dataset.attrs = {"experiment": experiment.value}
+        dataset = calibrated(every[name], calibration)
         error = dataset.soil_moisture_forecast.sel(quantile=0.5) - dataset.soil_moisture_observed
         last = error.isel(forecaster=-1, lead=-1, station=0)
         metadata = {
-            "method": list(own)[-1],
+            "method": str(dataset.forecaster.values[-1]),
             "scored": int(last.notnull().sum()),
             "rmse_last_lead_m3_m3": float(np.sqrt((last**2).mean())),
         }
