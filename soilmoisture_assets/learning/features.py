@@ -99,13 +99,14 @@ def weather_channels(
 
 
 def exponential_memory(values: np.ndarray, constant_steps: float) -> np.ndarray:
-    """Exponentially weighted mean of the values up to each step; starts from the mean of the first 90 steps.
+    """Exponentially weighted mean of the values up to each step; the weights of the first steps add up to one as well.
 
     The antecedent precipitation index of hydrology (Kohler & Linsley 1951) as a mean instead of a sum.
     """
     keep = np.exp(-1.0 / constant_steps)
-    start = values[:, :90].mean(axis=1, keepdims=True)
-    return lfilter([1 - keep], [1, -keep], values, axis=1, zi=keep * start)[0]
+    total = lfilter([1 - keep], [1, -keep], values, axis=1)
+    weight = 1 - keep ** np.arange(1, values.shape[1] + 1)
+    return total / weight
 
 
 def water_balance(
