@@ -98,9 +98,7 @@ def speed(stations: int) -> dict[str, Any]:
         windows = build_windows(cube, experiment, study)
         parameters = initial_parameters(windows.shape, 1, torch.Generator().manual_seed(0))
         parameters["head.out"] *= 5
-        model = Model(
-            windows.shape, parameters, windows.scaler, experiment, study.hash, 0, tuple(windows.stations)
-        )  # fmt: skip
+        model = Model(windows.shape, parameters, windows.scaler, experiment, 0, tuple(windows.stations))
         del windows
         ends = [time.perf_counter()]
         explain(cube, model, study, lambda done, total, name: ends.append(time.perf_counter()))  # noqa: B023

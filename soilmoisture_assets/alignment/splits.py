@@ -58,6 +58,15 @@ def valid_starts(split: np.ndarray, horizon: int, history: int = 1) -> np.ndarra
     return labels
 
 
+def within_splits(cube: xr.Dataset) -> xr.Dataset:
+    """The cube up to the last step of its splits: all that is learned from and judged on.
+
+    What is trained and scored reads this part alone, so that steps after the test period change none of it.
+    """
+    inside = np.flatnonzero(cube["split"].values != NONE)
+    return cube.isel(time=slice(0, inside[-1] + 1)) if len(inside) else cube
+
+
 def held_out_stations(
     latitude: np.ndarray, longitude: np.ndarray, fraction: float, block_km: float, seed: int
 ) -> np.ndarray:

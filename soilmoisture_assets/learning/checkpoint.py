@@ -1,98 +1,96 @@
-"""Checkpoints: a model as ``model.safetensors`` and ``model.json`` in one folder.
+"""Checkpoints: a model as the bytes of one safetensors file with its JSON in the header.
 
-Belongs here: writing atomically, reading with checks. Not here: what a model is (model.py). No pickle.
+Belongs here: the format, and the checks on reading it. Not here: what a model is (model.py), where the bytes are kept.
+No pickle. The same model gives the same bytes: the JSON stands sorted under one key, since safetensors writes several
+keys in random order.
 """
 
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save
 
 from soilmoisture_assets.errors import CheckpointError
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import NetworkShape, initial_parameters
 from soilmoisture_assets.learning.scaling import Scaler
 from soilmoisture_assets.metadata.provenance import code_version
-from soilmoisture_assets.study import Experiment, Study
+from soilmoisture_assets.study import Experiment
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the meaning of parameters or of their inputs changes; a checkpoint of another format is refused."""
-TENSORS, DESCRIPTION = "model.safetensors", "model.json"
+DESCRIPTION = "soilmoisture_assets"
+"""The one key of the header's metadata."""
+LENGTH_BYTES = 8
+"""A safetensors file begins with the length of its JSON header, little-endian."""
 
 
-def save_checkpoint(model: Model, path: Path) -> Path:
-    """Write a model to the folder ``path``; an existing folder is replaced whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        tensors = {name: value.detach().cpu().contiguous() for name, value in model.parameters.items()}
-        save_file(tensors, folder / TENSORS)
-        (folder / DESCRIPTION).write_text(json.dumps(_description(model), indent=1, sort_keys=True))
-        if path.exists():
-            shutil.rmtree(path)
-        folder.rename(path)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return path
+def dump(model: Model) -> bytes:
+    """The model as the content of one safetensors file."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.parameters.items()}
+    return save(tensors, metadata={DESCRIPTION: json.dumps(_description(model), sort_keys=True)})
 
 
-def load_checkpoint(path: Path, study: Study | None = None, experiment: Experiment | None = None) -> Model:
-    """Read a model and check that it belongs here.
+def load(content: bytes | Path, experiment: Experiment | None = None, origin: str = "") -> Model:
+    """Read a model and check that it can be used.
 
     Parameters
     ----------
-    study : None skips the comparison of the study's hash.
+    content : what :func:`dump` gave, or the path of a file that holds it.
+    experiment : None takes a model of any experiment.
+    origin : what messages call the checkpoint; the path where there is one.
 
     Raises
     ------
-    CheckpointError : files missing or damaged, another format, study or experiment, or parameters of other shapes.
+    CheckpointError : missing or damaged, another format or experiment, or parameters of other shapes.
     """
-    path = Path(path)
+    origin = origin or (str(content) if isinstance(content, Path) else "checkpoint")
     try:
-        fields = json.loads((path / DESCRIPTION).read_text())
-        tensors = load_file(path / TENSORS)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: not a readable checkpoint ({error}).\n  Train the model again.") from error
+        content = content.read_bytes() if isinstance(content, Path) else content
+        fields = _description_in(content)
+        tensors = load_tensors(content)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise CheckpointError(f"{origin}: not a readable checkpoint ({error}).\n  Train the model again.") from error
     if fields.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path}: written in checkpoint format {fields.get('format')} by version {fields.get('code_version')}, "
+            f"{origin}: written in checkpoint format {fields.get('format')} by version {fields.get('code_version')}, "
             f"but this code reads {FORMAT}.\n  Train the model again."
         )
-    if study is not None and fields["study_hash"] != study.hash:
-        raise CheckpointError(
-            f"{path}: belongs to study {fields['study_hash']}, not to '{study.name}' ({study.hash}).\n"
-            "  Train the model again, or open the study it was trained for."
-        )
-    if experiment is not None and fields["experiment"] != experiment:
-        raise CheckpointError(f"{path}: trained for the experiment '{fields['experiment']}', not '{experiment}'.")
+    if experiment is not None and fields.get("experiment") != experiment:
+        raise CheckpointError(f"{origin}: trained for the experiment '{fields.get('experiment')}', not '{experiment}'.")
     try:
-        shape = NetworkShape.from_json(fields["shape"])
-        scaler = Scaler.from_json(fields["scaler"])
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: {DESCRIPTION} is incomplete ({error}).\n  Train the model again.") from error
-    expected = {k: tuple(v.shape) for k, v in initial_parameters(shape, 1, torch.Generator()).items()}
+        model = Model(
+            shape=NetworkShape.from_json(fields["shape"]),
+            parameters=tensors,
+            scaler=Scaler.from_json(fields["scaler"]),
+            experiment=Experiment(fields["experiment"]),
+            seed=fields["seed"],
+            stations=tuple(fields["stations"]),
+            station=fields["station"],
+            metadata=fields["metadata"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{origin}: its description is incomplete ({error}).\n  Train the model again."
+        ) from error
+    expected = {k: tuple(v.shape) for k, v in initial_parameters(model.shape, 1, torch.Generator()).items()}
     found = {k: tuple(v.shape) for k, v in tensors.items()}
     if expected != found:
         wrong = sorted(set(expected.items()) ^ set(found.items()))[0][0]
-        raise CheckpointError(f"{path}: parameter '{wrong}' does not have the shape of the network.\n  Train it again.")
-    return Model(
-        shape, tensors, scaler, Experiment(fields["experiment"]), fields["study_hash"], fields["seed"],
-        tuple(fields["stations"]), fields["station"], fields["metadata"],
-    )  # fmt: skip
+        raise CheckpointError(
+            f"{origin}: parameter '{wrong}' does not have the shape of the network.\n  Train it again."
+        )
+    return model
 
 
 def _description(model: Model) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "code_version": code_version(),
-        "study_hash": model.study_hash,
         "experiment": str(model.experiment),
         "seed": model.seed,
         "station": model.station,
@@ -101,3 +99,12 @@ def _description(model: Model) -> dict[str, Any]:
         "scaler": model.scaler.to_json(),
         "metadata": model.metadata,
     }
+
+
+def _description_in(content: bytes) -> dict[str, Any]:
+    length = int.from_bytes(content[:LENGTH_BYTES], "little")
+    header = json.loads(content[LENGTH_BYTES : LENGTH_BYTES + length])
+    fields = json.loads(header["__metadata__"][DESCRIPTION])
+    if not isinstance(fields, dict):
+        raise TypeError("the description is no mapping")
+    return fields

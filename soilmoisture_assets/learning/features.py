@@ -55,12 +55,19 @@ def training_steps(cube: xr.Dataset) -> np.ndarray:
     return np.asarray(cube["split"].values) == TRAIN
 
 
-def weather_channels(cube: xr.Dataset, names: Sequence[str], step: pd.Timedelta) -> Channels:
+def weather_channels(
+    cube: xr.Dataset, names: Sequence[str], step: pd.Timedelta, rows: np.ndarray | None = None
+) -> Channels:
     """Filled weather, whether it was observed, its exponential memories, the neighbours' rain and the water balance.
 
     A missing value is replaced by what the neighbours measured in the same step (``fill_weather``), and its
     ``observed`` channel is 0. Amounts (rain) also have what the neighbours measured as a channel of its own.
+
+    Parameters
+    ----------
+    rows : positions of the stations that are wanted, all of them if None; the others still fill their gaps.
     """
+    wanted = np.arange(cube.sizes["station"]) if rows is None else rows
     times = pd.DatetimeIndex(cube["time"].values)
     step_days = step / pd.Timedelta(days=1)
     channels: list[np.ndarray] = []
@@ -68,18 +75,18 @@ def weather_channels(cube: xr.Dataset, names: Sequence[str], step: pd.Timedelta)
     filled: dict[str, np.ndarray] = {}
     for name in names:
         weather = fill_weather(cube, name)
-        values = filled[name] = weather.values
+        values = filled[name] = weather.values[wanted]
         compress = np.log1p if is_amount(name) else np.asarray
-        channels += [compress(values), weather.observed.astype(float)]
+        channels += [compress(values), weather.observed[wanted].astype(float)]
         labels += [(name, name), (f"{name}_observed", name)]
         if is_amount(name):
-            channels.append(compress(weather.nearby))
+            channels.append(compress(weather.nearby[wanted]))
             labels.append((f"{name}_nearby", name))
         for days in MEMORY_DAYS.get(name, OTHER_MEMORY_DAYS):
             channels.append(compress(exponential_memory(values, days / step_days)))
             labels.append((f"{name}_memory_{days}d", name))
     if {"precipitation", "temperature"} <= set(names):
-        radiation = filled.get("shortwave", _clear_season(times, np.asarray(cube["latitude"].values)))
+        radiation = filled.get("shortwave", _clear_season(times, np.asarray(cube["latitude"].values)[wanted]))
         balance = water_balance(filled["precipitation"], filled["temperature"], radiation, step_days)
         for name, series in balance.items():
             channels.append(series)
@@ -92,13 +99,14 @@ def weather_channels(cube: xr.Dataset, names: Sequence[str], step: pd.Timedelta)
 
 
 def exponential_memory(values: np.ndarray, constant_steps: float) -> np.ndarray:
-    """Exponentially weighted mean of the values up to each step; starts from the mean of the first 90 steps.
+    """Exponentially weighted mean of the values up to each step; the weights of the first steps add up to one as well.
 
     The antecedent precipitation index of hydrology (Kohler & Linsley 1951) as a mean instead of a sum.
     """
     keep = np.exp(-1.0 / constant_steps)
-    start = values[:, :90].mean(axis=1, keepdims=True)
-    return lfilter([1 - keep], [1, -keep], values, axis=1, zi=keep * start)[0]
+    total = lfilter([1 - keep], [1, -keep], values, axis=1)
+    weight = 1 - keep ** np.arange(1, values.shape[1] + 1)
+    return total / weight
 
 
 def water_balance(

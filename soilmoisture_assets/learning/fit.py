@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from soilmoisture_assets.alignment.splits import TRAIN
+from soilmoisture_assets.alignment.splits import TRAIN, within_splits
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import PRESETS, initial_parameters
@@ -64,6 +64,7 @@ def fit_regional(
     """
     seed = study.seed if seed is None else seed
     generator = torch.Generator().manual_seed(seed)
+    cube = within_splits(cube)
     with _threads(threads):
         windows = build_windows(cube, experiment, study)
         strangers = windows_of_strangers(windows, cube, study).to(_device(device))
@@ -91,10 +92,14 @@ def fit_regional(
             "  Check that stations have observations in the validation period, and the inputs for absurd values."
         )
     return Model(
-        windows.shape, best, windows.scaler, experiment, study.hash, seed,
-        tuple(windows.stations[row] for row in rows),
+        shape=windows.shape,
+        parameters=best,
+        scaler=windows.scaler,
+        experiment=experiment,
+        seed=seed,
+        stations=tuple(windows.stations[row] for row in rows),
         metadata=records[0] | _counts(windows, rows),
-    )  # fmt: skip
+    )
 
 
 def fit_stations(
@@ -112,10 +117,17 @@ def fit_stations(
     Fine-tuned models start from the regional one, which stays where no epoch is better on validation data. A station
     with fewer than ``study.model.min_windows`` training starts, and a held-out station, gets no model but a reason.
     """
-    with _threads(threads):
-        windows = build_windows(cube, regional.experiment, study, regional.scaler).to(_device(device))
-    trainable = []
+    cube = within_splits(cube)
+    known = [name for name in stations if name in cube.indexes["station"]]
     for station in stations:
+        if station not in known:
+            yield StationFit(station, None, f"{station} is not in the station cube")
+    if not known:
+        return
+    with _threads(threads):
+        windows = build_windows(cube, regional.experiment, study, regional.scaler, stations=known).to(_device(device))
+    trainable = []
+    for station in known:
         failure = _cannot_train(windows, station, study.model.min_windows)
         if failure:
             yield StationFit(station, None, failure)
@@ -195,8 +207,6 @@ def _counts(windows: Windows, rows: np.ndarray) -> dict[str, int]:
 
 
 def _cannot_train(windows: Windows, station: str, minimum: int) -> str | None:
-    if station not in windows.stations:
-        return f"{station} is not in the station cube"
     row = windows.stations.index(station)
     if windows.held_out[row]:
         return f"{station} is held out: the regional model forecasts it"

@@ -1,7 +1,7 @@
 """Model: a trained network with everything needed to use it on a station cube.
 
 Belongs here: the Model, its samples as float tensors and its differentiable central forecast.
-Not here: training (fit.py), files (checkpoint.py), whole forecasts (predict.py).
+Not here: training (fit.py), the file format (checkpoint.py), whole forecasts (predict.py).
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,6 @@ class Model:
     parameters: Parameters
     scaler: Scaler
     experiment: Experiment
-    study_hash: str
     seed: int
     stations: tuple[str, ...]
     station: str | None = None

@@ -1,22 +1,25 @@
 """Predict: forecasts of trained models as datasets.
 
 Belongs here: forecasts of the validation and test starts, and the forecast from each station's newest step.
-Not here: training (fit.py), scores (scoring/), figures (plots/).
+Not here: training (fit.py), the calibration of intervals and scores (scoring/), figures (plots/).
+
+Every station is forecast by itself: the numbers do not depend on which others are asked for, and a batch of one
+station's starts is large enough.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import torch
 import xarray as xr
 
-from soilmoisture_assets.alignment.splits import FLAGS, TEST
+from soilmoisture_assets.alignment.splits import FLAGS, TEST, within_splits
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.names import REGIONAL_MODEL, STATION_MODEL
 from soilmoisture_assets.learning.network import QUANTILES, forward
 from soilmoisture_assets.learning.program import STARTS
-from soilmoisture_assets.learning.scaling import Scaler
 from soilmoisture_assets.learning.windows import CALIBRATION, STOPPING, Runs, Windows, build_windows
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
@@ -24,14 +27,15 @@ from soilmoisture_assets.study import Study
 OBSERVED_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "observed soil moisture"}
 FORECAST_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "forecast soil moisture"}
 AFTER_TRAINING = (STOPPING, CALIBRATION, TEST)
+REGIONAL, STATION = "regional_model", "station_model"
+"""Names of the network as a forecaster: one for all stations, and a station's own."""
 RUNS_AT_ONCE = 256
-MODELS_AT_ONCE = 64
 
 
 def forecast(
     cube: xr.Dataset, models: Model | Mapping[str, Model], study: Study, stations: Sequence[str] | None = None
 ) -> xr.Dataset:
-    """Forecast every validation and test start.
+    """Forecast every validation and test start; nothing after the test period is looked at.
 
     Parameters
     ----------
@@ -48,21 +52,50 @@ def forecast(
     ------
     StationError : a station is not in the cube or has no model.
     """
-    names = list(stations) if stations is not None else [
-        str(name) for name in cube["station"].values if isinstance(models, Model) or str(name) in models
-    ]  # fmt: skip
-    by_station = _models_of(models, names, cube)
+    names = _names(cube, models, stations)
+    cube = within_splits(cube)
+    windows = _WindowsOf(cube, study, names)
     parts = []
-    for group in _with_one_scaler(by_station):
-        first = by_station[group[0]]
-        windows = build_windows(cube, first.experiment, study, first.scaler)
-        label_of = windows.start_split[0, windows.pad : windows.pad + windows.steps].numpy()
-        starts = np.flatnonzero(np.isin(label_of, AFTER_TRAINING))
-        rows = np.array([windows.stations.index(name) for name in group])
-        quantiles = _quantiles(windows, by_station, group, rows, starts)
-        parts.append(_forecasts(cube, windows, group, rows, starts, quantiles))
-    result = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
-    return result.sel(station=names).assign_attrs(experiment=str(first.experiment), method=_method(models))
+    for name in names:
+        model = models if isinstance(models, Model) else models[name]
+        parts.append(_forecast(cube, windows.of(model), model, name))
+    found = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
+    return found.assign_attrs(
+        experiment=str(model.experiment), method=REGIONAL if isinstance(models, Model) else STATION
+    )
+
+
+def uncalibrated(
+    cube: xr.Dataset, regional: Model, own: Mapping[str, Model], study: Study, names: Sequence[str]
+) -> Iterator[tuple[str, xr.Dataset]]:
+    """Forecast every validation and test start of stations by the regional model and by their own, one after the other.
+
+    Parameters
+    ----------
+    cube : a `station_cube`; nothing after its test period is looked at.
+    own : station models by station; a station without one is forecast by the regional model alone.
+    names : the stations to forecast; the result of one does not depend on which others are asked for.
+
+    Yields
+    ------
+    The station, and its dataset: ``soil_moisture_forecast`` (forecaster, station, start, lead, quantile) and
+    ``soil_moisture_observed`` (station, start, lead), float32 [m3 m-3]; the intervals as the networks give them, to be
+    calibrated (scoring/calibration.py).
+
+    Raises
+    ------
+    StationError : a station is not in the cube.
+    """
+    names = _names(cube, regional, names)
+    cube = within_splits(cube)
+    windows = _WindowsOf(cube, study, names)
+    for name in names:
+        models = {REGIONAL: regional} | ({STATION: own[name]} if name in own else {})
+        each = [_forecast(cube, windows.of(model), model, name) for model in models.values()]
+        quantiles = [found["soil_moisture_forecast"] for found in each]
+        together = xr.concat(quantiles, dim=xr.Variable("forecaster", list(models)))
+        dataset = each[0].assign(soil_moisture_forecast=together)
+        yield name, dataset.assign_attrs(experiment=str(regional.experiment))
 
 
 def latest_forecast(
@@ -76,98 +109,82 @@ def latest_forecast(
     ``last_observation`` (station) [m3 m-3], ``age`` (station) [hours] of the newest step against the end of the cube.
     Stations without any observation are left out.
     """
-    names = list(stations) if stations is not None else [
-        str(name) for name in cube["station"].values if isinstance(models, Model) or str(name) in models
-    ]  # fmt: skip
-    moisture = np.asarray(cube["soil_moisture_antecedent"].transpose("station", "time").values)
-    order = {str(name): i for i, name in enumerate(cube["station"].values)}
-    names = [name for name in names if np.isfinite(moisture[order[name]]).any()]
-    if not names:
+    names = _names(cube, models, stations)
+    seen = np.isfinite(cube["soil_moisture_antecedent"].transpose("station", "time").sel(station=names).values)
+    observed = [name for name, ever in zip(names, seen.any(axis=1), strict=True) if ever]
+    if not observed:
         raise StationError("no station has an observation to forecast from.\n  Check cube/target of this study.")
-    by_station = _models_of(models, names, cube)
+    end = cube["time"].values[-1]
+    cube = _with_steps_ahead(cube, study)
+    windows = _WindowsOf(cube, study, observed)
     parts = []
-    for group in _with_one_scaler(by_station):
-        first = by_station[group[0]]
-        windows = build_windows(cube, first.experiment, study, first.scaler)
-        rows = np.array([order[name] for name in group])
-        newest = np.array([np.flatnonzero(np.isfinite(moisture[row]))[-1] for row in rows])
-        each = [
-            _quantiles(windows, by_station, [name], rows[i : i + 1], newest[i : i + 1])[0, 0]
-            for i, name in enumerate(group)
-        ]
-        age = (windows.times[-1] - windows.times[newest]) / np.timedelta64(1, "h")
+    for name in observed:
+        model = models if isinstance(models, Model) else models[name]
+        own, of_model = cube.sel(station=name), windows.of(model)
+        moisture = own["soil_moisture_antecedent"].values
+        newest = np.flatnonzero(np.isfinite(moisture))[-1]
+        start = of_model.times[newest]
+        quantiles = _quantiles(of_model, model, name, newest[None])[:, 0]
         parts.append(
             xr.Dataset(
                 {
-                    "soil_moisture_forecast": (("station", "lead", "quantile"), np.stack(each), FORECAST_ATTRIBUTES),
-                    "start": ("station", windows.times[newest], {"long_name": "newest step with an observation"}),
-                    "last_observation": ("station", moisture[rows, newest], OBSERVED_ATTRIBUTES),
-                    "age": ("station", age, {"units": "hours", "long_name": "age of the newest observation"}),
+                    "soil_moisture_forecast": (("station", "lead", "quantile"), quantiles, FORECAST_ATTRIBUTES),
+                    "start": ("station", [start], {"long_name": "newest step with an observation"}),
+                    "last_observation": ("station", moisture[[newest]], OBSERVED_ATTRIBUTES),
+                    "age": (
+                        "station",
+                        [(end - start) / np.timedelta64(1, "h")],
+                        {"units": "hours", "long_name": "age of the newest observation"},
+                    ),
                 },
-                coords=_coordinates(cube, windows, group, rows),
+                coords=_coordinates(cube, of_model, name),
             )
         )
-    result = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
-    return result.sel(station=names).assign_attrs(experiment=str(first.experiment), method=_method(models))
+    found = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
+    return found.assign_attrs(
+        experiment=str(model.experiment), method=REGIONAL if isinstance(models, Model) else STATION
+    )
 
 
-def _with_one_scaler(models: Mapping[str, Model]) -> list[list[str]]:
-    """Stations grouped by the training statistics of their models: a model of an older cube keeps its own."""
-    groups: list[tuple[Scaler, list[str]]] = []
-    for name, model in models.items():
-        for scaler, members in groups:
-            if scaler is model.scaler or scaler == model.scaler:
-                members.append(name)
-                break
-        else:
-            groups.append((model.scaler, [name]))
-    return [members for _, members in groups]
+class _WindowsOf:
+    """Windows of some stations, made once per training statistics: a model of an older cube keeps its own."""
+
+    def __init__(self, cube: xr.Dataset, study: Study, stations: Sequence[str]) -> None:
+        self.cube, self.study, self.stations = cube, study, stations
+        self._made: list[Windows] = []
+
+    def of(self, model: Model) -> Windows:
+        for made in self._made:
+            if made.experiment == model.experiment and (made.scaler is model.scaler or made.scaler == model.scaler):
+                return made
+        self._made.append(build_windows(self.cube, model.experiment, self.study, model.scaler, stations=self.stations))
+        return self._made[-1]
+
+
+def _with_steps_ahead(cube: xr.Dataset, study: Study) -> xr.Dataset:
+    """The cube with a horizon of empty steps behind it, whose calendar is known."""
+    times = cube.get_index("time")
+    ahead = pd.date_range(times[-1] + study.step, periods=len(study.lead_hours), freq=study.step, unit="ns")
+    missing = {name: np.nan if values.dtype.kind == "f" else -1 for name, values in cube.data_vars.items()}
+    return cube.reindex(time=times.append(ahead), fill_value=missing | {"split": 0})
 
 
 @torch.no_grad()
-def _quantiles(
-    windows: Windows, models: Mapping[str, Model], names: list[str], rows: np.ndarray, starts: np.ndarray
-) -> np.ndarray:
-    """(station, start, lead, quantile) float32 [m3 m-3]."""
-    result = np.empty((len(names), len(starts), windows.shape.leads, len(QUANTILES)), dtype=np.float32)
-    groups: dict[int, list[int]] = {}
-    for i, name in enumerate(names):
-        groups.setdefault(id(models[name]) if models[name].station is None else -1, []).append(i)
-    for members in groups.values():
-        shared = models[names[members[0]]].station is None
-        size = len(members) if shared else MODELS_AT_ONCE
-        for low in range(0, len(members), size):
-            part = members[low : low + size]
-            result[part] = _group(windows, [models[names[i]] for i in part], shared, rows[part], starts)
-    return result
-
-
-def _group(windows: Windows, models: list[Model], shared: bool, rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Quantiles of stations that share one model, or have one each of one shape."""
-    per_day = windows.shape.steps_per_day
-    first, member, cell = _cover(starts, per_day)
-    model = models[0]
-    shape = model.shape
-    parameters = (
-        model.parameters if shared else {k: torch.cat([m.parameters[k] for m in models]) for k in model.parameters}
-    )
-    row = torch.from_numpy(rows)[:, None].expand(-1, len(first))
-    origin = torch.from_numpy(first)[None].expand(len(rows), -1)
-    index = torch.from_numpy(model.identity_index([windows.stations[r] for r in rows]))[:, None].expand(-1, len(first))
-    if shared:
-        row, origin, index = row.reshape(1, -1), origin.reshape(1, -1), index.reshape(1, -1)
-    batch = RUNS_AT_ONCE if shared else max(RUNS_AT_ONCE // len(models), 1)
+def _quantiles(windows: Windows, model: Model, name: str, starts: np.ndarray) -> np.ndarray:
+    """(1, start, lead, quantile) float32 [m3 m-3] of one station."""
+    station = windows.stations.index(name)
+    first, member, cell = _cover(starts, windows.shape.steps_per_day)
+    identity = model.parameters["identity"][:, int(model.identity_index([name])[0])]
     pieces = []
-    for low in range(0, row.shape[1], batch):
-        part = slice(low, low + batch)
-        runs = Runs(row[:, part], origin[:, part])
-        table = parameters["identity"]
-        identity = table.gather(1, index[:, part][..., None].expand(-1, -1, table.shape[2]))
+    for low in range(0, len(first), RUNS_AT_ONCE):
+        origin = torch.from_numpy(first[low : low + RUNS_AT_ONCE])[None]
+        runs = Runs(torch.full_like(origin, station), origin)
         base, _, _ = windows.targets(runs, STARTS, None)
-        quantiles = forward(parameters, shape, windows.inputs(runs, STARTS, identity))
-        pieces.append(quantiles * windows.change[runs.row][:, :, None, :, None] + base[..., None])
-    standard = torch.cat(pieces, dim=1).reshape(len(rows), len(first), STARTS, shape.leads, 3)
-    values = standard * windows.spread[rows][:, None, None, None, None] + windows.mean[rows][:, None, None, None, None]
+        inputs = windows.inputs(runs, STARTS, identity[:, None].expand(-1, origin.shape[1], -1))
+        quantiles = forward(model.parameters, model.shape, inputs)
+        pieces.append(quantiles * windows.change[station][:, None] + base[..., None])
+    standard = torch.cat(pieces, dim=1)
+    values = standard * windows.spread[station] + windows.mean[station]
     return values.clamp(min=0)[:, member, cell].numpy()
 
 
@@ -185,8 +202,13 @@ def _cover(starts: np.ndarray, per_day: int) -> tuple[np.ndarray, np.ndarray, np
     return np.array(firsts), found[:, 0], found[:, 1]
 
 
-def _models_of(models: Model | Mapping[str, Model], names: list[str], cube: xr.Dataset) -> dict[str, Model]:
-    known = {str(name) for name in cube["station"].values}
+def _names(cube: xr.Dataset, models: Model | Mapping[str, Model], stations: Sequence[str] | None) -> list[str]:
+    """The stations to forecast; each is in the cube and has a model."""
+    known = [str(name) for name in cube["station"].values]
+    if stations is None:
+        names = known if isinstance(models, Model) else [name for name in known if name in models]
+    else:
+        names = list(stations)
     for name in names:
         if name not in known:
             raise StationError(f"{name} is not in the station cube.\n  Choose among cube/stations.")
@@ -194,42 +216,44 @@ def _models_of(models: Model | Mapping[str, Model], names: list[str], cube: xr.D
             raise StationError(f"{name} has no station model.\n  Materialize models/station for it first.")
     if not names:
         raise StationError("there is no station to forecast.\n  Give at least one station with a model.")
-    return {name: models if isinstance(models, Model) else models[name] for name in names}
+    return names
 
 
-def _method(models: Model | Mapping[str, Model]) -> str:
-    return REGIONAL_MODEL if isinstance(models, Model) else STATION_MODEL
-
-
-def _coordinates(cube: xr.Dataset, windows: Windows, names: list[str], rows: np.ndarray) -> dict[str, object]:
+def _coordinates(cube: xr.Dataset, windows: Windows, station: str) -> dict[str, object]:
     step_hours = 24 // windows.shape.steps_per_day
     leads = (np.arange(1, windows.shape.leads + 1) * step_hours).astype(np.int32)
     coordinates: dict[str, object] = {
-        "station": names,
+        "station": [station],
         "lead": ("lead", leads, {"units": "hours", "long_name": "lead time"}),
         "quantile": ("quantile", list(QUANTILES), {"long_name": "quantile; 0.5: central forecast, near the mean"}),
     }
+    place = cube.sel(station=[station])
     for name in ("latitude", "longitude", "elevation", "network", "station_name"):
-        if name in cube.coords:
-            coordinates[name] = ("station", cube[name].values[rows], cube[name].attrs)
+        if name in place.coords:
+            coordinates[name] = ("station", place[name].values, place[name].attrs)
     return coordinates
 
 
-def _forecasts(
-    cube: xr.Dataset, windows: Windows, names: list[str], rows: np.ndarray, starts: np.ndarray, quantiles: np.ndarray
-) -> xr.Dataset:
-    labels = windows.start_split[0, windows.pad : windows.pad + windows.steps].numpy()[starts]
+def _forecast(cube: xr.Dataset, windows: Windows, model: Model, station: str) -> xr.Dataset:
+    """The forecasts of one station by one model at every validation and test start."""
+    label_of = windows.start_split[0, windows.pad : windows.pad + windows.steps].numpy()
+    starts = np.flatnonzero(np.isin(label_of, AFTER_TRAINING))
+    labels = label_of[starts]
     split = np.where(labels == CALIBRATION, STOPPING, labels).astype(np.int8)
-    scored = cube["soil_moisture_scored"].transpose("station", "time").values[rows]
+    scored = cube["soil_moisture_scored"].transpose("station", "time").sel(station=[station]).values
     observed = scored[:, starts[:, None] + np.arange(1, windows.shape.leads + 1)].astype(np.float32)
     calibration = {"long_name": "validation start kept from early stopping, for the calibration of intervals"}
     return xr.Dataset(
         {
-            "soil_moisture_forecast": (("station", "start", "lead", "quantile"), quantiles, FORECAST_ATTRIBUTES),
+            "soil_moisture_forecast": (
+                ("station", "start", "lead", "quantile"),
+                _quantiles(windows, model, station, starts),
+                FORECAST_ATTRIBUTES,
+            ),
             "soil_moisture_observed": (("station", "start", "lead"), observed, OBSERVED_ATTRIBUTES),
         },
         coords={
-            **_coordinates(cube, windows, names, rows),
+            **_coordinates(cube, windows, station),
             "start": windows.times[starts],
             "split": ("start", split, FLAGS),
             "calibration": ("start", (labels == CALIBRATION).astype(np.int8), calibration),

@@ -62,7 +62,7 @@ class Program:
         self.steps = 0
 
     def train(self, progress: Progress | None) -> tuple[Parameters, list[dict[str, Any]]]:
-        """Best parameters (on CPU), and a record per model: best_epoch, validation_loss, epochs, seconds."""
+        """Best parameters (on CPU), and a record per model: best_epoch, validation_loss, epochs."""
         started = time.monotonic()
         optimiser = self.optimiser()
         best = {name: value.detach().clone() for name, value in self.parameters.items()}
@@ -88,9 +88,8 @@ class Program:
                 )  # fmt: skip
             if bool((epoch - best_epoch >= PATIENCE).all()):
                 break
-        seconds = round(time.monotonic() - started, 1)
         records = [
-            {"best_epoch": int(at), "validation_loss": float(loss), "epochs": epoch, "seconds": seconds}
+            {"best_epoch": int(at), "validation_loss": float(loss), "epochs": epoch}
             | ({"regional_validation_loss": float(before)} if self.fine_tune else {})
             for at, loss, before in zip(best_epoch, best_loss, start_loss, strict=True)
         ]

@@ -4,6 +4,7 @@ Belongs here: which starts are valid in which split, runs of consecutive starts,
 Not here: the features themselves (features.py), the network (network.py).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -227,7 +228,13 @@ def start_labels(split: np.ndarray, leads: int, block: int) -> np.ndarray:
 
 
 def build_windows(
-    cube: xr.Dataset, experiment: Experiment, study: Study, scaler: Scaler | None = None, *, pad_starts: int = 64
+    cube: xr.Dataset,
+    experiment: Experiment,
+    study: Study,
+    scaler: Scaler | None = None,
+    *,
+    stations: Sequence[str] | None = None,
+    pad_starts: int = 64,
 ) -> Windows:
     """Make the tensors of one experiment from a station cube.
 
@@ -235,6 +242,8 @@ def build_windows(
     ----------
     cube : a `station_cube`.
     scaler : statistics of a trained model; None computes them from the cube's training period.
+    stations : the stations to make windows of, those of the cube if None; fewer need a scaler. The values are the same
+        as among all.
 
     Raises
     ------
@@ -242,26 +251,28 @@ def build_windows(
     CheckpointError : the scaler is of other weather or statics than the study's.
     """
     step, per_day = study.step, study.steps_per_day
-    stations = [str(name) for name in cube["station"].values]
-    weather = features.weather_channels(cube, study.dynamic_inputs.variables, step)
-    calendar = features.calendar_channels(cube, step)
+    rows = np.arange(cube.sizes["station"]) if stations is None else cube.get_index("station").get_indexer(stations)
+    own = cube.isel(station=rows)
+    names = [str(name) for name in own["station"].values]
+    weather = features.weather_channels(cube, study.dynamic_inputs.variables, step, rows)
+    calendar = features.calendar_channels(own, step)
     static, static_names, static_sources = features.static_vector(cube, study.static_attributes.variables)
     leads = len(study.lead_hours)
     if scaler is not None and (scaler.weather_names, scaler.static_names) != (weather.names, static_names):
         raise CheckpointError("the model was trained on other inputs than this study has.\n  Train the model again.")
     scaler = scaler or Scaler.fit(cube, weather, static, static_names, leads, experiment.sees_moisture)
-    mean, spread = scaler.moisture_of(stations)
+    mean, spread = scaler.moisture_of(names)
     scaled = scaler.scale_static(static)
-    near = features.neighbours(cube, study.model.neighbours)
+    near = features.neighbours(own, study.model.neighbours)
     neighbour = np.concatenate([np.where(near.index[..., None] >= 0, scaled[near.index], 0), near.geometry], axis=2)
 
     scaled_weather = features.Channels(scaler.scale_weather(weather), weather.names, weather.sources)
     history = scaled_weather + calendar
     future = scaled_weather + calendar if experiment.knows_weather else calendar
-    antecedent = features.antecedent_moisture(cube, mean, spread, step)
+    antecedent = features.antecedent_moisture(own, mean, spread, step)
     if experiment.sees_moisture:
         history = history + antecedent.channels
-    target, weight = _targets(cube)
+    target, weight = _targets(own)
     target = (target - mean[:, None]) / spread[:, None]
     base = np.nan_to_num((antecedent.base - mean[:, None]) / spread[:, None])
     if not experiment.sees_moisture:
@@ -286,21 +297,21 @@ def build_windows(
     )
     pad = (shape.context_days + pad_starts) * per_day + leads + 1
     labels = start_labels(np.asarray(cube["split"].values), leads, BLOCK_DAYS * per_day)
-    sensor = np.asarray(cube["sensor"].values) if "sensor" in cube else np.full(target.shape, -1)
+    sensor = np.asarray(own["sensor"].values) if "sensor" in own else np.full(target.shape, -1)
 
     def tensor(values: np.ndarray, fill: float = 0.0) -> Tensor:
         width = [(0, 0), (pad, pad), *[(0, 0)] * (values.ndim - 2)]
         return torch.from_numpy(np.pad(values, width, constant_values=fill))
 
     return Windows(
-        stations=stations,
+        stations=names,
         times=np.asarray(cube["time"].values),
         experiment=experiment,
         shape=shape,
         scaler=scaler,
         history=tensor(history.values),
         future=tensor(future.values),
-        static=torch.from_numpy(scaled),
+        static=torch.from_numpy(scaled[rows]),
         neighbours=torch.from_numpy(neighbour.astype(np.float32)),
         base=tensor(base.astype(np.float32)),
         base_sensor=tensor(antecedent.sensor, -1),
@@ -310,8 +321,8 @@ def build_windows(
         start_split=tensor(np.broadcast_to(labels, target.shape)),
         mean=torch.from_numpy(mean.astype(np.float32)),
         spread=torch.from_numpy(spread.astype(np.float32)),
-        change=torch.from_numpy(scaler.change_of(stations).astype(np.float32)),
-        held_out=np.asarray(cube["held_out"].values) == 1,
+        change=torch.from_numpy(scaler.change_of(names).astype(np.float32)),
+        held_out=np.asarray(own["held_out"].values) == 1,
         history_names=history.names,
         history_sources=history.sources,
         future_names=future.names,

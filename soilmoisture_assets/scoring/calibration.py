@@ -2,6 +2,7 @@
 
 Belongs here: conformal widening (or narrowing) of quantile forecasts on validation blocks that stopped no training, its
 continuation with the errors that are known when a later forecast is issued, and the table that shows whether it worked.
+What stations share of it comes from all (``calibration_of``), once; then each is calibrated alone (``calibrated``).
 Not here: which starts are kept for calibration (learning/windows.py), the figure (plots/reliability.py).
 
 Sources: Romano et al. 2019, "Conformalized quantile regression", arXiv:1905.03222, with a miss counted in units of the
@@ -14,14 +15,19 @@ are replaced, and models do worse the older they are. So each start takes the fa
 wider where more forecasts that ended by then missed than the interval promises, a little narrower where fewer did.
 """
 
+from collections.abc import Collection, Mapping
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets import scores
 from soilmoisture_assets.alignment.splits import SPLITS, TEST
+from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.scores import Array
+from soilmoisture_assets.study import Experiment
 
+SIDES = ["lower", "upper"]
 _DIMS = ("station", "start", "lead")
 _NARROWEST = 1e-4
 """m3 m-3; a half interval is never taken as narrower when misses are counted in it."""
@@ -49,10 +55,7 @@ def interval_factors(observed: Array, quantiles: Array, levels: tuple[float, flo
     -------
     (…, 2), at least 0; NaN without a pair.
     """
-    misses = _misses(observed, quantiles)
-    shares = (1 - levels[0], levels[1])
-    factors = [_conformal_quantile(misses[..., side], share) for side, share in enumerate(shares)]
-    return np.maximum(np.stack(factors, axis=-1), 0)
+    return _factors(_misses(observed, quantiles), levels)
 
 
 def pooled_factors(forecasts: xr.Dataset) -> Array:
@@ -64,65 +67,196 @@ def pooled_factors(forecasts: xr.Dataset) -> Array:
         ``soil_moisture_observed`` (station, start, lead); the coordinate ``calibration`` (start) is 1 at the starts to
         calibrate on, which are not in the test split.
     """
-    kept = forecasts.isel(start=np.flatnonzero(forecasts["calibration"].values == 1)).transpose(*_DIMS, "quantile", ...)
-    observed, quantiles = kept["soil_moisture_observed"].values, kept["soil_moisture_forecast"].values
-    factors = interval_factors(observed.reshape(-1, observed.shape[-1]), quantiles.reshape(-1, *quantiles.shape[-2:]))
-    return np.where(np.isfinite(factors), factors, 1.0).astype("float32")
+    return _pooled(_misses_in(forecasts), forecasts)
 
 
-def calibrate(forecasts: xr.Dataset, *, sees_moisture: bool, held_out: Array | None = None) -> xr.Dataset:
-    """Scale the interval of every forecast by what was known of its errors when it was issued.
-
-    Validation starts share the factors of ``pooled_factors``. From the first test start on, each start adds to those of
-    the start before it ``SHARED_RATE`` times the share of stations that missed beyond what is promised, over the
-    forecasts whose target step that start has seen.
+def shared_calibration(forecasts: xr.Dataset, *, sees_moisture: bool, held_out: Array | None = None) -> xr.Dataset:
+    """What the intervals of a station take from the errors of all.
 
     Parameters
     ----------
-    forecasts : as for ``pooled_factors``, of every station that was learned from, and of held-out ones.
+    forecasts : as for ``pooled_factors``, of every station that was learned from, by one method.
     sees_moisture : whether forecasts may know past moisture of their station; if so, each station's own misses count
         too, at ``OWN_RATE``.
     held_out : (station) bool; what is observed at these tells nothing to others.
 
     Returns
     -------
+    ``first_factor`` (lead, side) float32, the factors of validation starts, and ``miss_rate`` (start, lead, side): the
+    share of stations whose forecast that ended at this start missed beyond the station's own interval, NaN where none
+    is known. With these, :func:`calibrate` needs no other station.
+    """
+    telling = slice(None) if held_out is None else np.flatnonzero(~np.asarray(held_out, dtype=bool))
+    return _shared(_misses_in(forecasts.isel(station=telling)), forecasts, sees_moisture)
+
+
+def calibrate(forecasts: xr.Dataset, shared: xr.Dataset, *, sees_moisture: bool) -> xr.Dataset:
+    """Scale the interval of every forecast by what was known of its errors when it was issued.
+
+    Validation starts share their factors. From the first test start on, each start adds to those of the start before it
+    ``SHARED_RATE`` times the share of stations that missed beyond what is promised, over the forecasts whose target
+    step that start has seen.
+
+    Parameters
+    ----------
+    forecasts : as for ``pooled_factors``, of any stations, held out or not.
+    shared : of :func:`shared_calibration`.
+    sees_moisture : as there.
+
+    Returns
+    -------
     The dataset with scaled quantiles (medians unchanged, no value below zero) and ``interval_factor``
     (station, start, lead, side).
+
+    Raises
+    ------
+    StudyError : the calibration is of other starts or leads.
     """
-    others = np.zeros(forecasts.sizes["station"], dtype=bool) if held_out is None else np.asarray(held_out, dtype=bool)
-    first = pooled_factors(forecasts.isel(station=~others))
+    if any(not forecasts.get_index(name).equals(shared.get_index(name)) for name in ("start", "lead")):
+        raise StudyError(
+            "the calibration of the intervals is of other starts or leads than the forecasts.\n"
+            "  Materialize models/uncalibrated and models/calibration again."
+        )
+    factors, _ = _followed(
+        _misses_in(forecasts),
+        forecasts,
+        shared["first_factor"].transpose("lead", "side").values,
+        OWN_RATE if sees_moisture else 0.0,
+        shared["miss_rate"].transpose("start", "lead", "side").values,
+    )
     values = xr.DataArray(
-        _followed(forecasts, first, ~others, OWN_RATE if sees_moisture else 0.0),
+        factors,
         dims=("station", "start", "lead", "side"),
-        coords={"side": ["lower", "upper"]},
+        coords={"side": SIDES},
         attrs={"long_name": "conformal factor on the half interval", "units": "1"},
     )
     quantiles = forecasts["soil_moisture_forecast"]
     return forecasts.assign(soil_moisture_forecast=scale_intervals(quantiles, values), interval_factor=values)
 
 
-def _followed(forecasts: xr.Dataset, first: Array, telling: Array, own_rate: float) -> Array:
-    """Factors (station, start, lead, 2): ``first`` at validation starts, then following the misses of test starts."""
-    ordered = forecasts.transpose(*_DIMS, "quantile", ...)
-    misses = _misses(ordered["soil_moisture_observed"].values, ordered["soil_moisture_forecast"].values)
-    times = forecasts.get_index("start")
-    rates = np.minimum(np.diff(times, prepend=times[:1]) / _DAY, 1)
-    leads = forecasts["lead"].values.astype("timedelta64[h]")
+def calibration_of(stored: Mapping[str, xr.Dataset], held_out: Collection[str] = ()) -> xr.Dataset:
+    """:func:`shared_calibration` of every method of one experiment, from forecasts stored station by station.
+
+    Parameters
+    ----------
+    stored : station -> dataset of that station as ``learning.predict.uncalibrated`` gives it, with the dimension
+        ``forecaster``; read one by one. Not all need to have the same forecasters.
+    held_out : stations that tell nothing to others.
+
+    Returns
+    -------
+    As :func:`shared_calibration`, with the dimension ``forecaster`` in front.
+
+    Raises
+    ------
+    StudyError : nothing is stored, or the stations have other starts.
+    """
+    if not stored:
+        raise StudyError("there are no forecasts to calibrate.\n  Materialize models/uncalibrated first.")
+    telling = [name for name in stored if name not in held_out]
+    axis: xr.Dataset | None = None
+    misses: dict[str, Array] = {}
+    for row, name in enumerate(telling or stored):
+        dataset = stored[name]
+        if axis is None:
+            axis = dataset.coords.to_dataset()[["start", "lead", "split", "calibration"]].load()
+            axis.attrs = {"experiment": dataset.attrs["experiment"]}
+        if not dataset.get_index("start").equals(axis.get_index("start")):
+            raise StudyError(f"{name}: its forecasts have other starts.\n  Materialize models/uncalibrated again.")
+        for forecaster in dataset["forecaster"].values.astype(str):
+            if forecaster not in misses:
+                shape = (len(telling), axis.sizes["start"], axis.sizes["lead"], len(SIDES))
+                misses[forecaster] = np.full(shape, np.nan, dtype="float32")
+            if telling:
+                misses[forecaster][row] = _misses_in(dataset.sel(forecaster=forecaster))[0]
+    assert axis is not None
+    sees_moisture = Experiment(axis.attrs["experiment"]).sees_moisture
+    names = sorted(misses)
+    parts = [_shared(misses.pop(forecaster), axis, sees_moisture) for forecaster in names]
+    return xr.concat(parts, dim=xr.Variable("forecaster", names)).assign_attrs(axis.attrs)
+
+
+def calibrated(dataset: xr.Dataset, calibration: xr.Dataset) -> xr.Dataset:
+    """The stored forecasts of a station with the intervals of :func:`calibrate`, every method on its own.
+
+    Parameters
+    ----------
+    dataset : as ``learning.predict.uncalibrated`` gives it, with the dimension ``forecaster``.
+    calibration : of :func:`calibration_of`.
+
+    Raises
+    ------
+    StudyError : the calibration lacks a forecaster, or is of other starts or leads.
+    """
+    sees_moisture = Experiment(dataset.attrs["experiment"]).sees_moisture
+    parts = []
+    for forecaster in dataset["forecaster"].values.astype(str):
+        if forecaster not in calibration["forecaster"]:
+            raise StudyError(
+                f"the calibration of the intervals knows no '{forecaster}'.\n  Materialize models/calibration again."
+            )
+        own = dataset.sel(forecaster=forecaster)
+        found = calibrate(own, calibration.sel(forecaster=forecaster), sees_moisture=sees_moisture)
+        parts.append(found[["soil_moisture_forecast", "interval_factor"]])
+    together = xr.concat(parts, dim=dataset["forecaster"])
+    return dataset.assign(together.transpose("forecaster", ...).data_vars)
+
+
+def _shared(misses: Array, axis: xr.Dataset, sees_moisture: bool) -> xr.Dataset:
+    """What :func:`shared_calibration` returns, of the misses (station, start, lead, 2) of stations that tell."""
+    first = _pooled(misses, axis)
+    _, rates = _followed(misses, axis, first, OWN_RATE if sees_moisture else 0.0)
+    return xr.Dataset(
+        {
+            "first_factor": (
+                ("lead", "side"),
+                first,
+                {"long_name": "conformal factor of validation starts", "units": "1"},
+            ),
+            "miss_rate": (
+                ("start", "lead", "side"),
+                rates,
+                {"long_name": "share of stations that missed, of forecasts that ended here", "units": "1"},
+            ),
+        },
+        coords={"start": axis["start"].values, "lead": axis["lead"].variable, "side": SIDES},
+    )
+
+
+def _pooled(misses: Array, axis: xr.Dataset) -> Array:
+    """Factors (lead, 2) of the misses (station, start, lead, 2) at the starts to calibrate on; 1 without any."""
+    kept = misses[:, axis["calibration"].values == 1]
+    factors = _factors(kept.reshape(-1, *kept.shape[2:]), (0.1, 0.9))
+    return np.where(np.isfinite(factors), factors, 1.0).astype("float32")
+
+
+def _followed(
+    misses: Array, axis: xr.Dataset, first: Array, own_rate: float, shared: Array | None = None
+) -> tuple[Array, Array]:
+    """Factors (station, start, lead, 2), ``first`` at validation starts and then following the misses of test starts,
+    and the share of stations that missed (start, lead, 2): ``shared``, or what these stations tell.
+    """
+    times = axis.get_index("start")
+    pace = np.minimum(np.diff(times, prepend=times[:1]) / _DAY, 1)
+    leads = axis["lead"].values.astype("timedelta64[h]")
     # (start, lead): the start whose target step is this one, -1 where there is none
     ended = np.stack([times.get_indexer(pd.DatetimeIndex(times.values - lead)) for lead in leads], axis=1)
-    tells = (ended >= 0) & (forecasts["split"].values == TEST)[ended]
+    tells = (ended >= 0) & (axis["split"].values == TEST)[ended]
     now = np.broadcast_to(first, (misses.shape[0], *first.shape)).astype("float64")
     factors = np.empty(misses.shape, dtype="float32")
+    rates = np.full(misses.shape[1:], np.nan) if shared is None else shared
     each_lead = np.arange(len(leads))
     for start in range(len(times)):
         old = ended[start]
         seen = misses[:, old, each_lead]
         beyond = np.where(np.isfinite(seen) & tells[start][:, None], seen > factors[:, old, each_lead], np.nan)
-        shared = _mean_over_stations(beyond[telling])
-        change = SHARED_RATE * np.nan_to_num(shared - MISSED) + own_rate * np.nan_to_num(beyond - shared)
-        now = np.maximum(now + rates[start] * change, 0)
+        if shared is None:
+            rates[start] = _mean_over_stations(beyond)
+        rate = rates[start]
+        change = SHARED_RATE * np.nan_to_num(rate - MISSED) + own_rate * np.nan_to_num(beyond - rate)
+        now = np.maximum(now + pace[start] * change, 0)
         factors[:, start] = now
-    return factors
+    return factors, rates
 
 
 def scale_intervals(quantiles: xr.DataArray, factors: xr.DataArray) -> xr.DataArray:
@@ -162,6 +296,18 @@ def reliability_table(forecasts: xr.Dataset) -> pd.DataFrame:
             rows.append([SPLITS[code], int(lead), int(np.isfinite(covered).sum()), *below, coverage, low, high])
     columns = ["split", "lead_hours", "stations", "below_10", "below_50", "below_90", "coverage_80", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _factors(misses: Array, levels: tuple[float, float]) -> Array:
+    shares = (1 - levels[0], levels[1])
+    factors = [_conformal_quantile(misses[..., side], share) for side, share in enumerate(shares)]
+    return np.maximum(np.stack(factors, axis=-1), 0)
+
+
+def _misses_in(forecasts: xr.Dataset) -> Array:
+    """(station, start, lead, 2) misses of a forecasts dataset."""
+    ordered = forecasts.transpose(*_DIMS, "quantile", ...)
+    return _misses(ordered["soil_moisture_observed"].values, ordered["soil_moisture_forecast"].values)
 
 
 def _misses(observed: Array, quantiles: Array) -> Array:

@@ -26,6 +26,4 @@ def untrained(cube: xr.Dataset, study: Study, experiment: Experiment, *, silent:
     windows = build_windows(cube, experiment, study)
     parameters = initial_parameters(windows.shape, 1, torch.Generator().manual_seed(1))
     parameters["head.out"] = parameters["head.out"] * (0 if silent else 5)
-    return Model(
-        windows.shape, parameters, windows.scaler, experiment, study.hash, 1, tuple(windows.stations)
-    )  # fmt: skip
+    return Model(windows.shape, parameters, windows.scaler, experiment, 1, tuple(windows.stations))

@@ -1,44 +1,53 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 import xarray as xr
-from safetensors.torch import load_file
+from safetensors.torch import save
 
 from soilmoisture_assets.errors import CheckpointError
-from soilmoisture_assets.learning.checkpoint import DESCRIPTION, TENSORS, load_checkpoint, save_checkpoint
+from soilmoisture_assets.learning.checkpoint import DESCRIPTION, dump, load
 from soilmoisture_assets.learning.fit import fit_regional
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.predict import forecast
 from soilmoisture_assets.study import Experiment, StaticSettings, Study
-from soilmoisture_assets_tests.learning.synthetic import small_study
 
 
 @pytest.fixture
-def stored(models: dict[Experiment, Model], tmp_path: Path) -> Path:
-    return save_checkpoint(models[Experiment.FORECAST], tmp_path / "forecast")
+def stored(models: dict[Experiment, Model]) -> bytes:
+    return dump(models[Experiment.FORECAST])
+
+
+def with_description(content: bytes, without: str = "", **changes: object) -> bytes:
+    """The checkpoint with other entries in the description of its header, or without one of them."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    fields = json.loads(header["__metadata__"][DESCRIPTION]) | changes
+    header["__metadata__"][DESCRIPTION] = json.dumps({k: v for k, v in fields.items() if k != without})
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
 def test_a_stored_model_forecasts_the_same(
-    stored: Path, models: dict[Experiment, Model], cube: xr.Dataset, study: Study
+    stored: bytes, models: dict[Experiment, Model], cube: xr.Dataset, study: Study, tmp_path: Path
 ):
-    again = load_checkpoint(stored, study, Experiment.FORECAST)
-    assert forecast(cube, again, study).identical(forecast(cube, models[Experiment.FORECAST], study))
+    path = tmp_path / "forecast.safetensors"
+    path.write_bytes(stored)
+    for again in (load(stored, Experiment.FORECAST), load(path)):
+        assert forecast(cube, again, study).identical(forecast(cube, models[Experiment.FORECAST], study))
 
 
-def test_a_checkpoint_of_another_study_or_experiment_is_refused(stored: Path, study: Study):
-    with pytest.raises(CheckpointError, match="belongs to study"):
-        load_checkpoint(stored, small_study(regional_epochs=3))
+def test_a_checkpoint_of_another_experiment_is_refused(stored: bytes):
     with pytest.raises(CheckpointError, match="experiment 'forecast', not 'drivers'"):
-        load_checkpoint(stored, study, Experiment.DRIVERS)
+        load(stored, Experiment.DRIVERS)
 
 
-def test_a_checkpoint_of_another_format_is_refused(stored: Path, study: Study):
-    fields = json.loads((stored / DESCRIPTION).read_text())
-    (stored / DESCRIPTION).write_text(json.dumps(fields | {"format": 0}))
-    with pytest.raises(CheckpointError, match="format 0"):
-        load_checkpoint(stored, study)
+def test_a_checkpoint_of_another_format_is_refused(stored: bytes):
+    with pytest.raises(CheckpointError, match="models/regional: written in checkpoint format 2"):
+        load(with_description(stored, format=2), origin="models/regional")
 
 
 def test_a_model_of_other_inputs_is_refused(cube: xr.Dataset, study: Study, models: dict[Experiment, Model]):
@@ -47,38 +56,52 @@ def test_a_model_of_other_inputs_is_refused(cube: xr.Dataset, study: Study, mode
         forecast(cube, models[Experiment.FORECAST], fewer)
 
 
-def test_a_damaged_or_missing_checkpoint_is_refused_with_its_path(stored: Path, study: Study, tmp_path: Path):
-    (stored / TENSORS).write_bytes((stored / TENSORS).read_bytes()[:-10])
-    with pytest.raises(CheckpointError, match=str(stored)):
-        load_checkpoint(stored, study)
+@pytest.mark.parametrize("kept", [0, 5, 8, 500, -10])
+def test_a_damaged_checkpoint_is_refused_with_its_origin(stored: bytes, kept: int):
+    with pytest.raises(CheckpointError, match="models/regional: not a readable checkpoint"):
+        load(stored[:kept], origin="models/regional")
+
+
+def test_a_missing_checkpoint_is_refused_with_its_path(tmp_path: Path):
     with pytest.raises(CheckpointError, match="nowhere"):
-        load_checkpoint(tmp_path / "nowhere", study)
+        load(tmp_path / "nowhere")
 
 
-def test_parameters_that_do_not_fit_the_network_are_refused(stored: Path, study: Study):
-    fields = json.loads((stored / DESCRIPTION).read_text())
-    fields["shape"]["width"] = 32
-    (stored / DESCRIPTION).write_text(json.dumps(fields))
+def test_a_file_of_other_tensors_is_no_checkpoint():
+    with pytest.raises(CheckpointError, match="not a readable checkpoint"):
+        load(save({"a": torch.zeros(3)}))
+
+
+def test_an_incomplete_description_is_refused(stored: bytes):
+    with pytest.raises(CheckpointError, match="incomplete"):
+        load(with_description(stored, without="scaler"))
+
+
+def test_parameters_that_do_not_fit_the_network_are_refused(stored: bytes, models: dict[Experiment, Model]):
+    wider = models[Experiment.FORECAST].shape.to_json() | {"width": 32}
     with pytest.raises(CheckpointError, match="does not have the shape"):
-        load_checkpoint(stored, study)
+        load(with_description(stored, shape=wider))
 
 
 def test_two_runs_with_one_seed_give_the_same_bytes_and_the_test_period_changes_none(
-    cube: xr.Dataset, study: Study, models: dict[Experiment, Model], tmp_path: Path
+    cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
 ):
     changed = cube.copy(deep=True)
     late = (cube["split"] == 3).values
     for name in ("soil_moisture", "soil_moisture_antecedent", "soil_moisture_scored", "temperature", "precipitation"):
         changed[name][:, late] = 0.5
-    first = save_checkpoint(models[Experiment.HINDCAST], tmp_path / "first")
-    for number, each in enumerate((cube, changed)):
-        again = save_checkpoint(fit_regional(each, Experiment.HINDCAST, study, threads=1), tmp_path / f"again{number}")
-        assert (again / TENSORS).read_bytes() == (first / TENSORS).read_bytes()
+    first = dump(models[Experiment.HINDCAST])
+    for each in (cube, changed):
+        assert dump(fit_regional(each, Experiment.HINDCAST, study, threads=1)) == first
 
 
-def test_an_existing_checkpoint_is_replaced_whole(stored: Path, models: dict[Experiment, Model], study: Study):
-    (stored / "stray").write_text("left over")
-    save_checkpoint(models[Experiment.FORECAST], stored)
-    assert sorted(path.name for path in stored.iterdir()) == [DESCRIPTION, TENSORS]
-    assert [path.name for path in stored.parent.iterdir()] == [stored.name]
-    assert all(torch.isfinite(value).all() for value in load_file(stored / TENSORS).values())
+def test_two_processes_write_the_same_bytes(stored: bytes, tmp_path: Path):
+    path = tmp_path / "forecast.safetensors"
+    path.write_bytes(stored)
+    program = (
+        "import sys, pathlib; from soilmoisture_assets.learning.checkpoint import dump, load; "
+        "sys.stdout.buffer.write(dump(load(pathlib.Path(sys.argv[1]))))"
+    )
+    for _ in range(2):
+        written = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, check=True).stdout
+        assert written == stored

@@ -18,21 +18,26 @@ DAY = pd.Timedelta(days=1)
 NAMES = ("temperature", "precipitation", "shortwave")
 
 
-def test_no_channel_depends_on_later_steps(cube: xr.Dataset):
-    changed = cube.copy(deep=True)
-    late = 600  # in the test period
-    for name in (*NAMES, "soil_moisture_antecedent"):
-        changed[name][:, late:] = 7.0
+@pytest.mark.parametrize("step", [21, 60, 150, 600])
+def test_no_channel_depends_on_later_steps(step: int, cube: xr.Dataset):
+    known = cube.copy(deep=True)
+    known["split"][:] = np.where(np.arange(cube.sizes["time"]) < 20, 1, 0)  # means and seasons are of these
+    known["temperature"][1, 5:40] = np.nan
+    known["precipitation"][0, 15:30] = np.nan
+    known["soil_moisture_antecedent"][2, 10:60] = np.nan
+    changed = known.copy(deep=True)
+    for name in (*NAMES, "soil_moisture_antecedent", "sensor"):
+        changed[name][:, step:] = 7
     mean, spread = np.full(4, 0.2), np.full(4, 0.05)
-    for before, after in (
-        (weather_channels(cube, NAMES, DAY).values, weather_channels(changed, NAMES, DAY).values),
-        (
-            antecedent_moisture(cube, mean, spread, DAY).channels.values,
-            antecedent_moisture(changed, mean, spread, DAY).channels.values,
-        ),
+    before, after = (antecedent_moisture(each, mean, spread, DAY) for each in (known, changed))
+    for one, other in (
+        (weather_channels(known, NAMES, DAY).values, weather_channels(changed, NAMES, DAY).values),
+        (before.channels.values, after.channels.values),
+        (before.base, after.base),
+        (before.sensor, after.sensor),
     ):
-        assert np.array_equal(before[:, :late], after[:, :late])
-        assert not np.array_equal(before[:, late:], after[:, late:])
+        np.testing.assert_array_equal(one[:, :step], other[:, :step])
+        assert not np.array_equal(one[:, step:], other[:, step:])
 
 
 def test_weather_missing_everywhere_is_filled_with_the_season_and_marked(cube: xr.Dataset):
@@ -78,10 +83,15 @@ def test_weather_of_a_held_out_station_reaches_no_other(cube: xr.Dataset):
 
 def test_an_exponential_memory_of_a_constant_is_that_constant_and_forgets_with_its_time_constant():
     assert np.allclose(exponential_memory(np.full((1, 200), 3.0), 10), 3)
-    pulse = np.zeros((1, 200))
-    pulse[0, 100] = 1
+    pulse = np.zeros((1, 400))
+    pulse[0, 300] = 1
     memory = exponential_memory(pulse, 10)[0]
-    assert memory[110] / memory[100] == pytest.approx(np.exp(-1))
+    assert memory[310] / memory[300] == pytest.approx(np.exp(-1))
+
+
+def test_an_exponential_memory_begins_with_what_it_has_seen():
+    memory = exponential_memory(np.array([[4.0, 8.0, 0.0]]), 1 / np.log(2))[0]  # each step weighs half the next
+    assert memory.tolist() == pytest.approx([4, (8 + 2) / 1.5, (4 + 1) / 1.75])
 
 
 def test_buckets_fill_with_rain_dry_without_and_keep_snow_until_it_melts():

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from soilmoisture_assets.learning.network import Inputs, NetworkShape, forward, initial_parameters
+from soilmoisture_assets_tests.learning.plain_network import plain_forward
 
 SHAPE = NetworkShape(
     width=16, layers=2, heads=2, feed_forward=32, history_features=6, future_features=5, static_features=4,
@@ -107,3 +108,32 @@ def test_a_missing_neighbour_changes_nothing_whatever_its_statics():
     other = near.clone()
     other[:, :, 1, :-1] += 50
     torch.testing.assert_close(forward(parameters, SHAPE, dataclasses.replace(inputs, neighbours=other)), before)
+
+
+@pytest.mark.parametrize(
+    ("models", "starts", "changed"),
+    [
+        (1, 1, {}),
+        (1, 4, {}),
+        (3, 4, {"neighbours": 0}),
+        (2, 6, {"layers": 3, "leads": 6, "steps_per_day": 2, "reach": 2}),
+        (1, 16, {"layers": 1, "heads": 4, "reach": 5}),
+    ],
+)
+def test_what_is_left_out_of_the_network_changes_neither_forecasts_nor_gradients(
+    models: int, starts: int, changed: dict[str, int]
+):
+    shape = dataclasses.replace(SHAPE, **changed)
+    inputs = random_inputs(models, 2, starts, shape)
+    inputs = Inputs(*(each.double() for each in vars(inputs).values()))
+    found = []
+    for network in (forward, plain_forward):
+        parameters = {k: v.double().requires_grad_() for k, v in lively_parameters(models, shape).items()}
+        quantiles = network(parameters, shape, inputs)
+        torch.manual_seed(2)
+        (quantiles * torch.randn_like(quantiles)).sum().backward()
+        found.append((quantiles.detach(), {k: v.grad for k, v in parameters.items() if k != "identity"}))
+    (quantiles, gradients), (plain_quantiles, plain_gradients) = found
+    torch.testing.assert_close(quantiles, plain_quantiles, rtol=1e-6, atol=1e-7)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, plain_gradients[name], rtol=1e-5, atol=1e-6, msg=name)

@@ -5,7 +5,7 @@ import xarray as xr
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.fit import fit_regional, fit_stations
 from soilmoisture_assets.learning.model import Model
-from soilmoisture_assets.learning.predict import forecast, latest_forecast
+from soilmoisture_assets.learning.predict import forecast, latest_forecast, uncalibrated
 from soilmoisture_assets.learning.windows import build_windows
 from soilmoisture_assets.study import Experiment, Study
 from soilmoisture_assets_tests.learning.synthetic import small_cube, small_study
@@ -88,6 +88,56 @@ def test_the_latest_forecast_starts_at_each_stations_newest_step(
     assert float(latest.age[1]) == 5 * 24
     assert float(latest.last_observation[1]) == pytest.approx(0.2)
     assert np.isfinite(latest.soil_moisture_forecast).all()
+
+
+def test_the_latest_forecast_is_the_one_that_is_judged_when_its_days_have_come(
+    cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
+):
+    model = models[Experiment.FORECAST]
+    whole = forecast(cube, model, study)
+    start = whole.start.values[300]
+    newest = cube.sel(time=slice(None, start))
+    newest["soil_moisture_antecedent"][:, -1] = newest["soil_moisture_antecedent"][:, -1].fillna(0.2)
+    later = cube.copy(deep=True)
+    later["soil_moisture_antecedent"].loc[{"time": start}] = newest["soil_moisture_antecedent"][:, -1]
+    issued = latest_forecast(newest, model, study)
+    judged = forecast(later, model, study).soil_moisture_forecast.sel(start=start)
+    assert (issued.start == start).all()
+    np.testing.assert_allclose(issued.soil_moisture_forecast, judged, atol=1e-6)
+
+
+def test_the_latest_forecast_bears_that_the_newest_weather_is_missing(
+    cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
+):
+    masked = cube.copy(deep=True)
+    for name in ("temperature", "precipitation", "shortwave"):
+        masked[name][:, -6:] = np.nan
+    latest = latest_forecast(masked, models[Experiment.FORECAST], study)
+    assert (latest.age <= 24 * 5).all()
+    assert np.isfinite(latest.soil_moisture_forecast).all()
+
+
+def test_uncalibrated_forecasts_of_a_station_need_no_other(
+    cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
+):
+    gappy = cube.copy(deep=True)
+    gappy["precipitation"][1, 300:400] = np.nan  # filled from its neighbours, wanted or not
+    regional = models[Experiment.FORECAST]
+    own = {fit.station: fit.model for fit in fit_stations(gappy, regional, study, ["NET__s1", "NET__s2"])}
+    together = dict(uncalibrated(gappy, regional, own, study, [str(name) for name in gappy.station.values]))
+    assert list(together) == ["NET__s0", "NET__s1", "NET__s2", "NET__s3"]
+    for name in together:
+        ((_, alone),) = uncalibrated(gappy, regional, own, study, [name])
+        xr.testing.assert_identical(alone, together[name])
+    both = together["NET__s1"]
+    assert both.soil_moisture_forecast.dims == ("forecaster", "station", "start", "lead", "quantile")
+    assert both.forecaster.values.tolist() == ["regional_model", "station_model"]
+    assert together["NET__s3"].forecaster.values.tolist() == ["regional_model"]
+    for forecaster, model in (("regional_model", regional), ("station_model", own)):
+        np.testing.assert_array_equal(
+            both.soil_moisture_forecast.sel(forecaster=forecaster),
+            forecast(gappy, model, study, ["NET__s1"]).soil_moisture_forecast,
+        )
 
 
 @pytest.mark.parametrize("experiment", list(Experiment))

@@ -1,13 +1,23 @@
+from collections.abc import Iterator, Mapping
+
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
+from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.scoring.calibration import (
+    MISSED,
+    OWN_RATE,
+    SHARED_RATE,
     calibrate,
+    calibrated,
+    calibration_of,
     interval_factors,
     pooled_factors,
     reliability_table,
     scale_intervals,
+    shared_calibration,
 )
 
 NORMAL_90 = 1.2815515655446004
@@ -34,8 +44,11 @@ def forecasts(spread_claimed: float, stations: int = 12, starts: int = 900, seed
     )
 
 
-def calibrated(forecasts: xr.Dataset, *, sees_moisture: bool = False) -> xr.Dataset:
-    return calibrate(forecasts, sees_moisture=sees_moisture)
+def all_calibrated(
+    forecasts: xr.Dataset, *, sees_moisture: bool = False, held_out: np.ndarray | None = None
+) -> xr.Dataset:
+    shared = shared_calibration(forecasts, sees_moisture=sees_moisture, held_out=held_out)
+    return calibrate(forecasts, shared, sees_moisture=sees_moisture)
 
 
 def test_factors_undo_intervals_that_are_half_as_wide_as_they_should_be():
@@ -60,7 +73,7 @@ def test_nine_pairs_give_the_largest_miss_as_the_ninetieth_percentile():
 
 @pytest.mark.parametrize("spread", [0.01, 0.02, 0.05])
 def test_calibrated_intervals_cover_eighty_per_cent_of_later_observations(spread: float):
-    table = reliability_table(calibrated(forecasts(spread))).set_index(["split", "lead_hours"])
+    table = reliability_table(all_calibrated(forecasts(spread))).set_index(["split", "lead_hours"])
     for lead in (24, 48):
         assert table.loc[("test", lead), "coverage_80"] == pytest.approx(0.80, abs=0.02)
         assert table.loc[("test", lead), "below_10"] == pytest.approx(0.10, abs=0.015)
@@ -75,7 +88,7 @@ def test_calibration_looks_at_its_own_starts_only():
 
 def test_medians_stay_and_quantiles_do_not_cross():
     before = forecasts(0.05)
-    after = calibrated(before).soil_moisture_forecast
+    after = all_calibrated(before).soil_moisture_forecast
     np.testing.assert_array_equal(after.sel(quantile=0.5), before.soil_moisture_forecast.sel(quantile=0.5))
     assert (after.diff("quantile") >= 0).all()
 
@@ -83,7 +96,7 @@ def test_medians_stay_and_quantiles_do_not_cross():
 def test_a_station_that_is_off_for_a_year_does_not_narrow_its_own_interval():
     one_year = forecasts(0.02)
     one_year["soil_moisture_observed"][0] = 0.25
-    narrow = calibrated(one_year).soil_moisture_forecast
+    narrow = all_calibrated(one_year).soil_moisture_forecast
     np.testing.assert_allclose(narrow[0], narrow[1])
 
 
@@ -99,13 +112,13 @@ def test_intervals_follow_errors_that_grow_or_shrink_after_validation(growth: fl
     drifted = forecasts(0.02)
     after = drifted.split.values == 3
     drifted["soil_moisture_observed"][:, after] = 0.25 + growth * (drifted.soil_moisture_observed[:, after] - 0.25)
-    assert coverage_of_late_test_starts(calibrated(drifted)).mean() == pytest.approx(0.80, abs=0.02)
+    assert coverage_of_late_test_starts(all_calibrated(drifted)).mean() == pytest.approx(0.80, abs=0.02)
 
 
 def test_a_station_s_own_errors_count_only_where_forecasts_see_its_moisture():
     before = forecasts(0.02)
     before["soil_moisture_observed"][0] = 0.25 + 2 * (before.soil_moisture_observed[0] - 0.25)
-    blind, seeing = (coverage_of_late_test_starts(calibrated(before, sees_moisture=seen)) for seen in (False, True))
+    blind, seeing = (coverage_of_late_test_starts(all_calibrated(before, sees_moisture=seen)) for seen in (False, True))
     assert blind[0] < 0.6
     assert seeing[0] == pytest.approx(0.80, abs=0.06)
     assert seeing[1:].mean() == pytest.approx(0.80, abs=0.03)
@@ -119,7 +132,7 @@ def test_an_interval_knows_no_observation_after_its_start(sees_moisture: bool):
     for number, lead in enumerate((24, 48)):
         later = before.start + np.timedelta64(lead, "h") > before.start[start]
         changed["soil_moisture_observed"][:, later.values, number] += 0.3
-    one, other = (calibrated(each, sees_moisture=sees_moisture).interval_factor for each in (before, changed))
+    one, other = (all_calibrated(each, sees_moisture=sees_moisture).interval_factor for each in (before, changed))
     np.testing.assert_array_equal(one[:, : start + 1], other[:, : start + 1])
     assert (one[:, start + 1] != other[:, start + 1]).any()
 
@@ -129,7 +142,9 @@ def test_held_out_stations_tell_nothing_to_the_others():
     changed = before.copy(deep=True)
     changed["soil_moisture_observed"][0] += 0.1
     held_out = np.arange(12) == 0
-    one, other = (calibrate(each, sees_moisture=True, held_out=held_out).interval_factor for each in (before, changed))
+    one, other = (
+        all_calibrated(each, sees_moisture=True, held_out=held_out).interval_factor for each in (before, changed)
+    )
     np.testing.assert_array_equal(one[1:], other[1:])
     assert (one[0] != other[0]).any()
 
@@ -137,7 +152,7 @@ def test_held_out_stations_tell_nothing_to_the_others():
 def test_missing_observations_leave_the_factors_as_they_are():
     before = forecasts(0.02)
     before["soil_moisture_observed"][:, before.split.values == 3] = np.nan
-    factors = calibrated(before, sees_moisture=True).interval_factor
+    factors = all_calibrated(before, sees_moisture=True).interval_factor
     np.testing.assert_array_equal(factors, np.broadcast_to(pooled_factors(before), factors.shape))
 
 
@@ -147,4 +162,126 @@ def test_factors_of_each_station_scale_its_own_interval():
     half = (scale_intervals(before, factors) - 0.25) / (before - 0.25).where(before["quantile"] != 0.5)
     assert half.isel(start=0, lead=0).sel(quantile=[0.1, 0.9]).values == pytest.approx(
         np.array([[1, 2], [3, 0]]), abs=1e-3
+    )
+
+
+def factors_of_all_together(forecasts: xr.Dataset, own_rate: float, held_out: np.ndarray) -> np.ndarray:
+    """The calibration as one recursion over all stations at once: what the two steps must give."""
+    observed, quantiles = forecasts.soil_moisture_observed.values, forecasts.soil_moisture_forecast.values
+    centre = quantiles[..., [1]]
+    half = np.maximum(np.array([-1, 1], "float32") * (quantiles[..., [0, 2]] - centre), 1e-4)
+    misses = np.array([-1, 1], "float32") * (observed[..., None] - centre) / half
+    times = forecasts.get_index("start")
+    rates = np.minimum(np.diff(times, prepend=times[:1]) / np.timedelta64(1, "D"), 1)
+    leads = forecasts.lead.values.astype("timedelta64[h]")
+    ended = np.stack([times.get_indexer(pd.DatetimeIndex(times.values - lead)) for lead in leads], axis=1)
+    tells = (ended >= 0) & (forecasts.split.values == 3)[ended]
+    now = pooled_factors(forecasts.isel(station=~held_out)).astype("float64")[None].repeat(len(misses), 0)
+    factors = np.empty(misses.shape, dtype="float32")
+    for start in range(len(times)):
+        seen = misses[:, ended[start], range(len(leads))]
+        beyond = np.where(
+            np.isfinite(seen) & tells[start][:, None], seen > factors[:, ended[start], range(len(leads))], np.nan
+        )
+        telling = beyond[~held_out]
+        known = np.isfinite(telling).sum(axis=0)
+        shared = np.where(known > 0, np.nansum(telling, axis=0) / np.maximum(known, 1), np.nan)
+        change = SHARED_RATE * np.nan_to_num(shared - MISSED) + own_rate * np.nan_to_num(beyond - shared)
+        now = np.maximum(now + rates[start] * change, 0)
+        factors[:, start] = now
+    return factors
+
+
+def gappy_forecasts() -> xr.Dataset:
+    """Stations that differ, with missing observations, a missing week of starts and one held out."""
+    found = forecasts(0.015)
+    draws = np.random.default_rng(5)
+    found["soil_moisture_observed"] += draws.normal(0, 0.01, (12, 1, 1)).astype("float32")
+    found["soil_moisture_observed"].values[draws.random(found.soil_moisture_observed.shape) < 0.3] = np.nan
+    return found.isel(start=[*range(600), *range(607, 900)])
+
+
+@pytest.mark.parametrize("sees_moisture", [False, True])
+def test_stations_calibrated_one_by_one_are_those_calibrated_together(sees_moisture: bool):
+    every, held_out = gappy_forecasts(), np.arange(12) == 3
+    shared = shared_calibration(every, sees_moisture=sees_moisture, held_out=held_out)
+    together = factors_of_all_together(every, OWN_RATE if sees_moisture else 0.0, held_out)
+    for station in range(12):
+        alone = calibrate(every.isel(station=[station]), shared, sees_moisture=sees_moisture)
+        np.testing.assert_allclose(alone.interval_factor.values[0], together[station], rtol=1e-6)
+
+
+class Reading(Mapping[str, xr.Dataset]):
+    """Stored stations with a dimension forecaster; counts how often one is read."""
+
+    def __init__(self, every: xr.Dataset, own: set[str]) -> None:
+        self.every, self.own, self.read = every, own, 0
+
+    def __getitem__(self, name: str) -> xr.Dataset:
+        self.read += 1
+        one = self.every.sel(station=[name])
+        narrower = one.assign(soil_moisture_forecast=0.25 + 0.9 * (one.soil_moisture_forecast - 0.25))
+        parts, names = ([one, narrower], ["regional", "own"]) if name in self.own else ([one], ["regional"])
+        stored = one.assign(
+            soil_moisture_forecast=xr.concat(
+                [each.soil_moisture_forecast for each in parts], dim=xr.Variable("forecaster", names)
+            )
+        )
+        return stored.assign_attrs(experiment="forecast")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.every.station.values.astype(str))
+
+    def __len__(self) -> int:
+        return self.every.sizes["station"]
+
+
+def test_every_forecaster_is_calibrated_by_the_stations_that_have_it():
+    every = gappy_forecasts()
+    own = {f"NET__{i}" for i in range(5)}
+    stored = Reading(every, own)
+    calibration = calibration_of(stored, held_out=["NET__3"])
+    assert stored.read == 11  # each station that tells, once
+    assert calibration.forecaster.values.tolist() == ["own", "regional"]
+    regional = calibrated(stored["NET__7"], calibration)
+    expected = factors_of_all_together(every, OWN_RATE, np.arange(12) == 3)
+    np.testing.assert_allclose(regional.interval_factor.sel(forecaster="regional")[0], expected[7], rtol=1e-6)
+    both = calibrated(stored["NET__4"], calibration)
+    some = every.isel(station=range(5))
+    some["soil_moisture_forecast"] = 0.25 + 0.9 * (some.soil_moisture_forecast - 0.25)
+    expected = factors_of_all_together(some, OWN_RATE, np.arange(5) == 3)
+    np.testing.assert_allclose(both.interval_factor.sel(forecaster="own")[0], expected[4], rtol=1e-6)
+    assert both.soil_moisture_forecast.dims == ("forecaster", "station", "start", "lead", "quantile")
+    assert both.soil_moisture_observed.dims == ("station", "start", "lead")
+    assert both.attrs == {"experiment": "forecast"}
+
+
+def test_a_held_out_station_is_calibrated_by_the_others_and_tells_them_nothing():
+    every = gappy_forecasts()
+    changed = every.copy(deep=True)
+    changed["soil_moisture_observed"][3] += 0.1
+    one, other = (calibration_of(Reading(each, set()), held_out=["NET__3"]) for each in (every, changed))
+    xr.testing.assert_identical(one, other)
+    assert np.isfinite(calibrated(Reading(every, set())["NET__3"], one).interval_factor).all()
+
+
+def test_a_calibration_that_does_not_fit_is_refused():
+    every = gappy_forecasts()
+    calibration = calibration_of(Reading(every, set()))
+    with pytest.raises(StudyError, match="other starts or leads"):
+        calibrated(Reading(every.isel(start=slice(5, None)), set())["NET__0"], calibration)
+    with pytest.raises(StudyError, match="knows no 'own'"):
+        calibrated(Reading(every, {"NET__0"})["NET__0"], calibration)
+    with pytest.raises(StudyError, match="no forecasts to calibrate"):
+        calibration_of({})
+
+
+def test_the_shared_calibration_survives_storing(tmp_path):
+    every = gappy_forecasts()
+    calibration = calibration_of(Reading(every, {"NET__1"}))
+    calibration.to_netcdf(tmp_path / "calibration.nc", engine="h5netcdf")
+    again = xr.open_dataset(tmp_path / "calibration.nc", engine="h5netcdf")
+    xr.testing.assert_identical(
+        calibrated(Reading(every, {"NET__1"})["NET__1"], calibration).load(),
+        calibrated(Reading(every, {"NET__1"})["NET__1"], again).load(),
     )
