@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from soilmoisture_assets.methods import methods
-from soilmoisture_assets.plots.figure import figures, variants_of
 from soilmoisture_assets.settings import Settings
-from soilmoisture_assets.sources import sources, variables_of
-from soilmoisture_assets.store.graph import Asset, Input, Partitioning
+from soilmoisture_assets.sources import sources
+from soilmoisture_assets.store.graph import Asset, Input
 from soilmoisture_assets.study import Experiment, Study
 
 NETCDF, ZARR, CSV, MODEL, JSON, ZIP = ".nc", ".zarr.zip", ".csv", ".safetensors", ".json", ".zip"
@@ -24,7 +23,8 @@ EXPLAINED = (Experiment.DRIVERS, Experiment.FORECAST)
 ISSUED = Experiment.FORECAST
 """Only a model that knows no future weather can be issued today."""
 
-STATION_TABLE, CUBE, COMMON = "raw/ismn/stations", "cube/station_cube", "cube/stations"
+STATION_TABLE, FILE_STATIONS = "raw/ismn/stations", "raw/file/stations"
+HOURLY, COMMON, CUBE = "cube/hourly", "cube/stations", "cube/station_cube"
 LEARNED, PLACES = "learned", "places"
 
 _WORLD: Mapping[str, Any] = {
@@ -35,8 +35,11 @@ _WORLD: Mapping[str, Any] = {
     "period": {"start"},
 }
 """What the synthetic world of a sandbox study follows from."""
+_ALL: Mapping[str, Any] = dict.fromkeys(Study.model_fields, True)
 _TO_END: Mapping[str, Any] = {"period": {"end"}, "reach": True}
 _DEPTH = {"depth_from", "depth_to", "preferred_depth", "good_flags"}
+_CONVENTIONS = {"source", "time_zone", "time_label"}
+_START: Mapping[str, Any] = {"start"}
 _FEATURES: Mapping[str, Any] = {
     "seed": True,
     "time": {"step"},
@@ -56,18 +59,27 @@ def assets_of(study: Study, settings: Settings) -> list[Asset]:
 
 def places_from(study: Study) -> str:
     """The asset whose record says where the stations are."""
-    return STATION_TABLE if study.target.source == "ismn" else "cube/hourly_target"
+    return STATION_TABLE if study.target.source == "ismn" else FILE_STATIONS
 
 
 def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
     if study.target.source == "ismn":
         yield from _ismn(study, settings)
+    else:
+        yield Asset(
+            FILE_STATIONS,
+            NETCDF,
+            "Where the stations of the study's target file are; names their partitions.",
+            settings={"domain": True, "target": _CONVENTIONS | _DEPTH, "period": True},
+            files=(str(study.target.path),),
+            kinds=frozenset({"netcdf"}),
+        )
     world = _WORLD if study.sandbox else {"sandbox": True}
     places = {"stations": Input(places_from(study), PLACES)}
     for name in study.dynamic_inputs.sources:
         if name == "era5":
             yield from _era5(study)
-        elif name != "station_files":
+        elif name != "file":
             yield Asset(
                 f"raw/{name}/station_series",
                 NETCDF,
@@ -219,11 +231,98 @@ def _era5(study: Study) -> Iterator[Asset]:
     )
 
 
+def _cube(study: Study) -> Iterator[Asset]:
+    zarr = frozenset({"zarr", "xarray"})
+    of_archive = study.target.source == "ismn"
+    weather = study.dynamic_inputs
+    files = [study.target.path] if not of_archive else []
+    files += [weather.path] if "file" in weather.sources else []
+    variables: Mapping[str, Any] = {"dynamic_inputs": {"variables"}, "static_attributes": {"variables"}}
+    yield Asset(
+        HOURLY,
+        ZARR,
+        "Soil moisture with its checks and the weather of all stations on one axis, as the sources gave them.",
+        inputs={
+            **({"raw": Input("raw/ismn/soil_moisture"), "stations": Input(STATION_TABLE, PLACES)} if of_archive else {}),
+            **{name: Input(f"raw/{name}/station_series") for name in weather.sources if name != "file"},
+        },
+        settings={
+            "target": _CONVENTIONS | _DEPTH | {"quality_control"},
+            "dynamic_inputs": _CONVENTIONS | {"variables"},
+            "domain": True,
+            "period": _START,
+            "splits": {"test"},
+        },
+        reaching=_TO_END,
+        files=tuple(map(str, files)),
+        kinds=zarr,
+    )
+    hourly = {"hourly": Input(HOURLY)}
+    yield Asset(
+        "cube/target",
+        ZARR,
+        "Soil moisture per station and step, from the chosen depth: for fitting, as an input, and for scores.",
+        code="2",
+        inputs=hourly,
+        settings={"time": True, "period": _START, "splits": {"test"}},
+        reaching=_TO_END,
+        kinds=zarr,
+    )
+    yield Asset(
+        "cube/dynamic_inputs",
+        ZARR,
+        "Weather per station and step: sums of amounts, means of states and fluxes; missing hours stay missing.",
+        code="2",
+        inputs=hourly,
+        settings={"time": True, "period": _START, "dynamic_inputs": {"variables"}},
+        reaching=_TO_END,
+        kinds=zarr,
+    )
+    services = study.static_attributes.source == "services"
+    yield Asset(
+        "cube/static_attributes",
+        ZARR,
+        "The study's static attributes with units; categories as CF flags; land cover of the end of training.",
+        inputs={
+            "in_situ": Input("raw/ismn/static_variables"),
+            "soilgrids": Input("raw/soilgrids/properties"),
+            "terrain": Input("raw/elevation/slope"),
+            "land_cover": Input("raw/modis/land_cover"),
+        }
+        if services
+        else {},
+        settings={"static_attributes": {"source", "variables"}, "splits": {"train"}, "domain": True},
+        files=() if services else (str(study.static_attributes.path),),
+        kinds=zarr,
+    )
+    parts = {
+        "target": Input("cube/target"),
+        "inputs": Input("cube/dynamic_inputs"),
+        "statics": Input("cube/static_attributes"),
+    }
+    yield Asset(
+        COMMON,
+        ZARR,
+        "Every station with whether it is common to target, inputs and statics, and the reason if it is not.",
+        inputs=parts,
+        settings={**variables, "target": {"common_fraction", "depth_from", "depth_to"}, "splits": True},
+        kinds=zarr,
+    )
+    yield Asset(
+        CUBE,
+        ZARR,
+        "Target, dynamic inputs and static attributes of the common stations, with neighbours and split labels.",
+        inputs={**parts, "stations": Input(COMMON)},
+        settings={**variables, "splits": True, "seed": True, "model": {"neighbours"}},
+        kinds=zarr,
+    )
+
+
 def _models(study: Study) -> Iterator[Asset]:
     learned = Input(CUBE, LEARNED)
     torch = frozenset({"pytorch"})
     network = {**_FEATURES, "model": _NETWORK}
-    fitted = "-".join(f"{name}{method.code}" for name, method in methods().items() if method.fit is not None)
+    fitted = ", ".join(f"{name} {method.code}" for name, method in methods().items() if method.fit is not None)
     for experiment in study.model.experiments:
         e = experiment.value
         regional, own = f"models/regional/{e}", f"models/station/{e}"
@@ -450,7 +549,7 @@ def _report(study: Study, drawn: list[Asset]) -> Asset:
     return Asset(
         "report/report",
         ".html",
-        "Data, quality, models, skill, drivers, every figure and an interactive station map on one self-contained page.",
+        "Data, quality, models, skill, drivers, every figure and an interactive station map on one page.",
         code="2",
         inputs={
             "cube": Input(CUBE),

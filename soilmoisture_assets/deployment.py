@@ -89,7 +89,9 @@ class Deployment:
         """Whether the study has an unpartitioned asset and it is stored and counts."""
         return path in self.graph and (view or self.view()).counts(path, None) is not None
 
-    def read(self, path: str, partition: str | None = None, *, part: str | None = None, view: View | None = None) -> Any:
+    def read(
+        self, path: str, partition: str | None = None, *, part: str | None = None, view: View | None = None
+    ) -> Any:
         """Open an asset or partition: a dataset (lazily), a table, a model, JSON, or the path of a file.
 
         Parameters
@@ -130,7 +132,7 @@ class Deployment:
         entry = view.entries(path).get(partition)
         if entry is None:
             state = "is not stored"
-        elif entry.state != "stored":
+        elif entry.state is not State.STORED:
             record = self.store.record(self.address(path, partition))
             state = f"is {entry.state.replace('_', ' ')}" + (f" ({record.reason})" if record and record.reason else "")
         elif not entry.present:
@@ -168,7 +170,7 @@ class Deployment:
         """Store an asset or partition at once, with the record of what it was made from."""
         record = replace(
             self._record(path, partition, expected, run),
-            state="stored",
+            state=State.STORED,
             names=names,
             parts=dict(parts or {}),
             metadata=_plain(metadata or {}),
@@ -193,28 +195,43 @@ class Deployment:
                 continue  # not known yet who is in the study
             wanted: set[str | None] = set(view.wanted(each)) if asset.partitions else {None}
             for name, entry in view.entries(each).items():
-                if name not in wanted and entry.state != "withdrawn":
+                if name not in wanted and entry.state is not State.WITHDRAWN:
                     reason = f"no longer among the {asset.partitions}s of the study"
                     gone.append(self._withdraw(each, name, reason, keep=asset.kept))
         if path is None:
             for each in self.store.assets(self.study.name):
-                if each not in self.graph:
+                if each not in self.graph and each != ORIGIN:
                     for name, entry in self.store.listing(self.study.name, each).items():
-                        if entry.state != "withdrawn":
+                        if entry.state is not State.WITHDRAWN:
                             gone.append(self._withdraw(each, name, "no longer in the study", keep=_is_kept(each)))
         return gone
 
-    def come_back(self, path: str, partition: str | None, view: View) -> Record | None:
+    def come_back(self, path: str, partition: str | None, view: View) -> bool:
         """Serve a withdrawn thing again if it is still there and would be made the same now."""
         entry, expected = view.entries(path).get(partition), view.expected(path, partition)
-        if entry is None or expected is None or entry.state != "withdrawn" or entry.fingerprint != expected.fingerprint:
-            return None
+        if entry is None or entry.state is not State.WITHDRAWN:
+            return False
+        if expected is None or entry.fingerprint != expected.fingerprint:
+            return False
         record = self.store.record(self.address(path, partition))
-        if record is None or not entry.present:
-            return None
-        back = self.store.note(replace(record, state="stored", reason=""), keep_object=True)
-        view.note(back)
-        return back
+        back = self.store.restore(record) if record is not None else None
+        if back is not None:
+            view.note(back)
+        return back is not None
+
+    def verify(self) -> list[Reason]:
+        """Read every object that is on this disk again; what is damaged counts as failed, so that it is made again."""
+        found = []
+        for damage in self.store.verify(self.study.name):
+            address = damage.address
+            if address is not None and address.asset in self.graph:
+                found.append(Reason(address.asset, str(address.partition or ""), damage.trouble))
+                self._discard(address.asset, address.partition, damage.trouble)
+        return found
+
+    def _discard(self, path: str, partition: str | None, reason: str) -> None:
+        record = self._record(path, partition, None, "")
+        self.store.note(replace(record, state=State.FAILED, reason=reason))
 
     def reasons(self, state: State, path: str | None = None) -> list[Reason]:
         """Why partitions of an asset, or of all assets, are not there: those that are ``failed`` or ``left_out``."""
@@ -233,8 +250,7 @@ class Deployment:
             study=self.study.name,
             asset=path,
             partition=partition,
-            state="stored",
-            fingerprint=expected.fingerprint if expected else "0" * 16,
+            fingerprint=expected.fingerprint if expected else NOTHING,
             inputs=dict(expected.inputs) if expected else {},
             settings={BASIS: self.graph.basis(path, learned=True), "read": self.graph.settings(path)},
             suffix=asset.suffix,
@@ -246,7 +262,7 @@ class Deployment:
     def _withdraw(self, path: str, partition: str | None, reason: str, *, keep: bool) -> Reason:
         record = self.store.record(self.address(path, partition))
         if record is not None:
-            self.store.note(replace(record, state="withdrawn", reason=reason), keep_object=keep)
+            self.store.note(replace(record, state=State.WITHDRAWN, reason=reason), keep_object=keep)
         return Reason(path, str(partition or ""), reason)
 
     def _write(self, value: Any, path: str, target: Path) -> None:
@@ -360,6 +376,8 @@ def load_deployment(study: str | None = None, settings: Settings | None = None) 
     return Deployment(load_study(origin), own.model_copy(update={"study": origin}), store)
 
 
+NOTHING = "0" * 16
+"""Fingerprint of what nothing was made from."""
 ORIGIN = "origin"
 """Asset path of the record that says where the file of a study is."""
 
@@ -381,12 +399,8 @@ def remember(deployment: Deployment) -> None:
     where = str(path.resolve()) if path.suffix == ".toml" else origin
     record = deployment.store.record(deployment.address(ORIGIN))
     if record is None or record.metadata["origin"] != where:
-        deployment.store.note(
-            Record(
-                study=deployment.study.name, asset=ORIGIN, partition=None, state="stored", fingerprint="0" * 16,
-                metadata={"origin": where},
-            )
-        )  # fmt: skip
+        new = Record(deployment.study.name, ORIGIN, fingerprint=NOTHING, suffix=".json", metadata={"origin": where})
+        deployment.store.publish(new, lambda path: path.write_text(json.dumps(where)))
 
 
 def _read_model(path: Path) -> Any:
@@ -411,4 +425,4 @@ def _is_kept(path: str) -> bool:
 
 def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Metadata as JSON holds it."""
-    return json.loads(json.dumps({name: getattr(value, "value", value) for name, value in metadata.items()}, default=str))
+    return json.loads(json.dumps(dict(metadata), default=str))

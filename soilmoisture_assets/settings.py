@@ -21,11 +21,11 @@ class Settings(BaseSettings):
     study: str = "demo"
     """Name of a built-in study or path of a study file."""
     data_dir: str = "data"
-    """The store: a folder, or an fsspec URL such as ``s3://bucket/prefix``. All of a study is below ``<data_dir>/<study>``."""
+    """The store: a folder, or an fsspec URL such as ``s3://bucket/prefix``; a study is below ``<data_dir>/<study>``."""
     cache_dir: Path | None = None
-    """Folder on this machine for copies and unfinished work where the store is elsewhere; unset: ``data`` beside you."""
+    """Folder on this machine for unfinished work where the store is elsewhere; unset: ``.soilmoisture_cache``."""
     dagster_home: Path | None = None
-    """Folder of the one Dagster instance; unset: ``<data_dir>/dagster_home``, or in the cache where the store is elsewhere."""
+    """Folder of the one Dagster instance; unset: ``<data_dir>/dagster_home``, ``data/dagster_home`` beside a remote store."""
     extensions: tuple[Path, ...] = ()
     """Folders with sources, methods and plots of your own, as a JSON list."""
     today: dt.date | None = None

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from soilmoisture_assets.defs.following import FOLLOWS
-from soilmoisture_assets.defs.making import Make, Made, Work, step
+from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.plots.figure import FigureFile, FigureInputs, figure_files
 

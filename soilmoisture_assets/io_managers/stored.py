@@ -3,8 +3,8 @@
 Not here: pictures in the web UI (figure.py).
 """
 
-from dataclasses import dataclass, field
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg

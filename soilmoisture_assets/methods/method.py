@@ -33,6 +33,8 @@ class Method:
     dash: str
     sees: str
     source: str
+    code: str = "1"
+    """Raised when the method forecasts otherwise than before, so that it is fitted again."""
     fit: Fit | None = None
     applies: Callable[[Study, Experiment], bool] = _always
     speaks: int | None = None

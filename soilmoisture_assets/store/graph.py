@@ -5,8 +5,8 @@ partitions count". Not here: which assets a study has (assets.py), files and rec
 
 A fingerprint is the code of an asset, the settings it reads, and the checksums of what it is made from. So a change
 reaches what depends on it and nothing else; what is made again and comes out the same ends the chain. A thing that can
-be read in part (the cube: what is learned from, and the tail after it) carries a fingerprint of each part, and who reads
-a part depends on that alone.
+be read in part (the cube: what is learned from, and the tail after it) carries a fingerprint of each part, and who
+reads a part depends on that alone.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from soilmoisture_assets.store.records import Address, Entry, Record
-from soilmoisture_assets.store.store import Store
+from soilmoisture_assets.store.records import Address, Record, State
+from soilmoisture_assets.store.store import Entry, Store
 
 Partitioning = Literal["station", "month", "year"]
 
@@ -203,7 +203,7 @@ class View:
         """The whole record of an unpartitioned asset that is stored."""
         if path not in self._records:
             entry = self.entries(path).get(None)
-            there = entry is not None and entry.state == "stored" and entry.present
+            there = entry is not None and entry.state is State.STORED and entry.present
             self._records[path] = self.store.record(Address(self.study, path)) if there else None
         return self._records[path]
 
@@ -243,7 +243,7 @@ class View:
         counted = self._counted.setdefault(path, {})
         if partition not in counted:
             entry = self.entries(path).get(partition)
-            there = entry is not None and entry.state == "stored" and entry.present
+            there = entry is not None and entry.state is State.STORED and entry.present
             counted[partition] = entry if there and self._fits(path, partition) else None
         return counted[partition]
 
@@ -255,7 +255,7 @@ class View:
 
     def _is_left_out(self, path: str, partition: str | None) -> bool:
         entry = self.entries(path).get(partition)
-        return entry is not None and entry.state == "left_out" and self._fits(path, partition)
+        return entry is not None and entry.state is State.LEFT_OUT and self._fits(path, partition)
 
     def left_out_with(self, path: str, partition: str | None) -> list[str]:
         """Inputs it needs that are left out themselves: then it is too."""

@@ -53,6 +53,11 @@ class Entry:
     suffix: str
     present: bool
 
+    @classmethod
+    def of(cls, record: Record) -> "Entry":
+        """What a listing says of a record that has just been written."""
+        return _entry(RecordName.of(record), present=record.state is State.STORED)
+
 
 @dataclass(frozen=True)
 class Damage:
@@ -76,7 +81,7 @@ class Store:
     StudyError : the URL is not one, has a password in it, or the package for its protocol is not installed.
     """
 
-    def __init__(self, root: str | Path, cache: Path = CACHE) -> None:
+    def __init__(self, root: str | Path, cache: Path | None = None) -> None:
         text = str(root)
         protocol, has_protocol, rest = text.partition("://")
         if re.match(r"[a-z][a-z0-9+]+:/[^/]", text):  # what pathlib makes of a URL
@@ -94,7 +99,7 @@ class Store:
         else:
             self.url = text.rstrip("/")
             self._root = Remote(self.url)
-        self._cache = cache.absolute()
+        self._cache = (cache or CACHE).absolute()
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
@@ -142,6 +147,22 @@ class Store:
             self._root.write(RecordName.of(record).key, record.to_json().encode())
             self._tidy(address, older, keep=RecordName.of(record).object if record.suffix else None)
         return record
+
+    def restore(self, record: Record) -> Record | None:
+        """Count a withdrawn thing as stored again; None where its object is gone or damaged."""
+        address = _checked(record)
+        with self._root.locked(address.records):
+            older = self._names(address, fresh=True)
+            if not record.suffix or not self._has(RecordName.of(record), by_size=False):
+                return None
+            record = _next(replace(record, reason=""), State.STORED, older)
+            self._root.write(RecordName.of(record).key, record.to_json().encode())
+            self._tidy(address, older, keep=RecordName.of(record).object)
+        return record
+
+    def url_of(self, record: Record) -> str:
+        """Where the object of a record is: a path, or a URL."""
+        return f"{self.url}/{RecordName.of(record).object}"
 
     def delete(self, address: Address) -> None:
         """Remove the object of a thing, then its records."""

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.io_managers.datasets import NETWORK_CITATIONS
 from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
 from soilmoisture_assets.io_managers.table import TableIOManager
 from soilmoisture_assets.io_managers.zarr import ZarrIOManager
+
+from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.metadata.provenance import code_version
 from soilmoisture_assets.study import load_study
 

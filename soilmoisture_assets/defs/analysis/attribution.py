@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 import xarray as xr
 
-from soilmoisture_assets.defs.making import Make, Made, Work, step
+from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.study import Experiment

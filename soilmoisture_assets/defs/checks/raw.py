@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.defs.keys import asset_key
-from soilmoisture_assets.defs.raw.era5 import HOURLY, STATION_SERIES
+from soilmoisture_assets.defs.raw.era5 import STATION_SERIES
 from soilmoisture_assets.deployment import Deployment
 
 POINT_SERVICES = ("raw/soilgrids/properties", "raw/elevation/slope", "raw/modis/land_cover")

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.defs.following import FOLLOWS
-from soilmoisture_assets.defs.making import Make, Made, Work, step
+from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.study import Experiment
 

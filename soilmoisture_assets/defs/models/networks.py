@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from soilmoisture_assets.defs.making import Make, Made, Work, step
+from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.study import Experiment
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from soilmoisture_assets.defs.making import Make, Made, Work, step
+from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.defs.service import open_services
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SoilMoistureError, SourceUnavailable

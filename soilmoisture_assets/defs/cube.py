@@ -1,0 +1,161 @@
+"""The cube: raw series on one hourly axis, then on the study's steps, then aligned with static attributes.
+
+Not here: how any of it is computed (alignment/), raw data (raw/).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.alignment.splits import SPLITS
+from soilmoisture_assets.assets import COMMON, CUBE, HOURLY, LEARNED
+from soilmoisture_assets.defs.following import FOLLOWS
+from soilmoisture_assets.defs.making import Made, Work, step
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.sources import variables_of
+
+
+def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    """The cube and its parts; each is made again by itself when what it is made from has changed."""
+    made = {
+        HOURLY: _hourly,
+        "cube/target": _target,
+        "cube/dynamic_inputs": _dynamic_inputs,
+        "cube/static_attributes": _static_attributes,
+        COMMON: _stations,
+        CUBE: _station_cube,
+    }
+    return [step(deployment, [path], make, automation=FOLLOWS) for path, make in made.items()]
+
+
+def _hourly(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.alignment.hourly import align_hourly
+    from soilmoisture_assets.alignment.station_series import file_dynamic_inputs, file_target
+
+    given, study, today = work.given(), work.study, work.deployment.today()
+    inputs: dict[str, Any] = {}
+    for name in study.dynamic_inputs.sources:
+        if name == "file":
+            inputs[name] = file_dynamic_inputs(study, variables_of(study, name), today)
+        else:
+            months = given[name]
+            inputs[name] = (months[month] for month in sorted(months))
+    if study.target.source == "ismn":
+        from soilmoisture_assets.alignment.target import checked_from_ismn
+
+        moisture = checked_from_ismn(given["raw"], given["stations"], study, today)
+    else:  # frozen soil needs the file's own temperature
+        temperature = inputs["file"].get("temperature") if "file" in inputs else None
+        moisture = file_target(study, temperature, today)
+    found = align_hourly(moisture, inputs, study, today)
+    yield Made(found, metadata={"stations": found.sizes["station"], "hours": found.sizes["time"]})
+
+
+def _target(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.alignment.station_series import study_axis, target_from_hourly
+
+    hourly, study = work.given()["hourly"], work.study
+    found = target_from_hourly(hourly, study, study_axis(hourly, study, work.deployment.today()))
+    masked = {str(name): int(found[name].sum()) for name in found.data_vars if str(name).startswith("masked_")}
+    yield Made(
+        found,
+        metadata={
+            "stations": found.sizes["station"],
+            "steps": found.sizes["time"],
+            "observed_share": float(found.soil_moisture_scored.notnull().mean()),
+            "masked": masked,
+        },
+    )
+
+
+def _dynamic_inputs(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.alignment.station_series import inputs_from_hourly, study_axis
+
+    hourly, study = work.given()["hourly"], work.study
+    found = inputs_from_hourly(hourly, study, study_axis(hourly, study, work.deployment.today()))
+    rows = [
+        f"| {name} | {float(values.notnull().mean()):.1%} | {float(values.mean()):.3g} | {values.attrs['units']} |"
+        for name, values in found.data_vars.items()
+        if name in study.dynamic_inputs.variables
+    ]
+    table = "\n".join(["| variable | present | mean | units |", "|---|---|---|---|", *rows])
+    yield Made(found, metadata={"stations": found.sizes["station"], "variables": table})
+
+
+def _static_attributes(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.alignment.static_encoding import encode_static_attributes, encodings
+
+    source = work.study.static_attributes
+    if source.source == "services":
+        read = _from_services(work)
+    else:
+        from soilmoisture_assets.sources.station_files.files import read_static_attributes_file
+
+        read = read_static_attributes_file(str(source.path), source.variables, work.study.domain)
+    found = encode_static_attributes(read, source.variables)
+    metadata = {
+        "stations": found.sizes["station"],
+        "attributes": len(found.data_vars),
+        "encodings": encodings(found),
+    }
+    yield Made(found, metadata=metadata)
+
+
+def _from_services(work: Work) -> xr.Dataset:
+    """What the archive, SoilGrids, 3DEP and MODIS say of the stations; a later one's word counts."""
+    from soilmoisture_assets.alignment.static_encoding import land_cover_before
+
+    given, study = work.given(), work.study
+    land_cover = given["land_cover"]
+    years = xr.concat([land_cover[year].land_cover for year in sorted(land_cover)], dim="year")
+    in_situ = given["in_situ"]
+    merged = in_situ.drop_vars(list(in_situ.data_vars))
+    for part in (in_situ, given["soilgrids"], given["terrain"], land_cover_before(years, study.splits.train).to_dataset()):
+        wanted = [name for name in study.static_attributes.variables if name in part.data_vars]
+        merged = merged.drop_vars(wanted, errors="ignore").assign(part[wanted].reset_coords(drop=True))
+    return merged.load()
+
+
+def _stations(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.alignment.common_stations import common_stations
+
+    given = work.given()
+    found = common_stations(given["target"].load(), given["inputs"].load(), given["statics"].load(), work.study)
+    included = found.station.values[found.included.values == 1].astype(str).tolist()
+    out = found.station.values[found.included.values == 0]
+    yield Made(
+        found,
+        names=tuple(included),
+        metadata={
+            "stations": found.sizes["station"],
+            "included": len(included),
+            "excluded": {str(name): str(found.reason.sel(station=name).item()) for name in out},
+        },
+    )
+
+
+def _station_cube(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.alignment.cube import build_cube, learned_part, tail_part
+
+    given, study = work.given(), work.study
+    cube = build_cube(
+        given["target"].load(), given["inputs"].load(), given["statics"].load(), study, given["stations"].load()
+    )
+    observed = cube.soil_moisture_scored.notnull()
+    per_split = {name: int(observed.sel(time=cube.split == code).sum()) for code, name in enumerate(SPLITS)}
+    yield Made(
+        cube,
+        names=tuple(np.sort(cube.station.values[cube.held_out.values == 0].astype(str)).tolist()),
+        parts={LEARNED: learned_part(cube, study), "tail": tail_part(cube, study)},
+        metadata={
+            "stations": cube.sizes["station"],
+            "steps": cube.sizes["time"],
+            "newest_step": str(cube.time.values[-1])[:16],
+            "observed_share": float(observed.mean()),
+            "held_out_stations": int(cube.held_out.sum()),
+            "observed_per_split": per_split,
+        },
+    )

@@ -1,0 +1,25 @@
+"""Raw: where the stations of a study's own target file are. Not here: reading files (sources/station_files/)."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from soilmoisture_assets.assets import FILE_STATIONS
+from soilmoisture_assets.defs.making import Made, Work, step
+from soilmoisture_assets.defs.raw.ismn import places_part
+from soilmoisture_assets.deployment import Deployment
+
+
+def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    """The table, where the study's target is a file."""
+    return [step(deployment, [FILE_STATIONS], _stations)] if FILE_STATIONS in deployment.graph else []
+
+
+def _stations(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.sources.station_files.files import read_target_file
+
+    study, today = work.study, work.deployment.today()
+    layer = read_target_file(str(study.target.path), study.target, study.axis_period(today), study.domain)
+    table = layer[[]].drop_dims([name for name in layer.dims if name != "station"])
+    names = tuple(table.station.values.astype(str).tolist())
+    yield Made(table, names=names, parts={"places": places_part(table)}, metadata={"stations": len(names)})
