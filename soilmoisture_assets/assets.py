@@ -70,7 +70,7 @@ def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
             FILE_STATIONS,
             NETCDF,
             "Where the stations of the study's target file are; names their partitions.",
-            settings={"domain": True, "target": _CONVENTIONS | _DEPTH, "period": True},
+            settings={"domain": True, "target": {"networks"}},
             files=(str(study.target.path),),
             kinds=frozenset({"netcdf"}),
         )
@@ -247,7 +247,7 @@ def _cube(study: Study) -> Iterator[Asset]:
             **{name: Input(f"raw/{name}/station_series") for name in weather.sources if name != "file"},
         },
         settings={
-            "target": _CONVENTIONS | _DEPTH | {"quality_control"},
+            "target": _CONVENTIONS | _DEPTH | {"quality_control", "networks"},
             "dynamic_inputs": _CONVENTIONS | {"variables"},
             "domain": True,
             "period": _START,

@@ -5,32 +5,28 @@ Belongs here: the choice of depth for records that are whole series per depth. N
 """
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
-from soilmoisture_assets.sources.station_files.files import (
-    read_dynamic_inputs_file,
-    read_static_attributes_file,
-    read_target_file,
-)
-
-__all__ = ["choose_depth", "read_dynamic_inputs_file", "read_static_attributes_file", "read_target_file"]
 
 
-def choose_depth(soil_moisture: xr.DataArray, preferred_depth: float) -> xr.Dataset:
+def choose_depth(soil_moisture: xr.DataArray, preferred_depth: float, until: pd.Timestamp | None = None) -> xr.Dataset:
     """Choose one depth per station: the one nearest the preferred, if it has half of the best depth's valid values.
 
     Parameters
     ----------
     soil_moisture : (station, depth, time) m3 m-3; values outside the registry's limits are not valid.
     preferred_depth : m.
+    until : last stamp that is looked at; None: all.
 
     Returns
     -------
     Dataset with ``soil_moisture`` (station, time) and ``depth`` (station) [m], NaN for a station without a valid value.
     """
     variable = VARIABLES["soil_moisture"]
-    valid = ((soil_moisture >= variable.valid_min) & (soil_moisture <= variable.valid_max)).sum("time")
+    judged = soil_moisture.sel(time=slice(None, until))
+    valid = ((judged >= variable.valid_min) & (judged <= variable.valid_max)).sum("time")
     enough = (valid > 0) & (2 * valid >= valid.max("depth"))
     distance = abs(soil_moisture.depth - preferred_depth).where(enough, np.inf)
     chosen = distance.argmin("depth")

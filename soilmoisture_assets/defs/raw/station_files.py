@@ -16,10 +16,9 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
 
 
 def _stations(work: Work) -> Iterator[Made]:
-    from soilmoisture_assets.sources.station_files.files import read_target_file
+    from soilmoisture_assets.sources.station_files.files import read_stations_file
 
-    study, today = work.study, work.deployment.today()
-    layer = read_target_file(str(study.target.path), study.target, study.axis_period(today), study.domain)
-    table = layer[[]].drop_dims([name for name in layer.dims if name != "station"])
+    study = work.study
+    table = read_stations_file(str(study.target.path), study.target.networks, study.domain).load()
     names = tuple(table.station.values.astype(str).tolist())
     yield Made(table, names=names, parts={"places": places_part(table)}, metadata={"stations": len(names)})

@@ -59,6 +59,14 @@ def read_target_file(path: str | Path, target: TargetSettings, period: Period, d
     return _ends(layer, target, period, path).transpose("station", "depth", "time")
 
 
+def read_stations_file(path: str | Path, networks: Sequence[str], domain: Domain) -> xr.Dataset:
+    """Read the stations of a station file alone: coordinates latitude, longitude, elevation, network, station_name."""
+    stations = _open(path, domain)
+    stations = stations if not networks else _of_networks(stations, networks, path)
+    coordinates = {n: stations[n] for n in ("latitude", "longitude", "altitude", "network", "station_name")}
+    return xr.Dataset(coords=coordinates).rename(altitude="elevation")
+
+
 def read_dynamic_inputs_file(
     path: str | Path, names: Sequence[str], source: FileSource, period: Period, domain: Domain
 ) -> xr.Dataset:
