@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from soilmoisture_assets.methods import methods
+from soilmoisture_assets.plots.figure import figure_files
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources import sources
 from soilmoisture_assets.store.graph import Asset, Input
@@ -39,7 +40,7 @@ _ALL: Mapping[str, Any] = dict.fromkeys(Study.model_fields, True)
 _TO_END: Mapping[str, Any] = {"period": {"end"}, "reach": True}
 _DEPTH = {"depth_from", "depth_to", "preferred_depth", "good_flags"}
 _CONVENTIONS = {"source", "time_zone", "time_label"}
-_START: Mapping[str, Any] = {"start"}
+_START = {"start"}
 _FEATURES: Mapping[str, Any] = {
     "seed": True,
     "time": {"step"},
@@ -237,13 +238,14 @@ def _cube(study: Study) -> Iterator[Asset]:
     weather = study.dynamic_inputs
     files = [study.target.path] if not of_archive else []
     files += [weather.path] if "file" in weather.sources else []
+    archive = {"raw": Input("raw/ismn/soil_moisture"), "stations": Input(STATION_TABLE, PLACES)}
     variables: Mapping[str, Any] = {"dynamic_inputs": {"variables"}, "static_attributes": {"variables"}}
     yield Asset(
         HOURLY,
         ZARR,
         "Soil moisture with its checks and the weather of all stations on one axis, as the sources gave them.",
         inputs={
-            **({"raw": Input("raw/ismn/soil_moisture"), "stations": Input(STATION_TABLE, PLACES)} if of_archive else {}),
+            **(archive if of_archive else {}),
             **{name: Input(f"raw/{name}/station_series") for name in weather.sources if name != "file"},
         },
         settings={
@@ -475,9 +477,7 @@ def _analysis(study: Study) -> Iterator[Asset]:
                 "Distributions fitted to the properties of all well fitted dry-downs, by AIC.",
             ),
         ):
-            yield Asset(
-                f"analysis/{name}", CSV, text, inputs={"curves": Input("raw/ismn/recession_curves")}, kinds=csv
-            )
+            yield Asset(f"analysis/{name}", CSV, text, inputs={"curves": Input("raw/ismn/recession_curves")}, kinds=csv)
     features = {**_FEATURES, **windows, "splits": {"test"}}
     explaining = {**_FEATURES, **windows, "splits": {"test"}, "attribution": True}
     for experiment in experiments:

@@ -30,6 +30,7 @@ from soilmoisture_assets.timeline import land_cover_years, months
 if TYPE_CHECKING:
     import xarray as xr
 
+
 @dataclass(frozen=True)
 class Reason:
     """Why a partition is not there: it failed, was left out for its data, or is no longer in the study."""

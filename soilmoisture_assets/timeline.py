@@ -1,4 +1,4 @@
-"""The months and years a study's time axis lies in. Not here: steps and hours (alignment/), Dagster's partitions (defs/)."""
+"""Months and years of a study's time axis. Not here: steps (alignment/), Dagster's partitions (defs/)."""
 
 import datetime as dt
 

@@ -17,11 +17,12 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.hourly import at_own_interval, by_interval, in_batches, newest_value
 from soilmoisture_assets.alignment.quality_control import SERIES, control_before_and_after, counts, within_limits
-from soilmoisture_assets.alignment.station_files import choose_depth, read_dynamic_inputs_file, read_target_file
+from soilmoisture_assets.alignment.station_files import choose_depth
 from soilmoisture_assets.alignment.sun import clock_offset, fill_dark_hours
 from soilmoisture_assets.alignment.time_steps import HOUR, last_of_step, spacing, to_steps, valid_hours
 from soilmoisture_assets.errors import SourceError, StudyError
 from soilmoisture_assets.metadata.variables import VARIABLES, said_by_source
+from soilmoisture_assets.sources.station_files.files import read_dynamic_inputs_file, read_target_file
 from soilmoisture_assets.study import Study
 
 _COORDINATES = ("latitude", "longitude", "elevation", "network", "station_name")

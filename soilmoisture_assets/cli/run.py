@@ -85,6 +85,7 @@ def _run(
 ) -> dict[str, Any]:
     from soilmoisture_assets.defs.progress import listeners
     from soilmoisture_assets.defs.runs import bring_up_to_date
+    from soilmoisture_assets.store.records import State
 
     summary: dict[str, Any] = {"runs": [], "made": {}, "failed": {}, "left_out": {}, "warnings": [], "errors": []}
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[detail]}"))
@@ -112,7 +113,7 @@ def _run(
                     summary["errors"].append(outcome.error)
         finally:
             listeners.remove(show)
-    for each in deployment.reasons("left_out"):
+    for each in deployment.reasons(State.LEFT_OUT):
         if each.asset in wanted:
             summary["left_out"].setdefault(each.asset, {})[each.partition] = each.reason
     return summary
@@ -139,6 +140,6 @@ def _print_summary(deployment: "Deployment", summary: dict[str, Any]) -> None:
         err.print(f"soilmoisture: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
     runs = len(summary["runs"])
     out.print(f"{runs} run{'' if runs == 1 else 's'} in {summary['seconds']:.0f} s", highlight=False)
-    if not summary["errors"] and deployment.is_current(REPORT):
-        record = deployment.store.record(deployment.address(REPORT))
+    record = deployment.store.record(deployment.address(REPORT)) if deployment.is_current(REPORT) else None
+    if record is not None and not summary["errors"]:
         out.print(f"Report: {deployment.store.url_of(record)}", highlight=False, soft_wrap=True)

@@ -11,6 +11,7 @@ from soilmoisture_assets.cli.terminal import JsonOption, StudyOption, out
 def status(study: StudyOption = None, as_json: JsonOption = False) -> None:
     """Say of every asset how many partitions count, are out of date, failed, are left out or are missing."""
     from soilmoisture_assets.deployment import load_deployment
+    from soilmoisture_assets.store.records import State
 
     deployment = load_deployment(study)
     view = deployment.view()
@@ -24,10 +25,10 @@ def status(study: StudyOption = None, as_json: JsonOption = False) -> None:
             {
                 "asset": path,
                 "current": current,
-                "outdated": states.count("stored") - current,
-                "failed": states.count("failed"),
-                "left_out": states.count("left_out"),
-                "missing": len(names) - len(states) + states.count("withdrawn"),
+                "outdated": states.count(State.STORED) - current,
+                "failed": states.count(State.FAILED),
+                "left_out": states.count(State.LEFT_OUT),
+                "missing": len(names) - len(states) + states.count(State.WITHDRAWN),
             }
         )
     if as_json:

@@ -1,4 +1,4 @@
-"""What the commands share: the terminal, common options, the deployment and the Dagster instance. Not here: commands."""
+"""What the commands share: the terminal, common options, the Dagster instance. Not here: commands."""
 
 import os
 import shutil

@@ -1,5 +1,6 @@
 """``soilmoisture ui``: the web UI with one code location per study. Not here: the definitions (definitions.py)."""
 
+import json
 import os
 import shutil
 import sys
@@ -7,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
 from soilmoisture_assets.cli.terminal import StudyOption, instance_folder, instance_of, out
 from soilmoisture_assets.errors import StudyError
@@ -23,7 +23,7 @@ def ui(study: StudyOption = None, port: Annotated[int, typer.Option(help="Port o
         remember(deployment)  # and creates the instance's database before webserver and daemon race for it
     names = [deployment.study.name] if study else sorted(known_studies(deployment.store))
     workspace = instance_folder(settings) / "workspace.yaml"
-    workspace.write_text(yaml.safe_dump({"load_from": [_location(name) for name in names]}))
+    workspace.write_text(json.dumps({"load_from": [_location(name) for name in names]}, indent=1))  # JSON is YAML
     dagster = shutil.which("dagster", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if dagster is None:
         raise StudyError("the dagster command is not installed beside this Python.\n  Reinstall with: make demo")

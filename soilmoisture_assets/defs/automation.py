@@ -43,7 +43,7 @@ def schedules(deployment: Deployment) -> list[dg.ScheduleDefinition]:
 
 def sensors(deployment: Deployment) -> list[dg.SensorDefinition]:
     """What follows what has changed."""
-    following = dg.AssetSelection.groups("cube", "figures")
+    following: dg.AssetSelection = dg.AssetSelection.groups("cube", "figures")
     if "models/latest_forecast" in deployment.graph:
         following = following | _selection(deployment, ["models/latest_forecast"])
     if STATION_SERIES in deployment.graph:

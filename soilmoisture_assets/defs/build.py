@@ -2,10 +2,9 @@
 
 import dagster as dg
 
-from soilmoisture_assets.defs import automation, figures, report
+from soilmoisture_assets.defs import automation, cube, figures, report
 from soilmoisture_assets.defs.analysis import attribution, recession, skill
 from soilmoisture_assets.defs.checks import checks
-from soilmoisture_assets.defs.cube import assets as cube
 from soilmoisture_assets.defs.models import forecasts, networks
 from soilmoisture_assets.defs.raw import era5, ismn, modis, point_services, series, station_files
 from soilmoisture_assets.deployment import Deployment

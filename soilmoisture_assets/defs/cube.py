@@ -113,7 +113,12 @@ def _from_services(work: Work) -> xr.Dataset:
     years = xr.concat([land_cover[year].land_cover for year in sorted(land_cover)], dim="year")
     in_situ = given["in_situ"]
     merged = in_situ.drop_vars(list(in_situ.data_vars))
-    for part in (in_situ, given["soilgrids"], given["terrain"], land_cover_before(years, study.splits.train).to_dataset()):
+    for part in (
+        in_situ,
+        given["soilgrids"],
+        given["terrain"],
+        land_cover_before(years, study.splits.train).to_dataset(),
+    ):
         wanted = [name for name in study.static_attributes.variables if name in part.data_vars]
         merged = merged.drop_vars(wanted, errors="ignore").assign(part[wanted].reset_coords(drop=True))
     return merged.load()

@@ -26,7 +26,7 @@ from soilmoisture_assets.io_managers.stored import Publishable
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.store.graph import Asset
-from soilmoisture_assets.store.records import Record
+from soilmoisture_assets.store.records import Record, State
 from soilmoisture_assets.study import Study
 
 OWNERS = ["team:soilmoisture"]
@@ -180,7 +180,7 @@ def _store_whole(work: Work, make: Make) -> Iterator[dg.MaterializeResult]:
         if path not in expected:
             continue
         if made.left_out is not None:
-            deployment.note(path, None, "left_out", made.left_out, work.view, run)
+            deployment.note(path, None, State.LEFT_OUT, made.left_out, work.view, run)
             work.context.log.warning(f"{path} is left out: {made.left_out}")
             continue
         yield dg.MaterializeResult(
@@ -205,12 +205,12 @@ def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
     for made in make(work):
         path, name = made.asset or work.assets[0], str(made.partition)
         if made.left_out is not None:
-            work.view.note(deployment.note(path, name, "left_out", made.left_out, work.view, context.run_id))
+            work.view.note(deployment.note(path, name, State.LEFT_OUT, made.left_out, work.view, context.run_id))
             context.log.warning(f"{path} {name} is left out: {made.left_out}")
         elif made.failure is not None:
             failed[name] = made.failure
             if not (made.passing and work.view.counts(path, name)):
-                work.view.note(deployment.note(path, name, "failed", made.failure, work.view, context.run_id))
+                work.view.note(deployment.note(path, name, State.FAILED, made.failure, work.view, context.run_id))
             context.log.error(f"{path} {name} failed: {made.failure}")
         else:
             record = made.record or work.publish(made).record

@@ -23,7 +23,7 @@ def due_months(deployment: Deployment) -> list[str]:
         return []
     study, today = deployment.study, deployment.today()
     axis = study.axis_period(today)
-    due = months_to_refresh(today, preliminary_shares(deployment), (axis.start, axis.end))
+    due = months_to_refresh(today, preliminary_shares(deployment), axis)
     if study.era5.access == "files":
         given = months_in_files(Path(str(study.era5.folder)))
         due = [month for month in due if month in given]

@@ -12,6 +12,7 @@ from soilmoisture_assets.defs.making import Made, Work, step
 from soilmoisture_assets.defs.raw.ismn import SCAN, archive_scan
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.plots.figure import figure_files
+from soilmoisture_assets.store.records import State
 
 REPORT = "report/report"
 
@@ -24,13 +25,14 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
 def _report(work: Work) -> Iterator[Made]:
     from soilmoisture_assets.plots.report import FigureEntry, build_report
     from soilmoisture_assets.scoring.gathering import best_forecasts
-    from soilmoisture_assets.sources import citations, licences
 
     given, deployment, study = work.given(), work.deployment, work.study
     cube, stations, skill = given["cube"].load(), given["stations"].load(), given["skill"].load()
     out = stations.included.values == 0
     drawn = [
-        (file, given[file.path]) for file in figure_files(study, deployment.graph.assets) if given[file.path] is not None
+        (file, given[file.path])
+        for file in figure_files(study, deployment.graph.assets)
+        if given[file.path] is not None
     ]
     page = build_report(
         study,
@@ -43,11 +45,9 @@ def _report(work: Work) -> Iterator[Made]:
         shap={e.value: given[f"shap_{e}"].load() for e in study.model.experiments if e in EXPLAINED},
         figures=[FigureEntry.stored(path, file.figure.section) for file, path in drawn],
         excluded=pd.DataFrame({"station": stations.station.values[out], "reason": stations.reason.values[out]}),
-        failures=pd.DataFrame([vars(each) for each in deployment.reasons("failed")]),
+        failures=pd.DataFrame([vars(each) for each in deployment.reasons(State.FAILED)]),
         archive_problems=_archive_problems(deployment) if SCAN in deployment.graph else None,
         network_citations=deployment.network_citations(),
-        citations=citations(study),
-        licences=licences(study),
         provenance=[_provenance(dataset) for dataset in (cube, stations, skill)],
     )
     yield Made(page, metadata={"size_mb": round(len(page) / 2**20, 2)})

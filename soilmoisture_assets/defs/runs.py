@@ -142,7 +142,7 @@ def bring_up_to_date(
         view = deployment.view()
         names = partitions_to_make(deployment, view, stage, stations)
         for path in stage.assets:
-            for name in names or [None]:
+            for name in names if stage.partitions else [None]:
                 deployment.come_back(path, name, view)
         todo = [(stage.assets, names)] if force else list(outdated(view, stage, names, again))
         for assets, parts in todo:
@@ -209,6 +209,8 @@ def _warnings(result: dg.ExecuteInProcessResult) -> list[str]:
         for check in result.get_asset_check_evaluations()
         if not check.passed and check.severity is dg.AssetCheckSeverity.WARN
     ]
+
+
 def _outcome(result: dg.ExecuteInProcessResult, warnings: Sequence[str]) -> Outcome:
     errors: list[str] = []
     failed: dict[str, str] = {}
@@ -240,5 +242,3 @@ def _message(step: str | None, error: Any) -> str:
 
 
 _OWN_ERRORS = {error.__name__ for error in SoilMoistureError.__subclasses__()} | {"SourceUnavailable"}
-
-

@@ -17,6 +17,7 @@ import xarray as xr
 from soilmoisture_assets.alignment.splits import FLAGS, TEST, within_splits
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
+from soilmoisture_assets.learning.names import REGIONAL_MODEL, STATION_MODEL
 from soilmoisture_assets.learning.network import QUANTILES, forward
 from soilmoisture_assets.learning.program import STARTS
 from soilmoisture_assets.learning.windows import CALIBRATION, STOPPING, Runs, Windows, build_windows

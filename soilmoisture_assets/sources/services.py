@@ -4,7 +4,8 @@ Belongs here: which address each source is asked at. Not here: what is asked (th
 themselves (sandbox/). The sandbox is imported inside the functions: only a study that says so has one.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import datetime as dt
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,15 +21,12 @@ ServiceUrls = Mapping[str, str | None]
 
 
 @contextmanager
-def services(
-    study: Study, settings: Settings, world_factory: "Callable[[], World] | None" = None
-) -> Iterator[ServiceUrls]:
+def services(study: Study, settings: Settings, today: dt.date | None = None) -> Iterator[ServiceUrls]:
     """Addresses that work within the block.
 
     Parameters
     ----------
-    world_factory : makes the world that a sandbox study is served from, where one is there already; None:
-        :func:`synthetic_world` makes it.
+    today : the day it is to an open sandbox study; None: the clock's.
     """
     declared = sources().values()
     if not study.sandbox:
@@ -36,15 +34,15 @@ def services(
         return
     from soilmoisture_assets.sandbox.server import Sandbox
 
-    with Sandbox(world_factory() if world_factory else synthetic_world(study)) as running:
+    with Sandbox(synthetic_world(study, today)) as running:
         yield {source.name: running.urls[source.sandbox] if source.sandbox else None for source in declared}
 
 
-def synthetic_world(study: Study) -> "World":
-    """The synthetic world of a sandbox study: its domain and period, the same for the same seed."""
+def synthetic_world(study: Study, today: dt.date | None = None) -> "World":
+    """The synthetic world of a sandbox study: its domain and axis, the same for the same seed."""
     from soilmoisture_assets.sandbox.world import World
 
-    domain, period = study.domain, study.period
+    domain, period = study.domain, study.axis_period(today)
     return World(
         seed=study.seed,
         west=domain.west,

@@ -18,9 +18,7 @@ def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
     """The two checks of the cube."""
     key = asset_key(deployment.study, CUBE)
 
-    @dg.asset_check(
-        asset=key, blocking=True, description="Every variable lies within the limits of the registry."
-    )
+    @dg.asset_check(asset=key, blocking=True, description="Every variable lies within the limits of the registry.")
     def within_limits() -> dg.AssetCheckResult:
         """Count values outside the valid range of each variable."""
         cube = deployment.read(CUBE)

@@ -4,6 +4,7 @@ import dagster as dg
 
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.deployment import Deployment, Reason
+from soilmoisture_assets.store.records import State
 
 
 def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
@@ -22,11 +23,11 @@ def _no_station_failed(deployment: Deployment, path: str) -> dg.AssetChecksDefin
         "both are listed with their reasons.",
     )
     def check() -> dg.AssetCheckResult:
-        found = deployment.reasons("failed", path)
+        found = deployment.reasons(State.FAILED, path)
         return dg.AssetCheckResult(
             passed=not found,
             severity=dg.AssetCheckSeverity.ERROR,
-            metadata={"failed": _table(found), "left_out": _table(deployment.reasons("left_out", path))},
+            metadata={"failed": _table(found), "left_out": _table(deployment.reasons(State.LEFT_OUT, path))},
         )
 
     return check

@@ -14,7 +14,8 @@ from soilmoisture_assets.deployment import Deployment
 
 POINT_SERVICES = ("raw/soilgrids/properties", "raw/elevation/slope", "raw/modis/land_cover")
 
-_EVERY_MORNING = dg.AutomationCondition.cron_tick_passed("0 8 * * *", "UTC").since_last_handled()
+_MORNING: dg.AutomationCondition = dg.AutomationCondition.cron_tick_passed("0 8 * * *", "UTC")
+_EVERY_MORNING = _MORNING.since_last_handled()
 
 
 def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
@@ -74,7 +75,7 @@ def _newest_month_present(deployment: Deployment) -> dg.AssetChecksDefinition:
                 newest = newest_hour(series)
             if newest is not None:
                 break
-        due = due_until(today, study.axis_period(today).end, study.era5.oldest_days)
+        due = due_until(today, study.axis_period(today), study.era5.oldest_days)
         return dg.AssetCheckResult(
             passed=newest is not None and newest >= due,
             severity=dg.AssetCheckSeverity.WARN,

@@ -103,7 +103,7 @@ def _latest_forecast(work: Work) -> Iterator[Made]:
     given = work.given()
     cube, regional, own = given["cube"].load(), given["regional"], given["own"]
     names = [str(name) for name in cube.station.values]
-    found = latest_forecast(cube, {name: own[name] if name in own else regional for name in names}, work.study)
+    found = latest_forecast(cube, {name: own.get(name, regional) for name in names}, work.study)
     factors = newest_interval_factors(given["forecasts"])
     found["soil_moisture_forecast"] = scale_intervals(
         found.soil_moisture_forecast, factors.reindex(station=found.station.values).fillna(factors.mean("station"))

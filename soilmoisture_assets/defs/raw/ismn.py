@@ -49,9 +49,9 @@ def archive_path(deployment: Deployment) -> Path:
 
 def archive_scan(deployment: Deployment) -> Archive:
     """What was found in the archive."""
-    from soilmoisture_assets.sources.ismn.scan import load_scan
+    from soilmoisture_assets.sources.ismn.scan import scan_of
 
-    return load_scan(deployment.read(SCAN), archive_path(deployment))
+    return scan_of(deployment.read(SCAN), archive_path(deployment))
 
 
 def _archive(work: Work) -> Iterator[Made]:
@@ -64,7 +64,7 @@ def _archive(work: Work) -> Iterator[Made]:
         work.log("The sandbox writes its synthetic archive")
         path = work.workspace("raw", "ismn") / ".archive.zip"
         until = work.study.axis_period(today).end
-        write_ismn_archive(synthetic_world(work.study, today), path, until=min(until, today))
+        write_ismn_archive(synthetic_world(work.study, today), path)
         metadata = {"size_mb": _size_mb(path), "citation": SYNTHETIC_NOTICE, "until": str(min(until, today))}
         yield Made(path, metadata=metadata)
         path.unlink()

@@ -36,6 +36,4 @@ def _land_cover(work: Work) -> Iterator[Made]:
         work.log(f"not published yet, stays missing: {', '.join(map(str, absent))}")
     for year in published:
         own = found.sel(year=year)
-        yield Made(
-            own.drop_vars("problem"), str(year), metadata={"stations": int((own.land_cover >= 0).sum())}
-        )
+        yield Made(own.drop_vars("problem"), str(year), metadata={"stations": int((own.land_cover >= 0).sum())})

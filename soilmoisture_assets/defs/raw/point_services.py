@@ -29,7 +29,7 @@ def _properties(work: Work) -> Iterator[Made]:
     rate = SANDBOX_RATE if work.study.sandbox else work.settings.soilgrids_requests_per_minute
     with open_services(work) as urls:
         found = fetch_soilgrids(
-            work.given()["stations"], work.workspace("raw", "soilgrids", "answers"), urls["soilgrids"], rate,
+            work.given()["stations"], work.workspace("raw", "soilgrids", "answers"), str(urls["soilgrids"]), rate,
             work.progress,
         )  # fmt: skip
     yield Made(found, metadata=_problems(found))
@@ -40,7 +40,10 @@ def _slope(work: Work) -> Iterator[Made]:
 
     with open_services(work) as urls:
         found = fetch_slope(
-            work.given()["stations"], work.workspace("raw", "elevation", "answers"), urls["elevation"], work.progress
+            work.given()["stations"],
+            work.workspace("raw", "elevation", "answers"),
+            str(urls["elevation"]),
+            work.progress,
         )
     yield Made(found, metadata=_problems(found))
 

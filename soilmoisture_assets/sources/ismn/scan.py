@@ -1,31 +1,28 @@
 """A scanned ISMN archive on disk, so that its files are counted once. Not here: the scan itself (archive.py)."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from soilmoisture_assets.errors import SourceError
-from soilmoisture_assets.files import replacing
 from soilmoisture_assets.sources.ismn.archive import Archive
 from soilmoisture_assets.sources.ismn.files import SensorFile
 from soilmoisture_assets.sources.ismn.members import Problem
 from soilmoisture_assets.sources.ismn.records import Layout
 
 
-def save_scan(archive: Archive, path: Path) -> None:
-    """Write what ``scan_archive`` found as JSON, atomically."""
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(asdict(archive), default=str))
+def scan_as_json(archive: Archive) -> dict[str, Any]:
+    """What ``scan_archive`` found, but for where the archive is, as JSON holds it."""
+    found: dict[str, Any] = json.loads(json.dumps(asdict(archive), default=str))
+    del found["path"]
+    return found
 
 
-def load_scan(path: Path, archive: Path) -> Archive:
-    """Read back the scan of an archive, which may have moved since. Raises SourceError where there is none."""
-    if not path.exists():
-        raise SourceError(f"{path}: the archive has not been scanned.\n  Materialize raw/ismn/stations first.")
-    stored = json.loads(path.read_text())
+def scan_of(stored: Mapping[str, Any], archive: Path) -> Archive:
+    """The scan of an archive, which may have moved since, from what ``scan_as_json`` made of it."""
     return Archive(
         archive,
         tuple(_sensor_file(fields) for fields in stored["files"]),
