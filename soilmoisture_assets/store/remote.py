@@ -89,7 +89,7 @@ class Remote:
         """Names of the objects right below a folder that begin with a prefix, sorted: one LIST. Always ``fresh``."""
         if not prefix:
             return sorted(self.sizes(folder))
-        with self._told():
+        with self._told(needs_bucket=True):
             found = self._files.find(self._path(folder), prefix=prefix)
         start = len(self._path(folder)) + 1
         return sorted(name for name in (path[start:] for path in found) if name.startswith(prefix) and "/" not in name)
@@ -138,15 +138,15 @@ class Remote:
             return self._files.cat_file(self._path(key))
 
     def write(self, key: str, content: bytes) -> None:
-        with self._told(writing=True):
+        with self._told(needs_bucket=True):
             self._files.pipe_file(self._path(key), content)
 
     def put(self, path: Path, key: str) -> None:
-        with self._told(writing=True):
+        with self._told(needs_bucket=True):
             self._files.put_file(str(path), self._path(key))
 
     def remove(self, key: str) -> None:
-        with self._told(writing=True), contextlib.suppress(FileNotFoundError):
+        with self._told(needs_bucket=True), contextlib.suppress(FileNotFoundError):
             self._files.rm_file(self._path(key))
 
     def hold(self, key: str, size: int, checksum: str) -> Copy | None:
@@ -209,12 +209,12 @@ class Remote:
         yield
 
     @contextlib.contextmanager
-    def _told(self, *, writing: bool = False) -> Iterator[None]:
-        """What the service refuses, in one line; a missing object stays a FileNotFoundError unless we are writing."""
+    def _told(self, *, needs_bucket: bool = False) -> Iterator[None]:
+        """What the service refuses, in one line; a missing object stays a FileNotFoundError."""
         try:
             yield
         except FileNotFoundError as error:
-            if not writing:
+            if not needs_bucket:
                 raise
             raise SourceError(f"{self.url}: no such bucket ({error}).\n  Make it, or correct the URL.") from error
         except Exception as error:  # whatever the library of the protocol raises

@@ -97,7 +97,7 @@ class Store:
             self.url = str(self.local)
             self._root: Disk | Remote = Disk(self.local)
         else:
-            self.url = text.rstrip("/")
+            self.url = f"{protocol}://{rest.rstrip('/')}"
             self._root = Remote(self.url)
         self._cache = (cache or CACHE).absolute()
 
@@ -253,7 +253,8 @@ class Store:
 
     def assets(self, study: str) -> list[str]:
         """Paths of the assets of a study that have records, sorted."""
-        return sorted({key.rsplit("/", 1)[0] for key in self._root.walk(f"{study}/{RECORDS}", WORKSPACE)})
+        folder = f"{study}/{RECORDS}"
+        return sorted({key.removeprefix(f"{folder}/").rpartition("/")[0] for key in self._root.walk(folder, WORKSPACE)})
 
     def verify(self, study: str | None = None) -> Iterator[Damage]:
         """Hash every object of a study, or of all: what is damaged, missing, or has no record that fits."""

@@ -22,19 +22,24 @@ def shelf(root: str, tmp_path: Path) -> Store:
     return Store(root, cache=tmp_path / "cache")
 
 
+def opened(root: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    options = {"use_listings_cache": False} if "://" in root else {"auto_mkdir": True}
+    return fsspec.url_to_fs(root, **options)
+
+
 def keys(root: str) -> list[str]:
     """Every object below a root."""
-    files, path = fsspec.url_to_fs(root, use_listings_cache=False)
+    files, path = opened(root)
     return sorted(name.removeprefix(path).lstrip("/") for name in files.find(path))
 
 
 def overwrite(root: str, key: str, content: bytes) -> None:
-    files, path = fsspec.url_to_fs(root, use_listings_cache=False)
+    files, path = opened(root)
     files.pipe_file(f"{path}/{key}", content)
 
 
 def content(root: str, key: str) -> bytes:
-    files, path = fsspec.url_to_fs(root, use_listings_cache=False)
+    files, path = opened(root)
     return files.cat_file(f"{path}/{key}")
 
 
@@ -199,7 +204,7 @@ def test_a_byte_flipped_is_refused_and_named(shelf: Store, root: str):
 
 def test_an_object_that_is_deleted_is_not_listed_and_is_named(shelf: Store, root: str):
     shelf.publish(record(), text("0.21"))
-    files, path = fsspec.url_to_fs(root, use_listings_cache=False)
+    files, path = opened(root)
     files.rm_file(f"{path}/demo/raw/ismn/soil_moisture/SCAN__Abrams.txt")
     assert not shelf.listing("demo", SERIES.asset)["SCAN__Abrams"].present
     assert shelf.record(SERIES) is None
