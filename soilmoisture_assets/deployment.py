@@ -125,7 +125,8 @@ class Deployment:
         if part == LEARNED:
             return value.sel(time=slice(None, self.study.last_learned))
         if part == PLACES:
-            return value[[]].drop_dims([name for name in value.dims if name != "station"])
+            places = value.coords.to_dataset()
+            return places.drop_dims([name for name in places.dims if name != "station"])
         return value
 
     def _why_not(self, view: View, path: str, partition: str | None) -> str:
