@@ -26,9 +26,8 @@ def panel_1(
 
     Parameters
     ----------
-    forecasts : one experiment (station, start, lead, quantile) [m3 m-3], by the methods that its
-        coordinate ``forecaster`` (station) names, or all by that of the attribute ``method``; the median is drawn at its
-        valid time.
+    forecasts : one experiment (station, start, lead, quantile) [m3 m-3]; the median is drawn at its valid time. The
+        coordinate ``forecaster`` (station), or the attribute ``method``, says which methods they are from.
     skill : R² per (split, experiment, forecaster, station, lead), so that the figure says what the tables say.
     windows : hours; each is drawn at its last lead. Windows that are no lead of the forecasts are left out.
     """
