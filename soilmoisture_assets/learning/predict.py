@@ -62,7 +62,7 @@ def forecast(
         quantiles = _quantiles(windows, by_station, group, rows, starts)
         parts.append(_forecasts(cube, windows, group, rows, starts, quantiles))
     result = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
-    return result.sel(station=names).assign_attrs(experiment=str(first.experiment), method=_method(models))
+    return result.sel(station=names).assign_attrs(experiment=str(first.experiment), method=_method(by_station))
 
 
 def latest_forecast(
@@ -108,7 +108,7 @@ def latest_forecast(
             )
         )
     result = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
-    return result.sel(station=names).assign_attrs(experiment=str(first.experiment), method=_method(models))
+    return result.sel(station=names).assign_attrs(experiment=str(first.experiment), method=_method(by_station))
 
 
 def _with_one_scaler(models: Mapping[str, Model]) -> list[list[str]]:
@@ -197,8 +197,10 @@ def _models_of(models: Model | Mapping[str, Model], names: list[str], cube: xr.D
     return {name: models if isinstance(models, Model) else models[name] for name in names}
 
 
-def _method(models: Model | Mapping[str, Model]) -> str:
-    return REGIONAL_MODEL if isinstance(models, Model) else STATION_MODEL
+def _method(models: Mapping[str, Model]) -> str:
+    """Name of the kind of model that most stations have."""
+    own = sum(model.station is not None for model in models.values())
+    return STATION_MODEL if 2 * own >= len(models) else REGIONAL_MODEL
 
 
 def _coordinates(cube: xr.Dataset, windows: Windows, names: list[str], rows: np.ndarray) -> dict[str, object]:
