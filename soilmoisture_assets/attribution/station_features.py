@@ -10,11 +10,11 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.metadata.years import JULIAN_YEAR
 from soilmoisture_assets.study import Study
 
 DRY_BELOW = 1.0
 """A day with less precipitation [mm] is dry (World Meteorological Organization: wet days have 1 mm or more)."""
-_DAYS_PER_YEAR = 365.25
 _DAY = pd.Timedelta(days=1)
 
 
@@ -60,7 +60,7 @@ def _summaries(series: xr.DataArray, study: Study) -> dict[str, tuple[np.ndarray
             dry = np.where(np.isfinite(daily), daily < DRY_BELOW, np.nan)
             return {
                 f"{name}_total": (
-                    np.nanmean(daily, axis=1) * _DAYS_PER_YEAR, f"{words}, yearly total", f"{units} year-1"
+                    np.nanmean(daily, axis=1) * JULIAN_YEAR, f"{words}, yearly total", f"{units} year-1"
                 ),
                 f"{name}_dry_days": (np.nanmean(dry, axis=1), f"{words}, share of dry days", "1"),
                 f"{name}_summer_share": (summer, f"{words}, share April to September", "1"),

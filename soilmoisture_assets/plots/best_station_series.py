@@ -1,4 +1,4 @@
-"""Panel 1, best station series: what was observed, and forecast at the head of each window."""
+"""Panel 1: the series of the best predicted stations, observed and forecast at the head of each window."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
@@ -8,9 +8,8 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
 from soilmoisture_assets.plots.labels import in_split, method_and_experiment, split_period
-from soilmoisture_assets.scoring.gathering import best_forecasts, scores_of
+from soilmoisture_assets.scoring.gathering import scores_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +18,7 @@ _LINES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
 
 
 @style.styled
-def best_station_series(
+def panel_1(
     forecasts: xr.Dataset, skill: xr.Dataset, *, windows: Sequence[int] = (24, 48, 72), count: int = 25,
     split: str = "test",
 ) -> "Figure":  # fmt: skip
@@ -27,9 +26,8 @@ def best_station_series(
 
     Parameters
     ----------
-    forecasts : one experiment (station, start, lead, quantile) [m3 m-3], by the methods that its coordinate
-        ``forecaster`` (station) names, or all by that of the attribute ``method``; the median is drawn at its valid
-        time.
+    forecasts : one experiment (station, start, lead, quantile) [m3 m-3]; the median is drawn at its valid time. The
+        coordinate ``forecaster`` (station), or the attribute ``method``, says which methods they are from.
     skill : R² per (split, experiment, forecaster, station, lead), so that the figure says what the tables say.
     windows : hours; each is drawn at its last lead. Windows that are no lead of the forecasts are left out.
     """
@@ -94,21 +92,3 @@ def _legend_handles(windows: Sequence[int]) -> list:
         Line2D([], [], color=colour, linestyle=line, linewidth=1.4, label=f"forecast {window} h ahead")
         for window, colour, line in zip(windows, style.WINDOW_COLOURS, _LINES, strict=False)
     ]
-
-
-def _draw(given: FigureInputs) -> "Figure":
-    forecasts = best_forecasts(given.inputs["forecasts"])
-    return best_station_series(forecasts, given.inputs["skill"], windows=given.study.window_hours)
-
-
-FIGURE = FigureDeclaration(
-    name="best_station_series",
-    title="Panel 1: series of the best stations",
-    section="Skill",
-    place=2,
-    description="The 25 stations with the largest R² at the first window: observed series, forecasts of every window.",
-    inputs={"forecasts": "models/forecasts/{experiment}", "skill": "analysis/skill"},
-    draw=_draw,
-    variants=each_experiment,
-    settings={"model": {"windows"}},
-)

@@ -114,7 +114,7 @@ def _packed_forecasts(part: xr.Dataset, names: list[str], room: int) -> dict[str
     observed = part["soil_moisture_observed"].transpose("station", "start", "lead")
     times, series = _observed_series(observed)
     return {
-        "method": method_title(str(part.attrs.get("method", ""))),
+        "methods": _methods(part),
         "leads": [int(lead) for lead in part["lead"].values],
         "quantiles": [float(quantile) for quantile in part["quantile"].values],
         "starts": _minutes(thinned["start"].values),
@@ -124,6 +124,13 @@ def _packed_forecasts(part: xr.Dataset, names: list[str], room: int) -> dict[str
         "observed": [_pack(row) for row in series],
         "values": [_pack(row) for row in thinned.values.reshape(len(names), -1)],
     }
+
+
+def _methods(forecasts: xr.Dataset) -> list[str]:
+    """Title of the method each station's forecasts are from; empty where it has none."""
+    if "forecaster" not in forecasts.coords:
+        return [method_title(str(forecasts.attrs.get("method", "")))] * forecasts.sizes["station"]
+    return [method_title(name) if isinstance(name, str) else "" for name in forecasts["forecaster"].values.tolist()]
 
 
 def _observed_series(observed: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
