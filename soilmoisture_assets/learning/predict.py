@@ -10,13 +10,14 @@ import numpy as np
 import torch
 import xarray as xr
 
-from soilmoisture_assets.alignment.splits import SPLITS
+from soilmoisture_assets.alignment.splits import FLAGS, TEST
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
+from soilmoisture_assets.learning.names import REGIONAL_MODEL, STATION_MODEL
 from soilmoisture_assets.learning.network import QUANTILES, forward
 from soilmoisture_assets.learning.program import STARTS
 from soilmoisture_assets.learning.scaling import Scaler
-from soilmoisture_assets.learning.windows import CALIBRATION, STOPPING, TEST, Runs, Windows, build_windows
+from soilmoisture_assets.learning.windows import CALIBRATION, STOPPING, Runs, Windows, build_windows
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
 
@@ -197,7 +198,7 @@ def _models_of(models: Model | Mapping[str, Model], names: list[str], cube: xr.D
 
 
 def _method(models: Model | Mapping[str, Model]) -> str:
-    return "regional_model" if isinstance(models, Model) else "station_model"
+    return REGIONAL_MODEL if isinstance(models, Model) else STATION_MODEL
 
 
 def _coordinates(cube: xr.Dataset, windows: Windows, names: list[str], rows: np.ndarray) -> dict[str, object]:
@@ -221,7 +222,6 @@ def _forecasts(
     split = np.where(labels == CALIBRATION, STOPPING, labels).astype(np.int8)
     scored = cube["soil_moisture_scored"].transpose("station", "time").values[rows]
     observed = scored[:, starts[:, None] + np.arange(1, windows.shape.leads + 1)].astype(np.float32)
-    flags = {"flag_values": np.arange(4, dtype="int8"), "flag_meanings": " ".join(SPLITS)}
     calibration = {"long_name": "validation start kept from early stopping, for the calibration of intervals"}
     return xr.Dataset(
         {
@@ -231,7 +231,7 @@ def _forecasts(
         coords={
             **_coordinates(cube, windows, names, rows),
             "start": windows.times[starts],
-            "split": ("start", split, flags),
+            "split": ("start", split, FLAGS),
             "calibration": ("start", (labels == CALIBRATION).astype(np.int8), calibration),
         },
     )

@@ -10,7 +10,7 @@ from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
 from soilmoisture_assets.plots.labels import in_split, method_and_experiment, split_period
-from soilmoisture_assets.scoring.gathering import best_forecasts
+from soilmoisture_assets.scoring.gathering import best_forecasts, scores_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +27,8 @@ def best_station_series(
 
     Parameters
     ----------
-    forecasts : one experiment (station, start, lead, quantile) [m3 m-3]; the median is drawn at its valid time.
+    forecasts : one experiment (station, start, lead, quantile) [m3 m-3]; the median is drawn at its valid time. The
+        coordinate ``forecaster`` (station), or the attribute ``method``, says which methods they are from.
     skill : R² per (split, experiment, forecaster, station, lead), so that the figure says what the tables say.
     windows : hours; each is drawn at its last lead. Windows that are no lead of the forecasts are left out.
     """
@@ -37,10 +38,8 @@ def best_station_series(
     windows = [window for window in windows if window in forecasts["lead"].values]
     issued = in_split(forecasts, split)
     r2 = (
-        skill["r2"]
-        .sel(split=split, experiment=forecasts.attrs["experiment"], forecaster=forecasts.attrs["method"])
+        scores_of(skill["r2"].sel(split=split, experiment=forecasts.attrs["experiment"]), forecasts)
         .sel(lead=windows)
-        .reindex(station=forecasts["station"].values)
         .transpose("station", "lead")
         .values
     )
@@ -97,7 +96,7 @@ def _legend_handles(windows: Sequence[int]) -> list:
 
 
 def _draw(given: FigureInputs) -> "Figure":
-    forecasts = best_forecasts(given.inputs["forecasts"])
+    forecasts = best_forecasts({name: stored.load() for name, stored in given.inputs["forecasts"].items()})
     return best_station_series(forecasts, given.inputs["skill"], windows=given.study.window_hours)
 
 

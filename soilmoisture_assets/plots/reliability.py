@@ -96,7 +96,10 @@ def _coverage(axes: "Axes", inside: np.ndarray, nominal: float, leads: np.ndarra
 
 
 def _draw(given: FigureInputs) -> "Figure":
-    forecasts = {str(experiment): best_forecasts(stored) for experiment, stored in given.inputs["forecasts"].items()}
+    forecasts = {
+        str(experiment): best_forecasts({name: each.load() for name, each in stored.items()})
+        for experiment, stored in given.inputs["forecasts"].items()
+    }
     return reliability(forecasts, leads=given.study.window_hours)
 
 

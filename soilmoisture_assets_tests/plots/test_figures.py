@@ -27,7 +27,7 @@ def draw(name: str) -> Callable[..., Figure]:
 FIGURES: dict[str, Callable[[int], Figure]] = {
     "station_map": lambda n: draw("station_map")(made_up.stations(n)),
     "best_station_series": lambda n: draw("best_station_series")(forecasts(n), skill(n)),
-    "skill_maps": lambda n: draw("skill_maps")(skill(n), "forecast", "station_model"),
+    "skill_maps": lambda n: draw("skill_maps")(skill(n), "forecast"),
     "effect_sizes": lambda n: draw("effect_sizes")(made_up.effects(n)),
     "feature_correlations": lambda n: draw("feature_correlations")(made_up.correlations(n), n),
     "shap_by_window": lambda n: draw("shap_by_window")(shap(n)),
@@ -171,7 +171,7 @@ def test_gains_and_losses_are_counted_for_all_stations_and_for_the_useful_ones()
     r2[1, 1, 0, :, 3] = [0.6, 0.10, 0.5, 0.2]
     r2[1, 1, 0, :, 5] = [0.4, 0.20, 0.4, np.nan]
     scores["r2"] = (scores["r2"].dims, r2)
-    figure = draw("skill_maps")(scores, "forecast", "regional_model")
+    figure = draw("skill_maps")(scores.drop_sel(forecaster="station_model"), "forecast")
     title = figure.axes[-1]._left_title.get_text() if "Gains" in figure.axes[-1]._left_title.get_text() else next(
         axes._left_title.get_text() for axes in figure.axes if "Gains" in axes._left_title.get_text()
     )  # fmt: skip

@@ -17,6 +17,8 @@ from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.io_managers.checkpoint import CheckpointIOManager
 from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
 from soilmoisture_assets.io_managers.zarr import ZarrIOManager
+from soilmoisture_assets.learning.names import REGIONAL_MODEL, STATION_MODEL
+from soilmoisture_assets.scoring import gathering
 from soilmoisture_assets.study import Experiment, Study
 
 KEYS = {experiment: dg.AssetKey(["models", "forecasts", experiment.value]) for experiment in STUDY.model.experiments}
@@ -82,9 +84,9 @@ def _forecast_stations(
     stored = set(checkpoint.stored_partitions(STATION_KEYS[experiment]))
     in_cube = [str(name) for name in cube.station.values]
     own_models = {name: checkpoint.read(STATION_KEYS[experiment], name) for name in in_cube if name in stored}
-    found = {"regional_model": forecast(cube, checkpoint.read(REGIONAL_KEYS[experiment]), study)}
+    found = {REGIONAL_MODEL: forecast(cube, checkpoint.read(REGIONAL_KEYS[experiment]), study)}
     if own_models:
-        found["station_model"] = forecast(cube, own_models, study)
+        found[STATION_MODEL] = forecast(cube, own_models, study)
     held_out = cube.held_out.astype(bool)
     by_method = {
         method: calibrate(
@@ -98,7 +100,7 @@ def _forecast_stations(
             [each[["soil_moisture_forecast", "interval_factor"]] for each in own.values()],
             dim=xr.Variable("forecaster", list(own)),
         )
-        dataset["soil_moisture_observed"] = own["regional_model"].soil_moisture_observed
+        dataset["soil_moisture_observed"] = own[REGIONAL_MODEL].soil_moisture_observed
         dataset.attrs = {"experiment": experiment.value}
         error = dataset.soil_moisture_forecast.sel(quantile=0.5) - dataset.soil_moisture_observed
         last = error.isel(forecaster=-1, lead=-1, station=0)
@@ -110,31 +112,18 @@ def _forecast_stations(
         yield PartitionResult(name, dataset, metadata=metadata, key=KEYS[experiment])
 
 
-def gather(stored: Mapping[str, xr.Dataset], method: str) -> xr.Dataset:
-    """The stored stations of one experiment and method as one dataset (station, start, lead, quantile)."""
-    names = ["soil_moisture_forecast", "soil_moisture_observed"]
-    parts = [
-        dataset[names].sel(forecaster=method) for dataset in stored.values() if method in dataset.forecaster.values
-    ]
-    found = xr.concat(parts, dim="station", data_vars="all", coords="different", compat="equals", join="outer")
-    return found.drop_vars("forecaster").assign_attrs(method=method, experiment=parts[0].attrs["experiment"])
-
-
 def best_forecasts(netcdf: NetcdfIOManager, experiment: Experiment) -> xr.Dataset:
-    """The stored forecasts of an experiment by the stations' own models, or by the regional one if there are none."""
-    stored = {name: dataset.load() for name, dataset in _stored(netcdf, experiment).items()}
-    own = any("station_model" in dataset.forecaster.values for dataset in stored.values())
-    return gather(stored, "station_model" if own else "regional_model")
+    """The stored forecasts of an experiment, of each station by the method that speaks for it."""
+    return gathering.best_forecasts(_stored(netcdf, experiment))
 
 
 def newest_interval_factors(netcdf: NetcdfIOManager, experiment: Experiment) -> xr.DataArray:
-    """Calibration factors (station, lead, side) of each station's best method at the last start of its forecasts."""
-    stored = _stored(netcdf, experiment).values()
-    return xr.concat([each.interval_factor.isel(forecaster=-1, start=-1, drop=True) for each in stored], dim="station")
+    """Calibration factors (station, lead, side) of the method that speaks for each station, at its last start."""
+    return gathering.newest_interval_factors(_stored(netcdf, experiment))
 
 
 def _stored(netcdf: NetcdfIOManager, experiment: Experiment) -> Mapping[str, xr.Dataset]:
-    stored = netcdf.partitions(KEYS[experiment])
+    stored = {name: dataset.load() for name, dataset in netcdf.partitions(KEYS[experiment]).items()}
     if not stored:
         raise SourceError(f"no forecasts of '{experiment}' are stored.\n  Materialize models/forecasts first.")
     return stored
