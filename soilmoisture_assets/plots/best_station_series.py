@@ -20,9 +20,13 @@ _LINES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
 
 @style.styled
 def best_station_series(
-    forecasts: xr.Dataset, skill: xr.Dataset, *, windows: Sequence[int] = (24, 48, 72), count: int = 25,
+    forecasts: xr.Dataset,
+    skill: xr.Dataset,
+    *,
+    windows: Sequence[int] = (24, 48, 72),
+    count: int = 25,
     split: str = "test",
-) -> "Figure":  # fmt: skip
+) -> "Figure":
     """Observed and forecast soil moisture of the stations with the largest R² at the first window.
 
     Parameters
@@ -82,8 +86,11 @@ def best_station_series(
         f"Best {style.counted(len(ranked), 'station')}: median R² {medians} ({method_and_experiment(forecasts)})",
         f"Observed soil moisture and forecast medians at their valid time; R² at {', '.join(map(str, windows))} h "
         f"above each panel. Stations ranked by R² at {windows[0]} h, of {forecasts.sizes['station']}.",
-        forecasts, skill, period=split_period(forecasts, split), n=f"n = {style.counted(len(ranked), 'station')} shown",
-    )  # fmt: skip
+        forecasts,
+        skill,
+        period=split_period(forecasts, split),
+        n=f"n = {style.counted(len(ranked), 'station')} shown",
+    )
 
 
 def _legend_handles(windows: Sequence[int]) -> list:
