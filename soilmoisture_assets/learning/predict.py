@@ -60,7 +60,7 @@ def forecast(
         parts.append(_forecast(cube, windows.of(model), model, name))
     found = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
     return found.assign_attrs(
-        experiment=str(model.experiment), method=REGIONAL_MODEL if isinstance(models, Model) else STATION_MODEL
+        experiment=str(model.experiment), method=_method(models)
     )
 
 
@@ -141,7 +141,7 @@ def latest_forecast(
         )
     found = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
     return found.assign_attrs(
-        experiment=str(model.experiment), method=REGIONAL_MODEL if isinstance(models, Model) else STATION_MODEL
+        experiment=str(model.experiment), method=_method(models)
     )
 
 
@@ -216,6 +216,14 @@ def _names(cube: xr.Dataset, models: Model | Mapping[str, Model], stations: Sequ
     if not names:
         raise StationError("there is no station to forecast.\n  Give at least one station with a model.")
     return names
+
+
+def _method(models: Model | Mapping[str, Model]) -> str:
+    """Name of the kind of model that most stations have."""
+    if isinstance(models, Model):
+        return REGIONAL_MODEL
+    own = sum(model.station is not None for model in models.values())
+    return STATION_MODEL if 2 * own >= len(models) else REGIONAL_MODEL
 
 
 def _coordinates(cube: xr.Dataset, windows: Windows, station: str) -> dict[str, object]:

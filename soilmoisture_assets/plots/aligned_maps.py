@@ -60,10 +60,13 @@ def aligned_maps(cube: xr.Dataset, *, dates: Sequence[str | pd.Timestamp] = ()) 
             pad=0.01,
         )
     return style.finish(
-        figure, f"Aligned data of four seasons: {min(observed)} to {max(observed)} of {cube.sizes['station']} stations "
-        "observed", "Target and inputs at the same steps (labelled by their end, UTC); open circles: missing.", cube,
+        figure,
+        f"Aligned data of four seasons: {min(observed)} to {max(observed)} of {cube.sizes['station']} stations "
+        "observed",
+        "Target and inputs at the same steps (labelled by their end, UTC); open circles: missing.",
+        cube,
         period=style.period_of(chosen),
-    )  # fmt: skip
+    )
 
 
 def _nearest(times: pd.DatetimeIndex, dates: Sequence[str | pd.Timestamp]) -> pd.DatetimeIndex:

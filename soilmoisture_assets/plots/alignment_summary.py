@@ -44,8 +44,10 @@ def alignment_summary(stations: xr.Dataset, cube: xr.Dataset) -> "Figure":
         f"{int(included.sum())} of {style.counted(total, 'station')} are in the study",
         "Map: stations in the study and out of it. Lower left: the first reason that keeps a station out. Lower right: "
         "stations by the share of steps observed in each split; the line is the share the study asks for.",
-        stations, cube, n=f"n = {style.counted(total, 'station')}",
-    )  # fmt: skip
+        stations,
+        cube,
+        n=f"n = {style.counted(total, 'station')}",
+    )
 
 
 def general_reason(reason: str) -> str:
@@ -64,13 +66,24 @@ def _places(figure: "Figure", place: "SubplotSpec", stations: xr.Dataset, includ
     where = project(axes, longitude, latitude)
     size = marker_size(len(included))
     axes.scatter(
-        *where[~included].T, s=size * 0.8, marker="x", c=style.GREY, linewidths=0.9, zorder=3,
+        *where[~included].T,
+        s=size * 0.8,
+        marker="x",
+        c=style.GREY,
+        linewidths=0.9,
+        zorder=3,
         label=f"out of the study ({int((~included).sum())})",
-    )  # fmt: skip
+    )
     axes.scatter(
-        *where[included].T, s=size, marker="o", c=style.BLUE, edgecolors="white", linewidths=0.4, zorder=4,
+        *where[included].T,
+        s=size,
+        marker="o",
+        c=style.BLUE,
+        edgecolors="white",
+        linewidths=0.4,
+        zorder=4,
         label=f"in the study ({int(included.sum())})",
-    )  # fmt: skip
+    )
     write_abbreviations(axes, box, where)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, borderaxespad=0.2)
 
@@ -94,9 +107,14 @@ def _completeness(axes: "Axes", stations: xr.Dataset, cube: xr.Dataset) -> None:
     for (name, colour), line in zip(_SPLIT_COLOURS.items(), ("-", "--", "-."), strict=True):
         share = np.sort(stations["observed_fraction"].sel(split=name).values)[::-1]
         axes.plot(
-            np.arange(len(share) + 1), np.append(share, share[-1:]), color=colour, linestyle=line, linewidth=1.4,
-            drawstyle="steps-post", label=f"{name}, {steps[name]:,} steps",
-        )  # fmt: skip
+            np.arange(len(share) + 1),
+            np.append(share, share[-1:]),
+            color=colour,
+            linestyle=line,
+            linewidth=1.4,
+            drawstyle="steps-post",
+            label=f"{name}, {steps[name]:,} steps",
+        )
     needed = stations.attrs.get("common_fraction")
     if needed is not None:
         axes.axhline(float(needed), color=style.BLACK, linewidth=0.7, linestyle=":")

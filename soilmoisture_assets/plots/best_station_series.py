@@ -1,4 +1,4 @@
-"""Panel 1: the series of the best predicted stations, observed and forecast at the head of each window."""
+"""Panel 1, best station series: what was observed, and forecast at the head of each window."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
@@ -8,8 +8,9 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
+from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
 from soilmoisture_assets.plots.labels import in_split, method_and_experiment, split_period
-from soilmoisture_assets.scoring.gathering import scores_of
+from soilmoisture_assets.scoring.gathering import best_forecasts, scores_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,10 +19,14 @@ _LINES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
 
 
 @style.styled
-def panel_1(
-    forecasts: xr.Dataset, skill: xr.Dataset, *, windows: Sequence[int] = (24, 48, 72), count: int = 25,
+def best_station_series(
+    forecasts: xr.Dataset,
+    skill: xr.Dataset,
+    *,
+    windows: Sequence[int] = (24, 48, 72),
+    count: int = 25,
     split: str = "test",
-) -> "Figure":  # fmt: skip
+) -> "Figure":
     """Observed and forecast soil moisture of the stations with the largest R² at the first window.
 
     Parameters
@@ -81,8 +86,11 @@ def panel_1(
         f"Best {style.counted(len(ranked), 'station')}: median R² {medians} ({method_and_experiment(forecasts)})",
         f"Observed soil moisture and forecast medians at their valid time; R² at {', '.join(map(str, windows))} h "
         f"above each panel. Stations ranked by R² at {windows[0]} h, of {forecasts.sizes['station']}.",
-        forecasts, skill, period=split_period(forecasts, split), n=f"n = {style.counted(len(ranked), 'station')} shown",
-    )  # fmt: skip
+        forecasts,
+        skill,
+        period=split_period(forecasts, split),
+        n=f"n = {style.counted(len(ranked), 'station')} shown",
+    )
 
 
 def _legend_handles(windows: Sequence[int]) -> list:
@@ -92,3 +100,21 @@ def _legend_handles(windows: Sequence[int]) -> list:
         Line2D([], [], color=colour, linestyle=line, linewidth=1.4, label=f"forecast {window} h ahead")
         for window, colour, line in zip(windows, style.WINDOW_COLOURS, _LINES, strict=False)
     ]
+
+
+def _draw(given: FigureInputs) -> "Figure":
+    forecasts = best_forecasts({name: stored.load() for name, stored in given.inputs["forecasts"].items()})
+    return best_station_series(forecasts, given.inputs["skill"], windows=given.study.window_hours)
+
+
+FIGURE = FigureDeclaration(
+    name="best_station_series",
+    title="Panel 1: series of the best stations",
+    section="Skill",
+    place=2,
+    description="The 25 stations with the largest R² at the first window: observed series, forecasts of every window.",
+    inputs={"forecasts": "models/forecasts/{experiment}", "skill": "analysis/skill"},
+    draw=_draw,
+    variants=each_experiment,
+    settings={"model": {"windows"}},
+)

@@ -102,9 +102,14 @@ def _masked_shares(axes: "Axes", target: xr.Dataset, order: np.ndarray) -> list:
             continue
         share = np.divide(target[name].values[order], values, out=np.zeros(len(order)), where=values > 0)
         axes.barh(
-            np.arange(len(order)) + 0.5, share, left=left, color=colour, linewidth=0, height=1.0 if many else 0.85,
+            np.arange(len(order)) + 0.5,
+            share,
+            left=left,
+            color=colour,
+            linewidth=0,
+            height=1.0 if many else 0.85,
             hatch="" if many else hatch,
-        )  # fmt: skip
+        )
         left += share
         handles.append(
             Patch(facecolor=colour, hatch="" if many else hatch, label=f"{label} ({int(target[name].sum()):,})")

@@ -49,9 +49,14 @@ def driver_clusters(clusters: xr.Dataset, shap: xr.Dataset) -> "Figure":
         for cluster in range(clusters.sizes["group"]):
             chosen = member == cluster
             cloud.scatter(
-                values[chosen, 0], values[chosen, 1], s=size, c=_COLOURS[cluster], marker=_MARKERS[cluster],
-                edgecolors="white", linewidths=0.3,
-            )  # fmt: skip
+                values[chosen, 0],
+                values[chosen, 1],
+                s=size,
+                c=_COLOURS[cluster],
+                marker=_MARKERS[cluster],
+                edgecolors="white",
+                linewidths=0.3,
+            )
         cloud.set_xlabel(f"{feature_label(pair[0])}\n|SHAP| [10⁻³ m³ m⁻³]")
         cloud.grid(True)
         if column == 0:
@@ -63,12 +68,14 @@ def driver_clusters(clusters: xr.Dataset, shap: xr.Dataset) -> "Figure":
     handles = _handles(clusters, drivers)
     legend.legend(handles=handles, loc="center left", ncols=len(handles), borderaxespad=0)
     return style.finish(
-        figure, _message(clusters, windows, drivers),
+        figure,
+        _message(clusters, windows, drivers),
         "k-means on the standardised mean |SHAP| of the drivers, in every window; a cluster keeps its letter where "
         "it is most alike. Legend, for the last window: what sets a cluster apart most, and its stations. A silhouette "
         "near 0 says that the groups shade into each other.",
-        clusters, shap,
-    )  # fmt: skip
+        clusters,
+        shap,
+    )
 
 
 def _map(axes: "Axes", clusters: xr.Dataset, member: np.ndarray, size: float) -> None:
@@ -76,9 +83,15 @@ def _map(axes: "Axes", clusters: xr.Dataset, member: np.ndarray, size: float) ->
     for cluster in range(clusters.sizes["group"]):
         chosen = member == cluster
         axes.scatter(
-            where[chosen, 0], where[chosen, 1], s=size, c=_COLOURS[cluster], marker=_MARKERS[cluster],
-            edgecolors="white", linewidths=0.3, zorder=3,
-        )  # fmt: skip
+            where[chosen, 0],
+            where[chosen, 1],
+            s=size,
+            c=_COLOURS[cluster],
+            marker=_MARKERS[cluster],
+            edgecolors="white",
+            linewidths=0.3,
+            zorder=3,
+        )
 
 
 def _bars(axes: "Axes", one: xr.Dataset, drivers: list[str]) -> None:
@@ -87,9 +100,14 @@ def _bars(axes: "Axes", one: xr.Dataset, drivers: list[str]) -> None:
     for cluster in range(count):
         strength = 1e3 * one["strength"].isel(group=cluster).values.astype("float64")
         axes.bar(
-            np.arange(len(drivers)) + (cluster - (count - 1) / 2) * width, strength, width=width,
-            color=_COLOURS[cluster], edgecolor="white", linewidth=0.3, hatch=style.WINDOW_HATCHES[cluster],
-        )  # fmt: skip
+            np.arange(len(drivers)) + (cluster - (count - 1) / 2) * width,
+            strength,
+            width=width,
+            color=_COLOURS[cluster],
+            edgecolor="white",
+            linewidth=0.3,
+            hatch=style.WINDOW_HATCHES[cluster],
+        )
     axes.set_xticks(range(len(drivers)), [fill(feature_label(name), 16) for name in drivers], fontsize=6)
     axes.grid(True, axis="y")
 
@@ -122,10 +140,16 @@ def _handles(clusters: xr.Dataset, drivers: list[str]) -> list:
 
     counts = clusters["stations_in"].isel(window=-1).values
     return [
-        Line2D([], [], linestyle="none", marker=_MARKERS[cluster], color=_COLOURS[cluster],
-               label=f"{'ABCDEF'[cluster]}: {leading} (n = {int(counts[cluster])})")
+        Line2D(
+            [],
+            [],
+            linestyle="none",
+            marker=_MARKERS[cluster],
+            color=_COLOURS[cluster],
+            label=f"{'ABCDEF'[cluster]}: {leading} (n = {int(counts[cluster])})",
+        )
         for cluster, leading in enumerate(_leading(clusters, drivers))
-    ]  # fmt: skip
+    ]
 
 
 def _message(clusters: xr.Dataset, windows: list[int], drivers: list[str]) -> str:

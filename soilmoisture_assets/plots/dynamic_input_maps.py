@@ -49,21 +49,30 @@ def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figur
         mean = mean * (steps_per_year if total else 1)
         for column, (values, label, title) in enumerate(
             (
-                (inputs[name].isel(time=shown).values, variable.label,
-                 f"step ending {times[shown]:%Y-%m-%d %H:%M} UTC"),
-                (mean, variable.label.replace("[mm]", "[mm a⁻¹]") if total else variable.label,
-                 f"{'total' if total else 'mean'} of {belongs[shown].year}"),
+                (
+                    inputs[name].isel(time=shown).values,
+                    variable.label,
+                    f"step ending {times[shown]:%Y-%m-%d %H:%M} UTC",
+                ),
+                (
+                    mean,
+                    variable.label.replace("[mm]", "[mm a⁻¹]") if total else variable.label,
+                    f"{'total' if total else 'mean'} of {belongs[shown].year}",
+                ),
             )
-        ):  # fmt: skip
+        ):
             axes = map_axes(figure, cells[row, column], box, line_width=0.4)
             points = scatter_stations(axes, inputs, values, colours=style.colours_of(variable), size=size)
             colour_bar(figure, points, axes, label, values=values, location="bottom", aspect=35)
             axes.set_title(f"{'abcdefghijklmnopqr'[2 * row + column]}  {title}")
     return style.finish(
-        figure, f"Weather at the stations on {belongs[shown].day} {belongs[shown]:%B %Y} and over the year",
+        figure,
+        f"Weather at the stations on {belongs[shown].day} {belongs[shown]:%B %Y} and over the year",
         "Values of the dynamic inputs per station; open circles: missing, for the year less than "
-        f"{MOST_OF_A_YEAR:.0%} of it measured.", inputs, period=str(belongs[shown].year),
-    )  # fmt: skip
+        f"{MOST_OF_A_YEAR:.0%} of it measured.",
+        inputs,
+        period=str(belongs[shown].year),
+    )
 
 
 def dynamic_variables(dataset: xr.Dataset) -> list[str]:

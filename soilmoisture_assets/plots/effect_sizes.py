@@ -74,13 +74,15 @@ def effect_sizes(effects: xr.Dataset) -> "Figure":
     score = SCORES.get(str(effects.attrs.get("score", "")), str(effects.attrs.get("score", "score")).replace("_", " "))
     stations = int(effects["stations_better"].values[-1]) + int(effects["stations_worse"].values[-1])
     return style.finish(
-        figure, _message(effects, strongest, score),
+        figure,
+        _message(effects, strongest, score),
         f"Stations above against stations at or below the median of {score}; positive: larger where prediction is "
         "better. Whiskers: 95 % interval, whole blocks of neighbouring stations resampled; ★: false discovery rate "
         f"below 0.05. Windows differ only where the groups of stations do. {letter}, orange: interval without 0. "
         + _trend(effects),
-        effects, n=f"n = {style.counted(stations, 'station')}",
-    )  # fmt: skip
+        effects,
+        n=f"n = {style.counted(stations, 'station')}",
+    )
 
 
 def _bars(axes: "Axes", effects: xr.Dataset, chosen: np.ndarray) -> None:
@@ -94,10 +96,17 @@ def _bars(axes: "Axes", effects: xr.Dataset, chosen: np.ndarray) -> None:
         rows = np.arange(len(chosen)) + (place - (len(windows) - 1) / 2) * height
         beyond = np.nan_to_num(np.clip([effect - low, high - effect], 0, None))
         axes.barh(
-            rows, effect, height=height, xerr=beyond, color=style.WINDOW_COLOURS[place], edgecolor="white",
-            hatch=style.WINDOW_HATCHES[place], linewidth=0.2, label=f"{window} h",
+            rows,
+            effect,
+            height=height,
+            xerr=beyond,
+            color=style.WINDOW_COLOURS[place],
+            edgecolor="white",
+            hatch=style.WINDOW_HATCHES[place],
+            linewidth=0.2,
+            label=f"{window} h",
             error_kw={"elinewidth": 0.5, "ecolor": style.BLACK},
-        )  # fmt: skip
+        )
         for row, is_significant, end, value in zip(
             rows, part["significant"].isel(window=place).values, high, effect, strict=True
         ):

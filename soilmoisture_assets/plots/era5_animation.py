@@ -36,9 +36,11 @@ def era5_animation(months: Mapping[str, xr.Dataset], variable: str, span: Litera
     """
     _, grid = record_of(months)
     fields, unit = _fields(months, grid["time"].values, variable, span)
-    limits = (0.0, style.colour_limits(fields.values)[1]) if VARIABLES[variable].aggregation == "sum" else (
-        style.colour_limits(fields.values, quantile=0.01)
-    )  # fmt: skip
+    limits = (
+        (0.0, style.colour_limits(fields.values)[1])
+        if VARIABLES[variable].aggregation == "sum"
+        else (style.colour_limits(fields.values, quantile=0.01))
+    )
     figure = _base(grid, fields, variable, unit, limits, span)
     colours = style.colours_of(VARIABLES[variable])
     frames = _frames(figure, figure.axes[0], fields, limits, colours, hours=span == "week")
@@ -92,12 +94,15 @@ def _base(
     axes.text(0, 1.01, "0000-00-00 00:00 UTC", transform=axes.transAxes, fontsize=9, va="bottom")
     what = "hour by hour" if span == "week" else "day by day"
     return style.finish(
-        figure, f"{registered.long_name[:1].upper()}{registered.long_name[1:]}, {what} (ERA5)",
-        "Hours are labelled by their end." if span == "week" else
-        f"Daily {'totals' if registered.aggregation == 'sum' else 'means'} (UTC).", grid,
+        figure,
+        f"{registered.long_name[:1].upper()}{registered.long_name[1:]}, {what} (ERA5)",
+        "Hours are labelled by their end."
+        if span == "week"
+        else f"Daily {'totals' if registered.aggregation == 'sum' else 'means'} (UTC).",
+        grid,
         period=style.period_of(fields["time"].values),
         n=f"n = {grid.sizes['latitude'] * grid.sizes['longitude']} cells",
-    )  # fmt: skip
+    )
 
 
 def _frames(
@@ -164,9 +169,16 @@ def _animated(frames: list[Any], description: str) -> bytes:
     exif[style.EXIF_DESCRIPTION] = description
     out = io.BytesIO()
     frames[0].save(
-        out, "WEBP", save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0, quality=55, method=0,
+        out,
+        "WEBP",
+        save_all=True,
+        append_images=frames[1:],
+        duration=MILLISECONDS,
+        loop=0,
+        quality=55,
+        method=0,
         exif=exif.tobytes(),
-    )  # fmt: skip
+    )
     return out.getvalue()
 
 

@@ -47,9 +47,10 @@ def record_of(months: Mapping[str, xr.Dataset]) -> tuple[list[str], xr.Dataset]:
 def grid_variables(grid: xr.Dataset) -> list[str]:
     """Registered variables that the grid holds on (time, latitude, longitude)."""
     return [
-        str(name) for name in grid.data_vars
+        str(name)
+        for name in grid.data_vars
         if name in VARIABLES and set(grid[name].dims) == {"time", "latitude", "longitude"}
-    ]  # fmt: skip
+    ]
 
 
 def grid_box(grid: xr.Dataset) -> Box:
@@ -88,9 +89,15 @@ def draw_field(axes: "GeoAxes", field: xr.DataArray, limits: tuple[float, float]
     x, y = np.meshgrid(longitude, latitude)
     corners = axes.projection.transform_points(ccrs.PlateCarree(), x, y)
     return axes.pcolormesh(
-        corners[..., 0], corners[..., 1], field.values, cmap=colours, vmin=limits[0], vmax=limits[1], zorder=0.5,
+        corners[..., 0],
+        corners[..., 1],
+        field.values,
+        cmap=colours,
+        vmin=limits[0],
+        vmax=limits[1],
+        zorder=0.5,
         rasterized=True,
-    )  # fmt: skip
+    )
 
 
 def _edges(centres: np.ndarray) -> np.ndarray:

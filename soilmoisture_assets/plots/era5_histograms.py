@@ -67,12 +67,17 @@ def era5_histograms(months: Mapping[str, xr.Dataset]) -> "Figure":
             axes.set_ylabel("share of hours and cells [%]")
         axes.grid(True, axis="y")
     return style.finish(
-        figure, f"{message} (ERA5, all cells)",
+        figure,
+        f"{message} (ERA5, all cells)",
         f"Share of cell-hours per bin; precipitation of wet hours, radiation of lit hours ({LIGHT:g} W m⁻² or more)."
-        + ("" if sample.sizes["time"] == grid.sizes["time"] else
-           " Every n-th hour is used, n odd, so that all hours of the day count alike."),
-        grid, n=f"n = {grid.sizes['latitude'] * grid.sizes['longitude']} cells, {sample.sizes['time']} hours",
-    )  # fmt: skip
+        + (
+            ""
+            if sample.sizes["time"] == grid.sizes["time"]
+            else " Every n-th hour is used, n odd, so that all hours of the day count alike."
+        ),
+        grid,
+        n=f"n = {grid.sizes['latitude'] * grid.sizes['longitude']} cells, {sample.sizes['time']} hours",
+    )
 
 
 def _draw(given: FigureInputs) -> "Figure":

@@ -52,11 +52,12 @@ def era5_july_maps(months: Mapping[str, xr.Dataset]) -> "Figure":
     month = hour_month(grid)
     years = sorted({int(year) for year in month.year[month.month == 7]})
     return style.finish(
-        figure, f"Mean July of the domain{warmest} (ERA5)",
+        figure,
+        f"Mean July of the domain{warmest} (ERA5)",
         f"Mean over all hours of July {', '.join(map(str, years)) or '(none in the record)'}; cells as delivered.",
         grid,
         n=f"n = {grid.sizes['latitude'] * grid.sizes['longitude']} cells",
-    )  # fmt: skip
+    )
 
 
 def july_means(months: Mapping[str, xr.Dataset], names: list[str]) -> xr.Dataset | None:

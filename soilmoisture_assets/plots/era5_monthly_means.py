@@ -46,10 +46,13 @@ def era5_monthly_means(months: Mapping[str, xr.Dataset]) -> "Figure":
         handles, labels = figure.axes[0].get_legend_handles_labels()
         legend.legend(handles, labels, loc="center", ncols=min(8, len(labels)))
     return style.finish(
-        figure, _message(table), "Area mean over the grid (cells weighted by the cosine of latitude), one line per "
-        "year; months are UTC and hour-ending.", grid,
+        figure,
+        _message(table),
+        "Area mean over the grid (cells weighted by the cosine of latitude), one line per "
+        "year; months are UTC and hour-ending.",
+        grid,
         n=f"n = {grid.sizes['latitude'] * grid.sizes['longitude']} cells",
-    )  # fmt: skip
+    )
 
 
 def monthly(months: Mapping[str, xr.Dataset], names: list[str]) -> pd.DataFrame:
@@ -61,9 +64,11 @@ def monthly(months: Mapping[str, xr.Dataset], names: list[str]) -> pd.DataFrame:
     grouped = frame.groupby(level=0)
     hours = grouped[names[0]].count()
     table = pd.DataFrame(
-        {name: grouped[name].sum(min_count=1) if VARIABLES[name].aggregation == "sum" else grouped[name].mean()
-         for name in names}
-    )  # fmt: skip
+        {
+            name: grouped[name].sum(min_count=1) if VARIABLES[name].aggregation == "sum" else grouped[name].mean()
+            for name in names
+        }
+    )
     expected = pd.PeriodIndex(table.index).days_in_month * 24
     stride = max(1, round(24 * 28 / hours.max())) if len(hours) else 1
     return table[hours.to_numpy() * stride >= 0.9 * expected]

@@ -64,8 +64,9 @@ def feature_correlations(correlations: xr.Dataset, stations: int) -> "Figure":
         f"Spearman ρ over stations. a: among features, once for all windows, columns numbered like rows; b: chords for "
         f"|ρ| of {LEAST} and more, as wide as |ρ|; numbers count the features of a group; c: with {score} per window, "
         "whiskers: 95 % interval, whole blocks of neighbouring stations resampled; ★: false discovery rate below 0.05.",
-        correlations, n=f"n = {style.counted(stations, 'station')}",
-    )  # fmt: skip
+        correlations,
+        n=f"n = {style.counted(stations, 'station')}",
+    )
 
 
 def _chords(axes: "Axes", strength: np.ndarray, groups: np.ndarray) -> None:
@@ -88,9 +89,13 @@ def _chords(axes: "Axes", strength: np.ndarray, groups: np.ndarray) -> None:
         middle = np.deg2rad(turn - width / 2)
         x, y = 1.13 * np.cos(middle), 1.13 * np.sin(middle)
         axes.text(
-            x, y, f"{groups[start]} ({end - start})", ha="left" if x > 0.15 else "right" if x < -0.15 else "center",
-            va="bottom" if y > 0.15 else "top" if y < -0.15 else "center", fontsize=7,
-        )  # fmt: skip
+            x,
+            y,
+            f"{groups[start]} ({end - start})",
+            ha="left" if x > 0.15 else "right" if x < -0.15 else "center",
+            va="bottom" if y > 0.15 else "top" if y < -0.15 else "center",
+            fontsize=7,
+        )
         turn -= width + gap
     points = np.column_stack([np.cos(np.deg2rad(angles)), np.sin(np.deg2rad(angles))])
     pairs = [(i, j) for i in range(len(groups)) for j in range(i) if strength[i, j] >= LEAST]
@@ -99,10 +104,13 @@ def _chords(axes: "Axes", strength: np.ndarray, groups: np.ndarray) -> None:
         same = groups[i] == groups[j]
         axes.add_patch(
             PathPatch(
-                curve, facecolor="none", linewidth=2.2 * float(strength[i, j]), alpha=0.55,
+                curve,
+                facecolor="none",
+                linewidth=2.2 * float(strength[i, j]),
+                alpha=0.55,
                 edgecolor=style.GROUP_COLOURS.get(str(groups[i]), style.GREY) if same else "#8A8A8A",
             )
-        )  # fmt: skip
+        )
     if not pairs:
         axes.text(0, 0, "no pair is that alike", ha="center", va="center", color=style.GREY)
 
@@ -115,9 +123,16 @@ def _with_score(axes: "Axes", correlations: xr.Dataset, names: list[str], groups
             correlations[name].isel(window=place).values.astype("float64") for name in ("correlation", "low", "high")
         )
         axes.errorbar(
-            x, rho, yerr=np.nan_to_num(np.clip([rho - low, high - rho], 0, None)), linestyle="none", markersize=3.5,
-            marker="os^D"[place % 4], color=style.WINDOW_COLOURS[place], elinewidth=0.7, label=f"{window} h",
-        )  # fmt: skip
+            x,
+            rho,
+            yerr=np.nan_to_num(np.clip([rho - low, high - rho], 0, None)),
+            linestyle="none",
+            markersize=3.5,
+            marker="os^D"[place % 4],
+            color=style.WINDOW_COLOURS[place],
+            elinewidth=0.7,
+            label=f"{window} h",
+        )
         for position in np.flatnonzero(correlations["significant"].isel(window=place).values):
             axes.annotate(
                 "★", (x[position], high[position]), (0, 1), textcoords="offset points", ha="center", fontsize=5

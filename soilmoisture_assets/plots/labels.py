@@ -41,9 +41,10 @@ def method_and_experiment(dataset: xr.Dataset) -> str:
     """``experiment forecast, regional model``: what every title of a forecast or an attribution says."""
     method = method_title(str(dataset.attrs.get("method", "")))
     return ", ".join(
-        part for part in (f"experiment {dataset.attrs['experiment']}" if "experiment" in dataset.attrs else "", method)
+        part
+        for part in (f"experiment {dataset.attrs['experiment']}" if "experiment" in dataset.attrs else "", method)
         if part
-    )  # fmt: skip
+    )
 
 
 def in_split(forecasts: xr.Dataset, split: str) -> xr.Dataset:

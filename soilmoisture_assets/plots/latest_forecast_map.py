@@ -34,12 +34,22 @@ def latest_forecast_map(latest: xr.Dataset) -> "Figure":
     target = VARIABLES["soil_moisture"]
     panels = (
         (f"median {lead} h ahead", median, None, style.colours_of(target), target.label),
-        ("change against the last observation", change, style.colour_limits(change, symmetric=True),
-         style.DRY_TO_WET, "change of soil moisture [m³ m⁻³]"),
+        (
+            "change against the last observation",
+            change,
+            style.colour_limits(change, symmetric=True),
+            style.DRY_TO_WET,
+            "change of soil moisture [m³ m⁻³]",
+        ),
         (f"width of the {share} % interval", ahead[:, -1] - ahead[:, 0], None, "cividis", "interval width [m³ m⁻³]"),
-        ("age of the newest step", age, (0.0, max(float(np.nanmax(age)), 1.0)), "cividis_r",
-         "days before the end of the data"),
-    )  # fmt: skip
+        (
+            "age of the newest step",
+            age,
+            (0.0, max(float(np.nanmax(age)), 1.0)),
+            "cividis_r",
+            "days before the end of the data",
+        ),
+    )
     figure = style.new_figure(height=7.15)
     grid = figure.add_gridspec(2, 2)
     box = map_extent(latest["longitude"].values, latest["latitude"].values)
@@ -54,9 +64,10 @@ def latest_forecast_map(latest: xr.Dataset) -> "Figure":
         figure,
         f"{lead} h ahead, {int((change > 0).sum())} of {style.counted(len(change), 'station')} are expected wetter "
         f"than last observed ({method_and_experiment(latest)})",
-        "Issued from each station's newest step with an observation; stations end at different times (d).", latest,
+        "Issued from each station's newest step with an observation; stations end at different times (d).",
+        latest,
         period=style.period_of(starts, "issued"),
-    )  # fmt: skip
+    )
 
 
 def _draw(given: FigureInputs) -> "Figure":

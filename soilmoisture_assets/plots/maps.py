@@ -26,8 +26,10 @@ CONUS: Box = (-125.0, -66.5, 24.0, 50.0)
 
 _LAND = "#F7F7F5"
 _LINES: dict[Layer, tuple[str, float]] = {
-    "states": ("#B8B8B8", 0.7), "countries": ("#707070", 1.0), "coast": ("#707070", 0.8),
-}  # fmt: skip
+    "states": ("#B8B8B8", 0.7),
+    "countries": ("#707070", 1.0),
+    "coast": ("#707070", 0.8),
+}
 
 
 def map_extent(longitude: np.ndarray, latitude: np.ndarray) -> Box:
@@ -47,9 +49,11 @@ def map_extent(longitude: np.ndarray, latitude: np.ndarray) -> Box:
     width = max(east - west + 2 * margin, 1.6 * height / narrow)
     middle, centre = (south + north) / 2, (west + east) / 2
     return (
-        float(max(-180, centre - width / 2)), float(min(180, centre + width / 2)),
-        float(max(-85, middle - height / 2)), float(min(85, middle + height / 2)),
-    )  # fmt: skip
+        float(max(-180, centre - width / 2)),
+        float(min(180, centre + width / 2)),
+        float(max(-85, middle - height / 2)),
+        float(min(85, middle + height / 2)),
+    )
 
 
 def projection(box: Box) -> Any:
@@ -73,9 +77,13 @@ def projection(box: Box) -> Any:
 
 
 def map_axes(
-    figure: "Figure | SubFigure", position: "SubplotSpec | tuple[int, int, int]", box: Box, *, line_width: float = 0.6,
+    figure: "Figure | SubFigure",
+    position: "SubplotSpec | tuple[int, int, int]",
+    box: Box,
+    *,
+    line_width: float = 0.6,
     over_field: bool = False,
-) -> "GeoAxes":  # fmt: skip
+) -> "GeoAxes":
     """Axes on the box with coast, country and state lines of this width [points].
 
     Over a field of colours the lines are dark with a light rim, which shows on every colour.
@@ -159,15 +167,28 @@ def scatter_stations(
     )
     missing = ~np.isfinite(values)
     axes.scatter(
-        points[missing, 0], points[missing, 1], s=area * 0.5, facecolors="none", edgecolors="#999999",
-        linewidths=0.5, zorder=2,
-    )  # fmt: skip
+        points[missing, 0],
+        points[missing, 1],
+        s=area * 0.5,
+        facecolors="none",
+        edgecolors="#999999",
+        linewidths=0.5,
+        zorder=2,
+    )
     known = np.flatnonzero(~missing)
     order = known[np.argsort(np.abs(values[known] - (low + high) / 2), kind="stable")]
     return axes.scatter(
-        points[order, 0], points[order, 1], c=values[order], s=area, cmap=colours, vmin=low, vmax=high,
-        edgecolors=edge, linewidths=0.3 if len(values) < 150 else 0.15, zorder=3,
-    )  # fmt: skip
+        points[order, 0],
+        points[order, 1],
+        c=values[order],
+        s=area,
+        cmap=colours,
+        vmin=low,
+        vmax=high,
+        edgecolors=edge,
+        linewidths=0.3 if len(values) < 150 else 0.15,
+        zorder=3,
+    )
 
 
 def colour_bar(

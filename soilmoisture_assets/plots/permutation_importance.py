@@ -66,7 +66,7 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
         "(scatters around 0 where a feature does not matter). c: ranks of all "
         "features, 1 the strongest; ρ: Spearman.",
         shap,
-    )  # fmt: skip
+    )
 
 
 def _group_legend(axes: "Axes", groups: np.ndarray) -> None:
@@ -76,9 +76,13 @@ def _group_legend(axes: "Axes", groups: np.ndarray) -> None:
     present = [group for group in style.GROUP_COLOURS if group in groups]
     axes.legend(
         handles=[Patch(color=style.GROUP_COLOURS[group], label=GROUP_LABELS.get(group, group)) for group in present],
-        loc="lower left", title="bars: group of the feature", alignment="left", title_fontsize=7, fontsize=6.5,
+        loc="lower left",
+        title="bars: group of the feature",
+        alignment="left",
+        title_fontsize=7,
+        fontsize=6.5,
         borderaxespad=0,
-    )  # fmt: skip
+    )
 
 
 def _ranks(axes: "Axes", mean: np.ndarray, rises: np.ndarray, windows: list[int], agreement: np.ndarray) -> None:
@@ -88,14 +92,33 @@ def _ranks(axes: "Axes", mean: np.ndarray, rises: np.ndarray, windows: list[int]
     axes.plot([0.5, count + 0.5], [0.5, count + 0.5], color=style.GREY, linewidth=0.7, linestyle="--")
     for place, window in enumerate(windows):
         axes.scatter(
-            rankdata(-mean[place]), rankdata(-rises[place]), s=12, marker="os^D"[place % 4], alpha=0.8,
-            color=style.WINDOW_COLOURS[place], edgecolors="white", linewidths=0.3,
+            rankdata(-mean[place]),
+            rankdata(-rises[place]),
+            s=12,
+            marker="os^D"[place % 4],
+            alpha=0.8,
+            color=style.WINDOW_COLOURS[place],
+            edgecolors="white",
+            linewidths=0.3,
             label=f"{window} h: ρ = {float(agreement[place]):.3f}",
-        )  # fmt: skip
-    axes.set(xlabel="rank by mean |SHAP|", ylabel="rank by permutation", title="c  Ranks of all features",
-             xlim=(count + 1, 0), ylim=(count + 1, 0), aspect="equal")  # fmt: skip
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=len(windows), fontsize=6.5, borderaxespad=0,
-                handletextpad=0.1, columnspacing=0.8)  # fmt: skip
+        )
+    axes.set(
+        xlabel="rank by mean |SHAP|",
+        ylabel="rank by permutation",
+        title="c  Ranks of all features",
+        xlim=(count + 1, 0),
+        ylim=(count + 1, 0),
+        aspect="equal",
+    )
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.2),
+        ncols=len(windows),
+        fontsize=6.5,
+        borderaxespad=0,
+        handletextpad=0.1,
+        columnspacing=0.8,
+    )
     axes.grid(True)
 
 

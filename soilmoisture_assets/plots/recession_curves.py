@@ -42,12 +42,14 @@ def recession_curves(curves: Mapping[str, xr.Dataset]) -> "Figure":
     _draw_curves(left, [good[station] for station in events])
     _draw_ranges(right, [good[station]["tau"].values for station in events])
     return style.finish(
-        figure, f"Soils dry with a median time scale of {np.median(tau) / 24:.1f} days",
+        figure,
+        f"Soils dry with a median time scale of {np.median(tau) / 24:.1f} days",
         "a: fits θr + Δθ·exp(−t/τ) of dry-downs, each over its own duration; thick: median of all fits. b: τ "
         "per station, in order of its median (dot), 10 to 90 % of the station's events (line).",
-        *curves.values(), n=f"n = {len(tau)} dry-downs at {style.counted(len(events), 'station')}",
+        *curves.values(),
+        n=f"n = {len(tau)} dry-downs at {style.counted(len(events), 'station')}",
         period=event_period(good),
-    )  # fmt: skip
+    )
 
 
 def good_fits(curves: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:

@@ -57,12 +57,14 @@ def recession_histograms(curves: Mapping[str, xr.Dataset]) -> "Figure":
     legend.legend(handles=_handles(), loc="center left", ncols=len(_LINES), borderaxespad=0, handlelength=3)
     fits_best = f"Of {len(_LINES)} distributions, {best} fits the time scale of {events} dry-downs best"
     return style.finish(
-        figure, fits_best if best else f"{events} dry-downs",
+        figure,
+        fits_best if best else f"{events} dry-downs",
         "Histograms over all well fitted dry-downs, with distributions fitted by maximum likelihood; above each panel "
         "the one with the smallest AIC.",
-        *curves.values(), period=event_period(good) if events else "",
+        *curves.values(),
+        period=event_period(good) if events else "",
         n=f"n = {events} dry-downs at {style.counted(stations, 'station')}",
-    )  # fmt: skip
+    )
 
 
 def _histogram(axes: "Axes", values: np.ndarray, label: str, letter: str) -> str:

@@ -54,8 +54,9 @@ def recession_series(
             axes.plot(
                 start + (hours * 3600).astype("timedelta64[s]"),
                 float(fit["theta_r"]) + float(fit["delta"]) * np.exp(-hours / float(fit["tau"])),
-                color=style.VERMILION, linewidth=1.3,
-            )  # fmt: skip
+                color=style.VERMILION,
+                linewidth=1.3,
+            )
         axes.set_title(f"{_spelled(station)}: {events.sizes['event']} events", fontsize=7)
         axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=6))
         axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator(), show_offset=False))
@@ -64,10 +65,14 @@ def recession_series(
     legend.axis("off")
     if chosen:
         legend.legend(
-            handles=[Line2D([], [], color=style.GREY, label="observed"),
-                     Line2D([], [], color=style.VERMILION, linewidth=1.5, label="fitted dry-down")],
-            loc="center left", ncols=2, borderaxespad=0,
-        )  # fmt: skip
+            handles=[
+                Line2D([], [], color=style.GREY, label="observed"),
+                Line2D([], [], color=style.VERMILION, linewidth=1.5, label="fitted dry-down"),
+            ],
+            loc="center left",
+            ncols=2,
+            borderaxespad=0,
+        )
     else:
         style.note_in_place_of_data(legend, "no station has both a record and dry-downs")
     figure.supylabel(VARIABLES["soil_moisture"].label, fontsize=8)
@@ -76,9 +81,10 @@ def recession_series(
         f"{sum(shown)} dry-downs in {days} days at the {style.counted(len(chosen), 'station')} that have the most",
         f"Soil moisture and well fitted dry-downs in the last {days} days of each record; stations ranked by the "
         "dry-downs of their whole record.",
-        *(series[station] for station in chosen), n=f"n = {len(chosen)} of {style.counted(len(series), 'station')}",
+        *(series[station] for station in chosen),
+        n=f"n = {len(chosen)} of {style.counted(len(series), 'station')}",
         period=style.period_of(drawn),
-    )  # fmt: skip
+    )
 
 
 def _spelled(station: str) -> str:

@@ -49,8 +49,9 @@ def reliability(
         "what is promised. The interval of each start follows the misses known by then. The middle quantile is the "
         "central forecast, fitted to be near the mean: where moisture falls slowly and jumps up, more than half of the "
         "observations lie below it.",
-        *forecasts.values(), period=split_period(first, split),
-    )  # fmt: skip
+        *forecasts.values(),
+        period=split_period(first, split),
+    )
 
 
 def _shares(part: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -72,11 +73,22 @@ def _diagram(
     axes.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.8, linestyle="--")
     for place, lead in enumerate(lead for lead in leads if lead in available):
         axes.plot(
-            quantiles, below[list(available).index(lead)], color=style.WINDOW_COLOURS[place], marker="os^Dv"[place],
-            markersize=5, linewidth=1, label=f"{lead} h",
-        )  # fmt: skip
-    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="forecast quantile [-]",
-             ylabel="share of observations\nat or below [-]", title=f"experiment {experiment}")  # fmt: skip
+            quantiles,
+            below[list(available).index(lead)],
+            color=style.WINDOW_COLOURS[place],
+            marker="os^Dv"[place],
+            markersize=5,
+            linewidth=1,
+            label=f"{lead} h",
+        )
+    axes.set(
+        xlim=(0, 1),
+        ylim=(0, 1),
+        aspect="equal",
+        xlabel="forecast quantile [-]",
+        ylabel="share of observations\nat or below [-]",
+        title=f"experiment {experiment}",
+    )
     axes.grid(True)
     axes.legend(loc="lower right")
 
@@ -84,19 +96,33 @@ def _diagram(
 def _coverage(axes: "Axes", inside: np.ndarray, nominal: float, leads: np.ndarray, experiment: str) -> None:
     shown = [column[np.isfinite(column)] for column in inside.T]
     axes.boxplot(
-        shown, positions=range(len(leads)), whis=(5, 95), widths=0.5, showfliers=False, patch_artist=True,
-        boxprops={"facecolor": style.SKY, "linewidth": 0.6}, medianprops={"color": style.BLACK},
-        whiskerprops={"linewidth": 0.6}, capprops={"linewidth": 0.6},
-    )  # fmt: skip
+        shown,
+        positions=range(len(leads)),
+        whis=(5, 95),
+        widths=0.5,
+        showfliers=False,
+        patch_artist=True,
+        boxprops={"facecolor": style.SKY, "linewidth": 0.6},
+        medianprops={"color": style.BLACK},
+        whiskerprops={"linewidth": 0.6},
+        capprops={"linewidth": 0.6},
+    )
     axes.axhline(nominal, color=style.GREY, linestyle="--", linewidth=0.8)
     axes.set_xticks(range(len(leads)), [str(int(lead)) for lead in leads])
-    axes.set(ylim=(0, 1.02), xlabel="lead time [h]", ylabel=f"coverage of the {100 * nominal:.0f} % interval [-]",
-             title=f"experiment {experiment}, stations")  # fmt: skip
+    axes.set(
+        ylim=(0, 1.02),
+        xlabel="lead time [h]",
+        ylabel=f"coverage of the {100 * nominal:.0f} % interval [-]",
+        title=f"experiment {experiment}, stations",
+    )
     axes.grid(True, axis="y")
 
 
 def _draw(given: FigureInputs) -> "Figure":
-    forecasts = {str(experiment): best_forecasts(stored) for experiment, stored in given.inputs["forecasts"].items()}
+    forecasts = {
+        str(experiment): best_forecasts({name: each.load() for name, each in stored.items()})
+        for experiment, stored in given.inputs["forecasts"].items()
+    }
     return reliability(forecasts, leads=given.study.window_hours)
 
 

@@ -142,9 +142,10 @@ def _facts(
     if cube is not None:
         observed = float(np.isfinite(cube["soil_moisture_scored"].values).mean())
         facts += [
-            ("Stations", str(cube.sizes["station"])), ("Steps", f"{cube.sizes['time']:,}"),
+            ("Stations", str(cube.sizes["station"])),
+            ("Steps", f"{cube.sizes['time']:,}"),
             ("Steps observed", f"{100 * observed:.0f} %"),
-        ]  # fmt: skip
+        ]
     if excluded is not None and len(excluded):
         facts.append(("Stations left out", str(len(excluded))))
     if forecasts:
@@ -156,9 +157,11 @@ def _facts(
 
 
 def _explorer(
-    stations: xr.Dataset | None, forecasts: Mapping[str, xr.Dataset], skill: xr.Dataset | None,
+    stations: xr.Dataset | None,
+    forecasts: Mapping[str, xr.Dataset],
+    skill: xr.Dataset | None,
     shap: Mapping[str, xr.Dataset],
-) -> dict[str, Any] | None:  # fmt: skip
+) -> dict[str, Any] | None:
     if stations is None or not stations.sizes.get("station"):
         return None
     values, legend = np.full(stations.sizes["station"], np.nan), "no scores: stations are drawn grey"
@@ -175,8 +178,10 @@ def _explorer(
         "json": packed.replace("<", "\\u003c"),
         "map": station_svg(stations, values),
         "legend": legend,
-        "has_forecasts": bool(forecasts), "has_scores": skill is not None, "has_drivers": bool(shap),
-    }  # fmt: skip
+        "has_forecasts": bool(forecasts),
+        "has_scores": skill is not None,
+        "has_drivers": bool(shap),
+    }
 
 
 def _groups(figures: Sequence[FigureEntry]) -> list[dict[str, Any]]:
@@ -186,11 +191,14 @@ def _groups(figures: Sequence[FigureEntry]) -> list[dict[str, Any]]:
         groups.setdefault(entry.group, []).append(
             {
                 "name": "-".join([entry.path.parent.name, entry.path.stem]),
-                "file": "/".join(entry.path.parts[-2:]), "title": entry.title, "caption": entry.caption,
-                "animated": entry.path.suffix == ".webp", **images.get(entry.path, {}),
+                "file": "/".join(entry.path.parts[-2:]),
+                "title": entry.title,
+                "caption": entry.caption,
+                "animated": entry.path.suffix == ".webp",
+                **images.get(entry.path, {}),
                 "page": entry.path.read_text(encoding="utf-8") if entry.path.suffix == ".html" else "",
             }
-        )  # fmt: skip
+        )
     return [
         {"title": title, "section": _SECTION_OF.get(title, "data"), "figures": entries}
         for title, entries in groups.items()
@@ -207,10 +215,12 @@ def _inlined(entries: Sequence[FigureEntry]) -> dict[Path, dict[str, Any]]:
     images |= {entry.path: _animation(entry.path) for entry in entries if entry.path.suffix == ".webp"}
     return {
         path: {
-            "uri": "data:image/webp;base64," + base64.b64encode(content).decode(), "width": size[0], "height": size[1],
+            "uri": "data:image/webp;base64," + base64.b64encode(content).decode(),
+            "width": size[0],
+            "height": size[1],
         }
         for path, (content, size) in images.items()
-    }  # fmt: skip
+    }
 
 
 def _image(path: Path, width: int) -> tuple[bytes, tuple[int, int]]:
@@ -263,6 +273,9 @@ def _template() -> Any:
     files = resources.files("soilmoisture_assets.plots")
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: files.joinpath(name).read_text(encoding="utf-8")),
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return environment.get_template("report.html")

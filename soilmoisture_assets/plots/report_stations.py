@@ -24,9 +24,12 @@ _SCALE, _OFFSET, _MISSING = 1e-4, 0.5, 65535
 
 
 def station_explorer(
-    stations: xr.Dataset, forecasts: Mapping[str, xr.Dataset], skill: xr.Dataset | None, shap: Mapping[str, xr.Dataset],
+    stations: xr.Dataset,
+    forecasts: Mapping[str, xr.Dataset],
+    skill: xr.Dataset | None,
+    shap: Mapping[str, xr.Dataset],
     split: str = "test",
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Numbers of every station as one JSON-able object; series are base64 of little-endian uint16.
 
     A packed value v stands for v·10⁻⁴ − 0.5 m3 m-3, 65535 for missing.
@@ -82,16 +85,24 @@ def station_svg(stations: xr.Dataset, values: np.ndarray) -> dict[str, Any]:
     where = pixels(longitude, latitude)
     circles = [
         {
-            "x": round(float(x), 1), "y": round(float(y), 1),
+            "x": round(float(x), 1),
+            "y": round(float(y), 1),
             "fill": matplotlib.colors.to_hex(colours(float(np.clip(value, 0, 1)))) if np.isfinite(value) else "#bbbbbb",
             "value": f"{value:.2f}" if np.isfinite(value) else "no score",
         }
         for (x, y), value in zip(where, values, strict=True)
-    ]  # fmt: skip
+    ]
     radius = round(float(np.clip(60 / max(len(circles), 1) ** 0.45, 4.5, 9)), 1)
     legend = [matplotlib.colors.to_hex(colours(step / 8)) for step in range(9)]
-    return {"height": height, "width": MAP_WIDTH, "paths": drawn, "circles": circles, "radius": radius,
-            "legend": legend, "conus": box == CONUS}  # fmt: skip
+    return {
+        "height": height,
+        "width": MAP_WIDTH,
+        "paths": drawn,
+        "circles": circles,
+        "radius": radius,
+        "legend": legend,
+        "conus": box == CONUS,
+    }
 
 
 def _path(points: np.ndarray, width: float, height: float) -> str:
@@ -151,8 +162,9 @@ def _scores(skill: xr.Dataset | None, names: list[str], split: str) -> dict[str,
     part = skill.sel(split=split).reindex(station=names)
     tables = {
         name: part[name].transpose("station", "experiment", "forecaster", "lead").values
-        for name in ("r2", "rmse", "coverage_80") if name in part
-    }  # fmt: skip
+        for name in ("r2", "rmse", "coverage_80")
+        if name in part
+    }
     return {
         "experiments": [str(x) for x in part["experiment"].values],
         "methods": [method_title(str(x)) for x in part["forecaster"].values],

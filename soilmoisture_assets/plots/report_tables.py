@@ -41,8 +41,10 @@ def settings_table(study: Study) -> Table:
     rows = [
         ["Period", f"{study.period.start} to {study.period.end}"],
         ["Step", f"{study.time.step}, labelled by its end (UTC)"],
-        *[[f"{name.capitalize()} split", f"{getattr(study.splits, name).start} to {getattr(study.splits, name).end}"]
-          for name in ("train", "validation", "test")],
+        *[
+            [f"{name.capitalize()} split", f"{getattr(study.splits, name).start} to {getattr(study.splits, name).end}"]
+            for name in ("train", "validation", "test")
+        ],
         ["Domain", f"{study.domain.south}° to {study.domain.north}° N, {study.domain.west}° to {study.domain.east}° E"],
         ["Networks", ", ".join(target.networks) or "all of the source"],
         ["Soil layer", f"{target.depth_from} to {target.depth_to} m, preferred depth {target.preferred_depth} m"],
@@ -51,12 +53,15 @@ def settings_table(study: Study) -> Table:
         ["Static attributes", f"{len(study.static_attributes.variables)} ({study.static_attributes.source})"],
         ["Experiments", "; ".join(f"{item.value}: {item.description}" for item in model.experiments)],
         ["Leads", ", ".join(f"{lead} h" for lead in study.lead_hours)],
-        ["Model", f"{model.preset}; at most {style.counted(model.regional_epochs, 'epoch')} of the regional model, "
-                  f"{style.counted(model.station_epochs, 'epoch')} of the stations' "
-                  f"({model.station_training.replace('_', ' ')}), {model.neighbours} neighbours"],
+        [
+            "Model",
+            f"{model.preset}; at most {style.counted(model.regional_epochs, 'epoch')} of the regional model, "
+            f"{style.counted(model.station_epochs, 'epoch')} of the stations' "
+            f"({model.station_training.replace('_', ' ')}), {model.neighbours} neighbours",
+        ],
         ["Held-out stations", f"{100 * study.splits.held_out_fraction:.0f} %"],
         ["Seed", str(study.seed)],
-    ]  # fmt: skip
+    ]
     return Table("Settings of the study", ["Setting", "Value"], rows)
 
 
@@ -76,8 +81,9 @@ def coverage_table(cube: xr.Dataset) -> Table:
         )
     return Table(
         "Stations per network, and median share of steps observed",
-        ["Network", "Stations", *(f"{name} [%]" for name in shares)], rows,
-    )  # fmt: skip
+        ["Network", "Stations", *(f"{name} [%]" for name in shares)],
+        rows,
+    )
 
 
 def quality_table(cube: xr.Dataset) -> Table:
@@ -90,13 +96,20 @@ def quality_table(cube: xr.Dataset) -> Table:
     ):
         if name in cube:
             counts = cube[name].values.astype("int64")
-            rows.append([reason, f"{counts.sum():,} of {of:,} {unit}", f"{100 * counts.sum() / max(of, 1):.2f}",
-                         f"{int((counts > 0).sum())}"])  # fmt: skip
+            rows.append(
+                [
+                    reason,
+                    f"{counts.sum():,} of {of:,} {unit}",
+                    f"{100 * counts.sum() / max(of, 1):.2f}",
+                    f"{int((counts > 0).sum())}",
+                ]
+            )
     return Table(
         "Masked in the target, by reason; a value may fail several checks (masked values stay in the raw store; scores "
         "use every value in range)",
-        ["Reason", "Masked", "Share [%]", "Stations concerned"], rows,
-    )  # fmt: skip
+        ["Reason", "Masked", "Share [%]", "Stations concerned"],
+        rows,
+    )
 
 
 def skill_tables(summary: pd.DataFrame, split: str = "test") -> list[Table]:
@@ -173,17 +186,19 @@ def calibration_table(calibration: pd.DataFrame, split: str = "test") -> Table:
     part = calibration[calibration["split"].astype(str) == split]
     rows = [
         [
-            f"{row['experiment']}, {method_title(str(row['method']))}", f"{row['lead_hours']} h",
+            f"{row['experiment']}, {method_title(str(row['method']))}",
+            f"{row['lead_hours']} h",
             *(_number(row[name]) for name in ("below_10", "below_50", "below_90")),
             f"{_number(row['coverage_80'])} [{_number(row['low'])}, {_number(row['high'])}]",
         ]
         for _, row in part.iterrows()
-    ]  # fmt: skip
+    ]
     return Table(
         f"Calibration, {split} split: share of observations at or below each forecast quantile, and inside the 80 % "
         "interval, mean over stations [95 % bootstrap interval]",
-        ["Experiment", "Lead", "≤ 0.1 quantile", "≤ central forecast", "≤ 0.9 quantile", "In the interval"], rows,
-    )  # fmt: skip
+        ["Experiment", "Lead", "≤ 0.1 quantile", "≤ central forecast", "≤ 0.9 quantile", "In the interval"],
+        rows,
+    )
 
 
 def driver_tables(shap: Mapping[str, xr.Dataset], most: int = 12) -> list[Table]:
@@ -205,12 +220,15 @@ def driver_tables(shap: Mapping[str, xr.Dataset], most: int = 12) -> list[Table]
                 f"[10⁻³ m³ m⁻³]{residual}",
                 ["Feature", "Group", *(f"{int(window)} h" for window in dataset["window"].values)],
                 [
-                    [feature_label(str(dataset["feature"].values[i])), str(dataset["feature_group"].values[i]),
-                     *(f"{value:.2f}" for value in mean[:, i])]
+                    [
+                        feature_label(str(dataset["feature"].values[i])),
+                        str(dataset["feature_group"].values[i]),
+                        *(f"{value:.2f}" for value in mean[:, i]),
+                    ]
                     for i in order
                 ],
             )
-        )  # fmt: skip
+        )
     return tables
 
 

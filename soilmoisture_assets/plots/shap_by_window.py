@@ -60,12 +60,13 @@ def shap_by_window(shap: xr.Dataset, *, most_static: int = 30) -> "Figure":
     handles, labels = panels[0 if dynamic else 1].get_legend_handles_labels()
     legend.legend(handles, labels, loc="center left", ncols=len(windows), borderaxespad=0)
     return style.finish(
-        figure, _message(names, strength, dynamic, static, shap),
+        figure,
+        _message(names, strength, dynamic, static, shap),
         "a, b: mean over stations of mean |SHAP|, in the unit of the forecast; a and b have scales of their own. c: "
         f"change from {windows[0]} to {windows[-1]} h in percent, without features below 5 % of the strongest of "
         "their panel. Whiskers: 95 % bootstrap interval over stations.",
         shap,
-    )  # fmt: skip
+    )
 
 
 def _bars(axes: "Axes", values: np.ndarray, names: list[str], windows: list[int]) -> None:
@@ -76,11 +77,17 @@ def _bars(axes: "Axes", values: np.ndarray, names: list[str], windows: list[int]
     for place, window in enumerate(windows):
         mean, low, high = mean_interval(values[:, place])
         axes.barh(
-            np.arange(len(names)) + (place - (len(windows) - 1) / 2) * height, 1e3 * mean, height=height,
-            xerr=1e3 * np.array([mean - low, high - mean]), color=style.WINDOW_COLOURS[place],
-            hatch=style.WINDOW_HATCHES[place], edgecolor="white", linewidth=0.2,
-            error_kw={"elinewidth": 0.5, "ecolor": style.BLACK}, label=f"{window} h",
-        )  # fmt: skip
+            np.arange(len(names)) + (place - (len(windows) - 1) / 2) * height,
+            1e3 * mean,
+            height=height,
+            xerr=1e3 * np.array([mean - low, high - mean]),
+            color=style.WINDOW_COLOURS[place],
+            hatch=style.WINDOW_HATCHES[place],
+            edgecolor="white",
+            linewidth=0.2,
+            error_kw={"elinewidth": 0.5, "ecolor": style.BLACK},
+            label=f"{window} h",
+        )
     axes.set_yticks(range(len(names)), [feature_label(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(left=0)
@@ -95,10 +102,13 @@ def _relative_change(axes: "Axes", values: np.ndarray, names: list[str], windows
     ratio, low, high = ratio_interval(values[:, -1], values[:, 0])
     change, low, high = (100 * (x - 1) for x in (ratio, low, high))
     axes.barh(
-        np.arange(len(names)), change, height=0.65, xerr=np.array([change - low, high - change]),
+        np.arange(len(names)),
+        change,
+        height=0.65,
+        xerr=np.array([change - low, high - change]),
         color=np.where(change > 0, style.VERMILION, style.SKY).tolist(),
         error_kw={"elinewidth": 0.5, "ecolor": style.BLACK},
-    )  # fmt: skip
+    )
     axes.axvline(0, color=style.BLACK, linewidth=0.6)
     axes.set_yticks(range(len(names)), [feature_label(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)

@@ -15,12 +15,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GROUP_LABELS = {
-    "dynamic": "weather", "antecedent": "antecedent soil moisture", "physical": "soil, physical",
-    "chemical": "soil, chemical", "hydraulic": "soil, hydraulic", "topography": "topography",
-    "environmental": "climate class and land cover", "climate": "climate of the place",
-    "location": "location and neighbours", "record": "station's own record (beyond its attributes)",
+    "dynamic": "weather",
+    "antecedent": "antecedent soil moisture",
+    "physical": "soil, physical",
+    "chemical": "soil, chemical",
+    "hydraulic": "soil, hydraulic",
+    "topography": "topography",
+    "environmental": "climate class and land cover",
+    "climate": "climate of the place",
+    "location": "location and neighbours",
+    "record": "station's own record (beyond its attributes)",
     "calendar": "time of year",
-}  # fmt: skip
+}
 
 
 @style.styled
@@ -42,11 +48,17 @@ def shap_groups(shap: xr.Dataset) -> "Figure":
     for place, window in enumerate(windows):
         mean, low, high = mean_interval(1e3 * values[:, place, order])
         axes.barh(
-            np.arange(len(order)) + (place - (len(windows) - 1) / 2) * height, mean, height=height,
-            xerr=np.array([mean - low, high - mean]), color=style.WINDOW_COLOURS[place], edgecolor="white",
-            hatch=style.WINDOW_HATCHES[place], linewidth=0.2, label=f"{window} h",
+            np.arange(len(order)) + (place - (len(windows) - 1) / 2) * height,
+            mean,
+            height=height,
+            xerr=np.array([mean - low, high - mean]),
+            color=style.WINDOW_COLOURS[place],
+            edgecolor="white",
+            hatch=style.WINDOW_HATCHES[place],
+            linewidth=0.2,
+            label=f"{window} h",
             error_kw={"elinewidth": 0.5, "ecolor": style.BLACK},
-        )  # fmt: skip
+        )
     labels = [f"{GROUP_LABELS.get(groups[i], groups[i])} ({members[groups[i]]})" for i in order]
     axes.set_yticks(range(len(order)), labels)
     axes.set_ylim(len(order) - 0.4, -0.6)
@@ -56,12 +68,13 @@ def shap_groups(shap: xr.Dataset) -> "Figure":
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(windows), borderaxespad=0.2)
     leading = GROUP_LABELS.get(groups[order[0]], groups[order[0]])
     return style.finish(
-        figure, f"{leading[:1].upper()}{leading[1:]} moves the forecast most ({method_and_experiment(shap)})",
+        figure,
+        f"{leading[:1].upper()}{leading[1:]} moves the forecast most ({method_and_experiment(shap)})",
         "Mean over stations of the mean |SHAP| of all features of a group together (their number in brackets): what "
         "correlated features share is not counted twice, and what cancels is not counted. Whiskers: 95 % bootstrap "
         "interval over stations.",
         shap,
-    )  # fmt: skip
+    )
 
 
 def _draw(given: FigureInputs) -> "Figure":

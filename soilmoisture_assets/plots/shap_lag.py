@@ -45,9 +45,14 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
             colour = style.WINDOW_COLOURS[number]
             axes.fill_between(lags[drawn], low[drawn], high[drawn], color=colour, alpha=0.2, linewidth=0)
             axes.plot(
-                lags[drawn], mean[drawn], color=colour, marker="os^D"[number % 4], markersize=2, linewidth=0.8,
+                lags[drawn],
+                mean[drawn],
+                color=colour,
+                marker="os^D"[number % 4],
+                markersize=2,
+                linewidth=0.8,
                 label=f"{window} h",
-            )  # fmt: skip
+            )
         if lags.min() < 0:
             axes.axvspan(lags.min() - 0.5, -0.5, color="#EFEFEF", zorder=0)
         axes.set_xlim(oldest + 0.5, lags.min() - 0.5)
@@ -65,11 +70,12 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
     known = "the time of year alone" if shap.attrs.get("experiment") == "forecast" else "weather and time of year"
     ahead = f" Grey: days ahead of the start, of which this experiment knows {known}." if lags.min() < 0 else ""
     return style.finish(
-        figure, _message(values, names, lags, shap),
+        figure,
+        _message(values, names, lags, shap),
         "Mean over stations of the mean |SHAP| of a day's weather; shaded: 95 % bootstrap interval over stations. What "
         f"running means and the water balance carry is spread over the days they carry it from.{ahead}",
         shap,
-    )  # fmt: skip
+    )
 
 
 def _oldest(values: np.ndarray, lags: np.ndarray) -> float:

@@ -52,19 +52,25 @@ def skill_by_lead(summary: pd.DataFrame, skill: xr.Dataset, *, split: str = "tes
     if handles:
         names = ordered(handles)[::-1]
         legend.legend(
-            [handles[name] for name in names], [method_title(name) for name in names],
-            loc="center", ncols=5, handlelength=3,
-        )  # fmt: skip
+            [handles[name] for name in names],
+            [method_title(name) for name in names],
+            loc="center",
+            ncols=5,
+            handlelength=3,
+        )
     else:
         style.note_in_place_of_data(legend, f"no scores in the {split} split")
     below = " Medians below the axis are not drawn." if part["median_r2"].min() < floor else ""
     stations = int(part["stations"].max()) if len(part) else 0
     return style.finish(
-        figure, _message(part, experiments),
+        figure,
+        _message(part, experiments),
         "Median over stations of R² (Nash–Sutcliffe) of every method on one common sample; bars: 95 % bootstrap "
         f"interval over stations; the methods of a lead stand side by side.{below}",
-        skill, n=f"n = {stations} stations", period=period or split_period(skill, split),
-    )  # fmt: skip
+        skill,
+        n=f"n = {stations} stations",
+        period=period or split_period(skill, split),
+    )
 
 
 def _lines(axes: "Axes", rows: pd.DataFrame) -> "dict[str, Artist]":
@@ -80,11 +86,17 @@ def _lines(axes: "Axes", rows: pd.DataFrame) -> "dict[str, Artist]":
         colour, marker, dash = style.method_style(method)
         model = method in declared and declared[method].speaks is not None
         bars = axes.errorbar(
-            line["lead_hours"] + (place - (len(names) - 1) / 2) * step * 0.03, line["median_r2"],
+            line["lead_hours"] + (place - (len(names) - 1) / 2) * step * 0.03,
+            line["median_r2"],
             yerr=np.abs(np.array([line["median_r2"] - line["low"], line["high"] - line["median_r2"]])),
-            color=colour, marker=marker, markersize=4, linestyle=dash, linewidth=1.6 if model else 0.9,
-            elinewidth=0.6, zorder=4 if model else 3,
-        )  # fmt: skip
+            color=colour,
+            marker=marker,
+            markersize=4,
+            linestyle=dash,
+            linewidth=1.6 if model else 0.9,
+            elinewidth=0.6,
+            zorder=4 if model else 3,
+        )
         drawn[method] = bars.lines[0]
     axes.set_xticks(leads)
     return drawn

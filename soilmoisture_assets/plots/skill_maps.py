@@ -22,9 +22,13 @@ USEFUL_R2 = 0.1
 
 @style.styled
 def skill_maps(
-    skill: xr.Dataset, experiment: str, *, windows: Sequence[int] = (24, 48, 72), split: str = "test",
+    skill: xr.Dataset,
+    experiment: str,
+    *,
+    windows: Sequence[int] = (24, 48, 72),
+    split: str = "test",
     period: str = "",
-) -> "Figure":  # fmt: skip
+) -> "Figure":
     """Maps of R² at the last lead of each window, of the method that speaks for each station, and its change against
     the first window.
 
@@ -52,19 +56,23 @@ def skill_maps(
         )
         known = np.isfinite(r2[:, place])
         middle = f"median {np.median(r2[known, place]):.2f}" if known.any() else "no scores"
-        axes.set_title(f"{'abcdefgh'[place]}  {window} h: {middle}, {int((r2[:, place] > USEFUL_R2).sum())} of "
-                       f"{int(known.sum())} above {USEFUL_R2}")  # fmt: skip
+        axes.set_title(
+            f"{'abcdefgh'[place]}  {window} h: {middle}, {int((r2[:, place] > USEFUL_R2).sum())} of "
+            f"{int(known.sum())} above {USEFUL_R2}"
+        )
         panels.append(axes)
     colour_bar(figure, points, panels, "R² [-]", values=r2, orientation="horizontal", location="bottom", aspect=50)
     change = figure.add_subplot(grid[maps // 2, maps % 2])
     _change(change, r2, windows, "abcdefgh"[maps])
     return style.finish(
-        figure, _message(r2, windows, experiment, part.attrs["method"]),
+        figure,
+        _message(r2, windows, experiment, part.attrs["method"]),
         f"R² (Nash–Sutcliffe) at the last lead of each window; open circles: no score. {'abcdefgh'[maps]}: change "
         f"against {windows[0]} h, with the number of stations that gain and lose among all stations and among those "
         f"above R² {USEFUL_R2} at {windows[0]} h (which by itself favours losses).",
-        part, period=period or split_period(skill, split),
-    )  # fmt: skip
+        part,
+        period=period or split_period(skill, split),
+    )
 
 
 def _change(axes: "Axes", r2: np.ndarray, windows: Sequence[int], letter: str) -> None:
@@ -75,9 +83,16 @@ def _change(axes: "Axes", r2: np.ndarray, windows: Sequence[int], letter: str) -
     for place, window in enumerate(windows[1:], start=1):
         delta = r2[:, place] - r2[:, 0]
         axes.scatter(
-            r2[:, 0], delta, s=9, marker="os^D"[place - 1], facecolors=style.WINDOW_COLOURS[place], alpha=0.75,
-            edgecolors="white", linewidths=0.2, label=f"{window} h",
-        )  # fmt: skip
+            r2[:, 0],
+            delta,
+            s=9,
+            marker="os^D"[place - 1],
+            facecolors=style.WINDOW_COLOURS[place],
+            alpha=0.75,
+            edgecolors="white",
+            linewidths=0.2,
+            label=f"{window} h",
+        )
         useful = r2[:, 0] > USEFUL_R2
         lines.append(
             f"{window} h: all +{int((delta > 0).sum())} / −{int((delta < 0).sum())};  "
@@ -104,10 +119,8 @@ def _message(r2: np.ndarray, windows: Sequence[int], experiment: str, method: st
 
 
 def _draw(given: FigureInputs) -> "Figure":
-    study = given.study
-    return skill_maps(
-        given.inputs["skill"], given.variant.name, windows=study.window_hours, period=scored_period(study)
-    )
+    study, experiment = given.study, given.variant.name
+    return skill_maps(given.inputs["skill"], experiment, windows=study.window_hours, period=scored_period(study))
 
 
 FIGURE = FigureDeclaration(

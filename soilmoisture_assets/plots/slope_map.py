@@ -52,16 +52,24 @@ def slope_map(terrain: xr.Dataset) -> "Figure":
         if median > 5:
             title = f"Half of the stations stand on slopes above {median:.1f}°, the steepest on {steepest:.1f}°"
     return style.finish(
-        figure, title, "Above: slope from nine elevations around each station (Horn 1981); open circles: no elevation. "
+        figure,
+        title,
+        "Above: slope from nine elevations around each station (Horn 1981); open circles: no elevation. "
         "Below left: linear surface through the stations, which says nothing of the ground between them. Below right: "
-        "histogram.", terrain, n=f"n = {style.counted(int(known.sum()), 'station')} with slope",
-    )  # fmt: skip
+        "histogram.",
+        terrain,
+        n=f"n = {style.counted(int(known.sum()), 'station')} with slope",
+    )
 
 
 def _draw_surface(
-    figure: "Figure", where: "SubplotSpec", longitude: np.ndarray, latitude: np.ndarray, slope: np.ndarray,
+    figure: "Figure",
+    where: "SubplotSpec",
+    longitude: np.ndarray,
+    latitude: np.ndarray,
+    slope: np.ndarray,
     limits: tuple[float, float],
-) -> None:  # fmt: skip
+) -> None:
     if len(slope) < _FEWEST:
         style.note_in_place_of_data(figure.add_subplot(where), f"a surface needs {_FEWEST} stations")
         return
@@ -75,8 +83,19 @@ def _draw_surface(
     jitter = np.random.default_rng(0).normal(0, 1e-4, (2, len(slope)))
     surface = griddata((longitude + jitter[0], latitude + jitter[1]), slope, (east, north), method="linear")
     levels = np.linspace(0, max(float(slope.max()), 1e-6), 11)
-    axes.plot_surface(east, north, surface, cmap=style.SEQUENTIAL, vmin=limits[0], vmax=limits[1], rcount=_CELLS,
-                      ccount=_CELLS, linewidth=0, antialiased=False, alpha=0.85)  # fmt: skip
+    axes.plot_surface(
+        east,
+        north,
+        surface,
+        cmap=style.SEQUENTIAL,
+        vmin=limits[0],
+        vmax=limits[1],
+        rcount=_CELLS,
+        ccount=_CELLS,
+        linewidth=0,
+        antialiased=False,
+        alpha=0.85,
+    )
     axes.contour(east, north, surface, levels=levels, colors="#333333", linewidths=0.4)
     if len(slope) <= _MOST_DOTS:
         axes.scatter(longitude, latitude, slope, s=5, c=style.BLACK, depthshade=False)
@@ -98,9 +117,15 @@ def _draw_histogram(axes: "Axes", slope: np.ndarray) -> None:
     median = float(np.median(slope))
     axes.axvline(median, color=style.VERMILION, linewidth=1)
     axes.annotate(
-        f"median {median:.1f}°", (median, 1), xycoords=("data", "axes fraction"), xytext=(4, -2),
-        textcoords="offset points", va="top", color=style.VERMILION, fontsize=7,
-    )  # fmt: skip
+        f"median {median:.1f}°",
+        (median, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(4, -2),
+        textcoords="offset points",
+        va="top",
+        color=style.VERMILION,
+        fontsize=7,
+    )
     axes.set(xlabel=VARIABLES["slope"].label, ylabel="stations", xlim=(0, None))
     axes.locator_params(axis="y", integer=True)
 

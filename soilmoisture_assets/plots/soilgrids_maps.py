@@ -62,9 +62,12 @@ def soilgrids_maps(properties: xr.Dataset) -> "Figure":
         low, high = np.nanquantile(clay, [0.1, 0.9])
         title = f"Soils at the stations run from {low:.0f} % to {high:.0f} % clay (middle 80 %)"
     return style.finish(
-        figure, title, "SoilGrids 2.0, mean of 0-30 cm weighted by the thickness of its layers; colours by kind: "
-        f"physical (brown), chemical (green), hydraulic (blue); open circles: no data.{elsewhere}", properties,
-    )  # fmt: skip
+        figure,
+        title,
+        "SoilGrids 2.0, mean of 0-30 cm weighted by the thickness of its layers; colours by kind: "
+        f"physical (brown), chemical (green), hydraulic (blue); open circles: no data.{elsewhere}",
+        properties,
+    )
 
 
 def _draw(given: FigureInputs) -> "Figure":

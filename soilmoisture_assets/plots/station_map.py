@@ -45,9 +45,16 @@ def station_map(stations: xr.Dataset) -> "Figure":
     for network, (colour, marker) in looks.items():
         members = [i for i in range(count) if networks[i] == network]
         axes.scatter(
-            where[members, 0], where[members, 1], s=marker_size(count), c=colour, marker=marker,
-            edgecolors="white", linewidths=0.4, zorder=3, label=f"{network} ({len(members)})",
-        )  # fmt: skip
+            where[members, 0],
+            where[members, 1],
+            s=marker_size(count),
+            c=colour,
+            marker=marker,
+            edgecolors="white",
+            linewidths=0.4,
+            zorder=3,
+            label=f"{network} ({len(members)})",
+        )
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(looks), 6), borderaxespad=0.2)
     letters = write_abbreviations(axes, box, where)
     if count <= MOST_NUMBERED:
@@ -56,15 +63,22 @@ def station_map(stations: xr.Dataset) -> "Figure":
     named = f"{style.counted(count, 'station')} of {style.counted(len(looks), 'network')}"
     numbered = "numbers refer to the list. " if count <= MOST_NUMBERED else "the list names them by network. "
     return style.finish(
-        figure, f"{named} make up the study", f"Stations by network (colour and shape); {numbered}"
-        "Albers equal-area projection.", stations,
-    )  # fmt: skip
+        figure,
+        f"{named} make up the study",
+        f"Stations by network (colour and shape); {numbered}Albers equal-area projection.",
+        stations,
+    )
 
 
 def _write_names(
-    axes: "Axes", stations: xr.Dataset, order: list[int], looks: dict[str, tuple[str, str]], rows: int, columns: int,
+    axes: "Axes",
+    stations: xr.Dataset,
+    order: list[int],
+    looks: dict[str, tuple[str, str]],
+    rows: int,
+    columns: int,
     size: float,
-) -> None:  # fmt: skip
+) -> None:
     axes.set(xlim=(0, columns), ylim=(rows - 0.4, -0.8))
     axes.axis("off")
     place = 0

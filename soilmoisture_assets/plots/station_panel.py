@@ -58,8 +58,9 @@ def station_panel(cube: xr.Dataset, station: str) -> "Figure":
         "quality control, grey spans are missing precipitation; vertical lines are the borders of training, validation "
         "and test. Right: rank of each static attribute among the stations of the study (bar: share of stations with a "
         "smaller value), value and units beside it; categories by name.",
-        cube, n=f"n = 1 of {style.counted(cube.sizes['station'], 'station')}",
-    )  # fmt: skip
+        cube,
+        n=f"n = 1 of {style.counted(cube.sizes['station'], 'station')}",
+    )
 
 
 def _moisture(axes: "Axes", own: xr.Dataset) -> None:

@@ -57,10 +57,12 @@ def station_series(cube: xr.Dataset, *, station: str | None = None) -> "Figure":
     figure.align_ylabels()
     hours = int(pd.Timedelta(step) / pd.Timedelta(hours=1))
     return style.finish(
-        figure, f"{style.station_labels(one)[0]}: soil moisture and its weather",
+        figure,
+        f"{style.station_labels(one)[0]}: soil moisture and its weather",
         f"Steps of {hours} h labelled by their end (UTC){'; dark: means of days' if hours < 24 else ''}; gaps are "
-        "missing values; what quality control masks is drawn too.", one,
-    )  # fmt: skip
+        "missing values; what quality control masks is drawn too.",
+        one,
+    )
 
 
 def draw_state(axes: "Axes", times: np.ndarray, values: np.ndarray, colour: str) -> None:

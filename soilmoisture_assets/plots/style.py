@@ -139,15 +139,26 @@ def finish(figure: "Figure", title: str, shows: str, *sources: xr.Dataset, perio
     figure.suptitle(_wrapped(title, room, bold), x=0.01, ha="left", fontsize=_TITLE_SIZE, fontweight="bold")
     figure.supxlabel(
         _wrapped(caption, figure.get_figwidth() - 0.2, _CAPTION_SIZE),
-        x=0.01, ha="left", fontsize=_CAPTION_SIZE, color="#444444", linespacing=1.3,
-    )  # fmt: skip
+        x=0.01,
+        ha="left",
+        fontsize=_CAPTION_SIZE,
+        color="#444444",
+        linespacing=1.3,
+    )
     if synthetic:  # beside the title, as far from the corner on a tall page as on a small one
         inch_x, inch_y = 1 / figure.get_size_inches()
         figure.text(
-            1 - 0.09 * inch_x, 1 - 0.075 * inch_y, "SYNTHETIC", ha="right", va="top", fontsize=9, fontweight="bold",
-            color="white", in_layout=False,
+            1 - 0.09 * inch_x,
+            1 - 0.075 * inch_y,
+            "SYNTHETIC",
+            ha="right",
+            va="top",
+            fontsize=9,
+            fontweight="bold",
+            color="white",
+            in_layout=False,
             bbox={"facecolor": VERMILION, "edgecolor": "none", "boxstyle": "round,pad=0.25"},
-        )  # fmt: skip
+        )
     figure.set_label(f"{title}\n{caption}")
     return figure
 

@@ -27,9 +27,10 @@ def variable_grid(cube: xr.Dataset) -> "Figure":
     cube : station cube. Categories are drawn as classes, the most frequent ones named.
     """
     static = [
-        name for name, variable in VARIABLES.items()
+        name
+        for name, variable in VARIABLES.items()
         if variable.role == "static" and name in cube.data_vars and cube[name].dims == ("station",)
-    ]  # fmt: skip
+    ]
     names = ["soil_moisture_scored", *dynamic_variables(cube), *static]
     names = [name for name in names if name in cube]
     rows = int(np.ceil(len(names) / COLUMNS))
@@ -52,10 +53,12 @@ def variable_grid(cube: xr.Dataset) -> "Figure":
             bar.ax.tick_params(labelsize=6)
             bar.ax.xaxis.label.set_fontsize(6.5)
     return style.finish(
-        figure, f"The cube holds {len(names)} variables at {style.counted(cube.sizes['station'], 'station')}",
+        figure,
+        f"The cube holds {len(names)} variables at {style.counted(cube.sizes['station'], 'station')}",
         "Target and dynamic inputs: mean over the steps that a station measured (precipitation: per step). Colour "
-        "scales end at the 2nd and 98th percentile; open circles: missing.", cube,
-    )  # fmt: skip
+        "scales end at the 2nd and 98th percentile; open circles: missing.",
+        cube,
+    )
 
 
 def _label(variable: Variable, mean: bool) -> str:
@@ -97,10 +100,17 @@ def _draw_classes(
             Line2D([], [], linestyle="none", marker="o", markersize=3.5, color=colour, label=style.shortened(text, 27))
             for colour, text in zip(colours, labels, strict=False)
         ],
-        loc="upper center", bbox_to_anchor=(0.5, 1), ncols=4 if max(map(len, labels), default=0) <= 6 else 2,
-        title=variable.long_name, title_fontsize=6.5, fontsize=5.5, handletextpad=0, columnspacing=0.6,
-        labelspacing=0.25, borderaxespad=0,
-    )  # fmt: skip
+        loc="upper center",
+        bbox_to_anchor=(0.5, 1),
+        ncols=4 if max(map(len, labels), default=0) <= 6 else 2,
+        title=variable.long_name,
+        title_fontsize=6.5,
+        fontsize=5.5,
+        handletextpad=0,
+        columnspacing=0.6,
+        labelspacing=0.25,
+        borderaxespad=0,
+    )
     legend.set_in_layout(False)
 
 

@@ -18,13 +18,30 @@ from soilmoisture_assets.study import Study
 LEADS = np.arange(12, 73, 12, dtype="int32")
 WINDOWS = np.array([24, 48, 72], dtype="int32")
 METHODS = (
-    "regional_model", "station_model", "persistence", "damped_persistence", "climatology", "ridge",
-    "filtered_ridge", "gradient_boosting", "lstm",
-)  # fmt: skip
+    "regional_model",
+    "station_model",
+    "persistence",
+    "damped_persistence",
+    "climatology",
+    "ridge",
+    "filtered_ridge",
+    "gradient_boosting",
+    "lstm",
+)
 METRICS = (
-    "r2", "rmse", "ubrmse", "bias", "mae", "pearson_r", "kge", "anomaly_correlation", "pinball_loss", "coverage_80",
-    "skill_vs_persistence", "skill_vs_climatology",
-)  # fmt: skip
+    "r2",
+    "rmse",
+    "ubrmse",
+    "bias",
+    "mae",
+    "pearson_r",
+    "kge",
+    "anomaly_correlation",
+    "pinball_loss",
+    "coverage_80",
+    "skill_vs_persistence",
+    "skill_vs_climatology",
+)
 _ATTRIBUTES = {"synthetic": 1, "source": "made up for the tests of the figures", "study": "demo"}
 _NAMES = ("Adams Ranch", "Bushland", "Crossroads", "Lehigh", "Mammoth Cave National Park", "Prairie View", "Wakulla")
 
@@ -83,8 +100,10 @@ def cube(count: int, start: str = "2018-01-01", end: str = "2020-01-01") -> xr.D
         variables[f"masked_{reason}"] = ("station", random.poisson(share, count).astype("int32"))
     split = np.where(time <= "2019-01-01", 1, np.where(time <= "2019-04-01", 2, 3)).astype("int8")
     variables["split"] = (
-        "time", split, {"flag_values": np.arange(4, dtype="int8"), "flag_meanings": "none train validation test"}
-    )  # fmt: skip
+        "time",
+        split,
+        {"flag_values": np.arange(4, dtype="int8"), "flag_meanings": "none train validation test"},
+    )
     variables["source_values"] = ("station", np.isfinite(moisture).sum(axis=1).astype("int32"))
     variables["held_out"] = ("station", np.zeros(count, dtype="int8"))
     variables["depth"] = ("station", np.full(count, 0.05, dtype="float32"))
@@ -95,8 +114,10 @@ def station_table(count: int) -> xr.Dataset:
     """The stations and who is in: every eighth is out, for one of two reasons."""
     random = np.random.default_rng(12)
     included = (np.arange(count) % 8 != 7).astype("int8")
-    reasons = ["" if is_in else ["31 % of test observed, 60 % needed", "no statics"][i % 16 // 8]
-               for i, is_in in enumerate(included)]  # fmt: skip
+    reasons = [
+        "" if is_in else ["31 % of test observed, 60 % needed", "no statics"][i % 16 // 8]
+        for i, is_in in enumerate(included)
+    ]
     return stations(count).assign(
         included=("station", included),
         reason=("station", np.array(reasons, dtype=object)),
@@ -140,11 +161,13 @@ def forecasts(count: int, experiment: str = "forecast", every: int = 2) -> xr.Da
             "split": ("start", truth["split"].values[steps]),
         },
         coords={
-            **station_coordinates(count), "start": truth["time"].values[steps],
-            "lead": ("lead", LEADS, {"units": "hours"}), "quantile": [0.1, 0.5, 0.9],
+            **station_coordinates(count),
+            "start": truth["time"].values[steps],
+            "lead": ("lead", LEADS, {"units": "hours"}),
+            "quantile": [0.1, 0.5, 0.9],
         },
         attrs={**_ATTRIBUTES, "experiment": experiment, "method": "regional_model"},
-    )  # fmt: skip
+    )
 
 
 def stored_forecasts(count: int, experiment: str = "forecast") -> dict[str, xr.Dataset]:
@@ -164,9 +187,13 @@ def skill(count: int, experiments: Sequence[str] = ("drivers", "forecast")) -> x
     shape = (2, len(experiments), len(METHODS), count, len(LEADS))
     station = random.beta(5, 2, count)[:, None]
     r2 = np.clip(
-        station - 0.004 * LEADS * random.uniform(0.3, 1.5, (count, 1)) + random.normal(0, 0.03, shape)
-        - 0.03 * np.arange(len(METHODS))[:, None, None], -0.8, 0.99,
-    )  # fmt: skip
+        station
+        - 0.004 * LEADS * random.uniform(0.3, 1.5, (count, 1))
+        + random.normal(0, 0.03, shape)
+        - 0.03 * np.arange(len(METHODS))[:, None, None],
+        -0.8,
+        0.99,
+    )
     r2[:, 0, METHODS.index("persistence")] = np.nan
     r2[:, 0, METHODS.index("damped_persistence")] = np.nan
     values = {"r2": r2, "rmse": 0.06 * np.sqrt(1 - r2), "coverage_80": np.clip(random.normal(0.78, 0.06, shape), 0, 1)}
@@ -178,11 +205,14 @@ def skill(count: int, experiments: Sequence[str] = ("drivers", "forecast")) -> x
     return xr.Dataset(
         variables,
         coords={
-            **station_coordinates(count), "split": splits, "experiment": list(experiments), "forecaster": list(METHODS),
+            **station_coordinates(count),
+            "split": splits,
+            "experiment": list(experiments),
+            "forecaster": list(METHODS),
             "lead": ("lead", LEADS, {"units": "hours"}),
         },
         attrs=_ATTRIBUTES,
-    )  # fmt: skip
+    )
 
 
 def skill_summary(count: int) -> pd.DataFrame:
@@ -197,14 +227,34 @@ def skill_summary(count: int) -> pd.DataFrame:
                         continue
                     median = float(part["r2"].median())
                     rows.append(
-                        (split, experiment, method, int(lead), count, median, median - 0.04, median + 0.04,
-                         float(part["rmse"].median()), float(part["coverage_80"].median()))
-                    )  # fmt: skip
+                        (
+                            split,
+                            experiment,
+                            method,
+                            int(lead),
+                            count,
+                            median,
+                            median - 0.04,
+                            median + 0.04,
+                            float(part["rmse"].median()),
+                            float(part["coverage_80"].median()),
+                        )
+                    )
     return pd.DataFrame(
         rows,
-        columns=["split", "experiment", "method", "lead_hours", "stations", "median_r2", "low", "high",
-                 "median_rmse", "coverage_80"],
-    )  # fmt: skip
+        columns=[
+            "split",
+            "experiment",
+            "method",
+            "lead_hours",
+            "stations",
+            "median_r2",
+            "low",
+            "high",
+            "median_rmse",
+            "coverage_80",
+        ],
+    )
 
 
 def shap(count: int, experiment: str = "drivers") -> xr.Dataset:
@@ -229,14 +279,18 @@ def shap(count: int, experiment: str = "drivers") -> xr.Dataset:
             "group_shap": (("station", "window", "group"), random.gamma(4, 0.004, (count, 3, len(groups)))),
         },
         coords={
-            **station_coordinates(count), "window": ("window", WINDOWS, {"units": "hours"}), "feature": features,
+            **station_coordinates(count),
+            "window": ("window", WINDOWS, {"units": "hours"}),
+            "feature": features,
             "feature_group": ("feature", [VARIABLES[name].group for name in features]),
             "feature_kind": ("feature", [VARIABLES[name].role for name in features]),
             "units": ("feature", [VARIABLES[name].units for name in features]),
-            "dynamic_feature": dynamic, "lag_days": lags, "group": groups,
+            "dynamic_feature": dynamic,
+            "lag_days": lags,
+            "group": groups,
         },
         attrs={**_ATTRIBUTES, "experiment": experiment},
-    )  # fmt: skip
+    )
 
 
 def permutation(count: int) -> xr.Dataset:
@@ -318,10 +372,14 @@ def recession_curves(count: int, events: int = 20) -> dict[str, xr.Dataset]:
         start = np.sort(random.choice(pd.date_range("2018-01-01", "2019-10-01", freq="6h", unit="ns"), events, False))
         delta, theta_r = random.uniform(0.03, 0.15, events), random.uniform(0.08, 0.12, events)
         values = {
-            "tau": random.gamma(4, 40, events), "theta_r": theta_r, "delta": delta,
-            "initial_moisture": theta_r + delta, "final_moisture": theta_r + 0.1 * delta,
-            "drop": 90 * delta / (theta_r + delta), "duration": random.uniform(80, 600, events),
-        }  # fmt: skip
+            "tau": random.gamma(4, 40, events),
+            "theta_r": theta_r,
+            "delta": delta,
+            "initial_moisture": theta_r + delta,
+            "final_moisture": theta_r + 0.1 * delta,
+            "drop": 90 * delta / (theta_r + delta),
+            "duration": random.uniform(80, 600, events),
+        }
         curves[str(station)] = xr.Dataset(
             {
                 **{name: ("event", numbers.astype("float32")) for name, numbers in values.items()},

@@ -28,19 +28,26 @@ def cube() -> xr.Dataset:
     statics = xr.Dataset({"clay": ("station", [10.0, 20, np.nan]), "land_cover": ("station", [10, 12, -1])})
     made = xr.Dataset(
         {
-            "soil_moisture": (both, masked), "soil_moisture_scored": (both, moisture),
-            "temperature": (both, rng.normal(10, 5, shape)), "precipitation": (both, rain), "shortwave": (both, sun),
-            "masked_frozen": ("station", [100, 50, 0]), "masked_spike": ("station", [3, 2, 0]),
+            "soil_moisture": (both, masked),
+            "soil_moisture_scored": (both, moisture),
+            "temperature": (both, rng.normal(10, 5, shape)),
+            "precipitation": (both, rain),
+            "shortwave": (both, sun),
+            "masked_frozen": ("station", [100, 50, 0]),
+            "masked_spike": ("station", [3, 2, 0]),
             "source_values": ("station", np.isfinite(moisture).sum(axis=1)),
             "split": ("time", np.repeat([1, 2, 3], [len(times) - 200, 100, 100]).astype("int8")),
         },
         {
-            "station": ["NET__a", "NET__b", "NET__c"], "time": times,
-            "latitude": ("station", [40.0, 41, 35]), "longitude": ("station", [-100.0, -95, -90]),
-            "network": ("station", ["NET"] * 3), "station_name": ("station", ["a", "b", "c"]),
+            "station": ["NET__a", "NET__b", "NET__c"],
+            "time": times,
+            "latitude": ("station", [40.0, 41, 35]),
+            "longitude": ("station", [-100.0, -95, -90]),
+            "network": ("station", ["NET"] * 3),
+            "station_name": ("station", ["a", "b", "c"]),
         },
         {"synthetic": 1, "source": "made up for a test"},
-    )  # fmt: skip
+    )
     return made.assign(encode_static_attributes(statics, ["clay", "land_cover"]).data_vars)
 
 

@@ -133,8 +133,11 @@ def test_era5_at_the_points_of_the_stations_alone_has_no_figures_of_the_grid():
     points = DEMO.model_copy(update={"era5": DEMO.era5.model_copy(update={"access": "timeseries"})})
     gone = files_without() - files_without(study=points)
     assert {path.split("/")[1] for path in gone} == {
-        "era5_histograms", "era5_monthly_means", "era5_july_maps", "era5_animation"
-    }  # fmt: skip
+        "era5_histograms",
+        "era5_monthly_means",
+        "era5_july_maps",
+        "era5_animation",
+    }
 
 
 def test_a_figure_of_all_experiments_is_drawn_from_those_that_are_there():

@@ -124,8 +124,10 @@ def crowded_ticks(figure: Figure) -> list[str]:
             labels = [label for label in labels if label.get_text().strip()]
             if any(label.get_rotation() not in (0, 90) for label in labels):
                 continue  # slanted labels: their boxes overlap, the letters do not
-            spans = sorted((label.get_window_extent().min[side], label.get_window_extent().max[side], label.get_text())
-                           for label in labels)  # fmt: skip
+            spans = sorted(
+                (label.get_window_extent().min[side], label.get_window_extent().max[side], label.get_text())
+                for label in labels
+            )
             crowded += [
                 f"{first[2]!r} and {second[2]!r}" for first, second in pairwise(spans) if first[1] > second[0] + 1
             ]
@@ -172,9 +174,11 @@ def test_gains_and_losses_are_counted_for_all_stations_and_for_the_useful_ones()
     r2[1, 1, 0, :, 5] = [0.4, 0.20, 0.4, np.nan]
     scores["r2"] = (scores["r2"].dims, r2)
     figure = draw("skill_maps")(scores.drop_sel(forecaster="station_model"), "forecast")
-    title = figure.axes[-1]._left_title.get_text() if "Gains" in figure.axes[-1]._left_title.get_text() else next(
-        axes._left_title.get_text() for axes in figure.axes if "Gains" in axes._left_title.get_text()
-    )  # fmt: skip
+    title = (
+        figure.axes[-1]._left_title.get_text()
+        if "Gains" in figure.axes[-1]._left_title.get_text()
+        else next(axes._left_title.get_text() for axes in figure.axes if "Gains" in axes._left_title.get_text())
+    )
     assert "48 h: all +2 / −2;  R² > 0.1: +1 / −2" in title
     assert "72 h: all +1 / −2;  R² > 0.1: +0 / −2" in title
 
@@ -191,8 +195,10 @@ def test_a_group_of_features_that_a_study_lacks_gets_no_empty_panel():
     effects = made_up.effects(30).sel(feature=["temperature", "precipitation", "slope"])
     titles = [axes.get_title(loc="left") for axes in draw("effect_sizes")(effects).axes]
     assert [title for title in titles if title] == [
-        "a  Physical soil and terrain", "b  Weather and environment", "c  Change of |effect| from 24 to 72 h"
-    ]  # fmt: skip
+        "a  Physical soil and terrain",
+        "b  Weather and environment",
+        "c  Change of |effect| from 24 to 72 h",
+    ]
 
 
 def test_the_lag_figure_says_how_many_days_hold_most_of_the_effect():
