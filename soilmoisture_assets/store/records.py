@@ -8,6 +8,7 @@ a bucket and no reading. It also carries a seal of the address, so that a record
 
 import dataclasses
 import enum
+import functools
 import hashlib
 import json
 import re
@@ -81,13 +82,17 @@ class Address:
         return hashlib.blake2b(str(self).encode(), digest_size=4).hexdigest()
 
 
+@functools.lru_cache(maxsize=20_000)  # a listing names the study and the asset of every partition
 def _check(kind: str, name: str) -> None:
-    if name and len(name.encode()) <= LONGEST_PARTITION and name.isprintable() and not re.search(r"^\.|[=/\\]", name):
+    if _NAME_PART.fullmatch(name) and len(name.encode()) <= LONGEST_PARTITION and name.isprintable():
         return
     raise StudyError(
         f"{kind} '{name}' cannot name a stored thing: it is empty, longer than {LONGEST_PARTITION} bytes, begins with "
         "'.' or has '=', '/', '\\' or a control character in it.\n  Rename it."
     )
+
+
+_NAME_PART = re.compile(r"[^.=/\\][^=/\\]*")
 
 
 @dataclass(frozen=True)

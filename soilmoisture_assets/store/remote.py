@@ -200,7 +200,7 @@ class Remote:
         with tempfile.TemporaryDirectory(prefix="soilmoisture_") as folder:
             yield Path(folder)
 
-    def sweep(self, stem: str, records: str, prefix: str) -> None:
+    def sweep(self, stem: str, record: str) -> None:
         """Nothing: what a PUT that did not end leaves is not an object."""
 
     @contextlib.contextmanager

@@ -11,7 +11,6 @@ its own rename is the moment of change, and the object is removed after it.
 """
 
 import contextlib
-import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -120,8 +119,7 @@ class Store:
             path = folder / f"object{record.suffix}"
             write(path)
             with path.open("rb") as file:
-                record = replace(record, size=os.fstat(file.fileno()).st_size, checksum=checksum_of(file))
-                os.fsync(file.fileno())
+                record = replace(record, size=path.stat().st_size, checksum=checksum_of(file))
             with self._root.locked(address.records):
                 older = self._names(address, fresh=True)
                 record = _next(record, State.STORED, older)
@@ -332,7 +330,7 @@ class Store:
             self._root.remove(key)
         for name in reversed(older):  # the oldest first: they count for nothing where there is a newer one
             self._root.remove(name.key)
-        self._root.sweep(address.stem, address.records, address.prefix)
+        self._root.sweep(address.stem, f"{address.records}/{address.prefix}")
 
     def _not_there(self, address: Address, name: RecordName | None) -> SourceError:
         if name is None or (name.state is State.STORED and self._root.size(name.object) is None):

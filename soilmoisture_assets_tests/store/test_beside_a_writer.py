@@ -12,10 +12,11 @@ import pytest
 from soilmoisture_assets.store import Store, formats
 from soilmoisture_assets_tests.store.made_up import SERIES
 
-READS = 1000
+READS = {".zarr.zip": 1500, ".nc": 500}
+"""Opening HDF5 takes longer."""
 
 WRITER = """
-import itertools, sys
+import itertools, sys, time
 import numpy as np, xarray as xr
 from soilmoisture_assets.store import Store, formats
 from soilmoisture_assets_tests.store.made_up import SERIES, record
@@ -24,6 +25,7 @@ for version in itertools.count():
     values = np.full((2, 100 + version % 3), version, dtype="float64")
     series = xr.Dataset({name: (("station", "time"), values) for name in ("first", "second")})
     store.publish(record(suffix=sys.argv[2], metadata={"version": version}), lambda path: formats.dump(series, path))
+    time.sleep(0.01)
 """
 
 
@@ -42,11 +44,11 @@ def writer(root: Path, suffix: str) -> Iterator[None]:
         process.wait()
 
 
-@pytest.mark.parametrize("suffix", [".zarr.zip", ".nc"])
-def test_a_thousand_lazy_reads_beside_a_writer_mix_nothing_and_miss_nothing(suffix: str, tmp_path: Path):
+@pytest.mark.parametrize("suffix", READS)
+def test_lazy_reads_beside_a_writer_mix_nothing_and_miss_nothing(suffix: str, tmp_path: Path):
     store, versions = Store(tmp_path), set()
     with writer(tmp_path, suffix):
-        for _ in range(READS):
+        for _ in range(READS[suffix]):
             series, record = store.load(SERIES, formats.load)
             with series:
                 half = series["first"].values  # read before, the rest after
@@ -54,13 +56,13 @@ def test_a_thousand_lazy_reads_beside_a_writer_mix_nothing_and_miss_nothing(suff
                 found = np.unique(np.concatenate([half.ravel(), series["second"].values.ravel()]))
             assert found.tolist() == [record.metadata["version"]]
             versions.add(record.generation)
-    assert len(versions) > READS / 20
+    assert len(versions) > READS[suffix] / 20
 
 
 def test_two_writers_of_one_thing_leave_one_whole_version(tmp_path: Path):
-    with writer(tmp_path, ".nc"), writer(tmp_path, ".nc"):
+    with writer(tmp_path, ".zarr.zip"), writer(tmp_path, ".zarr.zip"):
         store = Store(tmp_path)
-        for _ in range(READS // 10):
+        for _ in range(100):
             series, record = store.load(SERIES, formats.load)
             with series:
                 assert np.unique(series["second"].values).tolist() == [record.metadata["version"]]

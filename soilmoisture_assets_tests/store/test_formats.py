@@ -1,0 +1,172 @@
+"""Formats: types and text survive, the same content is the same bytes, datasets are opened lazily."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from soilmoisture_assets.store import formats
+
+DATASETS = [".zarr.zip", ".nc"]
+
+
+def dataset() -> xr.Dataset:
+    return xr.Dataset(
+        {
+            "moisture": (("station", "time"), np.float32([[0.1, np.nan, 0.3], [0.2, 0.2, 0.2]]), {"units": "m3 m-3"}),
+            "class": ("station", np.int8([1, -1]), {"flag_values": np.int8([1, 2])}),
+            "network": ("station", np.array(["SCAN", "Réseau"], dtype=object)),
+        },
+        coords={
+            "station": ["N__a", "N__longer_name"],
+            "time": pd.date_range("2015-01-01", periods=3, freq="12h", unit="ns"),
+        },
+        attrs={"title": "two stations"},
+    )
+
+
+def grid() -> xr.Dataset:
+    hours = pd.date_range("2015-01-01", periods=50, freq="h", unit="ns")
+    values = np.arange(50 * 6, dtype="float32").reshape(50, 2, 3)
+    return xr.Dataset(
+        {"temperature": (formats.GRID, values)}, {"time": hours, "latitude": [1.0, 2.0], "longitude": [3.0, 4.0, 5.0]}
+    )
+
+
+@pytest.mark.parametrize("suffix", DATASETS)
+def test_a_dataset_comes_back_with_values_types_text_and_attributes(suffix: str, tmp_path: Path):
+    formats.dump(dataset(), tmp_path / f"x{suffix}")
+    found = formats.load(tmp_path / f"x{suffix}").load()
+    xr.testing.assert_identical(found, dataset().assign_coords(station=dataset().station.astype(object)))
+    assert found.moisture.dtype == np.float32
+    assert found["class"].dtype == np.int8
+    assert found.time.dtype == "datetime64[ns]"
+
+
+@pytest.mark.parametrize("suffix", DATASETS)
+def test_a_dataset_is_opened_without_reading_its_values(suffix: str, tmp_path: Path):
+    formats.dump(dataset(), tmp_path / f"x{suffix}")
+    with formats.load(tmp_path / f"x{suffix}") as found:
+        assert not found.moisture.variable._in_memory
+
+
+@pytest.mark.parametrize("suffix", DATASETS)
+def test_a_dataset_that_is_written_is_not_changed(suffix: str, tmp_path: Path):
+    given = dataset()
+    given.moisture.encoding = {"chunksizes": (1, 1)}
+    formats.dump(given, tmp_path / f"x{suffix}")
+    assert given.moisture.encoding == {"chunksizes": (1, 1)}
+    assert given.station.dtype.kind == "U"
+
+
+@pytest.mark.parametrize("suffix", DATASETS)
+def test_what_was_read_from_one_format_can_be_written_to_another(suffix: str, tmp_path: Path):
+    formats.dump(grid(), tmp_path / "grid.nc")
+    formats.dump(formats.load(tmp_path / "grid.nc").isel(time=slice(3, 10)), tmp_path / f"x{suffix}")
+    xr.testing.assert_identical(formats.load(tmp_path / f"x{suffix}").load(), grid().isel(time=slice(3, 10)))
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from soilmoisture_assets.store import formats
+from soilmoisture_assets_tests.store.test_formats import dataset, grid
+for name, value in (("dataset", dataset()), ("grid", grid())):
+    formats.dump(value, Path(sys.argv[1]) / f"{name}{sys.argv[2]}")
+"""
+
+
+@pytest.mark.parametrize("suffix", DATASETS)
+def test_the_same_content_is_the_same_bytes_whoever_writes_it_and_when(suffix: str, tmp_path: Path):
+    for seed in ("1", "2"):  # another order of sets and another second
+        (tmp_path / seed).mkdir()
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(tmp_path / seed), suffix],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            check=True,
+        )
+    formats.dump(formats.load(tmp_path / "1" / f"dataset{suffix}"), tmp_path / f"again{suffix}")
+    first = (tmp_path / "1" / f"dataset{suffix}").read_bytes()
+    assert first == (tmp_path / "2" / f"dataset{suffix}").read_bytes()
+    assert first == (tmp_path / f"again{suffix}").read_bytes()
+    assert (tmp_path / "1" / f"grid{suffix}").read_bytes() == (tmp_path / "2" / f"grid{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", DATASETS)
+def test_a_closed_dataset_holds_no_file(suffix: str, tmp_path: Path):
+    formats.dump(dataset(), tmp_path / f"x{suffix}")
+    formats.load(tmp_path / f"x{suffix}").close()  # whatever is imported and started by the first
+    before = set(os.listdir("/dev/fd"))
+    for _ in range(10):
+        formats.load(tmp_path / f"x{suffix}").close()
+    assert len(set(os.listdir("/dev/fd"))) == len(before)
+
+
+@pytest.mark.parametrize("suffix", DATASETS)
+def test_many_open_datasets_keep_their_version_when_the_file_is_replaced(suffix: str, tmp_path: Path):
+    path = tmp_path / f"x{suffix}"
+    formats.dump(grid(), path)
+    first = formats.load(path)
+    others = []
+    for number in range(140):  # more than xarray keeps open by itself
+        other = tmp_path / f"{number}{suffix}"
+        other.write_bytes(path.read_bytes())
+        others.append(formats.load(other))
+    formats.dump(grid() + 1, tmp_path / f"new{suffix}")
+    os.replace(tmp_path / f"new{suffix}", path)
+    assert first.temperature.values.tolist() == grid().temperature.values.tolist()
+    assert len(others) == 140
+
+
+def test_a_grid_is_stored_a_day_after_the_other(tmp_path: Path):
+    formats.dump(grid(), tmp_path / "x.nc")
+    assert formats.load(tmp_path / "x.nc").temperature.encoding["chunksizes"] == (24, 2, 3)
+
+
+def test_chunks_can_be_chosen(tmp_path: Path):
+    formats.dump(grid(), tmp_path / "x.zarr.zip", encoding={"temperature": {"chunks": (10, 2, 3)}})
+    assert formats.load(tmp_path / "x.zarr.zip").temperature.encoding["chunks"] == (10, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x.json", {"b": [1, 2.5, None], "a": "é"}),
+        ("x.html", "<p>é</p>"),
+        ("x.png", b"\x89PNG"),
+        ("x.webp", b"RIFF"),
+        ("x.zip", b"PK"),
+        ("x.safetensors", b"\x00\x01"),
+    ],
+)
+def test_small_things_come_back(name: str, value: object, tmp_path: Path):
+    formats.dump(value, tmp_path / name)
+    assert formats.load(tmp_path / name) == value
+
+
+def test_a_table_has_six_significant_digits(tmp_path: Path):
+    formats.dump(pd.DataFrame({"station": ["a"], "r2": [0.123456789]}), tmp_path / "x.csv")
+    assert (tmp_path / "x.csv").read_text() == "station,r2\na,0.123457\n"
+    assert formats.load(tmp_path / "x.csv").r2[0] == 0.123457
+
+
+def test_json_does_not_depend_on_the_order_of_keys(tmp_path: Path):
+    formats.dump({"a": 1, "b": 2}, tmp_path / "x.json")
+    formats.dump({"b": 2, "a": 1}, tmp_path / "y.json")
+    assert (tmp_path / "x.json").read_bytes() == (tmp_path / "y.json").read_bytes()
+
+
+def test_a_file_is_copied(tmp_path: Path):
+    (tmp_path / "archive").write_bytes(b"PK")
+    formats.dump(tmp_path / "archive", tmp_path / "x.zip")
+    assert formats.load(tmp_path / "x.zip") == b"PK"
+
+
+def test_a_suffix_that_is_no_format_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"x\.pickle: none of the formats"):
+        formats.dump({}, tmp_path / "x.pickle")
