@@ -23,7 +23,7 @@ from soilmoisture_assets.errors import SoilMoistureError
 from soilmoisture_assets.learning import features
 from soilmoisture_assets.learning.fit import fit_regional
 from soilmoisture_assets.learning.predict import forecast
-from soilmoisture_assets.scoring.scores import median_interval, r2
+from soilmoisture_assets.scores import median_interval, r2
 from soilmoisture_assets.settings import load_settings
 from soilmoisture_assets.study import Experiment, Study, load_study
 

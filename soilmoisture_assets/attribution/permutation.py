@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 from soilmoisture_assets.attribution.samples import Samples
 from soilmoisture_assets.attribution.shap_values import feature_coordinates
 from soilmoisture_assets.learning.model import Model
+from soilmoisture_assets.learning.names import REGIONAL_MODEL
 from soilmoisture_assets.study import Study
 
 _MOST_SAMPLES = 768
@@ -76,7 +77,7 @@ def permutation_importance(cube: xr.Dataset, model: Model, study: Study) -> xr.D
             "window": ("window", np.array(windows, dtype=np.int32), {"units": "hours"}),
             **feature_coordinates(samples.features),
         },
-        attrs={"experiment": str(model.experiment), "method": "regional_model", "windows": len(flat)},
+        attrs={"experiment": str(model.experiment), "method": REGIONAL_MODEL, "windows": len(flat)},
     )
 
 

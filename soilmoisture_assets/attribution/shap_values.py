@@ -15,6 +15,7 @@ from soilmoisture_assets.attribution.lags import LagWeights, lag_weights
 from soilmoisture_assets.attribution.record_level import RecordLevel
 from soilmoisture_assets.attribution.samples import Feature, Medians, Samples
 from soilmoisture_assets.learning.model import Model
+from soilmoisture_assets.learning.names import REGIONAL_MODEL
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Study
 
@@ -222,7 +223,7 @@ def _dataset(
             ),
         },
         attrs={
-            "experiment": str(samples.model.experiment), "method": "regional_model", "draws": DRAWS,
+            "experiment": str(samples.model.experiment), "method": REGIONAL_MODEL, "draws": DRAWS,
             "level_explained": samples.level.explained,
         },
     )  # fmt: skip

@@ -17,6 +17,7 @@ import xarray as xr
 from soilmoisture_assets.alignment.splits import SPLITS, within_splits
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
+from soilmoisture_assets.learning.names import REGIONAL_MODEL, STATION_MODEL
 from soilmoisture_assets.learning.network import QUANTILES, forward
 from soilmoisture_assets.learning.program import STARTS
 from soilmoisture_assets.learning.windows import CALIBRATION, STOPPING, TEST, Runs, Windows, build_windows
@@ -26,8 +27,6 @@ from soilmoisture_assets.study import Study
 OBSERVED_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "observed soil moisture"}
 FORECAST_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "forecast soil moisture"}
 AFTER_TRAINING = (STOPPING, CALIBRATION, TEST)
-REGIONAL, STATION = "regional_model", "station_model"
-"""Names of the network as a forecaster: one for all stations, and a station's own."""
 RUNS_AT_ONCE = 256
 
 
@@ -60,7 +59,7 @@ def forecast(
         parts.append(_forecast(cube, windows.of(model), model, name))
     found = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
     return found.assign_attrs(
-        experiment=str(model.experiment), method=REGIONAL if isinstance(models, Model) else STATION
+        experiment=str(model.experiment), method=REGIONAL_MODEL if isinstance(models, Model) else STATION_MODEL
     )
 
 
@@ -89,7 +88,7 @@ def uncalibrated(
     cube = within_splits(cube)
     windows = _WindowsOf(cube, study, names)
     for name in names:
-        models = {REGIONAL: regional} | ({STATION: own[name]} if name in own else {})
+        models = {REGIONAL_MODEL: regional} | ({STATION_MODEL: own[name]} if name in own else {})
         each = [_forecast(cube, windows.of(model), model, name) for model in models.values()]
         quantiles = [found["soil_moisture_forecast"] for found in each]
         together = xr.concat(quantiles, dim=xr.Variable("forecaster", list(models)))
@@ -141,7 +140,7 @@ def latest_forecast(
         )
     found = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
     return found.assign_attrs(
-        experiment=str(model.experiment), method=REGIONAL if isinstance(models, Model) else STATION
+        experiment=str(model.experiment), method=REGIONAL_MODEL if isinstance(models, Model) else STATION_MODEL
     )
 
 

@@ -1,6 +1,6 @@
 """Intervals drawn as whiskers: bootstrap over stations.
 
-Belongs here: means and ratios with their intervals for bars. Not here: medians of scores (scoring/scores.py),
+Belongs here: means and ratios with their intervals for bars. Not here: medians of scores (scores.py),
 spatial-block intervals of effect sizes (attribution/effect_size.py).
 """
 

@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets import scores
 from soilmoisture_assets.alignment.splits import SPLITS, TEST
 from soilmoisture_assets.errors import StudyError
-from soilmoisture_assets.scoring import scores
-from soilmoisture_assets.scoring.inputs import Array
+from soilmoisture_assets.scores import Array
 from soilmoisture_assets.study import Experiment
 
 SIDES = ["lower", "upper"]

@@ -1,7 +1,7 @@
 """Skill: every method of an experiment on one common sample.
 
 Belongs here: the common sample, the score tables per lead and per window, their medians over stations.
-Not here: the scores themselves (scores.py), the methods (baselines.py, learning/), figures (plots/).
+Not here: the scores themselves (soilmoisture_assets/scores.py), the methods (methods/, learning/), figures (plots/).
 
 The common sample of a station holds the (start, lead) pairs that are observed and that every method with any forecast
 at that station has a forecast for. A method without any forecast there (a model that could not be trained, a method
@@ -16,25 +16,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets import scores
 from soilmoisture_assets.alignment.splits import SPLITS, TEST, VALIDATION
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.metadata.variables import VARIABLES
-from soilmoisture_assets.scoring import scores
-from soilmoisture_assets.scoring.inputs import Array
+from soilmoisture_assets.methods import ordered
+from soilmoisture_assets.methods.climatology import METHOD as CLIMATOLOGY
+from soilmoisture_assets.methods.persistence import METHOD as PERSISTENCE
+from soilmoisture_assets.scores import Array
 from soilmoisture_assets.study import Study
-
-METHOD_ORDER = (
-    "persistence",
-    "damped_persistence",
-    "climatology",
-    "era5_soil_moisture",
-    "ridge",
-    "filtered_ridge",
-    "gradient_boosting",
-    "lstm",
-    "regional_model",
-    "station_model",
-)
 
 FEWEST_PAIRS = 30
 """A station with fewer pairs in a split has no scores there."""
@@ -238,7 +228,7 @@ def _common_starts(
         placed = each["soil_moisture_forecast"].sel(quantile=levels).reindex(place).transpose(*dims, "quantile")
         quantiles[method] = placed.values
         medians[method] = placed.sel(quantile=0.5).values
-    methods = [method for method in METHOD_ORDER if method in medians and np.isfinite(medians[method]).any()]
+    methods = ordered(method for method, forecast in medians.items() if np.isfinite(forecast).any())
     return _Sample(
         experiment=experiment,
         methods=methods,
@@ -261,7 +251,7 @@ def _observed(cube: xr.Dataset, starts: Array, lead_hours: Array) -> Array:
 
 
 def _score_dataset(samples: Sequence[_Sample], cube: xr.Dataset, axis: str, pooled: Mapping[int, slice]) -> xr.Dataset:
-    methods = [method for method in METHOD_ORDER if any(method in sample.methods for sample in samples)]
+    methods = ordered(method for sample in samples for method in sample.methods)
     splits = (VALIDATION, TEST)
     shape = (len(splits), len(samples), len(methods), cube.sizes["station"], len(pooled))
     tables = {name: np.full(shape, np.nan, dtype="float32") for name in SCORES}
@@ -303,8 +293,8 @@ def _score_methods(sample: _Sample, inside: Array, leads: slice) -> dict[str, di
     observed = np.where(common, flat(sample.observed), np.nan)
     of_method = dict(zip(sample.methods, medians, strict=True))
     missing = np.full_like(observed, np.nan)
-    persistence = of_method.get("persistence", missing)
-    climatology = of_method.get("climatology", missing)
+    persistence = of_method.get(PERSISTENCE.name, missing)
+    climatology = of_method.get(CLIMATOLOGY.name, missing)
     found = {}
     for method, forecast in of_method.items():
         n = scores.count(observed, forecast)

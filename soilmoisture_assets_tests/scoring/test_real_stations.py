@@ -15,11 +15,11 @@ from soilmoisture_assets.alignment.station_series import (
     inputs_on_steps,
     target_on_steps,
 )
-from soilmoisture_assets.scoring import boosting
-from soilmoisture_assets.scoring.baselines import fit_baselines
+from soilmoisture_assets.methods import gradient_boosting
+from soilmoisture_assets.methods.fitting import fit_baselines
 from soilmoisture_assets.scoring.skill import skill_tables
 from soilmoisture_assets.study import BaselineSettings, Experiment, Study, load_study
-from soilmoisture_assets_tests.scoring.worlds import with_neighbours
+from soilmoisture_assets_tests.methods.worlds import with_neighbours
 
 STATIONS = 5
 
@@ -47,7 +47,7 @@ def cube(study: Study) -> xr.Dataset:
 def test_known_weather_and_the_last_observation_each_add_skill(
     cube: xr.Dataset, study: Study, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(boosting, "ITERATIONS", (15,))
+    monkeypatch.setattr(gradient_boosting, "ITERATIONS", (15,))
     baselines = xr.concat([fit_baselines(cube, study, experiment) for experiment in Experiment], dim="experiment")
     summary = skill_tables([], baselines, cube, study).summary
     validation = summary[summary["split"] == "validation"].set_index(["experiment", "method", "lead_hours"])[

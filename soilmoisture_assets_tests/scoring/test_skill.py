@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from soilmoisture_assets import scores
 from soilmoisture_assets.alignment.splits import valid_starts
 from soilmoisture_assets.errors import StudyError
-from soilmoisture_assets.scoring import scores
 from soilmoisture_assets.scoring.skill import SkillTables, markdown, skill_tables, summarise_by
-from soilmoisture_assets_tests.scoring.worlds import small_cube, small_study
+from soilmoisture_assets_tests.methods.worlds import small_cube, small_study
 
 STUDY = small_study(experiments=("forecast",))
 LEADS = [24, 48, 72]

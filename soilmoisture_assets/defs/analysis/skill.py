@@ -1,6 +1,6 @@
 """Analysis: scores of every method on one common sample, as datasets and as tables.
 
-Not here: the scores (scoring/scores.py), the tables (scoring/skill.py).
+Not here: the scores (scores.py), the tables (scoring/skill.py).
 """
 
 from collections.abc import Iterator, Mapping

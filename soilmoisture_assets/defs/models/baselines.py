@@ -1,4 +1,4 @@
-"""Models: the simple methods every forecast is compared with. Not here: the methods (scoring/baselines.py)."""
+"""Models: the simple methods every forecast is compared with. Not here: the methods (methods/)."""
 
 import dagster as dg
 import xarray as xr
@@ -21,7 +21,7 @@ from soilmoisture_assets.study import Study
 )
 def baselines(context: dg.AssetExecutionContext, cube: xr.Dataset, study: dg.ResourceParam[Study]) -> xr.Dataset:
     """Persistence, climatology, ridge, boosting and an LSTM per experiment, fitted on training data alone."""
-    from soilmoisture_assets.scoring.baselines import fit_baselines
+    from soilmoisture_assets.methods.fitting import fit_baselines
 
     cube = cube.load()
     each = [fit_baselines(cube, study, experiment, progress(context)) for experiment in study.model.experiments]

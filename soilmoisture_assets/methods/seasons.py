@@ -1,17 +1,26 @@
-"""Day-of-year climatology: the season of each station, from training data alone.
+"""Seasons: the day of the year as waves, and the season of each station from training data alone.
 
-Belongs here: the harmonic fit. Not here: the baseline that repeats it (baselines.py), anomaly scores (scores.py).
+Belongs here: the waves and their fit. Not here: the method that repeats the season (climatology.py), anomaly scores
+(scores.py).
 """
 
 import numpy as np
 import pandas as pd
 
-from soilmoisture_assets.scoring.inputs import Array, season
+from soilmoisture_assets.scores import Array
 
 HARMONICS = 2
 """Annual and half-annual waves: smoother than daily means, and enough for one wet and one dry season."""
 
 FEWEST_VALUES = 30
+
+
+def season(time: pd.DatetimeIndex, harmonics: int) -> Array:
+    """Sine and cosine of the day of the year, (time, 2·harmonics); one turn is 365.2425 days."""
+    midday = time - pd.Timedelta(hours=12)
+    turn = 2 * np.pi * (midday.dayofyear.to_numpy() - 1 + midday.hour.to_numpy() / 24) / 365.2425
+    turns = np.arange(1, harmonics + 1) * turn[:, None]
+    return np.concatenate([np.sin(turns), np.cos(turns)], axis=1)
 
 
 def fit_climatology(values: Array, time: pd.DatetimeIndex) -> Array:

@@ -1,7 +1,7 @@
-"""What the simple methods are given: the arrays of a station cube, and what each instant may know of them.
+"""Inputs of the methods: the arrays of a station cube, and what each instant may know of them.
 
-Belongs here: the last known moisture and its age, exponentially filtered weather, the season, gathering at starts.
-Not here: the methods (baselines.py and its siblings); tensors of the networks (learning/windows.py).
+Belongs here: the last known moisture and its age, exponentially filtered weather, gathering at starts.
+Not here: the methods; the season (seasons.py); tensors of the networks (learning/windows.py).
 
 Nothing here looks ahead: a value at step i comes from steps up to i, and gathering at start + offset is the only way
 to reach further. The weather is filled as it is for the networks (alignment/gap_filling.py), so that all methods know
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from soilmoisture_assets.alignment.gap_filling import fill_weather, is_amount
 from soilmoisture_assets.alignment.splits import TRAIN
 from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.methods.seasons import climatology_at, fit_climatology
 from soilmoisture_assets.study import Study
 
 Array = NDArray[Any]
@@ -73,6 +74,11 @@ class Inputs:
             warnings.simplefilter("ignore", RuntimeWarning)
             return np.nanstd(self.training_target, axis=1, dtype="float64")
 
+    @cached_property
+    def climatology(self) -> Array:
+        """(station, time) the season of the training target; NaN where there is too little of it."""
+        return climatology_at(fit_climatology(self.training_target, self.time), self.time)
+
     @property
     def weather_as_measured(self) -> dict[str, Array]:
         """All weather with the station's own gaps left open: for methods that handle gaps themselves."""
@@ -93,7 +99,7 @@ class Inputs:
 
 
 def inputs_of(cube: xr.Dataset, study: Study) -> Inputs:
-    """Read what the simple methods need from a station cube into memory."""
+    """Read what the methods need from a station cube into memory."""
     cube = cube.transpose("station", "time", ...)
     training_steps = cube["split"].values == TRAIN
     weather: dict[str, Array] = {}
@@ -155,14 +161,6 @@ def exponentially_filtered(values: Array, time_constant: float) -> Array:
     start = decay * values[:, :1].astype("float64")
     filtered, _ = lfilter([1 - decay], [1, -decay], values.astype("float64"), axis=1, zi=start)
     return filtered.astype("float32")
-
-
-def season(time: pd.DatetimeIndex, harmonics: int) -> Array:
-    """Sine and cosine of the day of the year, (time, 2·harmonics); one turn is 365.2425 days."""
-    midday = time - pd.Timedelta(hours=12)
-    turn = 2 * np.pi * (midday.dayofyear.to_numpy() - 1 + midday.hour.to_numpy() / 24) / 365.2425
-    turns = np.arange(1, harmonics + 1) * turn[:, None]
-    return np.concatenate([np.sin(turns), np.cos(turns)], axis=1)
 
 
 def at(values: Array, starts: Array, offset: int) -> Array:

@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 
 from soilmoisture_assets.learning.features import weather_channels
-from soilmoisture_assets.scoring.inputs import at, exponentially_filtered, inputs_of, last_known, season
-from soilmoisture_assets_tests.scoring.worlds import small_cube, small_study
+from soilmoisture_assets.methods.inputs import at, exponentially_filtered, inputs_of, last_known
+from soilmoisture_assets.methods.seasons import season
+from soilmoisture_assets_tests.methods.worlds import small_cube, small_study
 
 NAN = np.nan
 

@@ -1,4 +1,4 @@
-"""LSTM: the field's usual network as a baseline, one model for all stations.
+"""The LSTM's network: an encoder over the history, a decoder over the leads.
 
 Belongs here: its inputs, the encoder-decoder, training with early stopping on validation starts.
 Not here: the platform's own network (learning/). Imported where it is used alone, because torch is heavy.
@@ -10,7 +10,6 @@ Source: Kratzert et al. 2019, doi:10.5194/hess-23-5089-2019: one network for all
 every step.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from soilmoisture_assets.alignment.splits import TRAIN, VALIDATION
-from soilmoisture_assets.scoring.inputs import Array, Inputs, season
-from soilmoisture_assets.study import Experiment, Study
+from soilmoisture_assets.methods.inputs import Array, Inputs
+from soilmoisture_assets.methods.seasons import season
+from soilmoisture_assets.methods.task import Task
+from soilmoisture_assets.study import Experiment
 
 HIDDEN = 64
 STATIC_CHANNELS = 12
@@ -99,26 +100,19 @@ class _Series:
         return history, future, self.statics[stations], self.base[rows, starts], torch.where(same, target, torch.nan)
 
 
-def lstm_forecasts(
-    inputs: Inputs, experiment: Experiment, study: Study, labels: Array, starts: Array, leads: Sequence[int]
-) -> Array:
-    """Train on training starts, stop on validation starts, forecast ``starts``.
-
-    Parameters
-    ----------
-    labels : (time) split of the window that starts at each step (splits.valid_starts).
-    starts : indices of the steps to forecast from.
-    leads : steps ahead, 1 to the horizon.
+def lstm_forecasts(task: Task) -> Array:
+    """Train on training starts, stop on validation starts, forecast the starts of the task.
 
     Returns
     -------
     (station, start, lead) float32 [m3 m-3]; NaN without a last observation where the experiment sees moisture.
     """
+    inputs, experiment, study, starts, leads = task.inputs, task.experiment, task.study, task.starts, task.leads
     days = study.model.history_days if experiment.sees_moisture else study.model.history_days_drivers
     history = days * study.steps_per_day
     length = history + STARTS_PER_CHUNK - 1
     series = _series(inputs, experiment, pad=length)
-    labels = np.pad(labels, length)
+    labels = np.pad(task.labels, length)
     generator = torch.Generator().manual_seed(study.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(study.seed)

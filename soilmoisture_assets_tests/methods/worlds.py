@@ -1,4 +1,4 @@
-"""Small station cubes for the tests of this folder."""
+"""Small station cubes for the tests of methods and scores."""
 
 import numpy as np
 import pandas as pd

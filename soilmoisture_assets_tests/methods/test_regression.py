@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from soilmoisture_assets.scoring.ridge import PENALTIES, fit_ridge
+from soilmoisture_assets.methods.regression import PENALTIES, fit_ridge
 
 
 def test_without_noise_the_weakest_penalty_finds_the_line():

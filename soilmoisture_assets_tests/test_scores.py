@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from soilmoisture_assets.scoring import scores
+from soilmoisture_assets import scores
 
 OBSERVED = np.array([1.0, 2.0, 3.0, 4.0])
 

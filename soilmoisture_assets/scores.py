@@ -1,7 +1,8 @@
 """Scores: how far forecasts lie from what was observed.
 
 Belongs here: one function per score on plain arrays, and the bootstrap interval of a median over stations.
-Not here: which forecasts are compared on which sample (skill.py); how intervals are calibrated (calibration.py).
+Not here: which forecasts are compared on which sample, how intervals are calibrated (scoring/). It stands below the
+layers, because methods are chosen by the score that they are judged by.
 
 Every function takes ``observed`` and ``forecast`` of one shape (…, start) in one unit, reduces the last axis,
 uses the pairs where both are finite, and returns NaN where a score is not defined: never zero, never an error.

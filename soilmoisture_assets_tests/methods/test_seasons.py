@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from soilmoisture_assets.scoring.climatology import climatology_at, fit_climatology
+from soilmoisture_assets.methods.seasons import climatology_at, fit_climatology
 
 TIME = pd.date_range("2013-01-01", "2015-12-31", freq="D")
 WAVE = 0.25 + 0.1 * np.cos(2 * np.pi * (TIME.dayofyear - 40) / 365.25)

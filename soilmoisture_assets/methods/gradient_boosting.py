@@ -1,16 +1,17 @@
 """Gradient boosting pooled over stations: what a practitioner would pick first.
 
-Belongs here: its features, its grid, the fit. Not here: which candidate wins (baselines.py, on validation data).
-
-Source: Ke et al. 2017 (LightGBM), as scikit-learn's HistGradientBoostingRegressor.
+Belongs here: its features, its grid, the fit. Not here: how a candidate is chosen (task.py).
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from soilmoisture_assets.scoring.inputs import FILTER_DAYS, Array, Inputs, at, exponentially_filtered, season
-from soilmoisture_assets.study import BaselineSettings, Experiment
+from soilmoisture_assets.methods.inputs import FILTER_DAYS, Array, at, exponentially_filtered
+from soilmoisture_assets.methods.method import Method
+from soilmoisture_assets.methods.seasons import season
+from soilmoisture_assets.methods.task import Task, per_lead
+from soilmoisture_assets.study import BaselineSettings
 
 ITERATIONS = (10, 25, 50, 100, 200, 300)
 """Trees of the candidates; learning rate 0.1, 31 leaves, at least 20 samples each. With the two forms (raw moisture,
@@ -19,7 +20,7 @@ change from the last observation) this is the whole grid."""
 HISTORY_DAYS = 7
 
 
-def boosting_features(inputs: Inputs, experiment: Experiment, starts: Array, lead: int, climatology: Array) -> Array:
+def boosting_features(task: Task, starts: Array, lead: int) -> Array:
     """Per sample: a week of weather and moisture, filtered weather, known weather, season, attributes and the
     station's training mean, spread and climatology of moisture.
 
@@ -27,7 +28,6 @@ def boosting_features(inputs: Inputs, experiment: Experiment, starts: Array, lea
     ----------
     starts : indices of the last steps whose moisture may be known.
     lead : steps ahead.
-    climatology : (station, time) moisture climatology of the training period.
 
     Returns
     -------
@@ -35,8 +35,8 @@ def boosting_features(inputs: Inputs, experiment: Experiment, starts: Array, lea
     its neighbours measured beside them: trees handle gaps themselves, and did better so on validation data than with
     gaps filled. The filters run over filled weather.
     """
+    inputs, experiment, per_day = task.inputs, task.experiment, task.inputs.steps_per_day
     shape = (len(inputs.target), len(starts))
-    per_day = inputs.steps_per_day
     newest = lead if experiment.knows_weather else 0
     columns = []
     for values in inputs.weather_as_measured.values():
@@ -49,7 +49,7 @@ def boosting_features(inputs: Inputs, experiment: Experiment, starts: Array, lea
     columns += [np.broadcast_to(wave, shape) for wave in at(season(inputs.time, 1).T, starts, lead)]
     of_station = np.concatenate([inputs.attributes, inputs.mean[:, None], inputs.spread[:, None]], axis=1)
     columns += [np.broadcast_to(column[:, None], shape) for column in of_station.T]
-    columns.append(at(climatology, starts, lead))
+    columns.append(at(inputs.climatology, starts, lead))
     if experiment.sees_moisture:
         columns += [at(inputs.last, starts, 0), at(inputs.age, starts, 0)]
         columns += [at(inputs.antecedent, starts, -step) for step in range(1, HISTORY_DAYS * per_day)]
@@ -85,3 +85,40 @@ def boosting_candidates(
     for trees, forecast in enumerate(model.staged_predict(wanted), start=1):
         if trees in grid:
             yield trees, forecast
+
+
+def _forecast(task: Task, lead: int) -> tuple[str, Array]:
+    target, base = task.target(lead), task.base(task.starts)
+    use = np.isfinite(target)
+    if not use.any():
+        return "", np.full_like(base, np.nan)
+    training, wanted = boosting_features(task, task.training, lead)[use], boosting_features(task, task.starts, lead)
+    forms = {"raw": (target, np.zeros_like(base))}
+    if task.experiment.sees_moisture:
+        forms["change"] = (target - task.base(task.training), base)
+    candidates = {}
+    for form, (fitted, added) in forms.items():
+        for trees, forecast in boosting_candidates(
+            training,
+            fitted[use],
+            wanted.reshape(-1, wanted.shape[-1]),
+            task.study.baselines,
+            seed=task.study.seed,
+        ):
+            candidates[f"{form} {trees} trees"] = np.where(
+                np.isfinite(base), forecast.reshape(base.shape) + added, np.nan
+            )
+    return task.best(candidates, lead)
+
+
+METHOD = Method(
+    name="gradient_boosting",
+    title="gradient boosting",
+    rank=70,
+    colour="#009E73",
+    marker="^",
+    dash="--",
+    sees="a week of weather and moisture of every station, filtered weather, attributes, known weather, the season",
+    source="Ke et al. 2017 (LightGBM), as scikit-learn's HistGradientBoostingRegressor",
+    fit=per_lead(_forecast),
+)

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.scoring import boosting, lstm
-from soilmoisture_assets.scoring.baselines import METHODS, fit_baselines
-from soilmoisture_assets.scoring.scores import r2
+from soilmoisture_assets.methods import gradient_boosting
+from soilmoisture_assets.methods.fitting import fit_baselines, fitted_methods
+from soilmoisture_assets.methods.lstm import network
+from soilmoisture_assets.scores import r2
 from soilmoisture_assets.study import Experiment
-from soilmoisture_assets_tests.scoring.worlds import MOISTURE, WEATHER, small_cube, small_study, with_neighbours
+from soilmoisture_assets_tests.methods.worlds import MOISTURE, WEATHER, small_cube, small_study, with_neighbours
 
 STUDY = small_study(horizon="48h", windows=["24h", "48h"])
 
@@ -14,10 +15,10 @@ STUDY = small_study(horizon="48h", windows=["24h", "48h"])
 @pytest.fixture(scope="module", autouse=True)
 def _small_budgets():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(boosting, "ITERATIONS", (5, 30))
-        patch.setattr(lstm, "FEWEST_UPDATES", 20)
-        patch.setattr(lstm, "PASSES", 0)
-        patch.setattr(lstm, "CHECKS", 2)
+        patch.setattr(gradient_boosting, "ITERATIONS", (5, 30))
+        patch.setattr(network, "FEWEST_UPDATES", 20)
+        patch.setattr(network, "PASSES", 0)
+        patch.setattr(network, "CHECKS", 2)
         yield
 
 
@@ -116,7 +117,7 @@ def test_a_forecast_at_a_lead_sees_nothing_after_it(
     before, after = fitted[experiment], fit_baselines(other, STUDY, experiment)
     ends = before.start + before.lead.astype("timedelta64[h]")
     blind = (before.start <= start) & ((ends <= seen_weather) if experiment.knows_weather else True)
-    for method in METHODS:
+    for method in fitted_methods(STUDY):
         first, second = (forecast_of(each, method).where(blind) for each in (before, after))
         np.testing.assert_array_equal(first.values, second.values, err_msg=method)
     assert (before.soil_moisture_forecast.values != after.soil_moisture_forecast.values)[..., -30:, :].any()

@@ -1,0 +1,77 @@
+"""Ridge regression per station and lead: what the methods on linear features share.
+
+Belongs here: the solution for a grid of penalties, features of every such method, how a penalty is chosen.
+Not here: the features of one method (ridge.py, filtered_ridge.py).
+
+Where the experiment sees moisture the models predict the change from the last observation.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from soilmoisture_assets.methods.inputs import Array, at
+from soilmoisture_assets.methods.seasons import season
+from soilmoisture_assets.methods.task import Task
+
+PENALTIES = (1.0, 10.0, 100.0, 1000.0, 10000.0, 100000.0)
+"""The grid; features are scaled to unit variance, so a penalty counts in observations."""
+
+FEWEST_SAMPLES = 60
+
+
+def ridge_on(features_of: Callable[[Task, Array, int], Array]) -> Callable[[Task, int], tuple[str, Array]]:
+    """A method on some features (station, start, feature) of a task, starts and a lead; validation data choose the
+    penalty."""
+
+    def forecast(task: Task, lead: int) -> tuple[str, Array]:
+        features = features_of(task, np.concatenate([task.training, task.starts]), lead)
+        training, wanted = np.split(features, [len(task.training)], axis=1)
+        change = task.target(lead) - task.base(task.training)
+        candidates = np.empty((len(PENALTIES), *wanted.shape[:2]))
+        for station in range(len(wanted)):
+            coefficients, intercept = fit_ridge(training[station], change[station])
+            candidates[:, station] = coefficients @ wanted[station].T.astype("float64") + intercept[:, None]
+        candidates += task.base(task.starts)
+        return task.best({f"penalty {penalty:g}": candidates[i] for i, penalty in enumerate(PENALTIES)}, lead)
+
+    return forecast
+
+
+def fit_ridge(features: Array, target: Array) -> tuple[Array, Array]:
+    """Coefficients of every penalty at one station.
+
+    Parameters
+    ----------
+    features : (start, feature) of the training starts.
+    target : (start,); rows with a missing value do not count.
+
+    Returns
+    -------
+    coefficients (penalty, feature) and intercept (penalty,) in natural units; NaN with fewer than 60 samples.
+    """
+    use = np.isfinite(target) & np.isfinite(features).all(axis=1)
+    if use.sum() < FEWEST_SAMPLES:
+        return np.full((len(PENALTIES), features.shape[1]), np.nan), np.full(len(PENALTIES), np.nan)
+    x, y = features[use].astype("float64"), target[use].astype("float64")
+    centre, spread = x.mean(axis=0), x.std(axis=0)
+    scaled = (x - centre) / np.where(spread > 0, spread, 1)
+    eigenvalues, vectors = np.linalg.eigh(scaled.T @ scaled)
+    along = vectors.T @ (scaled.T @ (y - y.mean()))
+    shrunk = along / (np.maximum(eigenvalues, 0) + np.array(PENALTIES)[:, None])
+    coefficients = (shrunk @ vectors.T) / np.where(spread > 0, spread, 1)
+    return coefficients, y.mean() - coefficients @ centre
+
+
+def known_weather(task: Task, starts: Array, lead: int) -> list[Array]:
+    """Weather of each step after the start up to the target, where the experiment knows it: (station, start) each."""
+    if not task.experiment.knows_weather:
+        return []
+    weather = task.inputs.weather_and_logs.values()
+    return [at(values, starts, step) for values in weather for step in range(1, lead + 1)]
+
+
+def season_of_target(task: Task, starts: Array, lead: int) -> list[Array]:
+    """Annual and half-annual waves at the target step: (station, start) each."""
+    waves = at(season(task.inputs.time, 2).T, starts, lead)
+    return [np.broadcast_to(wave, (len(task.inputs.target), len(starts))) for wave in waves]
