@@ -11,6 +11,7 @@ import xarray as xr
 from scipy import sparse
 from torch import Tensor
 
+from soilmoisture_assets.alignment.splits import within_splits
 from soilmoisture_assets.attribution.lags import LagWeights, lag_weights
 from soilmoisture_assets.attribution.record_level import RecordLevel
 from soilmoisture_assets.attribution.samples import Feature, Medians, Samples
@@ -35,7 +36,7 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
 
     Parameters
     ----------
-    cube : the station cube the model was trained on.
+    cube : the station cube the model was trained on; nothing after its test period is looked at.
     model : a regional model; statics vary across stations only, so a station model cannot tell them apart.
     progress : called after each station with the number done, of all, and the station.
 
@@ -72,6 +73,7 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
     """
     import shap
 
+    cube = within_splits(cube)
     samples = Samples(cube, model, study)
     windows = study.window_hours
     medians = samples.module(windows)

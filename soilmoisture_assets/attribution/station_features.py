@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets.alignment.splits import within_splits
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
 
@@ -19,7 +20,7 @@ _DAY = pd.Timedelta(days=1)
 
 
 def station_features(cube: xr.Dataset, study: Study) -> xr.Dataset:
-    """Statics and summaries of the dynamic inputs over the whole period, one variable (station) each.
+    """Statics and summaries of the dynamic inputs up to the end of the splits, one variable (station) each.
 
     Precipitation gives its yearly total, its share of dry days and its share in the summer half year; every other
     variable its mean, its yearly amplitude (half the range of the means of the twelve calendar months) and its
@@ -27,6 +28,7 @@ def station_features(cube: xr.Dataset, study: Study) -> xr.Dataset:
     degC, is never taken. Each variable says ``group`` and ``kind`` (static or dynamic) in its attributes; categories
     stay int8, -1 where missing.
     """
+    cube = within_splits(cube)
     features: dict[str, xr.DataArray] = {}
     for name in study.static_attributes.variables:
         variable = VARIABLES[name]
@@ -48,7 +50,7 @@ def _summaries(series: xr.DataArray, study: Study) -> dict[str, tuple[np.ndarray
     variable = VARIABLES[str(series.name)]
     name, words, units = variable.name, variable.long_name, variable.units
     values = series.transpose("station", "time").values.astype(float)
-    values = values.reshape(len(values), -1, study.steps_per_day)  # a study is whole days; a day ends at midnight
+    values = values.reshape(len(values), -1, study.steps_per_day)  # the splits are whole days; a day ends at midnight
     month = (pd.DatetimeIndex(series["time"].values[study.steps_per_day - 1 :: study.steps_per_day]) - _DAY).month
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a station without a value stays NaN
