@@ -1,6 +1,6 @@
 """The Study: what is studied, read from a TOML file and checked once.
 
-Belongs here: period, domain, networks, depth layer, variables, splits, experiments, horizons, model settings.
+Belongs here: period, reach, domain, networks, depth layer, variables, splits, experiments, horizons, model settings.
 Not here: paths of this machine and credentials (settings.py); how any of it is computed.
 """
 
@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.metadata.variables import REFERENCE_STATIC_ATTRIBUTES, VARIABLES
@@ -54,7 +54,10 @@ class _Section(BaseModel):
 
 
 class Period(_Section):
-    """Whole days, both included: steps labelled in (start 00:00, end + 1 day 00:00]."""
+    """Whole days, both included: steps labelled in (start 00:00, end + 1 day 00:00].
+
+    A study's own is what it learns from and is judged on: its splits lie within. How far the axis goes is its reach.
+    """
 
     start: dt.date
     end: dt.date
@@ -125,6 +128,16 @@ class FileSource(_Section):
     """Whether a stamp marks the start or the end of its interval. A calendar day is stamped at its start."""
 
 
+def _date_or_open(given: Any) -> Any:
+    if isinstance(given, str) and given != "open" and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", given):
+        raise ValueError(f"'{given}' is neither a date such as 2024-12-31 nor \"open\"")
+    return given
+
+
+Reach = Annotated[dt.date | Literal["open"], BeforeValidator(_date_or_open)]
+"""Last day that the axis may have; "open": it goes on with the data."""
+
+
 OtherVariable = Literal[
     "soil_temperature",
     "surface_temperature",
@@ -162,15 +175,20 @@ class Era5Settings(_Section):
     """``timeseries``: the point dataset, no grid is downloaded; its cell is the nearest, of land or sea."""
     folder: str | None = None
     """Folder of ERA5 files already downloaded (``access = "files"``)."""
-    start: dt.date | None = None
-    end: dt.date | None = None
-    """Own period of the ERA5 months; unset: the study's. ``open_ended = true`` keeps the newest month current."""
-    open_ended: bool = False
     oldest_days: int = Field(10, ge=6)
     """A check warns where the newest stored hour is older. ERA5T itself is five days behind."""
     resolution: float = Field(0.25, gt=0)
     interpolation: Literal["nearest_land", "bilinear"] = "nearest_land"
     lapse_rate_correction: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _months_of_the_axis(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "open_ended" in given:
+            raise ValueError("'open_ended' is no setting; write reach = \"open\" at the top of the study instead")
+        if isinstance(given, dict) and {"start", "end"} & given.keys():
+            raise ValueError("the months of ERA5 are those of the axis; set period.start and reach instead")
+        return given
 
 
 class StaticSettings(FileSource):
@@ -229,7 +247,7 @@ class AttributionSettings(_Section):
 
 
 class Study(_Section):
-    """One study. Asset keys do not carry its name: each study has its own data folder and Dagster instance."""
+    """One study. Its name comes first in the keys of its assets and in its paths in the store."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     title: str
@@ -238,6 +256,9 @@ class Study(_Section):
     sandbox_stations: int = Field(30, ge=1)
     seed: int = 0
     period: Period
+    """What is learned from, judged on and tested lies within; the axis starts where it does."""
+    reach: Reach | None = None
+    """How far the axis goes beyond the period; None: not at all. New data there make nothing learned outdated."""
     domain: Domain = Domain()
     time: TimeSettings = TimeSettings()
     target: TargetSettings = TargetSettings()
@@ -270,6 +291,10 @@ class Study(_Section):
             raise ValueError("target.depth_to: must not lie above target.depth_from")
         if self.splits.train.start < self.period.start or self.splits.test.end > self.period.end:
             raise ValueError("splits: must lie within the period")
+        if isinstance(self.reach, dt.date) and self.reach < self.period.end:
+            raise ValueError(
+                f'reach: {self.reach} lies before the end of the period, {self.period.end}; give a later day or "open"'
+            )
         for window in (*self.model.windows, self.model.horizon):
             if int(window[:-1]) % int(self.time.step[:-1]):
                 raise ValueError(f"model: '{window}' is not a whole number of steps of {self.time.step}")
@@ -296,9 +321,39 @@ class Study(_Section):
         return [int(window[:-1]) for window in self.model.windows]
 
     @property
+    def learned(self) -> Period:
+        """Days that are learned from, judged on or tested. What is chosen or counted per station is by them alone."""
+        return Period(start=self.period.start, end=self.splits.test.end)
+
+    @property
+    def last_learned(self) -> pd.Timestamp:
+        """The last step label of the test split; what lies after it is the tail."""
+        return self.splits.test.last
+
+    def axis_period(self, today: dt.date | None = None) -> Period:
+        """Days that the axis may cover: from the start of the period to the reach.
+
+        Parameters
+        ----------
+        today : last day of an open study; None: the clock's (UTC). The axis is never shorter than the period.
+        """
+        if self.reach is None:
+            return self.period
+        end = (today or dt.datetime.now(dt.UTC).date()) if self.reach == "open" else self.reach
+        return Period(start=self.period.start, end=max(end, self.period.end))
+
+    def reach_end(self, today: dt.date | None = None) -> pd.Timestamp:
+        """The last step label that the axis may have; ``today`` as in :meth:`axis_period`."""
+        return self.axis_period(today).last
+
+    def axis_until(self, last: pd.Timestamp) -> pd.DatetimeIndex:
+        """Labels of all steps from the start of the period to ``last``."""
+        return pd.date_range(self.period.first + self.step, last, freq=self.step, unit="ns")
+
+    @property
     def time_axis(self) -> pd.DatetimeIndex:
-        """Labels of all steps of the period."""
-        return pd.date_range(self.period.first + self.step, self.period.last, freq=self.step, unit="ns")
+        """Labels of all steps of the period; the axis may reach further."""
+        return self.axis_until(self.period.last)
 
     @property
     def hash(self) -> str:

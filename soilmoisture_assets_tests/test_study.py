@@ -1,5 +1,6 @@
 """Studies: what a user may write, and what is said when it cannot be used."""
 
+import datetime as dt
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,39 @@ def test_a_name_that_is_no_study_is_answered_with_those_there_are():
         load_study("nowhere")
 
 
-def test_the_hash_changes_with_any_setting(tmp_path: Path):
-    first = load_study(written(tmp_path, MINIMAL)).hash
-    assert load_study(written(tmp_path, MINIMAL)).hash == first
-    assert load_study(written(tmp_path, MINIMAL + "[model]\npreset = 'reference'\n")).hash != first
+def test_the_axis_ends_with_the_period_unless_the_study_reaches_further(tmp_path: Path):
+    today = dt.date(2026, 11, 28)
+    ends = {
+        reach: load_study(written(tmp_path, reach + MINIMAL)).reach_end(today)
+        for reach in ("", "reach = 2017-03-31\n", 'reach = "2017-03-31"\n', 'reach = "open"\n')
+    }
+    assert [str(end) for end in ends.values()] == [
+        "2017-01-01 00:00:00", "2017-04-01 00:00:00", "2017-04-01 00:00:00", "2026-11-29 00:00:00",
+    ]  # fmt: skip
+
+
+def test_an_open_study_has_at_least_its_period(tmp_path: Path):
+    study = load_study(written(tmp_path, 'reach = "open"\n' + MINIMAL))
+    assert study.reach_end(dt.date(2016, 2, 1)) == study.period.last
+
+
+def test_what_is_learned_ends_with_the_test_period_however_far_the_axis_goes(tmp_path: Path):
+    text = MINIMAL.replace("end = 2016-12-31}", "end = 2016-11-30}")
+    study = load_study(written(tmp_path, 'reach = "open"\n' + text))
+    assert study.last_learned == pd.Timestamp("2016-12-01")
+    axis = study.axis_until(pd.Timestamp("2017-01-02"))
+    assert (axis[0], axis[-1], len(axis)) == (pd.Timestamp("2015-01-01T12"), pd.Timestamp("2017-01-02"), 732 * 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("reach = 2016-11-30\n", r"reach: 2016-11-30 lies before the end of the period 2016-12-31; give a later day"),
+        ('reach = "for ever"\n', "neither a date such as 2024-12-31 nor"),
+        ("era5.open_ended = true\n", 'era5: .* write reach = "open" at the top of the study'),
+        ("era5.start = 2010-01-01\n", "era5: the months of ERA5 are those of the axis; set period.start and reach"),
+    ],
+)
+def test_a_reach_that_cannot_be_is_refused_with_what_to_write(tmp_path: Path, text: str, message: str):
+    with pytest.raises(StudyError, match=message):
+        load_study(written(tmp_path, text + MINIMAL))

@@ -28,12 +28,15 @@ def common_stations(
     (``study.target.common_fraction`` of its steps; scored observations count, so that masking changes no station).
     Where the target already says why a station has no series (``problem``), that is the reason.
     Where a station appears twice the more complete record is in, and the other's reason names it.
+    All of this is judged by the days that are learned from: later values change nothing.
 
     Returns
     -------
     Dataset (station), with the coordinates of the target: ``included`` int8 0/1, ``reason`` (text, empty if included),
     ``observed_fraction`` (station, split) float32 of train, validation and test.
     """
+    learned = slice(None, study.last_learned)
+    target, dynamic_inputs = target.sel(time=learned), dynamic_inputs.sel(time=learned)
     observed = np.isfinite(target.soil_moisture_scored.transpose("station", "time").values)
     fractions = observed_fractions(observed, pd.DatetimeIndex(target.time.values), study)
     stations = target.station.values.astype(str)

@@ -1,9 +1,12 @@
 """The station cube: target, dynamic inputs and static attributes of the common stations, aligned.
 
-Belongs here: selection, order, neighbours, splits and hold-out put together; the hourly series side by side.
-Not here: how each part is made (station_series.py, static_encoding.py, common_stations.py, neighbours.py).
+Belongs here: selection, order, neighbours, splits and hold-out put together; fingerprints of what is learned from and
+of the tail after it. Not here: how each part is made (station_series.py, static_encoding.py, common_stations.py,
+neighbours.py).
 """
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Hashable
 
@@ -15,9 +18,12 @@ from soilmoisture_assets.alignment.common_stations import common_stations
 from soilmoisture_assets.alignment.neighbours import nearest_stations
 from soilmoisture_assets.alignment.splits import held_out_stations, split_labels
 from soilmoisture_assets.alignment.static_encoding import encode_static_attributes
-from soilmoisture_assets.alignment.time_steps import spacing
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.study import Study
+
+MEANING = ("units", "cell_methods", "flag_values", "flag_meanings")
+"""Attributes that say what values mean; the others describe."""
+_ROWS = 32
 
 
 def build_cube(
@@ -31,8 +37,8 @@ def build_cube(
 
     Parameters
     ----------
-    target : (station, time) on ``study.time_axis``, see :func:`station_series.target_on_steps`.
-    dynamic_inputs : (station, time) on the same axis, see :func:`station_series.inputs_on_steps`.
+    target : (station, time) on the axis of the study, see :func:`station_series.target_from_hourly`.
+    dynamic_inputs : (station, time) on the same axis, see :func:`station_series.inputs_from_hourly`.
     static_attributes : (station), encoded or not.
     stations : table of :func:`common_stations`; made here if not given.
 
@@ -73,39 +79,50 @@ def build_cube(
     return cube.transpose("station", "time", ...)
 
 
-def align_hourly(soil_moisture: xr.Dataset, dynamic_inputs: xr.Dataset, stations: list[str]) -> xr.Dataset:
-    """Put soil moisture and dynamic inputs of the common stations on one axis, before steps.
+def learned_part(cube: xr.Dataset, study: Study) -> str:
+    """Fingerprint of what a cube holds of the days that are learned from, judged on or tested.
 
-    Parameters
-    ----------
-    soil_moisture : (station, time) checked series with ``sensor`` and ``quality_flag``, see
-        :func:`quality_control.control`.
-    dynamic_inputs : (station, time); both hourly, or both daily where the sources are.
-    stations : the common stations.
+    It is of the content alone: everything without time, and all values up to ``study.last_learned``. It stays when the
+    axis grows, however the cube is chunked or read; it changes when one value, station or unit does.
 
     Returns
     -------
-    (station, time) from the first to the last stamp of either, without gaps; missing is NaN (sensor -1, flag 0).
-
-    Raises
-    ------
-    TimeAxisError : an axis is not regular.
+    16 hex digits.
     """
-    parts = [soil_moisture, dynamic_inputs]
-    intervals = [spacing(part.time.values, name) for part, name in zip(parts, ("target", "inputs"), strict=True)]
-    interval = min(intervals)
-    first = min(part.time.values[0] for part in parts)
-    last = max(part.time.values[-1] for part in parts)
-    axis = pd.date_range(first, last, freq=interval, unit="ns")
-    placed = [_placed(part, stations, axis) for part in parts]
-    aligned = placed[0].assign(_variables(placed[1]))
-    stamps = ("time", axis, {"standard_name": "time", "long_name": "end of the interval"})
-    return aligned.assign_coords(time=stamps)
+    return _fingerprint(cube, cube.time.values <= study.last_learned.to_datetime64(), without_time=True)
 
 
-def _placed(part: xr.Dataset, stations: list[str], axis: pd.DatetimeIndex) -> xr.Dataset:
-    fill = {n: np.nan if v.dtype.kind == "f" else (0 if n == "quality_flag" else -1) for n, v in part.data_vars.items()}
-    return part.reindex(station=stations, fill_value=fill).reindex(time=axis, fill_value=fill)
+def tail_part(cube: xr.Dataset, study: Study) -> str:
+    """Fingerprint, as :func:`learned_part`, of the values after the days that are learned from."""
+    return _fingerprint(cube, cube.time.values > study.last_learned.to_datetime64(), without_time=False)
+
+
+def _fingerprint(cube: xr.Dataset, steps: np.ndarray, *, without_time: bool) -> str:
+    """Of the variables in the order of their names: name, dimensions, type, sizes, described meaning, values."""
+    found = hashlib.blake2b(digest_size=8)
+    part = cube.isel(time=np.flatnonzero(steps))
+    for name in sorted(map(str, part.variables)):
+        values = part[name]
+        if "time" not in values.dims and not without_time:
+            continue
+        values = values.transpose("station", "time", ..., missing_dims="ignore")
+        text = values.dtype.kind in "OSUT"
+        meaning = {key: np.asarray(values.attrs[key]).tolist() for key in MEANING if key in values.attrs}
+        head = [name, list(values.dims), "text" if text else values.dtype.str, list(values.shape), meaning]
+        found.update(json.dumps(head, sort_keys=True).encode())
+        rows = values.shape[0] if values.dims[:1] == ("station",) else 1
+        for first in range(0, rows, _ROWS):  # a lazy cube is read a few stations at a time
+            block = values[first : first + _ROWS] if rows > 1 else values
+            found.update(_content(block.values, text))
+    return found.hexdigest()
+
+
+def _content(values: np.ndarray, text: bool) -> bytes:
+    if text:
+        return json.dumps([str(value) for value in values.ravel()]).encode()
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), values.dtype.type(np.nan), values)
+    return np.ascontiguousarray(values).tobytes()
 
 
 def _variables(part: xr.Dataset) -> dict[Hashable, xr.Variable]:

@@ -14,6 +14,9 @@ used; at equal distance the one wholly inside, then the one with more good hours
 Sensors at one position follow each other by replacement (A…F). The one with most good hours comes first; others fill
 the time before, after and between the sensors already chosen, and gaps of 30 days or more within one sensor's record.
 Shorter gaps are left open: patching them from a parallel sensor would change the sensor twice for little.
+
+All of this is judged by the days that are learned from; sensors go on from there into later hours, which therefore
+change nothing before them.
 """
 
 import json
@@ -48,7 +51,7 @@ class Position:
         return (self.depth_from + self.depth_to) / 2
 
 
-def choose_series(raw: xr.Dataset, target: TargetSettings, period: Period) -> xr.Dataset:
+def choose_series(raw: xr.Dataset, target: TargetSettings, period: Period, learned: Period | None = None) -> xr.Dataset:
     """Choose one depth of a station and make its sensors one hourly series.
 
     Parameters
@@ -56,52 +59,61 @@ def choose_series(raw: xr.Dataset, target: TargetSettings, period: Period) -> xr
     raw : as ``sources.ismn.read_station``: soil_moisture and flag (sensor, time); depth_from, depth_to, sensor_name.
     target : layer, preferred depth and good flags.
     period : hours labelled in (start 00:00, end + 1 day 00:00] are kept.
+    learned : the days by which depth and sensors are judged, from the start of the period on; None: all of it.
 
     Returns
     -------
     (time) on every hour of the period: ``soil_moisture`` [m3 m-3] float32, every value recorded, NaN where none;
-    ``good`` bool; ``sensor`` int16, the row of ``raw`` the value comes from, -1 where none. Attributes: depth,
-    depth_from, depth_to [m], sensors (JSON: name, first and last hour and good hours of each one used), positions
-    (JSON: all positions considered) and reason.
+    ``good`` bool; ``sensor`` int16, the sensors numbered from 0 in the order of their first good hours, -1 where none.
+    Attributes: depth, depth_from, depth_to [m], sensors (JSON: number, name, first and last hour and good hours of each
+    one used), positions (JSON: all positions considered) and reason; all of them by ``learned`` alone.
 
     Raises
     ------
-    StationError : no position in the layer, or no good hour in the period; names what the station has.
+    StationError : no position in the layer, or no good hour in the days judged by; names what the station has.
     """
     station = str(raw.attrs.get("station", raw.coords["station"].item() if "station" in raw.coords else "station"))
+    learned = learned or period
     hours = pd.date_range(period.first + pd.Timedelta(hours=1), period.last, freq="h", unit="ns")
     inside = period.contains(raw.time.values)
     raw = raw.isel(time=np.flatnonzero(inside))
     place = np.searchsorted(hours.values, raw.time.values)
     good = good_values(raw, target.good_flags).values
-    positions = _positions(raw, good, target)
-    chosen, reason = _choose(positions, raw, target, station, period)
+    judged = good[:, learned.contains(raw.time.values)]
+    positions = _positions(raw, judged, target)
+    chosen, reason = _choose(positions, raw, target, station, learned)
 
-    values = np.full(len(hours), np.nan, dtype=np.float32)
-    is_good = np.zeros(len(hours), dtype=bool)
-    sensor = np.full(len(hours), -1, dtype=np.int16)
-    ranked = sorted(chosen.sensors, key=lambda row: (-int(good[row].sum()), row))
-    for row in ranked:
-        own = np.zeros(len(hours), dtype=bool)
-        own[place[good[row]]] = True
-        own &= _open_hours(sensor)
-        sensor[own] = row
-    is_good[:] = sensor >= 0
+    row_in_use = np.full(len(hours), -1, dtype=np.int16)
+    ranked = sorted(chosen.sensors, key=lambda row: (-int(judged[row].sum()), row))
+    border = int(np.searchsorted(hours.values, learned.last.to_datetime64(), side="right"))
+    for part in (slice(0, border), slice(border, None)):  # later hours come when those before are settled
+        for row in ranked:
+            own = np.zeros(len(hours), dtype=bool)
+            own[place[good[row]]] = True
+            own &= _open_hours(row_in_use)
+            row_in_use[part][own[part]] = row
+    is_good = row_in_use >= 0
     for row in ranked:  # values that are there but not good, where nothing good is
         own = np.zeros(len(hours), dtype=bool)
         own[place[np.isfinite(raw.soil_moisture.values[row])]] = True
-        sensor[own & (sensor < 0)] = row
+        row_in_use[own & (row_in_use < 0)] = row
+    values = np.full(len(hours), np.nan, dtype=np.float32)
     for row in chosen.sensors:
         dense = np.full(len(hours), np.nan, dtype=np.float32)
         dense[place] = raw.soil_moisture.values[row]
-        values[sensor == row] = dense[sensor == row]
+        values[row_in_use == row] = dense[row_in_use == row]
 
-    used = [row for row in chosen.sensors if (sensor[is_good] == row).any()]
+    in_order = _by_first_good_hour(row_in_use, is_good, chosen.sensors)
+    sensor = np.full(len(hours), -1, dtype=np.int16)
+    for number, row in enumerate(in_order):
+        sensor[row_in_use == row] = number
+    settled = is_good & (np.arange(len(hours)) < border)
+    used = [(number, row) for number, row in enumerate(in_order) if (sensor[settled] == number).any()]
     return xr.Dataset(
         {
             "soil_moisture": ("time", values, VARIABLES["soil_moisture"].attributes()),
             "good": ("time", is_good, {"long_name": f"flag is one of {', '.join(target.good_flags)}"}),
-            "sensor": ("time", sensor, {"long_name": "row of the raw record in use, -1 none"}),
+            "sensor": ("time", sensor, {"long_name": "number of the sensor in use, -1 none"}),
         },
         coords={"time": ("time", hours.values, {"standard_name": "time", "long_name": "end of the hour"})},
         attrs={
@@ -109,7 +121,9 @@ def choose_series(raw: xr.Dataset, target: TargetSettings, period: Period) -> xr
             "depth": chosen.middle,
             "depth_from": chosen.depth_from,
             "depth_to": chosen.depth_to,
-            "sensors": json.dumps([_use(raw, row, hours, is_good & (sensor == row)) for row in used]),
+            "sensors": json.dumps(
+                [_use(raw, row, number, hours[settled & (sensor == number)]) for number, row in used]
+            ),
             "positions": json.dumps([_describe(position) for position in positions]),
             "reason": reason,
         },
@@ -132,7 +146,7 @@ def _positions(raw: xr.Dataset, good: np.ndarray, target: TargetSettings) -> lis
 
 
 def _choose(
-    positions: list[Position], raw: xr.Dataset, target: TargetSettings, station: str, period: Period
+    positions: list[Position], raw: xr.Dataset, target: TargetSettings, station: str, learned: Period
 ) -> tuple[Position, str]:
     if not positions:
         there = sorted({(float(a), float(b)) for a, b in zip(raw.depth_from.values, raw.depth_to.values, strict=True)})
@@ -144,7 +158,7 @@ def _choose(
     best = max(position.good_hours for position in positions)
     if best == 0:
         raise StationError(
-            f"{station}: not one good hour between {period.start} and {period.end} at "
+            f"{station}: not one good hour between {learned.start} and {learned.end} at "
             f"{', '.join(_depths(p.depth_from, p.depth_to) for p in positions)}.\n"
             f"  Good flags are {', '.join(target.good_flags)}; change target.good_flags or the period."
         )
@@ -176,15 +190,20 @@ def _open_hours(sensor: np.ndarray) -> np.ndarray:
     return free
 
 
-def _use(raw: xr.Dataset, row: int, hours: pd.DatetimeIndex, used: np.ndarray) -> dict[str, object]:
-    times = hours[used]
+def _by_first_good_hour(row_in_use: np.ndarray, is_good: np.ndarray, rows: tuple[int, ...]) -> list[int]:
+    """The rows in an order that neither later hours nor further sensors in the archive change."""
+    first = {row: int(np.argmax(own)) for row in rows if (own := is_good & (row_in_use == row)).any()}
+    return sorted(rows, key=lambda row: (first.get(row, len(row_in_use)), row))
+
+
+def _use(raw: xr.Dataset, row: int, number: int, times: pd.DatetimeIndex) -> dict[str, object]:
+    """Without the name of the file, which changes with every download."""
     return {
-        "row": row,
+        "sensor": number,
         "name": str(raw.sensor_name.values[row]),
-        "file": str(raw.file.values[row]),
         "first": times[0].isoformat(),
         "last": times[-1].isoformat(),
-        "good_hours": int(used.sum()),
+        "good_hours": len(times),
     }
 
 

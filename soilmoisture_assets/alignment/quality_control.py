@@ -10,7 +10,7 @@ stays an input: it is what the sensor showed, beside the temperature that says w
 within the registry's limits, so that stricter masking can never improve a score.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,23 +99,39 @@ def control(
         air = temperature.reindex(station=soil_moisture.station, time=soil_moisture.time)
         found["frozen"] = np.isfinite(scored) & (air.transpose("station", "time").values < limits.frozen_below)
     flags = sum((np.int8(FLAG_MASKS[name]) * mask for name, mask in found.items()), np.zeros(values.shape, "int8"))
-    return masked_series(soil_moisture, scored, flags, np.any(list(known.values()), axis=0))
-
-
-def masked_series(
-    soil_moisture: xr.DataArray, scored: np.ndarray, flags: np.ndarray, known_bad: np.ndarray
-) -> xr.Dataset:
-    """Put values, flags and masks together as :func:`control` returns them."""
-    template = soil_moisture.transpose("station", "time")
-    attributes = VARIABLES["soil_moisture"].attributes() | said_by_source(soil_moisture)
     series = {
-        "soil_moisture": np.where(flags == 0, scored, np.nan),
-        "soil_moisture_antecedent": np.where(known_bad, np.nan, scored),
+        "soil_moisture": np.where(flags == 0, scored, np.float32(np.nan)),
+        "soil_moisture_antecedent": np.where(np.any(list(known.values()), axis=0), np.float32(np.nan), scored),
         "soil_moisture_scored": scored,
     }
+    return masked_series(soil_moisture, series, flags)
+
+
+def control_before_and_after(
+    soil_moisture: xr.DataArray,
+    checks: Collection[str],
+    temperature: xr.DataArray | None,
+    border: pd.Timestamp,
+) -> xr.Dataset:
+    """Check as :func:`control` does, up to the border as if the record ended there.
+
+    A spike or a stuck sensor shows hours or days later; values after the border must not change what was learned from.
+    """
+    whole = control(soil_moisture, checks, temperature)
+    if soil_moisture.time.values[-1] <= border:
+        return whole
+    before = control(soil_moisture.sel(time=slice(None, border)), checks, temperature)
+    after = whole.isel(time=slice(before.sizes["time"], None))
+    return xr.concat([before, after], dim="time", combine_attrs="override")
+
+
+def masked_series(soil_moisture: xr.DataArray, series: Mapping[str, np.ndarray], flags: np.ndarray) -> xr.Dataset:
+    """Put the three series, each (station, time) float32, and their flags together as :func:`control` returns them."""
+    template = soil_moisture.transpose("station", "time")
+    attributes = VARIABLES["soil_moisture"].attributes() | said_by_source(soil_moisture)
     dataset = xr.Dataset(
         {
-            name: template.copy(data=series[name].astype("float32")).assign_attrs(attributes | {"comment": comment})
+            name: template.copy(data=series[name]).assign_attrs(attributes | {"comment": comment})
             for name, comment in SERIES.items()
         }
     )

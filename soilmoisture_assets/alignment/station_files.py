@@ -59,6 +59,14 @@ def read_target_file(path: str | Path, target: TargetSettings, period: Period, d
     return _ends(layer, target, period, path).transpose("station", "depth", "time")
 
 
+def read_stations_file(path: str | Path, networks: Sequence[str], domain: Domain) -> xr.Dataset:
+    """Read the stations of a station file alone: coordinates latitude, longitude, elevation, network, station_name."""
+    stations = _open(path, domain)
+    stations = stations if not networks else _of_networks(stations, networks, path)
+    coordinates = {n: stations[n] for n in ("latitude", "longitude", "altitude", "network", "station_name")}
+    return xr.Dataset(coords=coordinates).rename(altitude="elevation")
+
+
 def read_dynamic_inputs_file(
     path: str | Path, names: Sequence[str], source: FileSource, period: Period, domain: Domain
 ) -> xr.Dataset:
@@ -100,20 +108,22 @@ def read_static_attributes_file(path: str | Path, names: Sequence[str], domain: 
     return attributes if "elevation" in names else attributes.assign_coords(elevation=altitude.drop_vars("altitude"))
 
 
-def choose_depth(soil_moisture: xr.DataArray, preferred_depth: float) -> xr.Dataset:
+def choose_depth(soil_moisture: xr.DataArray, preferred_depth: float, until: pd.Timestamp | None = None) -> xr.Dataset:
     """Choose one depth per station: the one nearest the preferred, if it has half of the best depth's valid values.
 
     Parameters
     ----------
     soil_moisture : (station, depth, time) m3 m-3; values outside the registry's limits are not valid.
     preferred_depth : m.
+    until : last stamp that is looked at; None: all.
 
     Returns
     -------
     Dataset with ``soil_moisture`` (station, time) and ``depth`` (station) [m], NaN for a station without a valid value.
     """
     variable = VARIABLES["soil_moisture"]
-    valid = ((soil_moisture >= variable.valid_min) & (soil_moisture <= variable.valid_max)).sum("time")
+    judged = soil_moisture.sel(time=slice(None, until))
+    valid = ((judged >= variable.valid_min) & (judged <= variable.valid_max)).sum("time")
     enough = (valid > 0) & (2 * valid >= valid.max("depth"))
     distance = abs(soil_moisture.depth - preferred_depth).where(enough, np.inf)
     chosen = distance.argmin("depth")

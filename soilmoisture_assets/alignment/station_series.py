@@ -1,16 +1,22 @@
 """Station series on the study's steps: soil moisture after quality control, and dynamic inputs.
 
-Belongs here: from checked hourly or daily series to the ``target`` and ``dynamic_inputs`` of a study, and how a study's
-own station files get there. Not here: reading the files (station_files.py), the checks (quality_control.py).
+Belongs here: from hourly or daily series to the ``target`` and ``dynamic_inputs`` of a study, where its axis ends, and
+the checked series of a study's own station files. Not here: reading the files (station_files.py), the checks
+(quality_control.py), several sources on one axis (hourly.py).
+
+Whatever is counted or chosen per station is by the days that are learned from (``study.last_learned``): values after
+them change nothing before them.
 """
 
-from collections.abc import Iterable
+import datetime as dt
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from soilmoisture_assets.alignment.quality_control import control, counts, within_limits
+from soilmoisture_assets.alignment.hourly import at_own_interval, by_interval, in_batches, newest_value
+from soilmoisture_assets.alignment.quality_control import SERIES, control_before_and_after, counts, within_limits
 from soilmoisture_assets.alignment.station_files import choose_depth, read_dynamic_inputs_file, read_target_file
 from soilmoisture_assets.alignment.sun import clock_offset, fill_dark_hours
 from soilmoisture_assets.alignment.time_steps import HOUR, last_of_step, spacing, to_steps, valid_hours
@@ -18,16 +24,21 @@ from soilmoisture_assets.errors import SourceError, StudyError
 from soilmoisture_assets.metadata.variables import VARIABLES, said_by_source
 from soilmoisture_assets.study import Study
 
+_COORDINATES = ("latitude", "longitude", "elevation", "network", "station_name")
+OF_TARGET = (*SERIES, "sensor", "quality_flag", "depth_choice", "sensor_series", "problem")
+"""Variables of the hourly series that belong to soil moisture; the others are inputs."""
+_LOOK_BACK = pd.Timedelta(days=30)
 CLOCK_TOLERANCE_HOURS = 1.5
 """Radiation centred further from noon than this tells that a record's clock is not the one declared."""
 
 
-def file_target(study: Study, temperature: xr.DataArray | None = None) -> xr.Dataset:
+def file_target(study: Study, temperature: xr.DataArray | None = None, today: dt.date | None = None) -> xr.Dataset:
     """Read the study's target file, choose a depth per station and check every value.
 
     Parameters
     ----------
     temperature : (station, time) degC, hourly or daily, for the check of frozen soil; None: not checked.
+    today : the day up to which an open study goes on.
 
     Returns
     -------
@@ -39,11 +50,13 @@ def file_target(study: Study, temperature: xr.DataArray | None = None) -> xr.Dat
     SourceError : no station has a valid value; and everything :func:`read_target_file` raises.
     """
     path = str(study.target.path)
-    layer = read_target_file(path, study.target, study.period, study.domain)
-    chosen = choose_depth(layer.soil_moisture, study.target.preferred_depth)
+    layer = read_target_file(path, study.target, study.axis_period(today), study.domain)
+    chosen = choose_depth(layer.soil_moisture, study.target.preferred_depth, study.last_learned)
     if temperature is not None:
         temperature = _at_interval(temperature, spacing(chosen.time.values, path))
-    checked = control(chosen.soil_moisture, study.target.quality_control, temperature)
+    checked = control_before_and_after(
+        chosen.soil_moisture, study.target.quality_control, temperature, study.last_learned
+    )
     observed = np.isfinite(checked.soil_moisture_scored)
     if not observed.any():
         variable = VARIABLES["soil_moisture"]
@@ -54,118 +67,201 @@ def file_target(study: Study, temperature: xr.DataArray | None = None) -> xr.Dat
     return checked.assign(sensor=observed.astype("int16") - np.int16(1)).assign_coords(depth=chosen.depth)
 
 
-def file_dynamic_inputs(study: Study) -> xr.Dataset:
+def file_dynamic_inputs(study: Study, names: Sequence[str] | None = None, today: dt.date | None = None) -> xr.Dataset:
     """Read the study's dynamic inputs file: (station, time), hourly or daily as the file, impossible values masked.
 
     ``masked_range_<name>`` (station) says how many were. Hourly shortwave that is missing at night is zero, provided
     that the radiation itself agrees with the clock the study declares; ``clock_offset`` (station) [hour] shows it.
+
+    Parameters
+    ----------
+    names : variables to read; None: all of the study.
+    today : the day up to which an open study goes on.
     """
     path, section = str(study.dynamic_inputs.path), study.dynamic_inputs
-    inputs = read_dynamic_inputs_file(path, section.variables, section, study.period, study.domain)
-    masked, count = within_limits(inputs)
+    names = section.variables if names is None else names
+    inputs = read_dynamic_inputs_file(path, names, section, study.axis_period(today), study.domain)
+    learned = slice(None, study.last_learned)
+    masked, _ = within_limits(inputs)
+    _, count = within_limits(inputs.sel(time=learned))
     if "shortwave" in masked and spacing(masked.time.values, path) == HOUR:
-        offset = clock_offset(masked.shortwave)
+        offset = clock_offset(masked.shortwave.sel(time=learned))
         agrees = abs(offset) <= CLOCK_TOLERANCE_HOURS
         masked["shortwave"] = fill_dark_hours(masked.shortwave).where(agrees, masked.shortwave)
         masked["clock_offset"] = offset
     return masked.assign(count)
 
 
-def target_on_steps(checked: xr.Dataset, study: Study) -> xr.Dataset:
+def study_axis(hourly: xr.Dataset, study: Study, today: dt.date | None = None) -> pd.DatetimeIndex:
+    """Labels of the study's steps: to its reach; if that is open, to the newest step with a value of any station.
+
+    Parameters
+    ----------
+    hourly : of :func:`hourly.align_hourly`.
+    today : the day up to which an open study goes on.
+    """
+    if study.reach != "open":
+        return study.axis_until(study.reach_end())
+    newest = _newest_step(hourly, study)
+    return study.axis_until(max(study.period.last, min(newest, study.reach_end(today))))
+
+
+def _newest_step(hourly: xr.Dataset, study: Study) -> pd.Timestamp:
+    """The last step that has soil moisture or an input, looked for from the end backwards."""
+    last = pd.Timestamp(hourly.time.values[-1]).ceil("D")
+    while last > study.period.last:
+        part = hourly.sel(time=slice(last - _LOOK_BACK + HOUR, last)).load()
+        steps = [_observed_steps(part, study), *_inputs_by_interval(part, study)]
+        newest = max(newest_value(own) for own in steps)
+        if newest > last - _LOOK_BACK:
+            return newest
+        last -= _LOOK_BACK
+    return study.period.last
+
+
+def _observed_steps(hourly: xr.Dataset, study: Study) -> xr.Dataset:
+    checked = at_own_interval(hourly, ["soil_moisture_scored"])
+    if not _is_hourly(checked, study, "target"):
+        return checked
+    return to_steps(checked.soil_moisture_scored, study.step, "mean", study.time.min_hours).to_dataset()
+
+
+def target_from_hourly(hourly: xr.Dataset, study: Study, axis: pd.DatetimeIndex) -> xr.Dataset:
+    """The ``target`` of the study, a few stations in memory at a time.
+
+    Parameters
+    ----------
+    hourly : of :func:`hourly.align_hourly`.
+    axis : of :func:`study_axis`.
+
+    Returns
+    -------
+    (station, time) as :func:`target_on_steps`; of an ISMN study also (station): sensors_used int32, depth_choice,
+    sensor_series and problem.
+
+    Raises
+    ------
+    StudyError : the source is neither hourly nor one value per step.
+    """
+    own = at_own_interval(hourly, [name for name in OF_TARGET if name in hourly])
+    own = own.drop_vars([name for name in own.coords if name not in (*_COORDINATES, "depth", "station", "time")])
+    target = _beside(target_on_steps(part, study, axis) for part in in_batches(own))
+    said = [name for name in own.data_vars if "time" not in own[name].dims]
+    if not said:
+        return target
+    sensors = target.sensor.sel(time=slice(None, study.last_learned)).values
+    used = np.array([len(np.unique(row[row >= 0])) for row in sensors], dtype="int32")
+    described = {"long_name": "successive sensors in the series"}
+    return target.assign(own[said].load()).assign(sensors_used=("station", used, described))
+
+
+def inputs_from_hourly(hourly: xr.Dataset, study: Study, axis: pd.DatetimeIndex) -> xr.Dataset:
+    """The ``dynamic_inputs`` of the study, a few stations in memory at a time.
+
+    Parameters
+    ----------
+    hourly : of :func:`hourly.align_hourly`.
+    axis : of :func:`study_axis`.
+
+    Returns
+    -------
+    (station, time) as :func:`inputs_on_steps`.
+
+    Raises
+    ------
+    StudyError : no source has a variable of the study, or it is neither hourly nor one value per step.
+    """
+    lacking = [name for name in study.dynamic_inputs.variables if name not in hourly]
+    if lacking:
+        raise StudyError(
+            f"dynamic_inputs: no source has {', '.join(lacking)}: nothing of it is stored.\n"
+            "  Materialize the series of its source (raw/era5/station_series) first."
+        )
+    said = [name for name in hourly.data_vars if name not in OF_TARGET and "time" not in hourly[name].dims]
+    own = hourly[[*study.dynamic_inputs.variables, *said]].drop_vars("depth", errors="ignore")
+    return _beside(
+        xr.merge([*(on_axis(steps, axis) for steps in _inputs_by_interval(part, study)), part[said]], compat="override")
+        for part in in_batches(own)
+    )
+
+
+def _inputs_by_interval(hourly: xr.Dataset, study: Study) -> list[xr.Dataset]:
+    names = [name for name in study.dynamic_inputs.variables if name in hourly]
+    return [inputs_on_own_steps(at_own_interval(hourly, group), study) for group in by_interval(hourly, names)]
+
+
+def _beside(parts: Iterable[xr.Dataset]) -> xr.Dataset:
+    return xr.concat(
+        list(parts), dim="station", coords="minimal", compat="override", join="exact", combine_attrs="override"
+    )
+
+
+def target_on_steps(checked: xr.Dataset, study: Study, axis: pd.DatetimeIndex) -> xr.Dataset:
     """Aggregate checked soil moisture to the ``target`` of the study.
 
     Parameters
     ----------
     checked : as :func:`file_target`: the three series, ``sensor`` and ``quality_flag`` (station, time), hourly or
         already one value per step, labelled by the end.
+    axis : labels of the steps.
 
     Returns
     -------
     ``soil_moisture``, ``soil_moisture_antecedent``, ``soil_moisture_scored`` float32 and ``sensor`` int16
-    (station, time) on ``study.time_axis``; ``masked_<check>`` of ``source_values`` (station) int32, counted in values
-    of the source, and ``masked_few_hours`` in steps.
+    (station, time) on the axis; ``masked_<check>`` of ``source_values`` (station) int32, counted in values
+    of the source, and ``masked_few_hours`` in steps; all three of the days that are learned from.
 
     Raises
     ------
     StudyError : the source is neither hourly nor one value per step.
     """
-    series = ["soil_moisture", "soil_moisture_antecedent", "soil_moisture_scored"]
+    learned = checked.sel(time=slice(None, study.last_learned))
     if _is_hourly(checked, study, "target"):
-        steps = xr.Dataset({name: to_steps(checked[name], study.step, "mean", study.time.min_hours) for name in series})
+        steps = xr.Dataset({name: to_steps(checked[name], study.step, "mean", study.time.min_hours) for name in SERIES})
         steps["sensor"] = last_of_step(checked.sensor, study.step, missing=-1)
-        hours = valid_hours(checked.soil_moisture_scored, study.step)
+        hours = valid_hours(learned.soil_moisture_scored, study.step)
         few = ((hours > 0) & (hours < study.time.min_hours)).sum("time")
     else:
-        steps = checked[[*series, "sensor"]]
+        steps = checked[[*SERIES, "sensor"]]
         few = xr.zeros_like(checked.latitude, dtype="int32")
-    steps = on_axis(steps, study.time_axis)
+    steps = on_axis(steps, axis)
     steps["sensor"] = steps.sensor.where(np.isfinite(steps.soil_moisture_scored), -1).astype("int16")
     steps["sensor"].attrs = {"long_name": "sensor in use when the step ended, -1 none"}
     few = few.astype("int32").drop_attrs(deep=False)
     few = few.assign_attrs(long_name="steps with some but too few observed hours", units="1")
-    there = np.isfinite(checked.soil_moisture_scored) | (checked.quality_flag != 0)
+    there = np.isfinite(learned.soil_moisture_scored) | (learned.quality_flag != 0)
     values = there.sum("time").astype("int32").drop_attrs(deep=False)
     values = values.assign_attrs(long_name="values of the source", units="1")
-    return steps.assign(counts(checked.quality_flag)).assign(masked_few_hours=few, source_values=values)
+    return steps.assign(counts(learned.quality_flag)).assign(masked_few_hours=few, source_values=values)
 
 
-def inputs_on_steps(inputs: xr.Dataset, study: Study) -> xr.Dataset:
+def inputs_on_steps(inputs: xr.Dataset, study: Study, axis: pd.DatetimeIndex) -> xr.Dataset:
     """Aggregate dynamic inputs to the study's steps: sums of amounts, means of states and fluxes.
 
     Parameters
     ----------
     inputs : (station, time) float32, hourly or already one value per step, labelled by the end; variables without
         time are kept.
+    axis : labels of the steps.
 
     Returns
     -------
-    (station, time) float32 on ``study.time_axis``, attributes from the registry; missing is NaN.
+    (station, time) float32 on the axis, attributes from the registry; missing is NaN.
     """
-    return on_axis(_inputs_on_own_steps(inputs, study), study.time_axis)
+    return on_axis(inputs_on_own_steps(inputs, study), axis)
 
 
-def months_on_steps(months: Iterable[xr.Dataset], study: Study) -> xr.Dataset:
-    """Aggregate stored months of hourly inputs as :func:`inputs_on_steps`, with one month in memory at a time.
-
-    Parameters
-    ----------
-    months : (station, time) each, of whole days from 01:00 to 00:00, ascending; a station that a month lacks is missing
-        in it. Coordinates of a station are those of the last month that has it.
-
-    Raises
-    ------
-    StudyError : there is no month.
-    """
-    parts = [_inputs_on_own_steps(month, study) for month in months]
-    if not parts:
-        raise StudyError("dynamic_inputs: no month of ERA5 is stored.\n  Materialize raw/era5/station_series first.")
-    places = _places(parts[-1])
-    for part in reversed(parts[:-1]):
-        if not np.isin(part.station.values, places.station.values).all():
-            places = places.combine_first(_places(part))
-    bare = [part.drop_vars(_places(part).data_vars.keys()) for part in parts]
-    steps = xr.concat(bare, dim="time", join="outer")
-    found = steps.assign_coords(places.reindex(station=steps.station).data_vars)
-    return on_axis(found, study.time_axis)
-
-
-def _inputs_on_own_steps(inputs: xr.Dataset, study: Study) -> xr.Dataset:
-    """The steps that the inputs themselves reach over."""
-    names = list(study.dynamic_inputs.variables)
-    hourly = _is_hourly(inputs, study, "dynamic_inputs")
+def inputs_on_own_steps(inputs: xr.Dataset, study: Study) -> xr.Dataset:
+    """Aggregate as :func:`inputs_on_steps`, on the steps that the inputs themselves reach over."""
+    names = [name for name in study.dynamic_inputs.variables if name in inputs]
     steps = inputs[names]
-    if hourly:
+    if _is_hourly(inputs, study, "dynamic_inputs"):
         steps = xr.Dataset(
             {n: to_steps(inputs[n], study.step, VARIABLES[n].aggregation, study.time.min_hours) for n in names}
         )
     for name in names:
         steps[name].attrs = VARIABLES[name].attributes() | said_by_source(inputs[name])
     return steps.assign(inputs[[name for name in inputs.data_vars if "time" not in inputs[name].dims]])
-
-
-def _places(part: xr.Dataset) -> xr.Dataset:
-    """Coordinates of the stations as variables."""
-    return part.coords.to_dataset().drop_dims("time").reset_coords()
 
 
 def on_axis(steps: xr.Dataset, axis: pd.DatetimeIndex) -> xr.Dataset:

@@ -1,9 +1,10 @@
-"""The target of an ISMN study: raw station records become soil moisture on the study's steps.
+"""Soil moisture of an ISMN study: raw station records become one checked hourly series per station.
 
-Belongs here: from ``raw/ismn/soil_moisture`` of many stations to the ``target`` dataset. Not here: the choice of depth
+Belongs here: from ``raw/ismn/soil_moisture`` of many stations to checked hours. Not here: the choice of depth
 (depth.py), the flag policy (flags.py), steps (station_series.py, time_steps.py), station files (station_series.py).
 """
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -11,22 +12,22 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.alignment.depth import choose_series
-from soilmoisture_assets.alignment.quality_control import FLAG_MASKS, masked_series
-from soilmoisture_assets.alignment.station_series import target_on_steps
+from soilmoisture_assets.alignment.quality_control import FLAG_MASKS, SERIES, masked_series
 from soilmoisture_assets.alignment.time_steps import HOUR
 from soilmoisture_assets.errors import SourceError, StationError
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
 
 STATION_COORDINATES = ("latitude", "longitude", "elevation", "network", "station_name")
-BATCH = 32
-"""Stations that go to steps together: hourly arrays of more need memory, of fewer time."""
 
 
-def target_from_ismn(
-    raw: Mapping[str, xr.Dataset] | Iterable[tuple[str, xr.Dataset | SourceError]], stations: xr.Dataset, study: Study
+def checked_from_ismn(
+    raw: Mapping[str, xr.Dataset] | Iterable[tuple[str, xr.Dataset | SourceError]],
+    stations: xr.Dataset,
+    study: Study,
+    today: dt.date | None = None,
 ) -> xr.Dataset:
-    """Make the target of a study from the raw records of its stations, a few stations in memory at a time.
+    """Choose and check the hourly soil moisture of all stations, with one raw record in memory at a time.
 
     A good hour has a good flag and a value within the registry's limits; a flagged archive gets the range check alone.
     One mask serves fitting, inputs and scores, and nothing is filled. The flags D06-D10 (spikes, jumps, plateaus) look
@@ -36,102 +37,70 @@ def target_from_ismn(
     ----------
     raw : raw dataset by station id, or pairs as ``sources.ismn.read_stations`` yields them.
     stations : table with coordinates on ``station``; the result has its stations in its order.
+    today : the day up to which an open study goes on.
 
     Returns
     -------
-    (station, time) on ``study.time_axis``: soil_moisture, soil_moisture_antecedent, soil_moisture_scored [m3 m-3]
-    float32, sensor int16. (station): masked_<check> and masked_few_hours int32, sensors_used int32, depth_choice (why
-    this depth), sensor_series (JSON: name, file, first and last hour of each sensor) and problem (why there is no
-    series, else empty). Coordinates of ``stations`` and depth [m].
+    (station, time) on every hour that the axis may cover, as :func:`quality_control.control` returns it, with
+    ``sensor`` int16 (-1 where there is no good value). (station): depth_choice (why this depth), sensor_series (JSON:
+    number, name, first and last hour of each sensor) and problem (why there is no series, else empty). Coordinates of
+    ``stations`` and depth [m].
 
     Raises
     ------
     SourceError : not one station has a good hour.
     """
     names = [str(name) for name in stations.station.values]
-    places = stations[[]].assign_coords({name: stations[name] for name in STATION_COORDINATES})
-    problems = dict.fromkeys(names, "no raw record")
-    batches: list[xr.Dataset] = []
-    waiting: dict[str, xr.Dataset | None] = {}
+    rows = {name: row for row, name in enumerate(names)}
+    period = study.axis_period(today)
+    hours = pd.date_range(period.first + HOUR, period.last, freq=HOUR, unit="ns")
+    shape = (len(names), len(hours))
+    values, sensor = np.full(shape, np.nan, dtype=np.float32), np.full(shape, -1, dtype=np.int16)
+    flags = np.zeros(shape, dtype=np.int8)
+    problems, depth = ["no raw record"] * len(names), np.full(len(names), np.nan)
+    reasons, sensors = [""] * len(names), ["[]"] * len(names)
     for station, record in raw.items() if isinstance(raw, Mapping) else raw:
-        if station not in problems:
+        if station not in rows:
             continue
+        row = rows[station]
         try:
             if isinstance(record, SourceError):
                 raise record
-            waiting[station] = choose_series(record, study.target, study.period)
-            problems[station] = ""
+            series = choose_series(record, study.target, period, study.learned)
         except (SourceError, StationError) as error:
-            problems[station] = str(error)
-        if len(waiting) == BATCH:
-            batches.append(_on_steps(waiting, places, study))
-            waiting = {}
-    without = [name for name in names if problems[name]]
-    if len(without) == len(names):
+            problems[row] = str(error)
+            continue
+        flags[row] = _flags(series)
+        good = flags[row] == 0
+        values[row, good], sensor[row, good] = series.soil_moisture.values[good], series.sensor.values[good]
+        depth[row], reasons[row], sensors[row] = (series.attrs[name] for name in ("depth", "reason", "sensors"))
+        problems[row] = ""
+    if all(problems):
         raise SourceError(
             f"not one of {len(names)} stations has a good hour in the study's layer and period; the first: "
-            f"{problems[names[0]]}"
+            f"{problems[0]}"
         )
-    waiting |= dict.fromkeys(without)
-    if waiting:
-        batches.append(_on_steps(waiting, places, study))
-    target = xr.concat(
-        batches,
-        dim="station", coords="different", compat="equals", join="exact", combine_attrs="override",
-    ).sel(station=names)  # fmt: skip
-    target["problem"] = ("station", np.array([problems[name] for name in names], dtype=object))
-    target["problem"].attrs = {"long_name": "why the station has no series"}
-    return target
+    places = stations[[]].assign_coords({name: stations[name] for name in STATION_COORDINATES})
+    template = xr.DataArray(
+        values, dims=("station", "time"), coords={"time": hours, **places.coords}, name="soil_moisture"
+    )
+    checked = masked_series(template, dict.fromkeys(SERIES, values), flags)
+    texts = {
+        "depth_choice": (reasons, "why this depth"),
+        "sensor_series": (sensors, "successive sensors, JSON"),
+        "problem": (problems, "why the station has no series"),
+    }
+    checked["sensor"] = ("station", "time"), sensor
+    said = {n: ("station", np.array(text, dtype=object), {"long_name": what}) for n, (text, what) in texts.items()}
+    return checked.assign(said).assign_coords(
+        depth=("station", depth, {"units": "m", "positive": "down", "long_name": "depth of the record in use"})
+    )
 
 
-def checked_from_ismn(raw: Mapping[str, xr.Dataset], stations: xr.Dataset, study: Study) -> xr.Dataset:
-    """Hourly soil moisture of the chosen depths, checked as for :func:`target_from_ismn`, before steps.
-
-    Parameters
-    ----------
-    raw : raw dataset by station id, each with a usable series.
-    stations : table with coordinates on ``station``.
-
-    Returns
-    -------
-    (station, time) as :func:`quality_control.control` returns it, with ``sensor`` int16.
-    """
-    chosen = {station: choose_series(record, study.target, study.period) for station, record in raw.items()}
-    return _checked(chosen, stations[[]].assign_coords({name: stations[name] for name in STATION_COORDINATES}), study)
-
-
-def _checked(chosen: Mapping[str, xr.Dataset | None], places: xr.Dataset, study: Study) -> xr.Dataset:
-    hours = pd.date_range(study.period.first + HOUR, study.period.last, freq=HOUR, unit="ns")
-    shape = (len(chosen), len(hours))
-    values, good = np.full(shape, np.nan, dtype=np.float32), np.zeros(shape, dtype=bool)
-    sensor = np.full(shape, -1, dtype=np.int16)
-    for row, series in enumerate(chosen.values()):
-        if series is not None:
-            values[row], good[row], sensor[row] = series.soil_moisture, series.good, series.sensor
-    variable = VARIABLES["soil_moisture"]
+def _flags(series: xr.Dataset) -> np.ndarray:
+    """Checks that each hour failed (time) int8; 0 where it is good or missing."""
+    variable, values = VARIABLES["soil_moisture"], series.soil_moisture.values
     there = np.isfinite(values)
     in_range = (values >= np.float32(variable.valid_min)) & (values <= np.float32(variable.valid_max))
-    flags = FLAG_MASKS["range"] * (there & ~in_range) + FLAG_MASKS["flag"] * (there & ~good)
-    template = xr.DataArray(
-        values, dims=("station", "time"), coords={"time": hours, **places.sel(station=list(chosen)).coords},
-        name="soil_moisture",
-    )  # fmt: skip
-    checked = masked_series(template, np.where(flags == 0, values, np.nan), flags, flags > 0)
-    checked["sensor"] = ("station", "time"), np.where(flags == 0, sensor, np.int16(-1))
-    return checked
-
-
-def _on_steps(chosen: Mapping[str, xr.Dataset | None], places: xr.Dataset, study: Study) -> xr.Dataset:
-    """The target of a few stations; None stands for a station without a series."""
-    target = target_on_steps(_checked(chosen, places, study), study)
-    used = [len(np.unique(row[row >= 0])) for row in target.sensor.values]
-    reasons = ["" if series is None else series.attrs["reason"] for series in chosen.values()]
-    sensors = ["[]" if series is None else series.attrs["sensors"] for series in chosen.values()]
-    depths = [np.nan if series is None else series.attrs["depth"] for series in chosen.values()]
-    return target.assign(
-        sensors_used=("station", np.array(used, dtype="int32"), {"long_name": "successive sensors in the series"}),
-        depth_choice=("station", np.array(reasons, dtype=object), {"long_name": "why this depth"}),
-        sensor_series=("station", np.array(sensors, dtype=object), {"long_name": "successive sensors, JSON"}),
-    ).assign_coords(
-        depth=("station", depths, {"units": "m", "positive": "down", "long_name": "depth of the record in use"})
-    )
+    failed = FLAG_MASKS["range"] * (there & ~in_range) + FLAG_MASKS["flag"] * (there & ~series.good.values)
+    return failed.astype("int8")

@@ -58,9 +58,8 @@ if ERA5:
         netcdf = resources()["netcdf"]
         paths = {month: netcdf.path(era5.HOURLY, month) for month in netcdf.stored_partitions(era5.HOURLY)}
         stored = {month[:7]: _preliminary_share(path, path.stat().st_mtime_ns) for month, path in paths.items()}
-        end = None if STUDY.era5.open_ended else STUDY.era5.end or STUDY.period.end
-        period = (STUDY.era5.start or STUDY.period.start, end)
-        due = months_to_refresh(context.scheduled_execution_time.date(), stored, period)
+        today = context.scheduled_execution_time.date()
+        due = months_to_refresh(today, stored, STUDY.axis_period(today))
         if not era5.FETCHED:
             given = months_in_files(Path(str(STUDY.era5.folder)))
             due = [month for month in due if month in given]

@@ -10,12 +10,13 @@ from soilmoisture_assets.sandbox.earthengine import LATEST_YEAR
 station = dg.DynamicPartitionsDefinition(name="station")
 """Registered from the station table; stable slugs of metadata.stations."""
 
-_ERA5_END = ((STUDY.era5.end or STUDY.period.end).replace(day=1) + dt.timedelta(days=32)).replace(day=1)
-_ERA5_RUNS = STUDY.era5.open_ended or dt.datetime.now(dt.UTC).date() < _ERA5_END
+_OPEN = STUDY.reach == "open"
+_ERA5_END = (STUDY.axis_period().end.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
+_ERA5_RUNS = _OPEN or dt.datetime.now(dt.UTC).date() < _ERA5_END
 
 era5_month = dg.MonthlyPartitionsDefinition(
-    start_date=(STUDY.era5.start or STUDY.period.start).replace(day=1).isoformat(),
-    end_date=None if STUDY.era5.open_ended else _ERA5_END.isoformat(),
+    start_date=STUDY.period.start.replace(day=1).isoformat(),
+    end_date=None if _OPEN else _ERA5_END.isoformat(),
     end_offset=1 if _ERA5_RUNS else 0,  # the month that is running has preliminary hours already
 )
 """A month covers (its start, the next start], so that the step ending at 00:00 on the 1st is whole."""

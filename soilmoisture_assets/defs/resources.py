@@ -49,7 +49,7 @@ class Services:
         """The synthetic world of a sandbox study."""
         from soilmoisture_assets.sandbox.world import World
 
-        domain, period = self.study.domain, self.study.period
+        domain, period = self.study.domain, self.study.axis_period()
         return World(
             seed=self.study.seed,
             west=domain.west,

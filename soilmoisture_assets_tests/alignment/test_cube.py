@@ -7,13 +7,15 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.alignment.cube import align_hourly, build_cube
+from soilmoisture_assets.alignment.cube import build_cube
+from soilmoisture_assets.alignment.hourly import align_hourly
 from soilmoisture_assets.alignment.station_files import read_static_attributes_file
 from soilmoisture_assets.alignment.station_series import (
     file_dynamic_inputs,
     file_target,
-    inputs_on_steps,
-    target_on_steps,
+    inputs_from_hourly,
+    study_axis,
+    target_from_hourly,
 )
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.study import Study, load_study
@@ -44,10 +46,12 @@ def files(folder: Path, moisture: np.ndarray | None = None) -> None:
 
 def cube_of(small: Study) -> xr.Dataset:
     inputs = file_dynamic_inputs(small)
-    target = target_on_steps(file_target(small, inputs.temperature), small)
+    hourly = align_hourly(file_target(small, inputs.temperature), {"file": inputs}, small)
+    axis = study_axis(hourly, small)
     section = small.static_attributes
     statics = read_static_attributes_file(str(section.path), section.variables, small.domain)
-    return build_cube(target, inputs_on_steps(inputs, small), statics, small)
+    target = target_from_hourly(hourly, small, axis)
+    return build_cube(target, inputs_from_hourly(hourly, small, axis), statics, small)
 
 
 @pytest.fixture
@@ -101,18 +105,6 @@ def test_without_a_common_station_the_reasons_are_counted(tmp_path: Path):
     files(tmp_path, moisture)
     with pytest.raises(StudyError, match=r"none of 4 stations .* 4 × observed"):
         cube_of(study(tmp_path))
-
-
-def test_the_hourly_series_lie_side_by_side_on_one_axis(small: Study):
-    moisture, inputs = file_target(small), file_dynamic_inputs(small)
-    late = moisture.isel(time=slice(10, None))
-    aligned = align_hourly(late, inputs, ["NET__a", "NET__b"])
-    assert aligned.station.values.tolist() == ["NET__a", "NET__b"]
-    assert aligned.indexes["time"].equals(pd.DatetimeIndex(HOURS, freq=None))
-    assert np.isnan(aligned.soil_moisture.values[:, :10]).all()
-    assert (aligned.sensor.values[:, :10] == -1).all()
-    assert (aligned.quality_flag.values[:, :10] == 0).all()
-    assert np.isfinite(aligned.temperature.values).all()
 
 
 def test_the_real_scan_stations_make_a_cube(realdata):

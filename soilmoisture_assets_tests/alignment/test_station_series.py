@@ -11,7 +11,6 @@ from soilmoisture_assets.alignment.station_series import (
     file_dynamic_inputs,
     file_target,
     inputs_on_steps,
-    months_on_steps,
     target_on_steps,
 )
 from soilmoisture_assets.errors import SourceError, StudyError
@@ -31,7 +30,7 @@ def test_hours_become_half_days_with_what_was_masked_counted(tmp_path: Path):
     values[0, 0, 12] = 5000  # percent
     soil_moisture_file(tmp_path, values, HOURS, [0.05])
     small = study(tmp_path, step="12h")
-    target = target_on_steps(file_target(small), small)
+    target = target_on_steps(file_target(small), small, small.time_axis)
     assert target.soil_moisture_scored.shape == (2, 120)
     assert np.isnan(target.soil_moisture_scored.values[0, 0])
     assert target.sensor.values[0, :2].tolist() == [-1, 0]
@@ -52,20 +51,20 @@ def test_values_of_a_file_say_that_they_are_its_own_and_counts_are_only_counts(t
         tmp_path, times, temperature=np.ones(shape), precipitation=np.ones(shape), shortwave=np.ones(shape)
     )
     small = study(tmp_path, step=step)
-    target = target_on_steps(file_target(small), small)
+    target = target_on_steps(file_target(small), small, small.time_axis)
     for name in ("soil_moisture", "soil_moisture_scored"):
         assert target[name].attrs["source"] == "station file soil_moisture.nc"
     for name in ("masked_few_hours", "source_values"):
         assert set(target[name].attrs) == {"long_name", "units"}
     assert target.latitude.attrs["standard_name"] == "latitude"
-    inputs = inputs_on_steps(file_dynamic_inputs(small), small)
+    inputs = inputs_on_steps(file_dynamic_inputs(small), small, small.time_axis)
     assert inputs.temperature.attrs["source"] == "station file meteorology.nc"
 
 
 def test_the_target_lies_on_the_whole_axis_of_the_study(tmp_path: Path):
     soil_moisture_file(tmp_path, hourly_moisture()[:, :, 240:480], HOURS[240:480], [0.05])
     small = study(tmp_path, step="24h")
-    target = target_on_steps(file_target(small), small)
+    target = target_on_steps(file_target(small), small, small.time_axis)
     assert target.indexes["time"].equals(small.time_axis)
     assert np.isfinite(target.soil_moisture_scored.values[0]).sum() == 10
     assert (target.sensor.values[0] == 0).sum() == 10
@@ -80,7 +79,7 @@ def test_inputs_become_sums_and_means(tmp_path: Path):
         shortwave=np.full(shape, 100.0),
     )  # fmt: skip
     small = study(tmp_path, step="12h")
-    inputs = inputs_on_steps(file_dynamic_inputs(small), small)
+    inputs = inputs_on_steps(file_dynamic_inputs(small), small, small.time_axis)
     assert np.isnan(inputs.precipitation.values[0, 0])
     assert inputs.precipitation.values[0, 1] == 12
     assert inputs.temperature.values[0, :2].tolist() == [5.5, 17.5]
@@ -107,7 +106,7 @@ def test_hours_cannot_come_from_days(tmp_path: Path):
     soil_moisture_file(tmp_path, np.full((2, 1, 60), 20.0), days, [0.05])
     small = study(tmp_path, step="12h", target={"time_label": "start", "time_zone": "local"})
     with pytest.raises(StudyError, match=r"every 1 days.*steps of 12h"):
-        target_on_steps(file_target(small), small)
+        target_on_steps(file_target(small), small, small.time_axis)
 
 
 def test_a_file_without_a_single_good_value_is_refused(tmp_path: Path):
@@ -152,7 +151,7 @@ def scan(realdata):
 
 def test_the_faults_of_the_real_scan_records_are_found(scan):
     _, inputs, checked = scan
-    target = target_on_steps(checked, scan[0])
+    target = target_on_steps(checked, scan[0], scan[0].time_axis)
     assert int(target.masked_range.sum()) == 5006  # zeros; counted by a plain reader of the file
     assert 20 < int(target.masked_spike.sum()) < 500
     assert 100 < int(target.masked_stuck.sum()) < 1000
@@ -163,40 +162,17 @@ def test_the_faults_of_the_real_scan_records_are_found(scan):
 
 
 def test_scored_values_are_exactly_those_within_the_limits_in_the_file(scan, realdata):
-    import xarray as xr
 
     small, _, checked = scan
     raw = xr.open_dataset(small.target.path).soil_moisture.sel(depth=0.0508).values / 100
     inside = (raw > 0.00099) & (raw < 0.70001)
-    target = target_on_steps(checked, small)
+    target = target_on_steps(checked, small, small.time_axis)
     assert np.array_equal(np.isfinite(target.soil_moisture_scored.values), inside)
     assert np.allclose(target.soil_moisture_scored.values[inside], raw[inside], atol=1e-6)
 
 
 def test_the_real_kansas_station_keeps_its_radiation_in_half_days(realdata):
     small = load_study(str(Path(__file__).parents[2] / "benchmarks" / "studies" / "kings_creek.toml"))
-    inputs = inputs_on_steps(file_dynamic_inputs(small), small)
+    inputs = inputs_on_steps(file_dynamic_inputs(small), small, small.time_axis)
     assert float(np.isnan(inputs.shortwave).mean()) < 0.01
     assert 150 < float(inputs.shortwave.mean()) < 200
-
-
-def test_months_one_by_one_are_the_same_steps_as_all_at_once(tmp_path: Path):
-    small = study(tmp_path, step="12h", days=59, dynamic_inputs={"source": "era5", "variables": ["precipitation"]})
-    hours = pd.date_range("2015-01-01T01:00", periods=59 * 24, freq="h")
-    rain = np.random.default_rng(1).exponential(1, (3, len(hours))).astype("float32")
-    series = xr.Dataset(
-        {"precipitation": (("station", "time"), rain)},
-        {"station": ["a", "b", "c"], "time": hours, "latitude": ("station", [40.0, 41.0, 42.0])},
-    )
-    january = series.sel(time=slice(None, "2015-02-01T00:00")).isel(station=[0, 2])  # b came later
-    february = series.sel(time=slice("2015-02-01T01:00", None)).isel(station=[0, 1])  # c is not in the table any more
-    found = months_on_steps([january, february], small)
-    whole = inputs_on_steps(series, small)
-    assert found.station.values.tolist() == ["a", "b", "c"]
-    assert found.latitude.values.tolist() == [40, 41, 42]
-    np.testing.assert_array_equal(found.precipitation[0], whole.precipitation[0])
-    assert np.isnan(found.precipitation.values[1, :62]).all()
-    np.testing.assert_array_equal(found.precipitation[1, 62:], whole.precipitation[1, 62:])
-    np.testing.assert_array_equal(found.precipitation[2, :62], whole.precipitation[2, :62])
-    with pytest.raises(StudyError, match="no month of ERA5 is stored"):
-        months_on_steps([], small)

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.alignment.target import target_from_ismn
+from soilmoisture_assets.alignment.hourly import align_hourly
+from soilmoisture_assets.alignment.station_series import study_axis, target_from_hourly
+from soilmoisture_assets.alignment.target import checked_from_ismn
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.study import Period, Study
 from soilmoisture_assets_tests.alignment.raw_parts import Sensor, raw_station
@@ -36,6 +38,11 @@ def table(*names: str) -> xr.Dataset:
             "station_name": ("station", np.array(names, dtype=object)),
         }
     )
+
+
+def target_from_ismn(raw, stations: xr.Dataset, study: Study) -> xr.Dataset:
+    hourly = align_hourly(checked_from_ismn(raw, stations, study), {}, study)
+    return target_from_hourly(hourly, study, study_axis(hourly, study))
 
 
 def target(raw: xr.Dataset, **settings: object) -> xr.Dataset:
@@ -98,7 +105,7 @@ def test_stations_keep_their_order_and_one_without_a_record_says_why():
 def test_many_stations_in_batches_equal_each_alone(monkeypatch):
     raw = {f"S{i}": raw_station(Sensor(0.05, 0.05, range(i, 60 + i), 0.1 + 0.01 * i)) for i in range(7)}
     whole = target_from_ismn(raw, table(*raw), study())
-    monkeypatch.setattr("soilmoisture_assets.alignment.target.BATCH", 3)
+    monkeypatch.setattr("soilmoisture_assets.alignment.hourly.BATCH", 3)
     xr.testing.assert_identical(target_from_ismn(raw, table(*raw), study()), whole)
 
 

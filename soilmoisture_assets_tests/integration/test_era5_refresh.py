@@ -24,11 +24,7 @@ def test_the_schedule_requests_the_right_months_on_every_day_of_a_year(tmp_path:
     """A month is due from its sixth day, when its first hours are published, until the day on which it is found final:
     the first of the fourth month after it, as its last hour belongs to the month that follows it."""
     study = tmp_path / "year.toml"
-    study.write_text(
-        STUDY.read_text()
-        .replace('name = "small"', 'name = "year"')
-        .replace("resolution = 6.0", "resolution = 6.0\nstart = 2018-01-01\nopen_ended = true")
-    )
+    study.write_text(STUDY.read_text().replace('name = "small"', 'name = "year"\nreach = "open"'))
     place = workplace(tmp_path / "place", str(study))
     (place.data / "year" / "dagster_home").mkdir(parents=True)
     story = output_of("refresh_year", place)

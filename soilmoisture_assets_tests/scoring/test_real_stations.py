@@ -35,8 +35,8 @@ def study(realdata: Path) -> Study:
 @pytest.fixture(scope="module")
 def cube(study: Study) -> xr.Dataset:
     inputs = file_dynamic_inputs(study)
-    target = target_on_steps(file_target(study, inputs.temperature), study)
-    weather = inputs_on_steps(inputs, study)
+    target = target_on_steps(file_target(study, inputs.temperature), study, study.time_axis)
+    weather = inputs_on_steps(inputs, study, study.time_axis)
     statics = read_static_attributes_file(
         str(study.static_attributes.path), study.static_attributes.variables, study.domain
     )

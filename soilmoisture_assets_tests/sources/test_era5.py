@@ -34,7 +34,7 @@ from soilmoisture_assets.sources.era5.months import (
     newest_hour,
     normalise_month,
 )
-from soilmoisture_assets.study import Domain
+from soilmoisture_assets.study import Domain, Period
 
 NAMES = ("temperature", "precipitation", "shortwave")
 POINT = {
@@ -368,10 +368,9 @@ def test_a_job_whose_number_was_lost_is_found_in_the_queue(sandbox, store, tmp_p
 
 def test_the_schedule_asks_for_the_right_months_on_every_day_of_a_year():
     stored: dict[str, float] = {}
-    period = (dt.date(2018, 1, 1), None)
     asked: dict[str, list[str]] = {}
     for today in pd.date_range("2018-01-02", "2018-12-31").date:
-        months = months_to_refresh(today, stored, period)
+        months = months_to_refresh(today, stored, Period(start=dt.date(2018, 1, 1), end=today))
         asked[f"{today:%m-%d}"] = [month[5:] for month in months]
         for month in months:
             hours = month_hours(month)
@@ -394,10 +393,10 @@ def test_the_schedule_asks_for_the_right_months_on_every_day_of_a_year():
 
 
 def test_a_closed_period_and_missing_old_months_are_left_alone():
-    period = (dt.date(2015, 1, 1), dt.date(2019, 12, 31))
+    period = Period(start=dt.date(2015, 1, 1), end=dt.date(2019, 12, 31))
     assert months_to_refresh(dt.date(2026, 11, 22), {"2019-12": 0.0}, period) == []
     assert months_to_refresh(dt.date(2026, 11, 22), {"2019-12-01": 0.2}, period) == ["2019-12"]
-    open_ended = (dt.date(2015, 1, 1), None)
+    open_ended = Period(start=dt.date(2015, 1, 1), end=dt.date(2026, 11, 22))
     assert months_to_refresh(dt.date(2026, 11, 22), {"2026-08": 1.0}, open_ended) == ["2026-08", "2026-10", "2026-11"]
 
 
@@ -411,8 +410,10 @@ def test_the_newest_hour_is_the_last_with_a_value_at_any_station():
 
 def test_what_is_due_reaches_to_ten_days_ago_or_to_the_end_of_the_period():
     today = dt.date(2026, 11, 22)
-    assert due_until(today, None, 10) == pd.Timestamp("2026-11-12")
-    assert due_until(today, dt.date(2019, 12, 31), 10) == pd.Timestamp("2020-01-01")
+    assert due_until(today, Period(start=dt.date(2015, 1, 1), end=today), 10) == pd.Timestamp("2026-11-12")
+    assert due_until(today, Period(start=dt.date(2015, 1, 1), end=dt.date(2019, 12, 31)), 10) == pd.Timestamp(
+        "2020-01-01"
+    )
 
 
 def test_a_month_is_overdue_when_it_should_have_become_final_and_did_not():

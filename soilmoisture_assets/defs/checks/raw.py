@@ -50,8 +50,7 @@ if ERA5:
                 newest = newest_hour(series)
             if newest is not None:
                 break
-        end = None if STUDY.era5.open_ended else STUDY.era5.end or STUDY.period.end
-        due = due_until(_today(), end, STUDY.era5.oldest_days)
+        due = due_until(_today(), STUDY.axis_period(_today()), STUDY.era5.oldest_days)
         return dg.AssetCheckResult(
             passed=newest is not None and newest >= due,
             severity=dg.AssetCheckSeverity.WARN,

@@ -6,22 +6,16 @@ import xarray as xr
 from soilmoisture_assets.defs.cube.cube_asset import cube_asset
 from soilmoisture_assets.defs.deployment import ISMN, STUDY
 from soilmoisture_assets.defs.partitions import station
-from soilmoisture_assets.io_managers.base import Partitions
 from soilmoisture_assets.study import Study
 
 if ISMN:
 
-    @cube_asset("target", raw=["raw", "ismn", "soil_moisture"], stations=["raw", "ismn", "stations"])
-    def target(
-        context: dg.AssetExecutionContext,
-        raw: Partitions,
-        stations: xr.Dataset,
-        study: dg.ResourceParam[Study],
-    ) -> xr.Dataset:
+    @cube_asset("target", hourly=["cube", "hourly"])
+    def target(context: dg.AssetExecutionContext, hourly: xr.Dataset, study: dg.ResourceParam[Study]) -> xr.Dataset:
         """Soil moisture per station and step, from the chosen depth: for fitting, as an input, and for scores."""
-        from soilmoisture_assets.alignment.target import target_from_ismn
+        from soilmoisture_assets.alignment.station_series import study_axis, target_from_hourly
 
-        found = target_from_ismn(raw, stations, study)
+        found = target_from_hourly(hourly, study, study_axis(hourly, study))
         context.add_output_metadata(target_metadata(found))
         return found
 
@@ -30,9 +24,11 @@ else:
     @cube_asset("target", files=(STUDY.target.path, STUDY.dynamic_inputs.path))
     def target(context: dg.AssetExecutionContext, study: dg.ResourceParam[Study]) -> xr.Dataset:
         """Soil moisture per station and step, from the chosen depth: for fitting, as an input, and for scores."""
-        from soilmoisture_assets.alignment.station_series import target_on_steps
+        from soilmoisture_assets.alignment.hourly import align_hourly
+        from soilmoisture_assets.alignment.station_series import study_axis, target_from_hourly
 
-        found = target_on_steps(checked_file_target(study), study)
+        hourly = align_hourly(checked_file_target(study), {}, study)
+        found = target_from_hourly(hourly, study, study_axis(hourly, study))
         context.instance.add_dynamic_partitions(str(station.name), [str(name) for name in found.station.values])
         context.add_output_metadata(target_metadata(found))
         return found

@@ -31,7 +31,7 @@ from soilmoisture_assets.sources.era5.delivery import (
 from soilmoisture_assets.sources.era5.formats import Paths, normalise
 from soilmoisture_assets.sources.era5.parts import FINAL, PRELIMINARY, UNKNOWN
 from soilmoisture_assets.sources.era5.variables import GEOPOTENTIAL, LAND_SEA_MASK, request_names
-from soilmoisture_assets.study import Domain
+from soilmoisture_assets.study import Domain, Period
 
 GRID_DATASET = "reanalysis-era5-single-levels"
 POINT_DATASET = "reanalysis-era5-single-levels-timeseries"
@@ -60,7 +60,7 @@ def month_hours(month: str) -> pd.DatetimeIndex:
 def months_to_refresh(
     today: dt.date,
     stored: Mapping[str, float],
-    period: tuple[dt.date, dt.date | None],
+    period: Period,
     latency_days: int = LATENCY_DAYS,
 ) -> list[str]:
     """Months to request on a day: the newest one that has hours, the one before it where it is not stored yet, and
@@ -69,13 +69,13 @@ def months_to_refresh(
     Parameters
     ----------
     stored : share of preliminary hours (0 ... 1) of every stored month.
-    period : first and last day of the ERA5 period; None: open-ended.
+    period : days that the axis may cover on that day (``Study.axis_period``).
 
     Returns
     -------
     months as ``2017-03``, ascending.
     """
-    start, end = pd.Period(period[0], "M"), pd.Period(period[1] or today, "M")
+    start, end = pd.Period(period.start, "M"), pd.Period(period.end, "M")
     newest = pd.Period(today - dt.timedelta(days=latency_days), "M")
     shares = {pd.Period(month, "M"): share for month, share in stored.items()}
     wanted = {month for month, share in shares.items() if share > 0} | {newest}
@@ -91,13 +91,12 @@ def newest_hour(series: xr.Dataset) -> pd.Timestamp | None:
     return pd.Timestamp(series["time"].values[there][-1]) if there.any() else None
 
 
-def due_until(today: dt.date, end: dt.date | None, oldest_days: int) -> pd.Timestamp:
-    """The hour up to which ERA5 should be stored on a day: ``oldest_days`` back, or the last one of the period.
+def due_until(today: dt.date, period: Period, oldest_days: int) -> pd.Timestamp:
+    """The hour up to which ERA5 should be stored on a day: ``oldest_days`` back, or the end of the last month.
 
-    ``end`` is the last day of the ERA5 period, None where it is open-ended.
+    ``period`` as for :func:`months_to_refresh`.
     """
-    due = pd.Timestamp(today) - pd.Timedelta(days=oldest_days)
-    return due if end is None else min(due, month_hours(f"{end:%Y-%m}")[-1])
+    return min(pd.Timestamp(today) - pd.Timedelta(days=oldest_days), month_hours(f"{period.end:%Y-%m}")[-1])
 
 
 def is_overdue(month: str, today: dt.date) -> bool:
