@@ -17,6 +17,7 @@ from soilmoisture_assets.attribution.record_level import RecordLevel
 from soilmoisture_assets.attribution.samples import Feature, Medians, Samples
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.names import REGIONAL_MODEL
+from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Study
 
@@ -28,7 +29,6 @@ windows, few enough for the processor's cache."""
 _BACKGROUNDS = 4
 """How often each background window occurs among the background bundles."""
 _SAMPLES_AT_ONCE = 256
-_STATION_COORDINATES = ("latitude", "longitude", "elevation", "network", "station_name")
 
 
 def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | None = None) -> xr.Dataset:
@@ -111,7 +111,7 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
     )  # fmt: skip
     dataset.attrs["period"] = f"test {study.splits.test.start} to {study.splits.test.end}"
     return dataset.assign_coords(
-        {name: ("station", cube[name].values) for name in _STATION_COORDINATES if name in cube.coords}
+        {name: ("station", cube[name].values) for name in STATION_COORDINATES if name in cube.coords}
     )
 
 

@@ -21,6 +21,7 @@ from soilmoisture_assets.learning.names import REGIONAL_MODEL, STATION_MODEL
 from soilmoisture_assets.learning.network import QUANTILES, forward
 from soilmoisture_assets.learning.program import STARTS
 from soilmoisture_assets.learning.windows import CALIBRATION, STOPPING, TEST, Runs, Windows, build_windows
+from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
 
@@ -226,7 +227,7 @@ def _coordinates(cube: xr.Dataset, windows: Windows, station: str) -> dict[str, 
         "quantile": ("quantile", list(QUANTILES), {"long_name": "quantile; 0.5: central forecast, near the mean"}),
     }
     place = cube.sel(station=[station])
-    for name in ("latitude", "longitude", "elevation", "network", "station_name"):
+    for name in STATION_COORDINATES:
         if name in place.coords:
             coordinates[name] = ("station", place[name].values, place[name].attrs)
     return coordinates

@@ -154,6 +154,24 @@ def test_the_depth_nearest_the_preferred_wins_among_those_half_as_complete_as_th
     assert chosen.soil_moisture.dims == ("station", "time")
 
 
+def test_of_two_depths_equally_near_the_more_complete_wins_as_in_an_archive():
+    values = np.full((1, 2, 10), 0.2)
+    values[0, 0, :3] = np.nan
+    layer = xr.DataArray(
+        values,
+        dims=("station", "depth", "time"),
+        coords={"station": ["a"], "depth": [0.0254, 0.0746], "time": pd.date_range("2015-01-02", periods=10)},
+        name="soil_moisture",
+    )
+    assert choose_depth(layer, preferred_depth=0.05).depth.values.tolist() == [0.0746]
+
+
+def test_depths_of_a_file_are_compared_with_the_layer_to_the_centimetre(tmp_path: Path):
+    path = soil_moisture_file(tmp_path, daily(), DAYS, [0.1016, 0.2])
+    found = read_target_file(path, target(**LOCAL_DAYS), PERIOD, Domain())
+    assert found.depth.values.tolist() == [0.1016]
+
+
 # What cannot be used, and what is said about it
 
 
