@@ -107,8 +107,10 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
     dataset = _dataset(results, samples, windows, sums.lagged)
     dataset["strength"] = _per_deviation(dataset, samples.level)
     dataset["expected_forecast"] = (
-        "window", expected.astype(np.float32), {"units": "m3 m-3", "long_name": "mean forecast of the background"},
-    )  # fmt: skip
+        "window",
+        expected.astype(np.float32),
+        {"units": "m3 m-3", "long_name": "mean forecast of the background"},
+    )
     dataset.attrs["period"] = f"test {study.splits.test.start} to {study.splits.test.end}"
     return dataset.assign_coords(
         {name: ("station", cube[name].values) for name in STATION_COORDINATES if name in cube.coords}
@@ -221,14 +223,18 @@ def _dataset(
             "group": sorted({feature.group for feature in samples.features}),
             "dynamic_feature": lagged.features,
             "lag_days": (
-                "lag_days", lagged.lags, {"units": "days", "long_name": "days before the start of the forecast"},
+                "lag_days",
+                lagged.lags,
+                {"units": "days", "long_name": "days before the start of the forecast"},
             ),
         },
         attrs={
-            "experiment": str(samples.model.experiment), "method": REGIONAL_MODEL, "draws": DRAWS,
+            "experiment": str(samples.model.experiment),
+            "method": REGIONAL_MODEL,
+            "draws": DRAWS,
             "level_explained": samples.level.explained,
         },
-    )  # fmt: skip
+    )
     dataset["explained_windows"] = ("station", np.array([r["explained_windows"] for r in results], dtype=np.int32))
     return dataset
 

@@ -33,15 +33,19 @@ def station_features(cube: xr.Dataset, study: Study) -> xr.Dataset:
     for name in study.static_attributes.variables:
         variable = VARIABLES[name]
         features[name] = cube[name].assign_attrs(
-            long_name=variable.long_name, units=variable.units, group=variable.group, kind="static",
+            long_name=variable.long_name,
+            units=variable.units,
+            group=variable.group,
+            kind="static",
             category=int(variable.is_category),
-        )  # fmt: skip
+        )
     for name in study.dynamic_inputs.variables:
         for key, (values, text, units) in _summaries(cube[name], study).items():
             features[key] = xr.DataArray(
-                values.astype(np.float32), dims="station",
+                values.astype(np.float32),
+                dims="station",
                 attrs={"long_name": text, "units": units, "group": "dynamic", "kind": "dynamic", "category": 0},
-            )  # fmt: skip
+            )
     coordinates = {name: cube.coords[name] for name in ("station", "latitude", "longitude")}
     return xr.Dataset({name: (("station",), f.values, f.attrs) for name, f in features.items()}, coords=coordinates)
 
@@ -62,16 +66,16 @@ def _summaries(series: xr.DataArray, study: Study) -> dict[str, tuple[np.ndarray
             dry = np.where(np.isfinite(daily), daily < DRY_BELOW, np.nan)
             return {
                 f"{name}_total": (
-                    np.nanmean(daily, axis=1) * _DAYS_PER_YEAR, f"{words}, yearly total", f"{units} year-1"
+                    np.nanmean(daily, axis=1) * _DAYS_PER_YEAR,
+                    f"{words}, yearly total",
+                    f"{units} year-1",
                 ),
                 f"{name}_dry_days": (np.nanmean(dry, axis=1), f"{words}, share of dry days", "1"),
                 f"{name}_summer_share": (summer, f"{words}, share April to September", "1"),
-            }  # fmt: skip
+            }
         amplitude = (np.nanmax(monthly, axis=1) - np.nanmin(monthly, axis=1)) / 2
         return {
             f"{name}_mean": (np.nanmean(mean, axis=1), f"{words}, mean", units),
             f"{name}_amplitude": (amplitude, f"{words}, yearly amplitude", units),
-            f"{name}_variability": (
-                np.nanstd(mean - monthly[:, month - 1], axis=1), f"{words}, day to day", units
-            ),
-        }  # fmt: skip
+            f"{name}_variability": (np.nanstd(mean - monthly[:, month - 1], axis=1), f"{words}, day to day", units),
+        }

@@ -109,12 +109,22 @@ def test_depth_in_centimetres_scalar_depth_and_depth_per_station_are_understood(
 
 def test_a_file_of_one_station_and_names_given_as_latitude_and_longitude_are_read(tmp_path: Path):
     dataset = xr.Dataset(
-        {"vwc": ("time", np.full(10, 0.2, "float32"),
-                 {"units": "1", "standard_name": "volume_fraction_of_condensed_water_in_soil"})},
-        {"time": DAYS, "site": ((), "Kings Creek #2", {"cf_role": "timeseries_id"}), "latitude": 39.1,
-         "longitude": 263.4, "depth": ((), 0.05, {"units": "m"})},
+        {
+            "vwc": (
+                "time",
+                np.full(10, 0.2, "float32"),
+                {"units": "1", "standard_name": "volume_fraction_of_condensed_water_in_soil"},
+            )
+        },
+        {
+            "time": DAYS,
+            "site": ((), "Kings Creek #2", {"cf_role": "timeseries_id"}),
+            "latitude": 39.1,
+            "longitude": 263.4,
+            "depth": ((), 0.05, {"units": "m"}),
+        },
         {"network": "KSMESO"},
-    )  # fmt: skip
+    )
     found = read_target_file(written(dataset, tmp_path / "one.nc"), target(), PERIOD, Domain())
     assert found.station.values.tolist() == ["KSMESO__Kings_Creek_2"]
     assert float(found.longitude[0]) == pytest.approx(-96.6)
@@ -145,9 +155,11 @@ def test_the_depth_nearest_the_preferred_wins_among_those_half_as_complete_as_th
     values[1, 1, 4:] = np.nan  # 0.05 m has 4 of 10: too few
     values[2] = 0.9  # nothing within the limits
     layer = xr.DataArray(
-        values, dims=("station", "depth", "time"),
-        coords={"station": ["a", "b", "c"], "depth": [0.02, 0.05, 0.10], "time": times}, name="soil_moisture",
-    )  # fmt: skip
+        values,
+        dims=("station", "depth", "time"),
+        coords={"station": ["a", "b", "c"], "depth": [0.02, 0.05, 0.10], "time": times},
+        name="soil_moisture",
+    )
     chosen = choose_depth(layer, preferred_depth=0.05)
     assert chosen.depth.values[:2].tolist() == [0.05, 0.02]
     assert np.isnan(chosen.depth.values[2])

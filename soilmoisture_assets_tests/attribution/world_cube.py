@@ -38,9 +38,12 @@ def longer(cube: xr.Dataset, study: Study, steps: int = 61) -> xr.Dataset:
 
 def world_of(study: Study, stations: int) -> World:
     return World(
-        study.seed, *(getattr(study.domain, side) for side in ("west", "east", "south", "north")),
-        study.period.start, study.period.end, stations,
-    )  # fmt: skip
+        study.seed,
+        *(getattr(study.domain, side) for side in ("west", "east", "south", "north")),
+        study.period.start,
+        study.period.end,
+        stations,
+    )
 
 
 def world_cube(study: Study, stations: int, noise: float = 0.003) -> xr.Dataset:
