@@ -89,9 +89,11 @@ def nearest_cells(
     near_row = np.clip(nearest_row[:, None] + rows, 0, len(latitude) - 1)
     near_column = np.clip(nearest_column[:, None] + columns, 0, len(longitude) - 1)
     distance = great_circle_km(
-        stations["latitude"].values[:, None], stations["longitude"].values[:, None],
-        latitude[near_row], longitude[near_column],
-    )  # fmt: skip
+        stations["latitude"].values[:, None],
+        stations["longitude"].values[:, None],
+        latitude[near_row],
+        longitude[near_column],
+    )
     if land is not None:
         is_land = land[near_row, near_column]
         distance = np.where(is_land | ~is_land.any(axis=1, keepdims=True), distance, np.inf)

@@ -11,9 +11,9 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.neighbours import great_circle_km
 from soilmoisture_assets.alignment.splits import CODES, split_labels
+from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.study import Study
 
-STATION_COORDINATES = ("latitude", "longitude", "elevation", "network", "station_name", "depth")
 SAME_PLACE_KM = 1.0
 SAME_VALUES = 0.99
 FEWEST_COMMON_STEPS = 30
@@ -59,7 +59,8 @@ def common_stations(
         },
         coords={"station": target.station, "split": list(CODES)},
     )
-    table = table.assign_coords({n: target[n].reset_coords(drop=True) for n in STATION_COORDINATES if n in target})
+    places = (*STATION_COORDINATES, "depth")
+    table = table.assign_coords({n: target[n].reset_coords(drop=True) for n in places if n in target})
     table.attrs["common_fraction"] = study.target.common_fraction
     table.included.attrs = {
         "long_name": "in the study",

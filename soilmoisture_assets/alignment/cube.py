@@ -66,9 +66,12 @@ def build_cube(
     inputs = _variables(dynamic_inputs.sel(station=included))
     cube = own.assign(inputs).assign(_variables(encoded))
     held_out = held_out_stations(
-        own.latitude.values, own.longitude.values,
-        study.splits.held_out_fraction, study.splits.held_out_block_km, study.seed,
-    )  # fmt: skip
+        own.latitude.values,
+        own.longitude.values,
+        study.splits.held_out_fraction,
+        study.splits.held_out_block_km,
+        study.seed,
+    )
     cube = cube.assign(
         nearest_stations(own.latitude.values, own.longitude.values, study.model.neighbours, held_out).data_vars
     )

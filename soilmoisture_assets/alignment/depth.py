@@ -20,6 +20,7 @@ change nothing before them.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,17 +29,17 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.flags import good_values
 from soilmoisture_assets.errors import StationError
+from soilmoisture_assets.metadata.stations import in_layer
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Period, TargetSettings
 
-DEPTH_TOLERANCE = 0.00501
 PATCHED_GAP = 30 * 24
 """Hours of a gap in one sensor's record from which on another sensor at the same depth may fill it."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """One depth of a station: its sensors (rows of the raw dataset) and their good hours in the period."""
+    """One depth of a station: its sensors (rows of the raw dataset) and their good hours, or values of a file."""
 
     depth_from: float
     depth_to: float
@@ -130,6 +131,15 @@ def choose_series(raw: xr.Dataset, target: TargetSettings, period: Period, learn
     )
 
 
+def choose_position(positions: Sequence[Position], preferred_depth: float) -> Position:
+    """The position to use, by the rules of this module; there is at least one."""
+    best = max(position.good_hours for position in positions)
+    return min(
+        (position for position in positions if 2 * position.good_hours >= best),
+        key=lambda p: (not p.inside, round(abs(p.middle - preferred_depth), 3), -p.good_hours, p.depth_from),
+    )
+
+
 def _positions(raw: xr.Dataset, good: np.ndarray, target: TargetSettings) -> list[Position]:
     """Every position of the station that counts for the layer, shallowest first."""
     by_depth: dict[tuple[float, float], list[int]] = {}
@@ -138,8 +148,8 @@ def _positions(raw: xr.Dataset, good: np.ndarray, target: TargetSettings) -> lis
     found = []
     for (top, bottom), rows in sorted(by_depth.items()):
         middle = (top + bottom) / 2
-        inside = top >= target.depth_from - DEPTH_TOLERANCE and bottom <= target.depth_to + DEPTH_TOLERANCE
-        begins = target.depth_from - DEPTH_TOLERANCE <= top and middle <= target.depth_to + DEPTH_TOLERANCE
+        inside = in_layer(top, bottom, target.depth_from, target.depth_to)
+        begins = in_layer(top, middle, target.depth_from, target.depth_to)
         if inside or (begins and bottom > top):
             found.append(Position(top, bottom, tuple(rows), int(good[rows].any(axis=0).sum()), inside))
     return found
@@ -162,16 +172,11 @@ def _choose(
             f"{', '.join(_depths(p.depth_from, p.depth_to) for p in positions)}.\n"
             f"  Good flags are {', '.join(target.good_flags)}; change target.good_flags or the period."
         )
-    enough = [position for position in positions if 2 * position.good_hours >= best]
-    chosen = min(
-        enough,
-        key=lambda p: (
-            not p.inside, round(abs(p.middle - target.preferred_depth), 3), -p.good_hours, p.depth_from
-        ),
-    )  # fmt: skip
+    enough = sum(2 * position.good_hours >= best for position in positions)
+    chosen = choose_position(positions, target.preferred_depth)
     reason = (
-        f"{_depths(chosen.depth_from, chosen.depth_to)} is nearest {target.preferred_depth} m of {len(enough)} "
-        f"position{'s' * (len(enough) > 1)} with at least half of {best} good hours"
+        f"{_depths(chosen.depth_from, chosen.depth_to)} is nearest {target.preferred_depth} m of {enough} "
+        f"position{'s' * (enough > 1)} with at least half of {best} good hours"
     )
     return chosen, reason if chosen.inside else f"{reason}; it reaches below the layer, with its middle inside"
 

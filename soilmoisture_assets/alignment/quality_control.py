@@ -84,8 +84,7 @@ def control(
     ``soil_moisture_scored`` for scores, all float32, and ``quality_flag`` int8 (CF flag_masks; 0 is good).
     """
     values = soil_moisture.transpose("station", "time").values.astype("float32")
-    variable = VARIABLES["soil_moisture"]
-    in_range = (values >= np.float32(variable.valid_min)) & (values <= np.float32(variable.valid_max))
+    in_range = VARIABLES["soil_moisture"].allows(values)
     scored = np.where(in_range, values, np.nan).astype("float32")
     interval = _interval(soil_moisture)
     found = {"range": np.isfinite(values) & ~in_range}
@@ -233,11 +232,10 @@ def within_limits(inputs: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     hourly = _interval(inputs) < DAY
     masked, count = {}, {}
     for name, values in inputs.data_vars.items():
-        low, high = VARIABLES[str(name)].valid_min, VARIABLES[str(name)].valid_max
-        high = min(high, (HOURLY_MAXIMA if hourly else DAILY_MAXIMA).get(str(name), np.inf))
         if name == "shortwave":
             values = values.where((values < -NIGHT_OFFSET) | (values > 0) | np.isnan(values), np.float32(0))
-        bad = (values < low) | (values > high)
+        most = (HOURLY_MAXIMA if hourly else DAILY_MAXIMA).get(str(name), np.inf)
+        bad = values.notnull() & ~(VARIABLES[str(name)].allows(values) & (values <= most))
         masked[name] = values.where(~bad).assign_attrs(values.attrs)
         described = {"long_name": f"values of {name} beyond the physical limits", "units": "1"}
         count[f"masked_range_{name}"] = bad.sum("time").astype("int32").drop_attrs().assign_attrs(described)

@@ -182,10 +182,15 @@ def fit_recession(values: np.ndarray) -> RecessionFit:
     spread = float(((moisture - moisture.mean()) ** 2).sum())
     tau_error, theta_r_error, delta_error = (float(error) for error in errors)
     return RecessionFit(
-        tau, theta_r, delta, tau_error, theta_r_error, delta_error,
+        tau,
+        theta_r,
+        delta,
+        tau_error,
+        theta_r_error,
+        delta_error,
         r2=1 - float((left**2).sum()) / spread if spread > 0 else 0.0,
         rmse=float(np.sqrt((left**2).mean())),
-    )  # fmt: skip
+    )
 
 
 def events_table(curves: Mapping[str, xr.Dataset]) -> pd.DataFrame:
@@ -334,12 +339,20 @@ def _event(values: np.ndarray, fit: RecessionFit) -> dict[str, float]:
     observed = values[np.isfinite(values)]
     initial, final = float(np.median(observed[:3])), float(np.median(observed[-6:]))
     return {
-        "tau": fit.tau, "theta_r": fit.theta_r, "delta": fit.delta,
-        "tau_error": fit.tau_error, "theta_r_error": fit.theta_r_error, "delta_error": fit.delta_error,
-        "initial_moisture": initial, "final_moisture": final,
+        "tau": fit.tau,
+        "theta_r": fit.theta_r,
+        "delta": fit.delta,
+        "tau_error": fit.tau_error,
+        "theta_r_error": fit.theta_r_error,
+        "delta_error": fit.delta_error,
+        "initial_moisture": initial,
+        "final_moisture": final,
         "drop": 100 * (initial - final) / initial if initial > 0 else np.nan,
-        "duration": float(len(values) - 1), "observed": float(len(observed)), "r2": fit.r2, "rmse": fit.rmse,
-    }  # fmt: skip
+        "duration": float(len(values) - 1),
+        "observed": float(len(observed)),
+        "r2": fit.r2,
+        "rmse": fit.rmse,
+    }
 
 
 def _is_good(event: dict[str, float]) -> bool:
@@ -357,9 +370,9 @@ def _statistics(curves: xr.Dataset) -> xr.Dataset:
     if good.sizes["event"]:
         values = np.stack([good[name].values.astype(np.float64) for name in SUMMARISED])
         spread = values.std(axis=1, ddof=1) if values.shape[1] > 1 else np.full(len(values), np.nan)
-        rows = np.column_stack(
-            [values.mean(axis=1), spread, *np.nanpercentile(values, [10, 50, 90], axis=1)]
-        ).astype(np.float32)  # fmt: skip
+        rows = np.column_stack([values.mean(axis=1), spread, *np.nanpercentile(values, [10, 50, 90], axis=1)]).astype(
+            np.float32
+        )
     statistics = xr.Dataset(
         {"statistics": (("quantity", "statistic"), rows, {"long_name": "over the good fits, in the quantity's units"})},
         coords={

@@ -114,7 +114,7 @@ def land_cover_before(land_cover: xr.DataArray, train: Period) -> xr.DataArray:
 
 def _numbers(values: xr.DataArray, variable: Variable) -> xr.DataArray:
     numbers = values.astype("float32")
-    valid = (numbers >= variable.valid_min) & (numbers <= variable.valid_max)
+    valid = variable.allows(numbers)
     return numbers.where(valid).drop_attrs().assign_attrs(variable.attributes() | said_by_source(values))
 
 

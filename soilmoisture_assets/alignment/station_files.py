@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets.alignment.depth import Position, choose_position
 from soilmoisture_assets.metadata.variables import VARIABLES
 
 
 def choose_depth(soil_moisture: xr.DataArray, preferred_depth: float, until: pd.Timestamp | None = None) -> xr.Dataset:
-    """Choose one depth per station: the one nearest the preferred, if it has half of the best depth's valid values.
+    """Choose one depth per station by the rules of :mod:`depth`.
 
     Parameters
     ----------
@@ -24,14 +25,16 @@ def choose_depth(soil_moisture: xr.DataArray, preferred_depth: float, until: pd.
     -------
     Dataset with ``soil_moisture`` (station, time) and ``depth`` (station) [m], NaN for a station without a valid value.
     """
-    variable = VARIABLES["soil_moisture"]
     judged = soil_moisture.sel(time=slice(None, until))
-    valid = ((judged >= variable.valid_min) & (judged <= variable.valid_max)).sum("time")
-    enough = (valid > 0) & (2 * valid >= valid.max("depth"))
-    distance = abs(soil_moisture.depth - preferred_depth).where(enough, np.inf)
-    chosen = distance.argmin("depth")
-    depth = soil_moisture.depth.isel(depth=chosen).where(valid.max("depth") > 0)
-    series = soil_moisture.isel(depth=chosen).drop_vars("depth")
+    valid = VARIABLES["soil_moisture"].allows(judged).sum("time").transpose("station", "depth").values
+    depths = soil_moisture.depth.values.astype(float)
+    chosen = [
+        choose_position([Position(d, d, (row,), int(n), True) for row, (d, n) in enumerate(counted)], preferred_depth)
+        for counted in (list(zip(depths, own, strict=True)) for own in valid)
+    ]
+    rows = xr.DataArray([position.sensors[0] for position in chosen], dims="station")
+    series = soil_moisture.isel(depth=rows).drop_vars("depth")
+    depth = [position.middle if position.good_hours else np.nan for position in chosen]
     return series.to_dataset(name="soil_moisture").assign(
-        depth=("station", depth.values, {"units": "m", "positive": "down", "long_name": "depth of the record in use"})
+        depth=("station", depth, {"units": "m", "positive": "down", "long_name": "depth of the record in use"})
     )

@@ -27,9 +27,14 @@ def solar_elevation(latitude: np.ndarray, longitude: np.ndarray, times: np.ndarr
     hour = (stamps.hour + stamps.minute / 60).to_numpy()
     day = 2 * np.pi * (stamps.dayofyear.to_numpy() - 1 + (hour - 12) / 24) / 365
     declination = (
-        0.006918 - 0.399912 * np.cos(day) + 0.070257 * np.sin(day) - 0.006758 * np.cos(2 * day)
-        + 0.000907 * np.sin(2 * day) - 0.002697 * np.cos(3 * day) + 0.00148 * np.sin(3 * day)
-    )  # fmt: skip
+        0.006918
+        - 0.399912 * np.cos(day)
+        + 0.070257 * np.sin(day)
+        - 0.006758 * np.cos(2 * day)
+        + 0.000907 * np.sin(2 * day)
+        - 0.002697 * np.cos(3 * day)
+        + 0.00148 * np.sin(3 * day)
+    )
     minutes = _equation_of_time(day)
     solar_hour = hour + longitude[:, None] / 15 + minutes / 60
     angle = np.deg2rad(15 * (solar_hour - 12))
@@ -82,13 +87,18 @@ def clock_offset(shortwave: xr.DataArray) -> xr.DataArray:
     offset = (centre - expected + 12) % 24 - 12
     enough = (days >= FEWEST_DAYS) & (mean.sum(axis=0) > 0)
     return xr.DataArray(
-        np.where(enough, offset, np.nan).astype("float32"), dims="station", coords={"station": series.station},
+        np.where(enough, offset, np.nan).astype("float32"),
+        dims="station",
+        coords={"station": series.station},
         attrs={"long_name": "clock of the record minus UTC, seen in shortwave radiation", "units": "hour"},
-    )  # fmt: skip
+    )
 
 
 def _equation_of_time(day: np.ndarray) -> np.ndarray:
     return 229.18 * (
-        0.000075 + 0.001868 * np.cos(day) - 0.032077 * np.sin(day)
-        - 0.014615 * np.cos(2 * day) - 0.040849 * np.sin(2 * day)
-    )  # fmt: skip
+        0.000075
+        + 0.001868 * np.cos(day)
+        - 0.032077 * np.sin(day)
+        - 0.014615 * np.cos(2 * day)
+        - 0.040849 * np.sin(2 * day)
+    )

@@ -15,10 +15,9 @@ from soilmoisture_assets.alignment.depth import choose_series
 from soilmoisture_assets.alignment.quality_control import FLAG_MASKS, SERIES, masked_series
 from soilmoisture_assets.alignment.time_steps import HOUR
 from soilmoisture_assets.errors import SourceError, StationError
+from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
-
-STATION_COORDINATES = ("latitude", "longitude", "elevation", "network", "station_name")
 
 
 def checked_from_ismn(
@@ -99,8 +98,8 @@ def checked_from_ismn(
 
 def _flags(series: xr.Dataset) -> np.ndarray:
     """Checks that each hour failed (time) int8; 0 where it is good or missing."""
-    variable, values = VARIABLES["soil_moisture"], series.soil_moisture.values
+    values = series.soil_moisture.values
     there = np.isfinite(values)
-    in_range = (values >= np.float32(variable.valid_min)) & (values <= np.float32(variable.valid_max))
+    in_range = VARIABLES["soil_moisture"].allows(values)
     failed = FLAG_MASKS["range"] * (there & ~in_range) + FLAG_MASKS["flag"] * (there & ~series.good.values)
     return failed.astype("int8")

@@ -78,9 +78,13 @@ def effect_sizes(features: xr.Dataset, score: xr.DataArray, *, draws: int = DRAW
     change = np.abs(effect[-1]) - np.abs(effect[0])
     change_low, change_high = interval(np.abs(resampled[:, -1]) - np.abs(resampled[:, 0]))
     table = {
-        "effect": effect, "absolute_effect": np.abs(effect), "low": low, "high": high, "p_value": p_value,
+        "effect": effect,
+        "absolute_effect": np.abs(effect),
+        "low": low,
+        "high": high,
+        "p_value": p_value,
         "q_value": q_value,
-    }  # fmt: skip
+    }
     dims = ("window", "feature")
     return xr.Dataset(
         {name: (dims, values.astype(np.float32)) for name, values in table.items()}

@@ -9,6 +9,7 @@ import torch
 import xarray as xr
 from scipy.stats import spearmanr
 
+from soilmoisture_assets.alignment.splits import within_splits
 from soilmoisture_assets.attribution.samples import Samples
 from soilmoisture_assets.attribution.shap_values import feature_coordinates
 from soilmoisture_assets.learning.model import Model
@@ -33,7 +34,7 @@ def permutation_importance(cube: xr.Dataset, model: Model, study: Study) -> xr.D
 
     Source: Fisher et al. 2019, Journal of Machine Learning Research 20 (177).
     """
-    samples = Samples(cube, model, study)
+    samples = Samples(within_splits(cube), model, study)
     windows = study.window_hours
     stations = samples.windows.stations
     each = max(min(study.attribution.explained_per_station, _MOST_SAMPLES // len(stations)), 1)

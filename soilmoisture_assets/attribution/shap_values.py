@@ -11,11 +11,13 @@ import xarray as xr
 from scipy import sparse
 from torch import Tensor
 
+from soilmoisture_assets.alignment.splits import within_splits
 from soilmoisture_assets.attribution.lags import LagWeights, lag_weights
 from soilmoisture_assets.attribution.record_level import RecordLevel
 from soilmoisture_assets.attribution.samples import Feature, Medians, Samples
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.names import REGIONAL_MODEL
+from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Study
 
@@ -27,7 +29,6 @@ windows, few enough for the processor's cache."""
 _BACKGROUNDS = 4
 """How often each background window occurs among the background bundles."""
 _SAMPLES_AT_ONCE = 256
-_STATION_COORDINATES = ("latitude", "longitude", "elevation", "network", "station_name")
 
 
 def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | None = None) -> xr.Dataset:
@@ -35,7 +36,7 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
 
     Parameters
     ----------
-    cube : the station cube the model was trained on.
+    cube : the station cube the model was trained on; nothing after its test period is looked at.
     model : a regional model; statics vary across stations only, so a station model cannot tell them apart.
     progress : called after each station with the number done, of all, and the station.
 
@@ -72,6 +73,7 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
     """
     import shap
 
+    cube = within_splits(cube)
     samples = Samples(cube, model, study)
     windows = study.window_hours
     medians = samples.module(windows)
@@ -105,11 +107,13 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
     dataset = _dataset(results, samples, windows, sums.lagged)
     dataset["strength"] = _per_deviation(dataset, samples.level)
     dataset["expected_forecast"] = (
-        "window", expected.astype(np.float32), {"units": "m3 m-3", "long_name": "mean forecast of the background"},
-    )  # fmt: skip
+        "window",
+        expected.astype(np.float32),
+        {"units": "m3 m-3", "long_name": "mean forecast of the background"},
+    )
     dataset.attrs["period"] = f"test {study.splits.test.start} to {study.splits.test.end}"
     return dataset.assign_coords(
-        {name: ("station", cube[name].values) for name in _STATION_COORDINATES if name in cube.coords}
+        {name: ("station", cube[name].values) for name in STATION_COORDINATES if name in cube.coords}
     )
 
 
@@ -219,14 +223,18 @@ def _dataset(
             "group": sorted({feature.group for feature in samples.features}),
             "dynamic_feature": lagged.features,
             "lag_days": (
-                "lag_days", lagged.lags, {"units": "days", "long_name": "days before the start of the forecast"},
+                "lag_days",
+                lagged.lags,
+                {"units": "days", "long_name": "days before the start of the forecast"},
             ),
         },
         attrs={
-            "experiment": str(samples.model.experiment), "method": REGIONAL_MODEL, "draws": DRAWS,
+            "experiment": str(samples.model.experiment),
+            "method": REGIONAL_MODEL,
+            "draws": DRAWS,
             "level_explained": samples.level.explained,
         },
-    )  # fmt: skip
+    )
     dataset["explained_windows"] = ("station", np.array([r["explained_windows"] for r in results], dtype=np.int32))
     return dataset
 

@@ -11,8 +11,20 @@ import xarray as xr
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 
-TEXTURES = ("sand", "loamy sand", "sandy loam", "loam", "silt loam", "silt", "sandy clay loam", "clay loam",
-            "silty clay loam", "sandy clay", "silty clay", "clay")  # fmt: skip
+TEXTURES = (
+    "sand",
+    "loamy sand",
+    "sandy loam",
+    "loam",
+    "silt loam",
+    "silt",
+    "sandy clay loam",
+    "clay loam",
+    "silty clay loam",
+    "sandy clay",
+    "silty clay",
+    "clay",
+)
 """USDA texture classes; a class is coded by its place."""
 _TEXTURE_SOURCES = (("sand", "clay"), ("sand_fraction_0_30cm", "clay_fraction_0_30cm"))
 

@@ -81,10 +81,18 @@ def fit_regional(
             return runs[torch.randperm(len(runs), generator=generator)[:REGIONAL_RUNS]].as_batch()
 
         program = Program(
-            windows, windows.shape, parameters, epoch_runs, windows.runs(rows, STOPPING, STARTS).as_batch(),
-            lambda runs: identity[runs.row], REGIONAL_BATCH, preset.learning_rate, study.model.regional_epochs,
-            generator, strangers=strangers,
-        )  # fmt: skip
+            windows,
+            windows.shape,
+            parameters,
+            epoch_runs,
+            windows.runs(rows, STOPPING, STARTS).as_batch(),
+            lambda runs: identity[runs.row],
+            REGIONAL_BATCH,
+            preset.learning_rate,
+            study.model.regional_epochs,
+            generator,
+            strangers=strangers,
+        )
         best, records = program.train(progress)
     if not np.isfinite(records[0]["validation_loss"]):
         raise StationError(
@@ -177,10 +185,18 @@ def _fit_batch(
         ]
     )
     program = Program(
-        windows, shape, parameters, epoch_runs, stopping, lambda runs: torch.zeros_like(runs.row), STATION_BATCH,
-        preset.station_learning_rate if fine_tune else preset.learning_rate, study.model.station_epochs,
-        torch.Generator(), fine_tune=fine_tune,
-    )  # fmt: skip
+        windows,
+        shape,
+        parameters,
+        epoch_runs,
+        stopping,
+        lambda runs: torch.zeros_like(runs.row),
+        STATION_BATCH,
+        preset.station_learning_rate if fine_tune else preset.learning_rate,
+        study.model.station_epochs,
+        torch.Generator(),
+        fine_tune=fine_tune,
+    )
     best, records = program.train(progress)
     fits = []
     for i, station in enumerate(stations):
@@ -191,9 +207,13 @@ def _fit_batch(
         fallback = fine_tune and records[i]["best_epoch"] == 0
         metadata = records[i] | {"fallback": fallback} | _counts(windows, rows[i : i + 1])
         model = replace(
-            regional, shape=shape, parameters={name: value[i : i + 1].clone() for name, value in best.items()},
-            station=station, stations=(station,), metadata=metadata,
-        )  # fmt: skip
+            regional,
+            shape=shape,
+            parameters={name: value[i : i + 1].clone() for name, value in best.items()},
+            station=station,
+            stations=(station,),
+            metadata=metadata,
+        )
         fits.append(StationFit(station, model, None, metadata))
     return fits
 

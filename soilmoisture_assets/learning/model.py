@@ -90,9 +90,15 @@ class MedianAtLead(torch.nn.Module):
         self.model, self.lead = model, lead
 
     def forward(
-        self, history: Tensor, future: Tensor, static: Tensor, neighbours: Tensor, identity: Tensor, base: Tensor,
+        self,
+        history: Tensor,
+        future: Tensor,
+        static: Tensor,
+        neighbours: Tensor,
+        identity: Tensor,
+        base: Tensor,
         scale: Tensor,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         inputs = Inputs(history[None], future[None, :, None], static[None], neighbours[None], identity[None])
         change = forward(self.model.parameters, self.model.shape, inputs)[0, :, 0, self.lead, 1:2]
         return scale[:, :1] + scale[:, 1:2] * (base + scale[:, 2 + self.lead, None] * change)

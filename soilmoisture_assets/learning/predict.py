@@ -21,13 +21,13 @@ from soilmoisture_assets.learning.names import REGIONAL_MODEL, STATION_MODEL
 from soilmoisture_assets.learning.network import QUANTILES, forward
 from soilmoisture_assets.learning.program import STARTS
 from soilmoisture_assets.learning.windows import CALIBRATION, STOPPING, Runs, Windows, build_windows
+from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
 
 OBSERVED_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "observed soil moisture"}
 FORECAST_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "forecast soil moisture"}
 AFTER_TRAINING = (STOPPING, CALIBRATION, TEST)
-"""Names of the network as a forecaster: one for all stations, and a station's own."""
 RUNS_AT_ONCE = 256
 
 
@@ -235,7 +235,7 @@ def _coordinates(cube: xr.Dataset, windows: Windows, station: str) -> dict[str, 
         "quantile": ("quantile", list(QUANTILES), {"long_name": "quantile; 0.5: central forecast, near the mean"}),
     }
     place = cube.sel(station=[station])
-    for name in ("latitude", "longitude", "elevation", "network", "station_name"):
+    for name in STATION_COORDINATES:
         if name in place.coords:
             coordinates[name] = ("station", place[name].values, place[name].attrs)
     return coordinates

@@ -47,10 +47,21 @@ class Program:
     """
 
     def __init__(
-        self, windows: Windows, shape: NetworkShape, parameters: Parameters, epoch_runs: Callable[[int], Runs],
-        stopping: Runs, identity_of: Callable[[Runs], Tensor], batch: int, learning_rate: float, epochs: int,
-        generator: torch.Generator, *, strangers: Windows | None = None, fine_tune: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        windows: Windows,
+        shape: NetworkShape,
+        parameters: Parameters,
+        epoch_runs: Callable[[int], Runs],
+        stopping: Runs,
+        identity_of: Callable[[Runs], Tensor],
+        batch: int,
+        learning_rate: float,
+        epochs: int,
+        generator: torch.Generator,
+        *,
+        strangers: Windows | None = None,
+        fine_tune: bool = False,
+    ) -> None:
         self.windows, self.strangers, self.shape = windows, strangers, shape
         self.device = windows.target.device
         self.parameters = {name: value.to(self.device).requires_grad_() for name, value in parameters.items()}
@@ -83,9 +94,10 @@ class Program:
                 best[name][better] = value[better]
             if progress:
                 progress(
-                    epoch, self.epochs,
+                    epoch,
+                    self.epochs,
                     f"loss {loss:.4f}, validation {float(validation.median()):.4f}, {time.monotonic() - started:.0f} s",
-                )  # fmt: skip
+                )
             if bool((epoch - best_epoch >= PATIENCE).all()):
                 break
         records = [
@@ -103,8 +115,10 @@ class Program:
                 {"params": [v for k, v in self.parameters.items() if k not in plain], "weight_decay": WEIGHT_DECAY},
                 {"params": [v for k, v in self.parameters.items() if k in plain], "weight_decay": 0.0},
             ],
-            lr=self.learning_rate, betas=(0.9, 0.98), fused=True,
-        )  # fmt: skip
+            lr=self.learning_rate,
+            betas=(0.9, 0.98),
+            fused=True,
+        )
 
     def _train_epoch(self, optimiser: torch.optim.Optimizer, epoch: int) -> float:
         """One pass over the runs of an epoch; the mean loss of all models."""

@@ -43,9 +43,14 @@ class Scaler:
 
     @classmethod
     def fit(
-        cls, cube: xr.Dataset, weather: Channels, static: np.ndarray, static_names: tuple[str, ...], leads: int,
+        cls,
+        cube: xr.Dataset,
+        weather: Channels,
+        static: np.ndarray,
+        static_names: tuple[str, ...],
+        leads: int,
         anchored: bool,
-    ) -> Self:  # fmt: skip
+    ) -> Self:
         """Statistics of the training steps of the cube's stations that are not held out.
 
         Raises

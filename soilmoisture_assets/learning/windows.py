@@ -251,7 +251,8 @@ def build_windows(
     CheckpointError : the scaler is of other weather or statics than the study's.
     """
     step, per_day = study.step, study.steps_per_day
-    rows = np.arange(cube.sizes["station"]) if stations is None else cube.get_index("station").get_indexer(stations)
+    index = {str(name): row for row, name in enumerate(cube["station"].values)}
+    rows = np.array([index[name] for name in (index if stations is None else stations)], dtype=np.int64)
     own = cube.isel(station=rows)
     names = [str(name) for name in own["station"].values]
     weather = features.weather_channels(cube, study.dynamic_inputs.variables, step, rows)

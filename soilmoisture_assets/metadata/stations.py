@@ -1,6 +1,7 @@
-"""Station identifiers: the one place where a network and a station name become a slug.
+"""Stations: how they are called, which coordinates say where they are, how depths are compared with a layer.
 
-Belongs here: the slug and its checks. Not here: where stations are or what they measure (sources/ismn/archive.py).
+Belongs here: the slug of a network and a station name, what more than one module takes for granted of stations.
+Not here: where stations are or what they measure (sources/), which depth is used (alignment/depth.py).
 """
 
 import re
@@ -8,6 +9,10 @@ import unicodedata
 from collections.abc import Iterable
 
 SEPARATOR = "__"
+STATION_COORDINATES = ("latitude", "longitude", "elevation", "network", "station_name")
+"""Coordinates on ``station`` of every dataset of stations, as far as they are known."""
+DEPTH_TOLERANCE = 0.00501
+"""m; depths are compared to the centimetre: 0.1016 m is the 4-inch sensor of a 0-0.10 m layer."""
 
 
 def station_id(network: str, station: str) -> str:
@@ -20,6 +25,11 @@ def station_id(network: str, station: str) -> str:
     Source: ISMN names are unique within a network only (Dorigo et al. 2021, doi:10.5194/hess-25-5749-2021).
     """
     return f"{_slug(network)}{SEPARATOR}{_slug(station)}"
+
+
+def in_layer(depth_from: float, depth_to: float, top: float, bottom: float) -> bool:
+    """Whether an extent lies in the layer from top to bottom, compared to the centimetre; all in m."""
+    return depth_from >= top - DEPTH_TOLERANCE and depth_to <= bottom + DEPTH_TOLERANCE
 
 
 def _slug(name: str) -> str:

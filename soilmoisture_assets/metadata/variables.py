@@ -6,7 +6,7 @@ figure labels all take it from here. Not here: how a source encodes a variable o
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -51,6 +51,10 @@ class Variable:
     @property
     def is_category(self) -> bool:
         return bool(self.classes)
+
+    def allows(self, values: Any) -> Any:
+        """Where values (a number, an array, a DataArray) lie within the physical limits; missing ones do not."""
+        return (values >= self.valid_min) & (values <= self.valid_max)
 
     def attributes(self) -> dict[str, object]:
         """CF-1.11 attributes of the variable. Categories get flag_values and flag_meanings (CF section 3.5)."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from soilmoisture_assets.alignment.splits import TRAIN, valid_starts
+from soilmoisture_assets.alignment.splits import TRAIN, valid_starts, within_splits
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.methods import methods
 from soilmoisture_assets.methods.inputs import Array, inputs_of
@@ -37,7 +37,7 @@ def fit_baselines(
 
     Parameters
     ----------
-    cube : station cube (station, time).
+    cube : station cube (station, time); nothing after its test period is looked at.
 
     Returns
     -------
@@ -45,6 +45,7 @@ def fit_baselines(
     where it does not apply to the experiment (persistence without moisture), any moisture method without a value of the
     last three days. ``chosen`` (forecaster, lead) says what the validation data chose.
     """
+    cube = within_splits(cube)
     fitted = fitted_methods(study)
     leads = [hours * study.steps_per_day // 24 for hours in study.lead_hours]
     labels = valid_starts(cube["split"].values, max(leads))

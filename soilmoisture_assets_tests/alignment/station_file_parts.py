@@ -22,9 +22,13 @@ def stations(names: list[str] | None = None, **changes: object) -> dict[str, tup
 
 
 def soil_moisture_file(
-    folder: Path, values: np.ndarray, times: pd.DatetimeIndex, depths: list[float], units: str = "percent",
+    folder: Path,
+    values: np.ndarray,
+    times: pd.DatetimeIndex,
+    depths: list[float],
+    units: str = "percent",
     names: list[str] | None = None,
-) -> Path:  # fmt: skip
+) -> Path:
     """``values`` (station, depth, time)."""
     coordinates = stations(names) | {
         "depth": ("depth", depths, {"standard_name": "depth", "units": "m", "positive": "down"}),
@@ -58,7 +62,8 @@ def study(folder: Path, *, step: str = "24h", days: int = 60, **sections: dict) 
     half, quarter = days // 2, days // 4
     file = {"source": "file"}
     table: dict = {
-        "name": "small", "title": "small",
+        "name": "small",
+        "title": "small",
         "period": {"start": day[0], "end": day[-1]},
         "time": {"step": step},
         "target": file | {"path": str(folder / "soil_moisture.nc")},
@@ -69,7 +74,7 @@ def study(folder: Path, *, step: str = "24h", days: int = 60, **sections: dict) 
             "validation": {"start": day[half], "end": day[half + quarter - 1]},
             "test": {"start": day[half + quarter], "end": day[-1]},
         },
-    }  # fmt: skip
+    }
     for name, section in sections.items():
         table[name] = table.get(name, {}) | section
     return Study.model_validate(table)

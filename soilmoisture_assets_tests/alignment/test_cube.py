@@ -58,9 +58,12 @@ def cube_of(small: Study) -> xr.Dataset:
 def small(tmp_path: Path) -> Study:
     files(tmp_path)
     return study(
-        tmp_path, step="12h", static_attributes={"variables": ["land_cover", "elevation"]},
-        splits={"held_out_fraction": 0.25}, model={"neighbours": 2},
-    )  # fmt: skip
+        tmp_path,
+        step="12h",
+        static_attributes={"variables": ["land_cover", "elevation"]},
+        splits={"held_out_fraction": 0.25},
+        model={"neighbours": 2},
+    )
 
 
 def test_the_cube_holds_everything_of_the_common_stations_in_order(small: Study):

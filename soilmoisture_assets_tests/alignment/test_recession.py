@@ -81,8 +81,10 @@ def test_tau_is_recovered_within_ten_percent_with_noise_and_gaps(noise):
 def test_the_fit_of_an_exact_curve_is_exact():
     fit = fit_recession(decay(300, tau=60))
     assert (fit.tau, fit.theta_r, fit.delta) == (
-        pytest.approx(60, rel=1e-3), pytest.approx(0.1, abs=1e-4), pytest.approx(0.2, abs=1e-4)
-    )  # fmt: skip
+        pytest.approx(60, rel=1e-3),
+        pytest.approx(0.1, abs=1e-4),
+        pytest.approx(0.2, abs=1e-4),
+    )
     assert fit.r2 > 0.9999
 
 

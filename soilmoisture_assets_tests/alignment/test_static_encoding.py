@@ -34,8 +34,10 @@ def test_categories_become_cf_flags_from_codes_or_names():
     meanings = encoded.climate_2007.attrs["flag_meanings"].split()
     values = encoded.climate_2007.attrs["flag_values"].tolist()
     assert [dict(zip(values, meanings, strict=True)).get(code) for code in encoded.climate_2007.values] == [
-        "Cfa", None, "BSk",
-    ]  # fmt: skip
+        "Cfa",
+        None,
+        "BSk",
+    ]
     assert encoded.climate_2007.attrs["valid_min"] > -1
 
 

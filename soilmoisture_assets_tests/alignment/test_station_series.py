@@ -75,9 +75,12 @@ def test_inputs_become_sums_and_means(tmp_path: Path):
     rain = np.ones(shape)
     rain[0, 3] = np.nan
     meteorology_file(
-        tmp_path, HOURS, temperature=np.tile(np.arange(len(HOURS)) % 24.0, (2, 1)), precipitation=rain,
+        tmp_path,
+        HOURS,
+        temperature=np.tile(np.arange(len(HOURS)) % 24.0, (2, 1)),
+        precipitation=rain,
         shortwave=np.full(shape, 100.0),
-    )  # fmt: skip
+    )
     small = study(tmp_path, step="12h")
     inputs = inputs_on_steps(file_dynamic_inputs(small), small, small.time_axis)
     assert np.isnan(inputs.precipitation.values[0, 0])

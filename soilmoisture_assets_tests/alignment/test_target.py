@@ -84,8 +84,9 @@ def test_the_sensor_of_each_step_and_the_number_used_are_kept():
     assert made.sensor.values[:5].tolist() == [0, 0, 1, 1, -1]
     assert int(made.sensors_used) == 2
     assert [sensor["last"] for sensor in json.loads(made.sensor_series.item())] == [
-        "2015-01-02T00:00:00", "2015-01-03T00:00:00",
-    ]  # fmt: skip
+        "2015-01-02T00:00:00",
+        "2015-01-03T00:00:00",
+    ]
 
 
 def test_stations_keep_their_order_and_one_without_a_record_says_why():
@@ -129,13 +130,15 @@ def test_real_stations_become_targets_within_limits(realdata):
     archive = scan_archive(realdata / "ismn" / "cosmos_header_values")
     stations = station_table(archive)
     spring = {
-        "name": "spring", "title": "spring", "period": {"start": "2018-01-01", "end": "2018-06-30"},
+        "name": "spring",
+        "title": "spring",
+        "period": {"start": "2018-01-01", "end": "2018-06-30"},
         "splits": {
             "train": {"start": "2018-01-01", "end": "2018-03-31"},
             "validation": {"start": "2018-04-01", "end": "2018-04-30"},
             "test": {"start": "2018-05-01", "end": "2018-06-30"},
         },
-    }  # fmt: skip
+    }
     found = target_from_ismn(read_stations(archive, stations.station.values), stations, Study.model_validate(spring))
     observed = found.soil_moisture.values[np.isfinite(found.soil_moisture.values)]
     assert len(observed) > 300

@@ -40,9 +40,11 @@ def features_and_score(stations: int = 40) -> tuple[xr.Dataset, xr.DataArray]:
         },
     )
     score = xr.DataArray(
-        np.stack([quality, quality[::-1]], axis=1), dims=("station", "window"),
-        coords={"station": names, "window": [24, 72]}, name="r2",
-    )  # fmt: skip
+        np.stack([quality, quality[::-1]], axis=1),
+        dims=("station", "window"),
+        coords={"station": names, "window": [24, 72]},
+        name="r2",
+    )
     return features, score
 
 
@@ -66,7 +68,7 @@ def test_a_station_drawn_twice_counts_as_two():
     twice = cohens_d(values, better[None], np.array([[2.0, 1, 1, 1, 1]]))[0, 0]
     spelled = cohens_d(
         np.array([1.0, 1, 2, 4, 7, 8])[:, None], np.array([True] * 4 + [False] * 2)[None], np.ones((1, 6))
-    )  # fmt: skip
+    )
     assert twice == pytest.approx(spelled[0, 0])
 
 

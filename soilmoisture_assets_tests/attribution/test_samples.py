@@ -25,8 +25,12 @@ def test_features_are_variables_of_the_study_and_what_the_network_adds(cube, stu
     samples = Samples(cube, untrained(cube, study, Experiment.FORECAST), study)
     kinds = {feature.name: feature.kind for feature in samples.features}
     assert {name for name, kind in kinds.items() if kind == "dynamic"} == {
-        "temperature", "precipitation", "shortwave", "calendar", "soil_moisture"
-    }  # fmt: skip
+        "temperature",
+        "precipitation",
+        "shortwave",
+        "calendar",
+        "soil_moisture",
+    }
     static = {name for name, kind in kinds.items() if kind == "static"}
     assert static == {
         *study.static_attributes.variables,

@@ -9,6 +9,7 @@ from soilmoisture_assets.attribution.shap_values import explain
 from soilmoisture_assets.learning.windows import build_windows
 from soilmoisture_assets.study import AttributionSettings, Experiment
 from soilmoisture_assets_tests.attribution.conftest import untrained
+from soilmoisture_assets_tests.attribution.world_cube import longer
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,10 @@ def test_a_model_that_forecasts_the_mean_of_the_record_is_explained_by_the_recor
 def test_the_values_add_up_to_the_forecast_less_that_of_the_background(shap):
     moved = np.abs(shap.shap_value.sum("feature")).mean()
     assert float(shap.additivity_residual.mean()) < 0.5 * float(moved)
+
+
+def test_weather_after_the_test_period_changes_no_value(cube, study, shap):
+    xr.testing.assert_identical(explain(longer(cube, study), untrained(cube, study, Experiment.DRIVERS), study), shap)
 
 
 def test_the_first_window_is_not_moved_by_weather_after_it(shap):

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from soilmoisture_assets.attribution.station_features import station_features
-from soilmoisture_assets_tests.attribution.world_cube import small_study
+from soilmoisture_assets_tests.attribution.world_cube import longer, small_study
 
 
 def test_rain_gives_total_dry_days_and_season(cube, study):
@@ -43,3 +43,7 @@ def test_a_station_without_weather_stays_without_summaries(cube):
     features = station_features(cube.assign(temperature=gone), study)
     assert np.isnan(features.temperature_mean[2])
     assert np.isfinite(features.temperature_mean[1])
+
+
+def test_weather_after_the_test_period_changes_no_summary(cube, study):
+    xr.testing.assert_identical(station_features(longer(cube, study), study), station_features(cube, study))

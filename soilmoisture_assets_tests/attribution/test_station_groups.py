@@ -9,11 +9,20 @@ from soilmoisture_assets.attribution.station_groups import TEXTURES, station_gro
 @pytest.mark.parametrize(
     ("sand", "clay", "texture"),
     [
-        (92, 3, "sand"), (82, 6, "loamy sand"), (65, 10, "sandy loam"), (40, 18, "loam"), (20, 15, "silt loam"),
-        (5, 5, "silt"), (60, 28, "sandy clay loam"), (32, 34, "clay loam"), (10, 34, "silty clay loam"),
-        (52, 42, "sandy clay"), (6, 47, "silty clay"), (20, 60, "clay"),
+        (92, 3, "sand"),
+        (82, 6, "loamy sand"),
+        (65, 10, "sandy loam"),
+        (40, 18, "loam"),
+        (20, 15, "silt loam"),
+        (5, 5, "silt"),
+        (60, 28, "sandy clay loam"),
+        (32, 34, "clay loam"),
+        (10, 34, "silty clay loam"),
+        (52, 42, "sandy clay"),
+        (6, 47, "silty clay"),
+        (20, 60, "clay"),
     ],
-)  # fmt: skip
+)
 def test_the_middle_of_each_part_of_the_texture_triangle_is_called_by_its_name(sand, clay, texture):
     assert TEXTURES[int(usda_texture(np.array([sand]), np.array([clay]))[0])] == texture
 

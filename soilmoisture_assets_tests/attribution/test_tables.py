@@ -18,5 +18,7 @@ def test_a_row_says_where_it_belongs_and_what_was_found():
     table = long_table(dataset, "window", "feature")
     assert table.columns.tolist() == ["window", "feature", "units", "effect", "significant"]
     assert table.values.tolist() == [
-        [24, "clay", "%", 1.0, 1.0], [72, "clay", "%", 3.0, 0.0], [72, "slope", "degree", 4.0, 1.0]
-    ]  # fmt: skip
+        [24, "clay", "%", 1.0, 1.0],
+        [72, "clay", "%", 3.0, 0.0],
+        [72, "slope", "degree", 4.0, 1.0],
+    ]

@@ -3,6 +3,7 @@
 import datetime as dt
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.alignment.cube import build_cube
@@ -24,11 +25,25 @@ def small_study(**model: object) -> Study:
     return Study.model_validate(demo)
 
 
+def longer(cube: xr.Dataset, study: Study, steps: int = 61) -> xr.Dataset:
+    """The cube with steps after the test period, of absurd values."""
+    axis = cube.get_index("time").append(
+        pd.date_range(cube.time.values[-1] + study.step, periods=steps, freq=study.step, unit="ns")
+    )
+    late = cube.reindex(time=axis, fill_value={"split": 0, "sensor": 3})
+    for name in ("soil_moisture", "soil_moisture_antecedent", "soil_moisture_scored", *study.dynamic_inputs.variables):
+        late[name][:, -steps:] = 0.44
+    return late
+
+
 def world_of(study: Study, stations: int) -> World:
     return World(
-        study.seed, *(getattr(study.domain, side) for side in ("west", "east", "south", "north")),
-        study.period.start, study.period.end, stations,
-    )  # fmt: skip
+        study.seed,
+        *(getattr(study.domain, side) for side in ("west", "east", "south", "north")),
+        study.period.start,
+        study.period.end,
+        stations,
+    )
 
 
 def world_cube(study: Study, stations: int, noise: float = 0.003) -> xr.Dataset:

@@ -95,13 +95,12 @@ def test_two_runs_with_one_seed_give_the_same_bytes_and_the_test_period_changes_
         assert dump(fit_regional(each, Experiment.HINDCAST, study, threads=1)) == first
 
 
-def test_two_processes_write_the_same_bytes(stored: bytes, tmp_path: Path):
+def test_another_process_writes_the_same_bytes(stored: bytes, tmp_path: Path):
     path = tmp_path / "forecast.safetensors"
     path.write_bytes(stored)
     program = (
         "import sys, pathlib; from soilmoisture_assets.learning.checkpoint import dump, load; "
         "sys.stdout.buffer.write(dump(load(pathlib.Path(sys.argv[1]))))"
     )
-    for _ in range(2):
-        written = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, check=True).stdout
-        assert written == stored
+    written = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, check=True).stdout
+    assert written == stored

@@ -162,9 +162,17 @@ def test_a_gradient_that_is_not_finite_moves_no_weight(cube: xr.Dataset, study: 
     parameters = initial_parameters(windows.shape, 2, torch.Generator().manual_seed(0))
     parameters["head.scale"][0] = torch.inf
     program = Program(
-        windows, windows.shape, parameters, lambda epoch: runs, runs, lambda runs: torch.zeros_like(runs.row), 8, 1e-3,
-        1, torch.Generator(),
-    )  # fmt: skip
+        windows,
+        windows.shape,
+        parameters,
+        lambda epoch: runs,
+        runs,
+        lambda runs: torch.zeros_like(runs.row),
+        8,
+        1e-3,
+        1,
+        torch.Generator(),
+    )
     before = program.parameters["0.up"].detach().clone()
     program.step(program.optimiser(), runs, 1e-3)
     after = program.parameters["0.up"].detach()
@@ -185,9 +193,17 @@ def test_products_in_bfloat16_leave_loss_and_gradients_of_a_wide_network_nearly_
         monkeypatch.setattr(program, "precision", lambda device, shape: chosen)
         parameters = initial_parameters(windows.shape, 1, torch.Generator().manual_seed(0))
         one = Program(
-            windows, windows.shape, parameters, lambda epoch: runs, runs, lambda runs: torch.zeros_like(runs.row), 8,
-            1e-3, 1, torch.Generator(),
-        )  # fmt: skip
+            windows,
+            windows.shape,
+            parameters,
+            lambda epoch: runs,
+            runs,
+            lambda runs: torch.zeros_like(runs.row),
+            8,
+            1e-3,
+            1,
+            torch.Generator(),
+        )
         loss, _ = one.losses(one.parameters, runs, TRAIN, False)
         loss.sum().backward()
         assert all(value.dtype == value.grad.dtype == torch.float32 for value in one.parameters.values())

@@ -7,9 +7,21 @@ from soilmoisture_assets.learning.network import Inputs, NetworkShape, forward, 
 from soilmoisture_assets_tests.learning.plain_network import plain_forward
 
 SHAPE = NetworkShape(
-    width=16, layers=2, heads=2, feed_forward=32, history_features=6, future_features=5, static_features=4,
-    neighbours=2, identities=3, identity_width=4, leads=3, steps_per_day=1, reach=3, anchored=True,
-)  # fmt: skip
+    width=16,
+    layers=2,
+    heads=2,
+    feed_forward=32,
+    history_features=6,
+    future_features=5,
+    static_features=4,
+    neighbours=2,
+    identities=3,
+    identity_width=4,
+    leads=3,
+    steps_per_day=1,
+    reach=3,
+    anchored=True,
+)
 
 
 def random_inputs(models: int, runs: int, starts: int, shape: NetworkShape = SHAPE) -> Inputs:

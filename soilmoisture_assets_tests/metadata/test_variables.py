@@ -52,3 +52,10 @@ def test_categories_carry_cf_flags_and_no_units():
 def test_every_static_of_the_reference_study_is_registered_once():
     assert len(set(REFERENCE_STATIC_ATTRIBUTES)) == 28
     assert all(VARIABLES[name].role == "static" for name in REFERENCE_STATIC_ATTRIBUTES)
+
+
+def test_a_value_on_a_limit_is_allowed_and_a_missing_one_is_not():
+    variable = VARIABLES["soil_moisture"]
+    values = np.array([variable.valid_min, variable.valid_max, np.nan, variable.valid_max + 0.01], dtype="float32")
+    assert variable.allows(values).tolist() == [True, True, False, False]
+    assert variable.allows(array("soil_moisture", [0.2])).values.tolist() == [True]

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -40,6 +41,14 @@ def median_r2(dataset: xr.Dataset, cube: xr.Dataset, method: str, lead: int) -> 
     forecast = forecast_of(dataset, method).sel(lead=lead)
     observed = cube.soil_moisture_scored.sel(time=dataset.start + np.timedelta64(lead, "h")).values
     return float(np.nanmedian(r2(observed, forecast.values)))
+
+
+def test_steps_after_the_test_period_change_no_forecast(cube: xr.Dataset, fitted: dict[Experiment, xr.Dataset]):
+    after = pd.date_range(cube.time.values[-1] + STUDY.step, periods=61, freq=STUDY.step, unit="ns")
+    longer = cube.reindex(time=cube.get_index("time").append(after), fill_value={"split": 0, "sensor": 3})
+    for name in (*MOISTURE, *WEATHER):
+        longer[name][:, -61:] = 0.44
+    xr.testing.assert_identical(fit_baselines(longer, STUDY, Experiment.HINDCAST), fitted[Experiment.HINDCAST])
 
 
 def test_forecasts_start_where_all_leads_lie_in_one_split(fitted: dict[Experiment, xr.Dataset]):

@@ -1,4 +1,5 @@
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -276,12 +277,13 @@ def test_a_calibration_that_does_not_fit_is_refused():
         calibration_of({})
 
 
-def test_the_shared_calibration_survives_storing(tmp_path):
-    every = gappy_forecasts()
-    calibration = calibration_of(Reading(every, {"NET__1"}))
+def test_stored_forecasts_and_their_calibration_give_the_same_intervals(tmp_path: Path):
+    every = Reading(gappy_forecasts(), {"NET__1"})
+    calibration = calibration_of(every)
     calibration.to_netcdf(tmp_path / "calibration.nc", engine="h5netcdf")
-    again = xr.open_dataset(tmp_path / "calibration.nc", engine="h5netcdf")
-    xr.testing.assert_identical(
-        calibrated(Reading(every, {"NET__1"})["NET__1"], calibration).load(),
-        calibrated(Reading(every, {"NET__1"})["NET__1"], again).load(),
-    )
+    for name, dataset in every.items():
+        dataset.to_netcdf(tmp_path / f"{name}.nc", engine="h5netcdf")
+    stored = {name: xr.open_dataset(tmp_path / f"{name}.nc", engine="h5netcdf") for name in every}
+    xr.testing.assert_equal(calibration_of(stored), calibration)
+    again = calibrated(stored["NET__1"], xr.open_dataset(tmp_path / "calibration.nc", engine="h5netcdf"))
+    xr.testing.assert_equal(again.load(), calibrated(every["NET__1"], calibration))

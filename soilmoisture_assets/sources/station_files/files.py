@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, TimeAxisError
-from soilmoisture_assets.metadata.stations import SEPARATOR, station_id
+from soilmoisture_assets.metadata.stations import SEPARATOR, in_layer, station_id
 from soilmoisture_assets.metadata.variables import VARIABLES, Variable, convert_units
 from soilmoisture_assets.sources.time_axis import regular, spacing
 from soilmoisture_assets.study import Domain, FileSource, Period, TargetSettings
@@ -47,7 +47,7 @@ def read_target_file(path: str | Path, target: TargetSettings, period: Period, d
     stations = stations if not target.networks else _of_networks(stations, target.networks, path)
     series = _with_depth(stations, _find(stations, VARIABLES["soil_moisture"], path), path)
     depth = series.depth.values
-    inside = (depth >= target.depth_from - 1e-6) & (depth <= target.depth_to + 1e-6)
+    inside = np.array([in_layer(d, d, target.depth_from, target.depth_to) for d in depth])
     if not inside.any():
         raise SourceError(
             f"{path}: no depth between {target.depth_from} and {target.depth_to} m; "

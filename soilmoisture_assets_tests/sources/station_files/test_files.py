@@ -148,6 +148,12 @@ def test_elevation_is_the_altitude_coordinate_where_the_file_has_no_such_variabl
     assert "elevation" in found.data_vars
 
 
+def test_depths_of_a_file_are_compared_with_the_layer_to_the_centimetre(tmp_path: Path):
+    path = soil_moisture_file(tmp_path, daily(), DAYS, [0.1016, 0.2])
+    found = read_target_file(path, target(**LOCAL_DAYS), PERIOD, Domain())
+    assert found.depth.values.tolist() == [0.1016]
+
+
 # What cannot be used, and what is said about it
 
 
