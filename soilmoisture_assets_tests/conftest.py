@@ -41,7 +41,7 @@ def world() -> World:
 def store(world: World, monkeypatch: pytest.MonkeyPatch) -> CdsService:
     """The Climate Data Store of the sandbox; its attributes set its moods."""
     service = CdsService(world, polls=1)
-    monkeypatch.setattr(cds, "cds_service", lambda world: service)
+    monkeypatch.setattr(cds, "cds_service", lambda world, today: service)
     return service
 
 

@@ -189,9 +189,9 @@ class CdsService:
         return made
 
 
-def cds_service(world: World) -> CdsService:
-    """The Climate Data Store of a world; its attributes set the day, the queue and its limits."""
-    return CdsService(world)
+def cds_service(world: World, today: dt.date | None = None) -> CdsService:
+    """The Climate Data Store of a world on a day; its attributes set the queue and its limits."""
+    return CdsService(world, today)
 
 
 def _problem(status: int, title: str, detail: str) -> Response:

@@ -15,12 +15,13 @@ from scipy.special import ndtr, ndtri
 
 from soilmoisture_assets.metadata.variables import KOEPPEN_CLASSES
 from soilmoisture_assets.metadata.years import GREGORIAN_YEAR, JULIAN_YEAR
-from soilmoisture_assets.sandbox.random_fields import Floats, Waves, hours_since_epoch, kilometres
+from soilmoisture_assets.sandbox.random_fields import EPOCH, Floats, Waves, hours_since_epoch, kilometres
 from soilmoisture_assets.sandbox.terrain import distance_to_pacific, landform, ruggedness
 
 Fields = dict[str, NDArray[np.float32]]
 
 WEATHER_VARIABLES = ("temperature", "precipitation", "shortwave", "dewpoint", "wind_speed", "soil_temperature")
+BLOCK_HOURS = 96
 _KOEPPEN_CODES = {name: code for code, name in KOEPPEN_CLASSES.items()}
 _WARMEST_DAY = 201.0
 _MONSOON_DAY, _MONSOON_DAYS = 217.0, 32.0
@@ -117,7 +118,15 @@ class Climate:
         """Compute the asked of ``WEATHER_VARIABLES``, each (point, time) float32 in the registry's units.
 
         ``times`` are hours (UTC). Amounts and radiation belong to the hour that ends there, the rest to the instant.
+        An hour is the same to the last bit whatever hours are asked for with it: whole blocks are computed.
         """
+        whole, positions = _whole_blocks(times)
+        fields = self._weather(latitude, longitude, whole, variables)
+        return {name: values[:, positions] for name, values in fields.items()}
+
+    def _weather(
+        self, latitude: ArrayLike, longitude: ArrayLike, times: NDArray[np.datetime64], variables: tuple[str, ...]
+    ) -> Fields:
         points = kilometres(latitude, longitude)
         place = (np.asarray(latitude, dtype=float), np.asarray(longitude, dtype=float))
         hours = hours_since_epoch(times)
@@ -265,7 +274,23 @@ def _amount_seasons(days: Floats) -> Floats:
     return np.stack([np.ones_like(days), np.cos(2 * np.pi * (days - 15) / JULIAN_YEAR)])
 
 
+def _whole_blocks(times: ArrayLike) -> tuple[NDArray[np.datetime64], NDArray[np.intp]]:
+    """All hours of the blocks that ``times`` lie in, and where ``times`` are among them."""
+    hours = np.rint(hours_since_epoch(times)).astype(np.int64)
+    blocks, which = np.unique(hours // BLOCK_HOURS, return_inverse=True)
+    whole = (blocks[:, None] * BLOCK_HOURS + np.arange(BLOCK_HOURS)).ravel()
+    return (EPOCH + whole.astype("timedelta64[h]")).astype("datetime64[ns]"), which * BLOCK_HOURS + hours % BLOCK_HOURS
+
+
 def _product(pairs: list[tuple[Floats, Floats]]) -> NDArray[np.float32]:
-    """Sum of point factors (point, k) times time factors (k, time), in float32."""
+    """Sum of point factors (point, k) times time factors (k, time), in float32, block by block.
+
+    How a product of matrices is rounded depends on its size.
+    """
     points = np.concatenate([point for point, _ in pairs], axis=1).astype(np.float32)
-    return points @ np.concatenate([time for _, time in pairs], axis=0).astype(np.float32)
+    times = np.concatenate([time for _, time in pairs], axis=0).astype(np.float32)
+    product = np.empty((len(points), times.shape[1]), dtype=np.float32)
+    for first in range(0, times.shape[1], BLOCK_HOURS):
+        block = slice(first, first + BLOCK_HOURS)
+        product[:, block] = points @ np.ascontiguousarray(times[:, block])
+    return product

@@ -6,6 +6,7 @@ Not here: the land cover (world.py), faults and HTTP (server.py).
 Source: developers.google.com/earth-engine/reference/rest (v1: projects.algorithms.list, projects.value.compute).
 """
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Callable
@@ -87,8 +88,9 @@ _ALGORITHMS: dict[str, tuple[str, list[tuple[str, str, bool]]]] = {
 }
 
 
-def earthengine_service(world: "World") -> Handler:
-    """The service over a world."""
+def earthengine_service(world: "World", today: dt.date | None = None) -> Handler:
+    """The service over a world: it has the years that are over on a day."""
+    latest = LATEST_YEAR if today is None else min(LATEST_YEAR, today.year - 1)
 
     def answer(request: Request) -> Response | None:
         if request.path == "/$discovery/rest":
@@ -100,7 +102,7 @@ def earthengine_service(world: "World") -> Handler:
             return json_response({"name": f"{project}/maps/{hashlib.sha256(request.body).hexdigest()[:32]}"})
         if request.path.endswith("/value:compute"):
             try:
-                result = _Evaluation(world, json.loads(request.body)["expression"]).result()
+                result = _Evaluation(world, latest, json.loads(request.body)["expression"]).result()
             except (KeyError, NotImplementedError) as error:
                 message = f"the sandbox cannot evaluate this expression: {error}"
                 return json_response({"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}}, 400)
@@ -120,8 +122,8 @@ class _Evaluation:
     Images and collections are dictionaries: an image has an id and bands, each a year and a name.
     """
 
-    def __init__(self, world: "World", expression: dict[str, Any]) -> None:
-        self._world = world
+    def __init__(self, world: "World", latest_year: int, expression: dict[str, Any]) -> None:
+        self._world, self._latest_year = world, latest_year
         self._nodes = expression["values"]
         self._root = expression["result"]
         self._functions: dict[str, Callable[..., Any]] = {
@@ -174,7 +176,7 @@ class _Evaluation:
     def _load(self, id: str, version: int | None = None) -> list[dict[str, Any]]:
         if id != _COLLECTION:
             raise NotImplementedError(f"ImageCollection asset '{id}' not found")
-        years = range(FIRST_YEAR, LATEST_YEAR + 1)
+        years = range(FIRST_YEAR, self._latest_year + 1)
         return [{"system:index": f"{year}_01_01", "bands": [(year, _BAND)]} for year in years]
 
     def _select(self, input: dict[str, Any], bandSelectors: list[str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Belongs here: the wire format, its text for places outside the US, its number fo
 Not here: the terrain (world.py), faults and HTTP (server.py).
 """
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +18,8 @@ _NO_DATA = -1000000
 _REFUSAL = Response(200, b"Invalid or missing input parameters.", "text/plain")
 
 
-def epqs_service(world: "World") -> Handler:
-    """The service over a world: refuses points outside its domain, has no data over water."""
+def epqs_service(world: "World", today: dt.date | None = None) -> Handler:
+    """The service over a world, the same on every day: refuses points outside its domain, has no data over water."""
 
     def answer(request: Request) -> Response | None:
         if request.path != "/json":

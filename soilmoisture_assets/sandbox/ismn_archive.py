@@ -6,9 +6,11 @@ Not here: what the sensors record (sensors.py); the oddities of real archives (i
 Source: ISMN Readme.txt of a download ("Variables stored in separate files (Header+values)").
 """
 
+import datetime as dt
 import os
 import zipfile
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,12 +80,14 @@ _METADATA_XML = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-def write_ismn_archive(world: World, path: Path, *, quirks: Collection[str] = ()) -> Path:
+def write_ismn_archive(world: World, path: Path, *, quirks: Collection[str] = (), until: dt.date | None = None) -> Path:
     """Write the records of all stations of a world as an ISMN download. Same world, same bytes.
 
     Parameters
     ----------
     path : the zip to write; its folder must exist. It appears only when whole.
+    until : the last day that is in it, as of a download made on the next; None: the whole world. The rows of a later
+        download begin with those of an earlier one; its files are named after its days, as real ones are.
     quirks : oddities of real archives, from ``ismn_quirks.QUIRKS``.
 
     Raises
@@ -93,6 +97,8 @@ def write_ismn_archive(world: World, path: Path, *, quirks: Collection[str] = ()
     unknown = sorted(set(quirks) - set(QUIRKS))
     if unknown:
         raise ValueError(f"unknown quirk '{unknown[0]}'; known: {', '.join(QUIRKS)}")
+    if until is not None:
+        world = replace(world, end=min(until, world.end))
     partial = path.with_name(path.name + ".part")
     with zipfile.ZipFile(partial, "w") as archive:
         for name, content in _members(world, quirks):

@@ -1,6 +1,9 @@
 """What the sandbox's sensors record of the true soil moisture: noise, drift, faults, gaps and ISMN quality flags.
 
 Belongs here: one record per sensor, as arrays. Not here: how records are written to files (ismn_archive.py).
+
+A record that goes on is the same up to where it ended before: chance is drawn by blocks of hours with seeds of their
+own.
 """
 
 import zlib
@@ -36,6 +39,9 @@ FLAGS = (
 """ISMN flags that records use; a record holds positions in this tuple. Combinations occur in either order."""
 _CODE = {flag: np.uint8(code) for code, flag in enumerate(FLAGS)}
 _HOURS_PER_YEAR = 24 * JULIAN_YEAR
+_BLOCK = 720
+"""Hours that are drawn together, counted from the first of a sensor."""
+_HOURS_BETWEEN_SENSORS = 120
 
 
 @dataclass(frozen=True)
@@ -67,29 +73,62 @@ def records(world: World) -> Iterator[tuple[Site, list[Record]]]:
             found += _soil_moisture(world.seed, site, depth, truth[depth][index], frost[index], saturation[index])
         if site.reports_weather:
             found += _station_weather(world, site)
-        yield site, found
+        yield site, [record for record in found if len(record.hours)]
 
 
-def _random(seed: int, site: Site, what: str) -> np.random.Generator:
-    return np.random.default_rng([seed, zlib.crc32(f"{site.station} {what}".encode())])
+class _Chance:
+    """What chance brings to one sensor."""
+
+    def __init__(self, seed: int, site: Site, what: str, count: int) -> None:
+        key = [seed, zlib.crc32(f"{site.station} {what}".encode())]
+        self.sensor = np.random.default_rng(key)
+        """What belongs to the sensor as a whole."""
+        noise, uniform = [], []
+        self.stuck: list[tuple[int, int, bool]] = []
+        """Faults of days in which the last value is repeated: first hour, hours, whether it is noticed."""
+        self.silent: list[tuple[int, int]] = []
+        """Outages of days, now and then of weeks: first hour, hours."""
+        for first in range(0, count, _BLOCK):
+            random = np.random.default_rng([*key, first // _BLOCK])
+            noise.append(random.normal(0, 1, _BLOCK))
+            uniform.append(random.random((9, _BLOCK)))
+            if random.random() < 0.012:
+                begin = first + int(random.uniform(0, _BLOCK))
+                self.stuck.append((begin, int(random.uniform(72, 360)), bool(random.random() < 0.6)))
+            outages = [int(random.exponential(60)) for _ in range(random.poisson(2 * _BLOCK / _HOURS_PER_YEAR))]
+            outages += [int(random.uniform(20, 40) * 24)] if random.random() < 0.01 else []
+            self.silent += [(first + int(random.uniform(0, _BLOCK)), length) for length in outages]
+        self.noise = np.concatenate(noise)[:count]
+        (self.doubted, self.doubt, self.spike, self.spike_kind, self.spike_height, self.noticed, self.notice,
+         self.lost, self.failure) = np.concatenate(uniform, axis=1)[:, :count]  # fmt: skip
+        """Of each hour, 0 ... 1."""
+
+    def reported(self) -> NDArray[np.bool_]:
+        """Which hours arrived: not those of outages, and of the others nearly all."""
+        reported = self.lost > 0.003
+        for begin, length in self.silent:
+            reported[begin : begin + length] = False
+        return reported
 
 
 def _soil_moisture(
     seed: int, site: Site, depth: float, truth: NDArray[np.float32], frost: NDArray[np.float32], saturation: float
 ) -> list[Record]:
     """Records of the successive sensors at one depth: A, and B after a replacement."""
-    random = _random(seed, site, f"depth {depth}")
     count = len(truth)
-    replaced = int(count * site.replaced_after) if site.replaced_after else count
-    spans = [(0, replaced)] if replaced == count else [(0, replaced), (min(replaced + 120, count), count)]
+    replaced = count if site.replaced_after is None else min(24 * site.replaced_after, count)
+    spans = [(0, replaced), (replaced + _HOURS_BETWEEN_SENSORS, count)]
     found = []
-    for letter, (first, last) in zip("AB", spans, strict=False):
+    for letter, (first, last) in zip("AB", spans, strict=True):
+        if first >= last:
+            continue
         hours = np.arange(first, last)
-        values, flags = _measure(random, truth[hours], frost[hours], saturation)
+        chance = _Chance(seed, site, f"depth {depth} {letter}", len(hours))
+        values, flags = _measure(chance, truth[hours], frost[hours], saturation)
         if site.failing:
-            values[:], flags[:] = np.abs(random.normal(0.004, 0.002, len(hours))), _CODE["D09"]
+            values[:], flags[:] = 0.001 + 0.006 * chance.failure, _CODE["D09"]
             flags[:150] = _CODE["G"]
-        reported = _reported(random, len(hours))
+        reported = chance.reported()
         found.append(
             Record("sm", depth, f"{site.sensor}_{letter}", 3, hours[reported], values[reported], flags[reported])
         )
@@ -97,37 +136,37 @@ def _soil_moisture(
 
 
 def _measure(
-    random: np.random.Generator, truth: NDArray[np.float32], frost: NDArray[np.float32], saturation: float
+    chance: _Chance, truth: NDArray[np.float32], frost: NDArray[np.float32], saturation: float
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Values of one sensor and their flags. A frozen soil reads dry, for ice is no water to a dielectric sensor."""
-    count = len(truth)
+    count, sensor = len(truth), chance.sensor
     years = np.arange(count) / _HOURS_PER_YEAR
-    drift = random.normal(0, 0.004) * years + 0.003 * np.sin(
-        2 * np.pi * (years / random.uniform(1.3, 3) + random.random())
+    drift = sensor.normal(0, 0.004) * years + 0.003 * np.sin(
+        2 * np.pi * (years / sensor.uniform(1.3, 3) + sensor.random())
     )
-    values = truth * random.uniform(0.94, 1.06) + random.normal(0, 0.008) + drift + random.normal(0, 0.0015, count)
+    values = truth * sensor.uniform(0.94, 1.06) + sensor.normal(0, 0.008) + drift + 0.0015 * chance.noise
     values *= np.where(frost < 0, np.maximum(1 + 0.3 * frost, 0.4), 1)
     flags = np.full(count, _CODE["G"])
 
-    rising = np.flatnonzero(np.diff(values, prepend=values[0]) > 0.012)
-    doubted = rising[random.random(len(rising)) < 0.12]
-    flags[doubted] = random.choice([_CODE["D04"], _CODE["D05"], _CODE["D04,D05"], _CODE["D05,D04"]], len(doubted))
+    doubted = (np.diff(values, prepend=values[0]) > 0.012) & (chance.doubted < 0.12)
+    peaks = np.array([_CODE[flag] for flag in ("D04", "D05", "D04,D05", "D05,D04")])
+    flags[doubted] = peaks[(4 * chance.doubt[doubted]).astype(int)]
 
     frozen = frost < 0
     flags[frozen] = _CODE["D01"]
-    flags[frozen & (frost < -1)] = _CODE["D01,D03"] if random.random() < 0.5 else _CODE["D03,D01"]
+    flags[frozen & (frost < -1)] = _CODE["D01,D03"] if sensor.random() < 0.5 else _CODE["D03,D01"]
 
-    if random.random() < 0.3:  # a fault of days: the last value is repeated
-        begin, length = int(random.uniform(0.05, 0.9) * count), int(random.uniform(72, 360))
-        stuck = slice(begin, begin + length)
-        values[stuck] = values[begin]
-        if random.random() < 0.6:
-            flags[begin + 12 : begin + length] = _CODE["D10"] if values[begin] > 0.3 else _CODE["D09"]
+    for begin, length, noticed in chance.stuck:
+        if begin < count:
+            values[begin : begin + length] = values[begin]
+            if noticed:
+                flags[begin + 12 : begin + length] = _CODE["D10"] if values[begin] > 0.3 else _CODE["D09"]
 
-    spikes = np.flatnonzero(random.random(count) < 1 / 900)
-    values[spikes] += random.choice([-0.25, 0.15, 0.3], len(spikes)) * random.uniform(0.3, 1.2, len(spikes))
-    noticed = random.random(len(spikes)) < 0.85
-    flags[spikes[noticed]] = random.choice([_CODE["D06"], _CODE["D06,D04"]], noticed.sum(), p=[0.9, 0.1])
+    spikes = chance.spike < 1 / 900
+    heights = np.array([-0.25, 0.15, 0.3])[(3 * chance.spike_kind).astype(int)] * (0.3 + 0.9 * chance.spike_height)
+    values[spikes] += heights[spikes]
+    noticed = spikes & (chance.noticed < 0.85)
+    flags[noticed] = np.where(chance.notice[noticed] < 0.9, _CODE["D06"], _CODE["D06,D04"])
 
     values = np.round(values, 3)
     was_spike = (flags == _CODE["D06"]) | (flags == _CODE["D06,D04"])
@@ -139,27 +178,17 @@ def _measure(
     return values.astype(np.float32), flags
 
 
-def _reported(random: np.random.Generator, count: int) -> NDArray[np.bool_]:
-    """Which hours arrived: single losses, outages of days, now and then one of weeks."""
-    reported = random.random(count) > 0.003
-    for _ in range(random.poisson(2 * count / _HOURS_PER_YEAR)):
-        begin = int(random.uniform(0, count))
-        reported[begin : begin + int(random.exponential(60))] = False
-    if random.random() < 0.25:
-        begin = int(random.uniform(0, count))
-        reported[begin : begin + int(random.uniform(20, 40) * 24)] = False
-    return reported
-
-
 def _station_weather(world: World, site: Site) -> list[Record]:
     """The station's own rain gauge and thermometer."""
-    random = _random(world.seed, site, "weather")
     weather = world.weather([site.latitude], [site.longitude], world.hours, ("precipitation", "temperature"))
-    caught = np.floor(weather["precipitation"][0] * random.uniform(0.88, 0.98) / 0.1) * 0.1
-    warmth = weather["temperature"][0] + random.normal(0, 0.3, len(world.hours))
     found = []
-    for variable, depth, sensor, values in (("p", 0.0, "n.s.", caught), ("ta", -2.0, "HMP-155", warmth)):
-        hours = np.flatnonzero(_reported(random, len(world.hours)))
+    for variable, depth, sensor in (("p", 0.0, "n.s."), ("ta", -2.0, "HMP-155")):
+        chance = _Chance(world.seed, site, f"weather {variable}", len(world.hours))
+        if variable == "p":
+            values = np.floor(weather["precipitation"][0] * chance.sensor.uniform(0.88, 0.98) / 0.1) * 0.1
+        else:
+            values = weather["temperature"][0] + 0.3 * chance.noise
+        hours = np.flatnonzero(chance.reported())
         flags = np.full(len(hours), _CODE["G"])
         found.append(Record(variable, depth, sensor, 1, hours, values[hours].astype(np.float32), flags))
     return found

@@ -4,6 +4,7 @@ Belongs here: HTTP itself, mounting the services, counting requests, injecting f
 Not here: what a service answers (cds.py, soilgrids.py, elevation.py, earthengine.py), the world (world.py).
 """
 
+import datetime as dt
 import json
 import logging
 import socket
@@ -90,13 +91,18 @@ class Fault:
 class Sandbox:
     """A context manager that serves a world over the sources' protocols on 127.0.0.1.
 
+    ``today`` is the day on which it does: the services have what is published by then, and say what is preliminary.
+    None: everything is published and final.
+
     ``urls`` gives the base address of each service and ``requests`` every request received, in order, as
     (service, method, path with query), those that met a fault included.
     """
 
-    def __init__(self, world: "World", faults: Iterable[Fault] = (), port: int = 0) -> None:
+    def __init__(
+        self, world: "World", faults: Iterable[Fault] = (), port: int = 0, today: dt.date | None = None
+    ) -> None:
         self.requests: list[tuple[str, str, str]] = []
-        self._world = world
+        self._world, self._today = world, today
         self._services: dict[str, Handler] = {}
         self._faults: list[tuple[Fault, int]] = []
         self._lock = threading.Lock()
@@ -146,7 +152,7 @@ class Sandbox:
             with self._lock:
                 if service not in self._services:
                     module, factory = _FACTORIES[service]
-                    self._services[service] = getattr(import_module(module), factory)(self._world)
+                    self._services[service] = getattr(import_module(module), factory)(self._world, self._today)
             response = self._services[service](request)
         except Exception as error:
             log.exception("sandbox: %s failed on %s %s", service, request.method, request.path)

@@ -41,8 +41,8 @@ class Site:
     sensor: str
     depths: tuple[float, ...]
     """Depths in m; each sensor measures at a point, so upper and lower depth are equal."""
-    replaced_after: float | None = None
-    """Share of the record after which the sensors were replaced (A becomes B); None: never."""
+    replaced_after: int | None = None
+    """Days from the start of the world after which the sensors were replaced (A becomes B); None: never."""
     reports_weather: bool = False
     """The archive holds the station's own precipitation and air temperature too."""
     failing: bool = False
@@ -114,7 +114,7 @@ def place_sites(
                 elevation=round(float(height), 1),
                 sensor=sensor,
                 depths=depths,
-                replaced_after=float(random.uniform(0.3, 0.7)) if order % 6 == 1 else None,
+                replaced_after=int(200 * random.uniform(0.3, 0.7)) if order % 6 == 1 else None,
                 reports_weather=order % 4 == 0,
                 failing=order == 5,
             )

@@ -3,6 +3,7 @@
 Belongs here: the wire format. Not here: the soil itself (world.py), faults and HTTP (server.py).
 """
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,8 +44,8 @@ _DEPTHS = {
 _PER_METRE = {"bdod": 0.10, "clay": 0.15, "sand": -0.04, "cfvo": 0.3, "soc": -0.6, "nitrogen": -0.6, "ocd": -0.6}
 
 
-def soilgrids_service(world: "World") -> Handler:
-    """The service over a world."""
+def soilgrids_service(world: "World", today: dt.date | None = None) -> Handler:
+    """The service over a world, the same on every day."""
 
     def answer(request: Request) -> Response | None:
         if request.path != "/properties/query":

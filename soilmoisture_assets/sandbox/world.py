@@ -41,7 +41,7 @@ class World:
     north: float
     start: dt.date
     end: dt.date
-    """First and last day, both included."""
+    """First and last day, both included. A world that ends later is the same up to the earlier end."""
     stations: int
 
     @cached_property
@@ -124,7 +124,8 @@ class World:
         """Weather (point, time) float32 in the registry's units; a dynamic variable of the registry each.
 
         Instants at ``times``; precipitation and potential evaporation are sums, shortwave the mean, of the hour
-        ENDING there. A block of hours equals the slice of any longer one, to float32 rounding.
+        ENDING there. An hour is the same, bit for bit, whatever hours are asked for with it and whenever
+        the world ends.
 
         Raises
         ------

@@ -34,7 +34,7 @@ def services(study: Study, settings: Settings, today: dt.date | None = None) -> 
         return
     from soilmoisture_assets.sandbox.server import Sandbox
 
-    with Sandbox(synthetic_world(study, today)) as running:
+    with Sandbox(synthetic_world(study, today), today=today if study.reach == "open" else None) as running:
         yield {source.name: running.urls[source.sandbox] if source.sandbox else None for source in declared}
 
 

@@ -95,3 +95,36 @@ def test_values_with_a_bad_flag_stay_visible_but_are_not_good():
 def test_a_station_without_a_good_hour_says_so():
     with pytest.raises(StationError, match=r"TEST__One: not one good hour .* at 0\.05 m"):
         choose(Sensor(0.05, 0.05, range(10), flag="D03"))
+
+
+def grown(*sensors: Sensor, hours: int) -> tuple[xr.Dataset, xr.Dataset]:
+    """The series of January alone, and the same hours of a series of two months judged by January."""
+    january = Period(start=dt.date(2015, 1, 1), end=dt.date(2015, 1, 31))
+    raw = raw_station(*sensors)
+    long = choose_series(raw, TargetSettings(), TWO_MONTHS, january)
+    return choose_series(raw.isel(time=slice(0, hours)), TargetSettings(), january), long
+
+
+def test_later_hours_change_neither_the_depth_nor_the_sensors_before_them():
+    border = 31 * 24
+    best = Sensor(0.05, 0.05, [*range(border - 200), *range(border + 100, HOURS)], 0.2, name="best")
+    parallel = Sensor(0.05, 0.05, range(border - 300, HOURS), 0.3, name="parallel")  # better in February
+    deep = Sensor(0.10, 0.10, range(border - 250, HOURS), 0.4)  # has more than twice the hours in the end
+    alone, long = grown(best, parallel, deep, hours=border)
+    xr.testing.assert_identical(long.isel(time=slice(0, border)), alone)
+    assert alone.sensor.values[[0, border - 201, border - 200, border - 1]].tolist() == [0, 0, 1, 1]
+    assert long.sensor.values[[border + 50, border + 100, HOURS - 1]].tolist() == [1, 0, 0]
+
+
+def test_a_sensor_that_comes_later_is_numbered_after_those_before_whatever_its_row():
+    border = 31 * 24
+    first, new = Sensor(0.05, 0.05, range(border), name="Z"), Sensor(0.05, 0.05, range(border + 5, HOURS), name="A")
+    for order in ((first, new), (new, first)):
+        series = choose_series(
+            raw_station(*order),
+            TargetSettings(),
+            TWO_MONTHS,
+            Period(start=dt.date(2015, 1, 1), end=dt.date(2015, 1, 31)),
+        )
+        assert series.sensor.values[[0, border - 1, border + 5, HOURS - 1]].tolist() == [0, 0, 1, 1]
+        assert [sensor["name"] for sensor in json.loads(series.attrs["sensors"])] == ["Z"]

@@ -9,6 +9,7 @@ from soilmoisture_assets.alignment.quality_control import (
     CHECKS,
     FLAG_MASKS,
     control,
+    control_before_and_after,
     counts,
     spikes,
     stuck,
@@ -96,6 +97,20 @@ def test_the_antecedent_series_never_depends_on_later_values():
     for end in range(1, 200, 7):
         known = control(series(values[:end]), CHECKS, temperature).soil_moisture_antecedent.values
         assert np.array_equal(known, whole[:, :end], equal_nan=True)
+
+
+def test_values_after_the_border_mask_nothing_before_it():
+    values = drying()
+    values[40:56] = values[40]  # stuck, but for six days only until the border
+    values[44] += 0.1  # noticed two days later
+    record = series(values)
+    for border in (44, 45, 46, 49, 52, 59):
+        whole = control_before_and_after(record, CHECKS, None, pd.Timestamp(record.time.values[border]))
+        alone = control(record.isel(time=slice(0, border + 1)), CHECKS)
+        xr.testing.assert_identical(whole.isel(time=slice(0, border + 1)), alone)
+        xr.testing.assert_identical(
+            whole.isel(time=slice(border + 1, None)), control(record, CHECKS).isel(time=slice(border + 1, None))
+        )
 
 
 def test_nine_equal_days_are_not_stuck_and_a_gap_ends_a_run():

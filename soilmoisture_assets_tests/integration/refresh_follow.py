@@ -31,7 +31,7 @@ class Deployment:
         self.instance = instance
         self.netcdf, self.zarr = resources()["netcdf"], resources()["zarr"]
         self.service = CdsService(resources()["services"].world, polls=1)
-        cds.cds_service = lambda world: self.service
+        cds.cds_service = lambda world, today: self.service
         checks._today = lambda: self.service.today or dt.datetime.now(dt.UTC).date()
         era5._today = lambda today: today or self.service.today or dt.datetime.now(dt.UTC).date()
         self.repository = defs.get_repository_def()

@@ -122,3 +122,13 @@ def test_a_rejection_reads_as_the_recorded_one(client, store, realdata):
     with pytest.raises(requests.HTTPError) as raised:
         client.retrieve(GRID_DATASET, DAY)
     assert str(raised.value).splitlines()[1:] == recorded[1:]
+
+
+def test_a_sandbox_on_a_day_has_what_is_published_by_then(world, tmp_path: Path):
+    with Sandbox(world, today=dt.date(2019, 1, 20)) as running:
+        client = cdsapi.Client(running.urls["cds"], "token", quiet=True, progress=False, retry_max=1, sleep_max=0.05)
+        month = DAY | {"day": [f"{day:02d}" for day in range(1, 32)], "variable": ["2m_temperature"]}
+        client.retrieve(GRID_DATASET, month, str(tmp_path / "a.nc"))
+    with xr.open_dataset(tmp_path / "a.nc") as stored:
+        assert stored.valid_time.values[-1] == np.datetime64("2019-01-15T23")
+        assert set(stored.expver.values.tolist()) == {"0005"}

@@ -171,3 +171,24 @@ def test_a_cut_zip_has_lost_its_table_of_contents(world, tmp_path):
     path = write_ismn_archive(world, tmp_path / "cut.zip", quirks=[DAMAGE])
     with pytest.raises(zipfile.BadZipFile):
         zipfile.ZipFile(path)
+
+
+@pytest.mark.parametrize("quirks", [(), sorted(set(QUIRKS) - {DAMAGE})], ids=["regular", "odd"])
+def test_the_rows_of_a_later_download_begin_with_those_of_an_earlier_one(world, tmp_path, quirks):
+    def rows(until: dt.date | None) -> dict[str, bytes]:
+        path = write_ismn_archive(world, tmp_path / f"{until}.zip", quirks=quirks, until=until)
+        with zipfile.ZipFile(path) as members:
+            return {n.rpartition("_20")[0].rpartition("_20")[0]: members.read(n) for n in members.namelist()
+                    if n.endswith(".stm") and "outside" not in n}  # fmt: skip
+
+    earlier, later, whole = rows(dt.date(2018, 2, 20)), rows(dt.date(2018, 2, 21)), rows(None)
+    assert earlier.keys() <= later.keys() <= whole.keys()
+    assert len(whole) > 30
+    grown = 0
+    for name, content in earlier.items():
+        for longer in (later, whole):
+            assert longer[name].startswith(content), name
+        grown += later[name] != content
+    assert grown > 0.7 * len(earlier)
+    last = max(row[:16] for name in later for row in later[name].splitlines()[1:])
+    assert last == b"2018/02/22 00:00"

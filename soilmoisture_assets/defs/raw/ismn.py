@@ -61,11 +61,11 @@ def _archive(work: Work) -> Iterator[Made]:
         from soilmoisture_assets.sources.services import synthetic_world
 
         today = work.deployment.today()
+        end = min(work.study.axis_period(today).end, today)
         work.log("The sandbox writes its synthetic archive")
         path = work.workspace("raw", "ismn") / ".archive.zip"
-        until = work.study.axis_period(today).end
-        write_ismn_archive(synthetic_world(work.study, today), path)
-        metadata = {"size_mb": _size_mb(path), "citation": SYNTHETIC_NOTICE, "until": str(min(until, today))}
+        write_ismn_archive(synthetic_world(work.study, today), path, until=end)
+        metadata = {"size_mb": _size_mb(path), "citation": SYNTHETIC_NOTICE, "until": str(end)}
         yield Made(path, metadata=metadata)
         path.unlink()
         return
