@@ -59,9 +59,7 @@ def forecast(
         model = models if isinstance(models, Model) else models[name]
         parts.append(_forecast(cube, windows.of(model), model, name))
     found = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
-    return found.assign_attrs(
-        experiment=str(model.experiment), method=_method(models)
-    )
+    return found.assign_attrs(experiment=str(model.experiment), method=_method(models))
 
 
 def uncalibrated(
@@ -140,9 +138,7 @@ def latest_forecast(
             )
         )
     found = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
-    return found.assign_attrs(
-        experiment=str(model.experiment), method=_method(models)
-    )
+    return found.assign_attrs(experiment=str(model.experiment), method=_method(models))
 
 
 class _WindowsOf:

@@ -10,12 +10,12 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+from soilmoisture_assets.defs.resources import resources
 
 from soilmoisture_assets.definitions import defs
 from soilmoisture_assets.defs.automation import era5_new_stations, era5_refresh
 from soilmoisture_assets.defs.checks import raw as checks
 from soilmoisture_assets.defs.raw.era5 import HOURLY, STATION_SERIES
-from soilmoisture_assets.defs.resources import resources
 from soilmoisture_assets.sandbox import cds
 from soilmoisture_assets.sandbox.cds import CdsService
 from soilmoisture_assets.sources.era5 import months as era5
