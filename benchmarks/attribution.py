@@ -146,7 +146,7 @@ def figures(stations: int) -> dict[str, Any]:
     }  # fmt: skip
     of_experiment: dict[str, tuple[list[str], Callable[[str], tuple[Any, ...]]]] = {
         "panel_1": (experiments, lambda e: (forecasts[e], skill if e != "hindcast" else _as_hindcast(skill))),
-        "panel_2": (experiments, lambda e: (_as_hindcast(skill) if e == "hindcast" else skill, e, "station_model")),
+        "panel_2": (experiments, lambda e: (_as_hindcast(skill) if e == "hindcast" else skill, e)),
         "panel_3": ([*experiments, "forecast_over_persistence", "hindcast_over_persistence"], lambda e: (effects,)),
         "panel_4": (experiments, lambda e: (correlations, stations)),
         "panel_5": (explained, lambda e: (shap,)),

@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -43,10 +44,17 @@ def add_folder(folder: Path) -> None:
 def collect(kind: str) -> dict[str, Any]:
     """Every declaration of a kind by its name, those of the package first, each in the order of its modules' names.
 
+    They are looked for once per process and set of folders: a file put there later is not seen.
+
     Raises
     ------
     StudyError : two have one name, or one outside the package cannot be imported; says which.
     """
+    return dict(_collected(kind, tuple(_folders), tuple(sys.path)))
+
+
+@cache
+def _collected(kind: str, folders: tuple[Path, ...], _search_path: tuple[str, ...]) -> dict[str, Any]:
     constant, package = KINDS[kind], importlib.import_module(f"soilmoisture_assets.{kind}")
     found = [
         (module.__name__, getattr(module, constant))
@@ -54,7 +62,7 @@ def collect(kind: str) -> dict[str, Any]:
         if hasattr(module, constant)
     ]
     found += [(point.value, _loaded(point.value, point.load)) for point in entry_points(group=package.__name__)]
-    for folder in _folders:
+    for folder in folders:
         for path in sorted((folder / kind).glob("*")):
             if (module := _module_at(path)) is not None and hasattr(module, constant):
                 found.append((str(path), getattr(module, constant)))

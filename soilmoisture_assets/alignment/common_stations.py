@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.alignment.neighbours import great_circle_km
-from soilmoisture_assets.alignment.splits import SPLITS, split_labels
+from soilmoisture_assets.alignment.splits import CODES, split_labels
 from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.study import Study
 
@@ -57,7 +57,7 @@ def common_stations(
             "reason": ("station", np.array(reasons, dtype=object)),
             "observed_fraction": (("station", "split"), fractions),
         },
-        coords={"station": target.station, "split": list(SPLITS[1:])},
+        coords={"station": target.station, "split": list(CODES)},
     )
     places = (*STATION_COORDINATES, "depth")
     table = table.assign_coords({n: target[n].reset_coords(drop=True) for n in places if n in target})
@@ -75,7 +75,7 @@ def common_stations(
 def observed_fractions(observed: np.ndarray, times: pd.DatetimeIndex, study: Study) -> np.ndarray:
     """Share of the steps of train, validation and test that are observed: (station, split) float32."""
     labels = split_labels(times, study.splits).values
-    shares = [observed[:, labels == code].mean(axis=1) for code in range(1, len(SPLITS))]
+    shares = [observed[:, labels == code].mean(axis=1) for code in CODES.values()]
     return np.stack(shares, axis=1).astype("float32")
 
 
@@ -120,7 +120,7 @@ def _target_reason(observed: np.ndarray, fractions: np.ndarray, study: Study) ->
     if not observed.any():
         return f"no valid soil moisture between {study.target.depth_from:g} and {study.target.depth_to:g} m"
     needed = study.target.common_fraction
-    short = [f"{share:.0%} of {name}" for name, share in zip(SPLITS[1:], fractions, strict=True) if share < needed]
+    short = [f"{share:.0%} of {name}" for name, share in zip(CODES, fractions, strict=True) if share < needed]
     return f"observed {', '.join(short)} steps, {needed:.0%} needed" if short else ""
 
 

@@ -1,7 +1,7 @@
 """Gap filling: missing weather becomes what the neighbours measured in the same step.
 
 Belongs here: seasonal means of the weather and the estimate from neighbours, which every model is given alike.
-Not here: which stations are neighbours (neighbours.py); what a model makes of the weather (learning/, scoring/).
+Not here: which stations are neighbours (neighbours.py); what a model makes of the weather (learning/, methods/).
 
 The gaps stay gaps in the cube, and a model can be told where its weather was measured. Nothing looks ahead: an estimate
 uses the values of its own step, and seasonal means of training steps of stations that are not held out.
@@ -15,6 +15,7 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.splits import TRAIN
 from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.metadata.years import JULIAN_YEAR
 
 NEARBY_KM = 150.0
 """Distance over which what a neighbour measures loses all but 1/e of its weight: the size of a storm."""
@@ -57,7 +58,7 @@ def is_amount(name: str) -> bool:
 
 def year_angle(times: pd.DatetimeIndex) -> np.ndarray:
     """Day of the year as an angle, radians: (time)."""
-    return 2 * np.pi * np.asarray(times.dayofyear, dtype=float) / 365.25
+    return 2 * np.pi * np.asarray(times.dayofyear, dtype=float) / JULIAN_YEAR
 
 
 def _nearby(cube: xr.Dataset, values: np.ndarray, seasons: np.ndarray, amount: bool) -> np.ndarray:

@@ -3,6 +3,8 @@
 Belongs here: labels per step, valid starts, spatial hold-out. Not here: scores, baselines, the windows' tensors.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -11,13 +13,11 @@ from soilmoisture_assets.study import SplitSettings
 
 SPLITS = ("none", "train", "validation", "test")
 NONE, TRAIN, VALIDATION, TEST = range(4)
+CODES: Mapping[str, int] = {name: code for code, name in enumerate(SPLITS) if code != NONE}
+"""Code of each split by its name."""
+FLAGS = {"flag_values": np.arange(len(SPLITS), dtype="int8"), "flag_meanings": " ".join(SPLITS)}
+"""CF attributes of a variable that holds these codes."""
 KM_PER_DEGREE = 111.195
-
-_ATTRIBUTES = {
-    "long_name": "split",
-    "flag_values": np.arange(4, dtype="int8"),
-    "flag_meanings": " ".join(SPLITS),
-}
 
 
 def split_labels(times: pd.DatetimeIndex, splits: SplitSettings) -> xr.DataArray:
@@ -26,9 +26,11 @@ def split_labels(times: pd.DatetimeIndex, splits: SplitSettings) -> xr.DataArray
     A step labelled midnight belongs to the day before, which it ends.
     """
     labels = np.zeros(len(times), dtype="int8")
-    for code, name in enumerate(SPLITS[1:], start=1):
+    for name, code in CODES.items():
         labels[getattr(splits, name).contains(times.values)] = code
-    return xr.DataArray(labels, dims="time", coords={"time": times}, attrs=_ATTRIBUTES, name="split")
+    return xr.DataArray(
+        labels, dims="time", coords={"time": times}, attrs={"long_name": "split", **FLAGS}, name="split"
+    )
 
 
 def valid_starts(split: np.ndarray, horizon: int, history: int = 1) -> np.ndarray:

@@ -14,11 +14,12 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from soilmoisture_assets.alignment.splits import TEST, TRAIN
 from soilmoisture_assets.attribution.record_level import MEAN_WEATHER, record_level
 from soilmoisture_assets.attribution.water_balance import balance_shares
 from soilmoisture_assets.learning.features import weather_channels
 from soilmoisture_assets.learning.model import Model
-from soilmoisture_assets.learning.windows import TEST, TRAIN, Windows, build_windows
+from soilmoisture_assets.learning.windows import Windows, build_windows
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
 

@@ -11,11 +11,11 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.splits import within_splits
 from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.metadata.years import JULIAN_YEAR
 from soilmoisture_assets.study import Study
 
 DRY_BELOW = 1.0
 """A day with less precipitation [mm] is dry (World Meteorological Organization: wet days have 1 mm or more)."""
-_DAYS_PER_YEAR = 365.25
 _DAY = pd.Timedelta(days=1)
 
 
@@ -66,7 +66,7 @@ def _summaries(series: xr.DataArray, study: Study) -> dict[str, tuple[np.ndarray
             dry = np.where(np.isfinite(daily), daily < DRY_BELOW, np.nan)
             return {
                 f"{name}_total": (
-                    np.nanmean(daily, axis=1) * _DAYS_PER_YEAR,
+                    np.nanmean(daily, axis=1) * JULIAN_YEAR,
                     f"{words}, yearly total",
                     f"{units} year-1",
                 ),

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 import xarray as xr
 
-from soilmoisture_assets.alignment.splits import within_splits
+from soilmoisture_assets.alignment.splits import TRAIN, within_splits
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import PRESETS, initial_parameters
 from soilmoisture_assets.learning.program import STARTS, Program
-from soilmoisture_assets.learning.windows import STOPPING, TRAIN, Runs, Windows, build_windows, windows_of_strangers
+from soilmoisture_assets.learning.windows import STOPPING, Runs, Windows, build_windows, windows_of_strangers
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Experiment, Study
 

@@ -14,13 +14,13 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from soilmoisture_assets.alignment.splits import SPLITS, within_splits
+from soilmoisture_assets.alignment.splits import FLAGS, TEST, within_splits
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.names import REGIONAL_MODEL, STATION_MODEL
 from soilmoisture_assets.learning.network import QUANTILES, forward
 from soilmoisture_assets.learning.program import STARTS
-from soilmoisture_assets.learning.windows import CALIBRATION, STOPPING, TEST, Runs, Windows, build_windows
+from soilmoisture_assets.learning.windows import CALIBRATION, STOPPING, Runs, Windows, build_windows
 from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
@@ -54,14 +54,12 @@ def forecast(
     names = _names(cube, models, stations)
     cube = within_splits(cube)
     windows = _WindowsOf(cube, study, names)
-    parts = []
+    used, parts = [], []
     for name in names:
-        model = models if isinstance(models, Model) else models[name]
+        used.append(model := models if isinstance(models, Model) else models[name])
         parts.append(_forecast(cube, windows.of(model), model, name))
     found = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
-    return found.assign_attrs(
-        experiment=str(model.experiment), method=REGIONAL_MODEL if isinstance(models, Model) else STATION_MODEL
-    )
+    return found.assign_attrs(experiment=str(model.experiment), method=_method(used))
 
 
 def uncalibrated(
@@ -116,9 +114,9 @@ def latest_forecast(
     end = cube["time"].values[-1]
     cube = _with_steps_ahead(cube, study)
     windows = _WindowsOf(cube, study, observed)
-    parts = []
+    used, parts = [], []
     for name in observed:
-        model = models if isinstance(models, Model) else models[name]
+        used.append(model := models if isinstance(models, Model) else models[name])
         own, of_model = cube.sel(station=name), windows.of(model)
         moisture = own["soil_moisture_antecedent"].values
         newest = np.flatnonzero(np.isfinite(moisture))[-1]
@@ -140,9 +138,7 @@ def latest_forecast(
             )
         )
     found = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
-    return found.assign_attrs(
-        experiment=str(model.experiment), method=REGIONAL_MODEL if isinstance(models, Model) else STATION_MODEL
-    )
+    return found.assign_attrs(experiment=str(model.experiment), method=_method(used))
 
 
 class _WindowsOf:
@@ -218,6 +214,12 @@ def _names(cube: xr.Dataset, models: Model | Mapping[str, Model], stations: Sequ
     return names
 
 
+def _method(models: Sequence[Model]) -> str:
+    """Name of the kind of model that most stations have."""
+    own = sum(model.station is not None for model in models)
+    return STATION_MODEL if 2 * own >= len(models) else REGIONAL_MODEL
+
+
 def _coordinates(cube: xr.Dataset, windows: Windows, station: str) -> dict[str, object]:
     step_hours = 24 // windows.shape.steps_per_day
     leads = (np.arange(1, windows.shape.leads + 1) * step_hours).astype(np.int32)
@@ -241,7 +243,6 @@ def _forecast(cube: xr.Dataset, windows: Windows, model: Model, station: str) ->
     split = np.where(labels == CALIBRATION, STOPPING, labels).astype(np.int8)
     scored = cube["soil_moisture_scored"].transpose("station", "time").sel(station=[station]).values
     observed = scored[:, starts[:, None] + np.arange(1, windows.shape.leads + 1)].astype(np.float32)
-    flags = {"flag_values": np.arange(4, dtype="int8"), "flag_meanings": " ".join(SPLITS)}
     calibration = {"long_name": "validation start kept from early stopping, for the calibration of intervals"}
     return xr.Dataset(
         {
@@ -255,7 +256,7 @@ def _forecast(cube: xr.Dataset, windows: Windows, model: Model, station: str) ->
         coords={
             **_coordinates(cube, windows, station),
             "start": windows.times[starts],
-            "split": ("start", split, flags),
+            "split": ("start", split, FLAGS),
             "calibration": ("start", (labels == CALIBRATION).astype(np.int8), calibration),
         },
     )

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from soilmoisture_assets.alignment.splits import TRAIN
 from soilmoisture_assets.learning.network import Inputs, NetworkShape, Parameters, forward
-from soilmoisture_assets.learning.windows import STOPPING, TRAIN, Runs, Windows
+from soilmoisture_assets.learning.windows import STOPPING, Runs, Windows
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Experiment
 

@@ -14,15 +14,16 @@ import xarray as xr
 from torch import Tensor
 from torch.nn import functional as F
 
-from soilmoisture_assets.alignment.splits import valid_starts
+from soilmoisture_assets.alignment.splits import VALIDATION, valid_starts
 from soilmoisture_assets.errors import CheckpointError
 from soilmoisture_assets.learning import features
 from soilmoisture_assets.learning.network import PRESETS, Inputs, NetworkShape
 from soilmoisture_assets.learning.scaling import Scaler
 from soilmoisture_assets.study import Experiment, Study
 
-TRAIN, STOPPING, TEST, CALIBRATION = 1, 2, 3, 4
-"""Labels of starts. Validation starts fall in alternating blocks: one kind stops training, the other calibrates."""
+STOPPING, CALIBRATION = VALIDATION, 4
+"""Labels of starts beside TRAIN and TEST: validation starts fall in alternating blocks, one kind stops training, the
+other calibrates."""
 BLOCK_DAYS = 28
 IDENTITY_WIDTH = 8
 MASKED_WEIGHT = 0.5

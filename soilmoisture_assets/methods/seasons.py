@@ -7,6 +7,7 @@ Belongs here: the waves and their fit. Not here: the method that repeats the sea
 import numpy as np
 import pandas as pd
 
+from soilmoisture_assets.metadata.years import GREGORIAN_YEAR
 from soilmoisture_assets.scores import Array
 
 HARMONICS = 2
@@ -16,9 +17,9 @@ FEWEST_VALUES = 30
 
 
 def season(time: pd.DatetimeIndex, harmonics: int) -> Array:
-    """Sine and cosine of the day of the year, (time, 2·harmonics); one turn is 365.2425 days."""
+    """Sine and cosine of the day of the year, (time, 2·harmonics); one turn is a mean Gregorian year."""
     midday = time - pd.Timedelta(hours=12)
-    turn = 2 * np.pi * (midday.dayofyear.to_numpy() - 1 + midday.hour.to_numpy() / 24) / 365.2425
+    turn = 2 * np.pi * (midday.dayofyear.to_numpy() - 1 + midday.hour.to_numpy() / 24) / GREGORIAN_YEAR
     turns = np.arange(1, harmonics + 1) * turn[:, None]
     return np.concatenate([np.sin(turns), np.cos(turns)], axis=1)
 

@@ -6,7 +6,9 @@ Belongs here: wording that several figures share. Not here: long names and units
 import numpy as np
 import xarray as xr
 
+from soilmoisture_assets.alignment.splits import CODES
 from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABLES
+from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots.style import period_of
 
 _PLAIN = {
@@ -17,8 +19,6 @@ _PLAIN = {
     "neighbours": "attributes of the neighbours",
     "water_balance": "running water balance",
 }
-
-SPLIT_CODES = {"train": 1, "validation": 2, "test": 3}
 
 
 def words(values: np.ndarray) -> np.ndarray:
@@ -38,7 +38,7 @@ def feature_label(name: str) -> str:
 
 def method_and_experiment(dataset: xr.Dataset) -> str:
     """``experiment forecast, regional model``: what every title of a forecast or an attribution says."""
-    method = str(dataset.attrs.get("method", "")).replace("_", " ")
+    method = method_title(str(dataset.attrs.get("method", "")))
     return ", ".join(
         part for part in (f"experiment {dataset.attrs['experiment']}" if "experiment" in dataset.attrs else "", method)
         if part
@@ -47,13 +47,13 @@ def method_and_experiment(dataset: xr.Dataset) -> str:
 
 def in_split(forecasts: xr.Dataset, split: str) -> xr.Dataset:
     """The forecasts issued in one split."""
-    return forecasts.isel(start=np.flatnonzero(forecasts["split"].values == SPLIT_CODES[split]))
+    return forecasts.isel(start=np.flatnonzero(forecasts["split"].values == CODES[split]))
 
 
 def split_period(dataset: xr.Dataset, split: str) -> str:
     """``test 2019-01-01 to 2019-12-31`` where the dataset knows its times, ``test period`` otherwise."""
     for axis in ("start", "time"):
         if "split" in dataset and dataset["split"].dims == (axis,) and axis in dataset.coords:
-            times = dataset[axis].values[dataset["split"].values == SPLIT_CODES[split]]
+            times = dataset[axis].values[dataset["split"].values == CODES[split]]
             return period_of(times, split)
     return f"{split} period"

@@ -9,6 +9,7 @@ import xarray as xr
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.labels import in_split, method_and_experiment, split_period
+from soilmoisture_assets.scoring.gathering import scores_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +26,8 @@ def panel_1(
 
     Parameters
     ----------
-    forecasts : one experiment (station, start, lead, quantile) [m3 m-3]; the median is drawn at its valid time.
+    forecasts : one experiment (station, start, lead, quantile) [m3 m-3]; the median is drawn at its valid time. The
+        coordinate ``forecaster`` (station), or the attribute ``method``, says which methods they are from.
     skill : R² per (split, experiment, forecaster, station, lead), so that the figure says what the tables say.
     windows : hours; each is drawn at its last lead. Windows that are no lead of the forecasts are left out.
     """
@@ -35,10 +37,8 @@ def panel_1(
     windows = [window for window in windows if window in forecasts["lead"].values]
     issued = in_split(forecasts, split)
     r2 = (
-        skill["r2"]
-        .sel(split=split, experiment=forecasts.attrs["experiment"], forecaster=forecasts.attrs["method"])
+        scores_of(skill["r2"].sel(split=split, experiment=forecasts.attrs["experiment"]), forecasts)
         .sel(lead=windows)
-        .reindex(station=forecasts["station"].values)
         .transpose("station", "lead")
         .values
     )

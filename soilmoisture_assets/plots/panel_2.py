@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.labels import split_period
 from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
+from soilmoisture_assets.scoring.gathering import best_scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,10 +21,11 @@ USEFUL_R2 = 0.1
 
 @style.styled
 def panel_2(
-    skill: xr.Dataset, experiment: str, method: str, *, windows: Sequence[int] = (24, 48, 72), split: str = "test",
+    skill: xr.Dataset, experiment: str, *, windows: Sequence[int] = (24, 48, 72), split: str = "test",
     period: str = "",
 ) -> "Figure":  # fmt: skip
-    """Maps of R² at the last lead of each window, and its change against the first window.
+    """Maps of R² at the last lead of each window, of the method that speaks for each station, and its change against
+    the first window.
 
     Parameters
     ----------
@@ -33,7 +36,7 @@ def panel_2(
     favours losses (regression to the mean), so both are given.
     """
     windows = [window for window in windows if window in skill["lead"].values]
-    part = skill.sel(split=split, experiment=experiment, forecaster=method)
+    part = best_scores(skill[["r2"]].sel(split=split, experiment=experiment))
     r2 = part["r2"].sel(lead=windows).transpose("station", "lead").values.astype("float64")
     maps = len(windows)
     rows = int(np.ceil((maps + 1) / 2))
@@ -55,7 +58,7 @@ def panel_2(
     change = figure.add_subplot(grid[maps // 2, maps % 2])
     _change(change, r2, windows, "abcdefgh"[maps])
     return style.finish(
-        figure, _message(r2, windows, experiment, method),
+        figure, _message(r2, windows, experiment, part.attrs["method"]),
         f"R² (Nash–Sutcliffe) at the last lead of each window; open circles: no score. {'abcdefgh'[maps]}: change "
         f"against {windows[0]} h, with the number of stations that gain and lose among all stations and among those "
         f"above R² {USEFUL_R2} at {windows[0]} h (which by itself favours losses).",
@@ -88,7 +91,7 @@ def _change(axes: "Axes", r2: np.ndarray, windows: Sequence[int], letter: str) -
 
 
 def _message(r2: np.ndarray, windows: Sequence[int], experiment: str, method: str) -> str:
-    subject = f"(experiment {experiment}, {style.method_label(method)})"
+    subject = f"(experiment {experiment}, {method_title(method)})"
     if len(windows) < 2:
         return f"Skill at {windows[0]} h {subject}"
     both = np.isfinite(r2[:, 0]) & np.isfinite(r2[:, -1])

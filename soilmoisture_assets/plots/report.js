@@ -119,7 +119,7 @@
       `<path d="${line(forecast.times, observed, chart.x, chart.y, 2880)}" fill="none" stroke="#222" stroke-width="1.4"/>` +
       `<path d="${line(valid, middle, chart.x, chart.y, gap)}" fill="none" stroke="#d55e00" stroke-width="1.2"/>`);
     const thinned = forecast.shown < forecast.issued ? ` ${forecast.shown} of ${forecast.issued} forecasts shown, evenly thinned.` : "";
-    find("series-caption").textContent = `${label} (${page.split} split, experiment ${state.experiment}, ${forecast.method}). Black: observed; orange: median; shaded: ${share(forecast)} % interval.${thinned}`;
+    find("series-caption").textContent = `${label} (${page.split} split, experiment ${state.experiment}, ${forecast.methods[state.station]}). Black: observed; orange: median; shaded: ${share(forecast)} % interval.${thinned}`;
   }
 
   function drawFan() {

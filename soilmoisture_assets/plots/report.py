@@ -20,6 +20,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.metadata.provenance import CITATIONS, LICENCES, SYNTHETIC_NOTICE, code_version
+from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots.report_stations import station_explorer, station_svg
 from soilmoisture_assets.plots.report_tables import (
     Table,
@@ -33,7 +34,8 @@ from soilmoisture_assets.plots.report_tables import (
     settings_table,
     skill_tables,
 )
-from soilmoisture_assets.plots.style import method_label, saved_title_and_caption
+from soilmoisture_assets.plots.style import saved_title_and_caption
+from soilmoisture_assets.scoring.gathering import best_scores
 from soilmoisture_assets.study import Study
 
 IMAGE_BYTES = 8_000_000
@@ -161,15 +163,11 @@ def _explorer(
     values, legend = np.full(stations.sizes["station"], np.nan), "no scores: stations are drawn grey"
     if skill is not None:
         experiment = str(skill["experiment"].values[-1])
-        methods = [str(name) for name in skill["forecaster"].values]
-        method = next((name for name in ("station_model", "regional_model") if name in methods), methods[0])
         lead = int(skill["lead"].values[-1])
         split = "test" if "test" in skill["split"].values else str(skill["split"].values[-1])
-        values = (
-            skill["r2"].sel(split=split, experiment=experiment, forecaster=method, lead=lead)
-            .reindex(station=stations["station"].values).values
-        )  # fmt: skip
-        legend = f"R² {lead} h ahead, {split} split: experiment {experiment}, {method_label(method)}"
+        best = best_scores(skill[["r2"]].sel(split=split, experiment=experiment, lead=[lead]))
+        values = best["r2"].isel(lead=0).reindex(station=stations["station"].values).values
+        legend = f"R² {lead} h ahead, {split} split: experiment {experiment}, {method_title(best.attrs['method'])}"
     packed = json.dumps(station_explorer(stations, forecasts, skill, shap), separators=(",", ":"), allow_nan=False)
     return {
         # "<" cannot end the script element early once it is written as an escape.

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots.labels import feature_label, in_split, words
 from soilmoisture_assets.plots.maps import CONUS, map_extent, map_frame, projection
 from soilmoisture_assets.plots.outlines import outlines
-from soilmoisture_assets.plots.style import method_label, station_labels
+from soilmoisture_assets.plots.style import station_labels
 
 FORECAST_BYTES = 7_000_000
 """Room for the forecasts of all stations and experiments; more starts than fit are thinned evenly."""
@@ -113,7 +114,7 @@ def _packed_forecasts(part: xr.Dataset, names: list[str], room: int) -> dict[str
     observed = part["soil_moisture_observed"].transpose("station", "start", "lead")
     times, series = _observed_series(observed)
     return {
-        "method": method_label(str(part.attrs.get("method", ""))),
+        "methods": _methods(part),
         "leads": [int(lead) for lead in part["lead"].values],
         "quantiles": [float(quantile) for quantile in part["quantile"].values],
         "starts": _minutes(thinned["start"].values),
@@ -123,6 +124,13 @@ def _packed_forecasts(part: xr.Dataset, names: list[str], room: int) -> dict[str
         "observed": [_pack(row) for row in series],
         "values": [_pack(row) for row in thinned.values.reshape(len(names), -1)],
     }
+
+
+def _methods(forecasts: xr.Dataset) -> list[str]:
+    """Title of the method each station's forecasts are from; empty where it has none."""
+    if "forecaster" not in forecasts.coords:
+        return [method_title(str(forecasts.attrs.get("method", "")))] * forecasts.sizes["station"]
+    return [method_title(name) if isinstance(name, str) else "" for name in forecasts["forecaster"].values.tolist()]
 
 
 def _observed_series(observed: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
@@ -147,7 +155,7 @@ def _scores(skill: xr.Dataset | None, names: list[str], split: str) -> dict[str,
     }  # fmt: skip
     return {
         "experiments": [str(x) for x in part["experiment"].values],
-        "methods": [method_label(str(x)) for x in part["forecaster"].values],
+        "methods": [method_title(str(x)) for x in part["forecaster"].values],
         "leads": [int(x) for x in part["lead"].values],
         "values": {name: [_rounded(station) for station in values] for name, values in tables.items()},
     }

@@ -11,8 +11,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets.alignment.splits import CODES
+from soilmoisture_assets.methods import speaking
+from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.labels import SPLIT_CODES, feature_label, words
+from soilmoisture_assets.plots.labels import feature_label, words
 from soilmoisture_assets.study import Study
 
 MASKING_REASONS = {
@@ -63,9 +66,7 @@ def coverage_table(cube: xr.Dataset) -> Table:
     observed = np.isfinite(cube["soil_moisture_scored"].transpose("station", "time").values)
     splits = cube["split"].values
     shares = {
-        name: 100 * observed[:, splits == code].mean(axis=1)
-        for name, code in SPLIT_CODES.items()
-        if (splits == code).any()
+        name: 100 * observed[:, splits == code].mean(axis=1) for name, code in CODES.items() if (splits == code).any()
     }
     networks = words(cube["network"].values)
     rows = []
@@ -114,7 +115,7 @@ def skill_tables(summary: pd.DataFrame, split: str = "test") -> list[Table]:
             by_lead = line.set_index("lead_hours")
             cells = [_interval(by_lead.loc[lead]) if lead in by_lead.index else "–" for lead in leads]
             if any(cell != "–" for cell in cells):
-                table.rows.append([style.method_label(str(method)), *cells])
+                table.rows.append([method_title(str(method)), *cells])
         tables.append(table)
     return tables
 
@@ -135,7 +136,7 @@ def held_out_tables(skill: xr.Dataset, cube: xr.Dataset, split: str = "test") ->
         for method in part["forecaster"].values:
             values = part.sel(experiment=experiment, forecaster=method).transpose("station", "lead").values
             if np.isfinite(values).any():
-                table.rows.append([style.method_label(str(method)), *(_number(np.nanmedian(x)) for x in values.T)])
+                table.rows.append([method_title(str(method)), *(_number(np.nanmedian(x)) for x in values.T)])
         tables.append(table)
     return tables
 
@@ -145,18 +146,19 @@ def group_tables(by_group: pd.DataFrame, split: str = "test") -> list[Table]:
 
     Parameters
     ----------
-    by_group : grouping, group, split, experiment, method, lead_hours, stations, median_r2, low, high. The stations' own
-        model is shown, or the regional one where there is none.
+    by_group : grouping, group, split, experiment, method, lead_hours, stations, median_r2, low, high. Of the
+        methods the one that speaks is shown.
     """
     part = by_group[by_group["split"].astype(str) == split]
-    methods = set(part["method"].astype(str))
-    method = "station_model" if "station_model" in methods else "regional_model"
+    if part.empty:
+        return []
+    method = speaking(part["method"].astype(str).unique())
     part = part[part["method"].astype(str) == method]
     heads = [(e, lead) for e in part["experiment"].unique() for lead in sorted(part["lead_hours"].unique())]
     tables = []
     for grouping, rows in part.groupby("grouping", sort=False):
         table = Table(
-            f"By {grouping}: median R² of the {style.method_label(method)}, {split} split [95 % bootstrap interval]",
+            f"By {grouping}: median R² of the {method_title(method)}, {split} split [95 % bootstrap interval]",
             [str(grouping).capitalize(), "Stations", *(f"{experiment} {lead} h" for experiment, lead in heads)],
         )
         for group, line in rows.groupby("group", sort=False):
@@ -172,7 +174,7 @@ def calibration_table(calibration: pd.DataFrame, split: str = "test") -> Table:
     part = calibration[calibration["split"].astype(str) == split]
     rows = [
         [
-            f"{row['experiment']}, {style.method_label(str(row['method']))}", f"{row['lead_hours']} h",
+            f"{row['experiment']}, {method_title(str(row['method']))}", f"{row['lead_hours']} h",
             *(_number(row[name]) for name in ("below_10", "below_50", "below_90")),
             f"{_number(row['coverage_80'])} [{_number(row['low'])}, {_number(row['high'])}]",
         ]

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets.methods import methods, ordered
+from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.labels import split_period
 
@@ -47,10 +49,9 @@ def skill_by_lead(summary: pd.DataFrame, skill: xr.Dataset, *, split: str = "tes
     legend = figure.add_subplot(grid[1, :])
     legend.axis("off")
     if handles:
-        known = [method for method in style.METHOD_STYLES if method in handles]
-        ordered = known + [method for method in handles if method not in known]
+        names = ordered(handles)[::-1]
         legend.legend(
-            [handles[method] for method in ordered], [style.method_label(method) for method in ordered],
+            [handles[name] for name in names], [method_title(name) for name in names],
             loc="center", ncols=5, handlelength=3,
         )  # fmt: skip
     else:
@@ -66,19 +67,19 @@ def skill_by_lead(summary: pd.DataFrame, skill: xr.Dataset, *, split: str = "tes
 
 
 def _lines(axes: "Axes", rows: pd.DataFrame) -> "dict[str, Artist]":
-    methods = list(dict.fromkeys(rows["method"].astype(str)))
+    declared, names = methods(), ordered(rows["method"].astype(str))
     leads = np.sort(rows["lead_hours"].unique())
     step = float(np.diff(leads).min()) if len(leads) > 1 else 12.0
     drawn: dict[str, Artist] = {}
-    for place, method in enumerate(methods):
+    for place, method in enumerate(names):
         line = rows[rows["method"].astype(str) == method].sort_values("lead_hours")
         line = line[np.isfinite(line["median_r2"])]
         if line.empty:
             continue
-        colour, marker, dash = style.METHOD_STYLES.get(method, (style.GREY, ".", "-"))
-        model = method.endswith("_model")
+        colour, marker, dash = style.method_style(method)
+        model = method in declared and declared[method].speaks is not None
         bars = axes.errorbar(
-            line["lead_hours"] + (place - (len(methods) - 1) / 2) * step * 0.03, line["median_r2"],
+            line["lead_hours"] + (place - (len(names) - 1) / 2) * step * 0.03, line["median_r2"],
             yerr=np.abs(np.array([line["median_r2"] - line["low"], line["high"] - line["median_r2"]])),
             color=colour, marker=marker, markersize=4, linestyle=dash, linewidth=1.6 if model else 0.9,
             elinewidth=0.6, zorder=4 if model else 3,
@@ -104,5 +105,5 @@ def _message(part: pd.DataFrame, experiments: list[str]) -> str:
         rows = rows[np.isfinite(rows["median_r2"])]
         if len(rows):
             row = rows.loc[rows["median_r2"].idxmax()]
-            best.append(f"{style.method_label(str(row['method']))} ({experiment}, {row['median_r2']:.2f})")
+            best.append(f"{method_title(str(row['method']))} ({experiment}, {row['median_r2']:.2f})")
     return f"Best median R² {last} h ahead: {'; '.join(best)}" if best else "No scores"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from soilmoisture_assets.alignment.splits import CODES
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.labels import feature_label
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = {"temperature": style.VERMILION, "precipitation": style.BLUE, "shortwave": style.ORANGE}
-_SPLITS = {1: "train", 2: "validation", 3: "test"}
 FEWEST_BARS = 10
 """Bars are no wider than if there were this many."""
 
@@ -72,7 +72,7 @@ def _moisture(axes: "Axes", own: xr.Dataset) -> None:
     axes.set_ylim(bottom=0)
     labels = own["split"].values
     low, high = axes.get_ylim()
-    for code, name in _SPLITS.items():
+    for name, code in CODES.items():
         at = np.flatnonzero(labels == code)
         if len(at):
             axes.axvline(times[at[-1]], color=style.GREY, linewidth=0.7, linestyle=":")

@@ -15,6 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.metadata.variables import Variable
+from soilmoisture_assets.methods import methods
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,20 +32,6 @@ SKY, PURPLE, YELLOW, BLACK, GREY = "#56B4E9", "#CC79A7", "#F0E442", "#222222", "
 
 WINDOW_COLOURS = (BLUE, ORANGE, PURPLE, GREEN, VERMILION, SKY)
 WINDOW_HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
-
-# (colour, marker, line style); the models first, so that they are drawn last and on top.
-METHOD_STYLES: Mapping[str, tuple[str, str, str]] = {
-    "station_model": (VERMILION, "o", "-"),
-    "regional_model": (BLUE, "s", "-"),
-    "lstm": (PURPLE, "D", "--"),
-    "gradient_boosting": (GREEN, "^", "--"),
-    "filtered_ridge": (ORANGE, "P", "--"),
-    "ridge": (SKY, "v", "--"),
-    "damped_persistence": (BLACK, "x", ":"),
-    "persistence": (GREY, "+", ":"),
-    "climatology": ("#A6761D", "1", "-."),
-    "era5_soil_moisture": ("#7A7A00", "2", "-."),
-}
 
 GROUP_COLOURS: Mapping[str, str] = {
     "dynamic": VERMILION,
@@ -225,8 +212,10 @@ def colours_of(variable: Variable) -> str:
     return _SCALES.get(variable.name) or _SCALES.get(variable.group, SEQUENTIAL)
 
 
-def method_label(method: str) -> str:
-    return {"lstm": "LSTM", "era5_soil_moisture": "ERA5 soil moisture"}.get(method, method.replace("_", " "))
+def method_style(name: str) -> tuple[str, str, str]:
+    """Colour, marker and line style of a method; grey where no declaration knows it."""
+    declared = methods().get(name)
+    return (declared.colour, declared.marker, declared.dash) if declared else (GREY, ".", "-")
 
 
 def station_labels(stations: xr.Dataset) -> list[str]:

@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 from soilmoisture_assets.metadata.variables import KOEPPEN_CLASSES
+from soilmoisture_assets.metadata.years import GREGORIAN_YEAR, JULIAN_YEAR
 from soilmoisture_assets.sandbox.random_fields import Floats, Waves, hours_since_epoch, kilometres
 from soilmoisture_assets.sandbox.terrain import distance_to_pacific, landform, ruggedness
 
 Fields = dict[str, NDArray[np.float32]]
 
 WEATHER_VARIABLES = ("temperature", "precipitation", "shortwave", "dewpoint", "wind_speed", "soil_temperature")
-HOURS_PER_YEAR = 8765.82
 _KOEPPEN_CODES = {name: code for code, name in KOEPPEN_CLASSES.items()}
 _WARMEST_DAY = 201.0
 _MONSOON_DAY, _MONSOON_DAYS = 217.0, 32.0
@@ -88,14 +88,14 @@ class Climate:
         )
         days = np.arange(12) * 30.44 + 15
         mean, half_range = self.temperature_normals(north, east)
-        season = np.cos(2 * np.pi * (days - _WARMEST_DAY) / 365.25)
+        season = np.cos(2 * np.pi * (days - _WARMEST_DAY) / JULIAN_YEAR)
         temperature = mean[:, None] + half_range[:, None] * season
         threshold = self._storm_factors(north, east) @ _storm_seasons(days)
         amount = self._amount_factors(north, east) @ _amount_seasons(days)
         density = np.exp(-(threshold**2) / 2) / np.sqrt(2 * np.pi)
         exceeding = ndtr(-threshold)
         mean_excess = (threshold * density + exceeding - threshold**2 * exceeding) / 2
-        return temperature, amount * mean_excess * HOURS_PER_YEAR / 12
+        return temperature, amount * mean_excess * (24 * GREGORIAN_YEAR) / 12
 
     def annual_precipitation(self, latitude: ArrayLike, longitude: ArrayLike) -> Floats:
         """Mean annual precipitation (point,) in mm."""
@@ -105,7 +105,7 @@ class Climate:
         """Precipitation over potential evapotranspiration (point,), the latter from temperature and latitude."""
         temperature, precipitation = self.monthly_normals(latitude, longitude)
         sun = 17.5 - 0.2 * (np.atleast_1d(np.asarray(latitude, dtype=float))[:, None] - 38)
-        season = 1 + 0.42 * np.cos(2 * np.pi * (np.arange(12) * 30.44 + 15 - 172) / 365.25)
+        season = 1 + 0.42 * np.cos(2 * np.pi * (np.arange(12) * 30.44 + 15 - 172) / JULIAN_YEAR)
         potential = np.maximum(0.025 * temperature + 0.08, 0) * sun * season / 2.45 * 30.44
         return precipitation.sum(axis=-1) / potential.sum(axis=-1)
 
@@ -168,7 +168,7 @@ class Climate:
     def _spread(self, place: tuple[Floats, Floats], days: Floats) -> NDArray[np.float32]:
         """Standard deviation of the day-to-day temperature, larger inland and in winter."""
         _, half_range = self.temperature_normals(*place)
-        winter = 1 + 0.35 * np.cos(2 * np.pi * (days - 20) / 365.25)
+        winter = 1 + 0.35 * np.cos(2 * np.pi * (days - 20) / JULIAN_YEAR)
         return _product([((1.6 + 0.2 * half_range)[:, None], winter[None])])
 
     def _temperatures(
@@ -176,7 +176,7 @@ class Climate:
     ) -> Fields:
         north, east = place
         mean, half_range = self.temperature_normals(north, east)
-        season = np.cos(2 * np.pi * (days - _WARMEST_DAY) / 365.25)
+        season = np.cos(2 * np.pi * (days - _WARMEST_DAY) / JULIAN_YEAR)
         dryness = np.clip(1.2 - self.aridity(north, east), 0, 1)
         swing = (3.5 + 4.0 * dryness) * (0.5 + 0.5 * np.minimum(distance_to_pacific(north, east) / 200, 1))
         local = 2 * np.pi * (east - 15 * 15.0) / 360  # warmest at 15 h local solar time
@@ -199,7 +199,7 @@ class Climate:
     ) -> NDArray[np.float32]:
         """Air temperature damped and delayed, and a little warmer: snow and soil keep the cold out."""
         mean, half_range = self.temperature_normals(*place)
-        season = np.cos(2 * np.pi * (days - _WARMEST_DAY - 6) / 365.25)
+        season = np.cos(2 * np.pi * (days - _WARMEST_DAY - 6) / JULIAN_YEAR)
         factors = np.stack([mean + 1.5 + 0.2 * half_range, 0.76 * half_range], axis=-1)
         base = _product([(factors, np.stack([np.ones_like(season), season]))])
         return base + np.float32(0.55) * self._air(points, hours, _SOIL_DAMPING_HOURS) * self._spread(place, days)
@@ -236,7 +236,7 @@ def clear_sky(north: Floats, east: Floats, hours: Floats, days: Floats) -> NDArr
     Source: Haurwitz 1945, Journal of Meteorology 2, 154-166; declination after Cooper 1969.
     """
     latitude, longitude = np.deg2rad(north), np.deg2rad(east)
-    declination = np.deg2rad(23.45) * np.sin(2 * np.pi * (days + 284) / 365.25)
+    declination = np.deg2rad(23.45) * np.sin(2 * np.pi * (days + 284) / JULIAN_YEAR)
     factors = np.stack(
         [np.sin(latitude), np.cos(latitude) * np.cos(longitude), -np.cos(latitude) * np.sin(longitude)], axis=-1
     )
@@ -256,13 +256,13 @@ def _day_of_year(times: ArrayLike) -> Floats:
 
 
 def _storm_seasons(days: Floats) -> Floats:
-    winter = np.cos(2 * np.pi * (days - 15) / 365.25)
+    winter = np.cos(2 * np.pi * (days - 15) / JULIAN_YEAR)
     monsoon = np.exp(-(((days - _MONSOON_DAY) / _MONSOON_DAYS) ** 2))
     return np.stack([np.ones_like(days), winter, monsoon])
 
 
 def _amount_seasons(days: Floats) -> Floats:
-    return np.stack([np.ones_like(days), np.cos(2 * np.pi * (days - 15) / 365.25)])
+    return np.stack([np.ones_like(days), np.cos(2 * np.pi * (days - 15) / JULIAN_YEAR)])
 
 
 def _product(pairs: list[tuple[Floats, Floats]]) -> NDArray[np.float32]:

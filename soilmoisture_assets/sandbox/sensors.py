@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from soilmoisture_assets.metadata.years import JULIAN_YEAR
 from soilmoisture_assets.sandbox.sites import Site
 from soilmoisture_assets.sandbox.world import World
 
@@ -19,7 +20,7 @@ FLAGS = (
 )  # fmt: skip
 """ISMN flags that records use; a record holds positions in this tuple. Combinations occur in either order."""
 _CODE = {flag: np.uint8(code) for code, flag in enumerate(FLAGS)}
-_HOURS_PER_YEAR = 8766
+_HOURS_PER_YEAR = 24 * JULIAN_YEAR
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@ import pytest
 import torch
 import xarray as xr
 
+from soilmoisture_assets.alignment.splits import TRAIN
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning import program
 from soilmoisture_assets.learning.fit import fit_regional, fit_stations
@@ -10,7 +11,7 @@ from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import initial_parameters
 from soilmoisture_assets.learning.predict import forecast
 from soilmoisture_assets.learning.program import STARTS, Program, sample_loss
-from soilmoisture_assets.learning.windows import TRAIN, Runs, build_windows, windows_of_strangers
+from soilmoisture_assets.learning.windows import Runs, build_windows, windows_of_strangers
 from soilmoisture_assets.study import Experiment, Study
 from soilmoisture_assets_tests.learning.synthetic import small_cube, small_study
 

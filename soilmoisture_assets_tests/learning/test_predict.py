@@ -58,7 +58,8 @@ def test_station_and_regional_models_mix_and_each_station_gets_its_own(
     regional = models[Experiment.HINDCAST]
     own = {fit.station: fit.model for fit in fit_stations(cube, regional, study, ["NET__s1"])}
     own["NET__s1"].parameters["head.shift"] += 1
-    mixed = forecast(cube, {"NET__s0": regional, **own}, study)
+    mixed = forecast(cube, {"NET__s0": regional, "NET__s2": regional, **own}, study)
+    assert mixed.attrs["method"] == "regional_model"  # most stations have it
     everywhere = forecast(cube, regional, study)
     np.testing.assert_allclose(
         mixed.soil_moisture_forecast.sel(station="NET__s0"), everywhere.soil_moisture_forecast.sel(station="NET__s0")

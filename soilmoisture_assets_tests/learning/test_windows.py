@@ -2,15 +2,8 @@ import numpy as np
 import torch
 import xarray as xr
 
-from soilmoisture_assets.learning.windows import (
-    CALIBRATION,
-    STOPPING,
-    TEST,
-    TRAIN,
-    Runs,
-    build_windows,
-    start_labels,
-)
+from soilmoisture_assets.alignment.splits import TEST, TRAIN
+from soilmoisture_assets.learning.windows import CALIBRATION, STOPPING, Runs, build_windows, start_labels
 from soilmoisture_assets.study import Experiment, Study
 from soilmoisture_assets_tests.learning.synthetic import small_cube, small_study
 

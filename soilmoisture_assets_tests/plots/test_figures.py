@@ -27,7 +27,7 @@ def draw(name: str) -> Callable[..., Figure]:
 FIGURES: dict[str, Callable[[int], Figure]] = {
     "station_map": lambda n: draw("station_map")(made_up.stations(n)),
     "panel_1": lambda n: draw("panel_1")(forecasts(n), skill(n)),
-    "panel_2": lambda n: draw("panel_2")(skill(n), "forecast", "station_model"),
+    "panel_2": lambda n: draw("panel_2")(skill(n), "forecast"),
     "panel_3": lambda n: draw("panel_3")(made_up.effects(n)),
     "panel_4": lambda n: draw("panel_4")(made_up.correlations(n), n),
     "panel_5": lambda n: draw("panel_5")(shap(n)),
@@ -170,7 +170,7 @@ def test_gains_and_losses_are_counted_for_all_stations_and_for_the_useful_ones()
     r2[1, 1, 0, :, 3] = [0.6, 0.10, 0.5, 0.2]
     r2[1, 1, 0, :, 5] = [0.4, 0.20, 0.4, np.nan]
     scores["r2"] = (scores["r2"].dims, r2)
-    figure = draw("panel_2")(scores, "forecast", "regional_model")
+    figure = draw("panel_2")(scores.drop_sel(forecaster="station_model"), "forecast")
     title = figure.axes[-1]._left_title.get_text() if "Gains" in figure.axes[-1]._left_title.get_text() else next(
         axes._left_title.get_text() for axes in figure.axes if "Gains" in axes._left_title.get_text()
     )  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 from soilmoisture_assets.plots.land_cover_map import land_cover_map
 from soilmoisture_assets.plots.panel_5 import panel_5
 from soilmoisture_assets.plots.report import FigureEntry, build_report
+from soilmoisture_assets.plots.report_stations import station_explorer
 from soilmoisture_assets.plots.report_tables import quality_table
 from soilmoisture_assets.plots.skill_by_lead import skill_by_lead
 from soilmoisture_assets.plots.style import save_figure
@@ -191,3 +192,11 @@ def test_the_page_works_in_a_browser(page, browser):
     assert troubles == []
     assert requests == [page.as_uri()]
     tab.close()
+
+
+def test_the_explorer_says_of_each_station_whose_forecasts_it_shows():
+    forecasts = made_up.forecasts(3, "forecast", every=6)
+    mixed = forecasts.assign_coords(forecaster=("station", ["station_model", "regional_model", "regional_model"]))
+    stations = made_up.stations(4)
+    shown = station_explorer(stations, {"forecast": mixed.isel(station=[0, 1])}, None, {})["forecasts"]["forecast"]
+    assert shown["methods"] == ["station model", "regional model", "", ""]

@@ -8,7 +8,6 @@ figures.
 from collections.abc import Callable, Iterator
 
 import dagster as dg
-import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.defs.analysis.attribution import KEYS as SHAP_KEYS
@@ -18,12 +17,11 @@ from soilmoisture_assets.defs.versions import version
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.io_managers.checkpoint import CheckpointIOManager
 from soilmoisture_assets.io_managers.table import TableIOManager
+from soilmoisture_assets.scoring.gathering import station_scores
 from soilmoisture_assets.study import Experiment, Study
 
 FEWEST_STATIONS = 6
 """Fewer stations make no two groups worth comparing."""
-
-SCORES = ("r2", "skill_vs_persistence")
 
 EFFECT_SIZES = {e: dg.AssetKey(["analysis", "effect_size", e.value]) for e in STUDY.model.experiments}
 CORRELATIONS = {e: dg.AssetKey(["analysis", "correlation", e.value]) for e in STUDY.model.experiments}
@@ -62,7 +60,7 @@ def _compared(
             context.log.warning(f"{cube.sizes['station']} stations are too few to compare; {FEWEST_STATIONS} needed")
             return
         features = station_features(cube.load(), study)
-        scores = _station_scores(skill, experiment, study)
+        scores = station_scores(skill, experiment, study)
         found = [measure(features, score) for score in scores.values()]
         together = xr.concat(
             found, dim=xr.Variable("score", list(scores)), join="outer", combine_attrs="drop_conflicts"
@@ -85,18 +83,6 @@ def _correlations(features: xr.Dataset, score: xr.DataArray) -> xr.Dataset:
     from soilmoisture_assets.attribution.correlation import correlations
 
     return correlations(features, score)
-
-
-def _station_scores(skill: xr.Dataset, experiment: Experiment, study: Study) -> dict[str, xr.DataArray]:
-    """Scores (station, window) of the best model on test data at the last lead of each window, where there are any."""
-    own = skill.sel({"split": "test", "experiment": experiment.value}).sel(lead=study.window_hours)
-    has_own = "station_model" in own.forecaster.values and np.isfinite(own.r2.sel(forecaster="station_model")).any()
-    method = "station_model" if has_own else "regional_model"
-    scores = {
-        name: own[name].sel(forecaster=method).rename(lead="window").load().assign_attrs(method=method)
-        for name in SCORES
-    }
-    return {name: score for name, score in scores.items() if np.isfinite(score).any()}
 
 
 def _driver_clusters(experiment: Experiment) -> dg.AssetsDefinition:

@@ -11,9 +11,9 @@ import xarray as xr
 
 from soilmoisture_assets.defs.deployment import OWNERS
 from soilmoisture_assets.defs.models.forecasts import KEYS as FORECAST_KEYS
-from soilmoisture_assets.defs.models.forecasts import gather
 from soilmoisture_assets.defs.versions import version
 from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
+from soilmoisture_assets.scoring.gathering import gather_each
 from soilmoisture_assets.study import Study
 
 SKILL = dg.AssetKey(["analysis", "skill"])
@@ -68,9 +68,7 @@ def skill(
 def _forecasts(netcdf: NetcdfIOManager) -> Iterator[xr.Dataset]:
     for key in FORECAST_KEYS.values():
         stored: Mapping[str, xr.Dataset] = {name: dataset.load() for name, dataset in netcdf.partitions(key).items()}
-        for method in ("regional_model", "station_model"):
-            if any(method in dataset.forecaster.values for dataset in stored.values()):
-                yield gather(stored, method)
+        yield from gather_each(stored)
 
 
 def _table_metadata(table: pd.DataFrame) -> dict[str, dg.MetadataValue]:

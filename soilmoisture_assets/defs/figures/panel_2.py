@@ -3,7 +3,6 @@
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.defs.deployment import STUDY
@@ -17,13 +16,8 @@ def _panel_2(experiment: Experiment) -> dg.AssetsDefinition:
         """R² of every station at the end of each window, and its change against the first window."""
         from soilmoisture_assets.plots.panel_2 import panel_2 as draw
 
-        own = skill.r2.sel({"split": "test", "experiment": experiment.value})
-        has_own = "station_model" in own.forecaster.values and np.isfinite(own.sel(forecaster="station_model")).any()
-        method = "station_model" if has_own else "regional_model"
         test = study.splits.test
-        return draw(
-            skill, experiment.value, method, windows=study.window_hours, period=f"{test.start} to {test.end} (test)"
-        )
+        return draw(skill, experiment.value, windows=study.window_hours, period=f"{test.start} to {test.end} (test)")
 
     return panel_2
 

@@ -17,6 +17,7 @@ from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.io_managers.checkpoint import CheckpointIOManager
 from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
 from soilmoisture_assets.io_managers.zarr import ZarrIOManager
+from soilmoisture_assets.scoring import gathering
 from soilmoisture_assets.study import Experiment, Study
 
 KEYS = {experiment: dg.AssetKey(["models", "forecasts", experiment.value]) for experiment in STUDY.model.experiments}
@@ -97,31 +98,18 @@ def _forecast_stations(
         yield PartitionResult(name, dataset, metadata=metadata, key=KEYS[experiment])
 
 
-def gather(stored: Mapping[str, xr.Dataset], method: str) -> xr.Dataset:
-    """The stored stations of one experiment and method as one dataset (station, start, lead, quantile)."""
-    names = ["soil_moisture_forecast", "soil_moisture_observed"]
-    parts = [
-        dataset[names].sel(forecaster=method) for dataset in stored.values() if method in dataset.forecaster.values
-    ]
-    found = xr.concat(parts, dim="station", data_vars="all", coords="different", compat="equals", join="outer")
-    return found.drop_vars("forecaster").assign_attrs(method=method, experiment=parts[0].attrs["experiment"])
-
-
 def best_forecasts(netcdf: NetcdfIOManager, experiment: Experiment) -> xr.Dataset:
-    """The stored forecasts of an experiment by the stations' own models, or by the regional one if there are none."""
-    stored = {name: dataset.load() for name, dataset in _stored(netcdf, experiment).items()}
-    own = any("station_model" in dataset.forecaster.values for dataset in stored.values())
-    return gather(stored, "station_model" if own else "regional_model")
+    """The stored forecasts of an experiment, of each station by the method that speaks for it."""
+    return gathering.best_forecasts(_stored(netcdf, experiment))
 
 
 def newest_interval_factors(netcdf: NetcdfIOManager, experiment: Experiment) -> xr.DataArray:
-    """Calibration factors (station, lead, side) of each station's best method at the last start of its forecasts."""
-    stored = _stored(netcdf, experiment).values()
-    return xr.concat([each.interval_factor.isel(forecaster=-1, start=-1, drop=True) for each in stored], dim="station")
+    """Calibration factors (station, lead, side) of the method that speaks for each station, at its last start."""
+    return gathering.newest_interval_factors(_stored(netcdf, experiment))
 
 
 def _stored(netcdf: NetcdfIOManager, experiment: Experiment) -> Mapping[str, xr.Dataset]:
-    stored = netcdf.partitions(KEYS[experiment])
+    stored = {name: dataset.load() for name, dataset in netcdf.partitions(KEYS[experiment]).items()}
     if not stored:
         raise SourceError(f"no forecasts of '{experiment}' are stored.\n  Materialize models/forecasts first.")
     return stored
