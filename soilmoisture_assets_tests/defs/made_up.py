@@ -1,8 +1,7 @@
 """A study with a few assets of a test's own, made in real runs. Not here: tests."""
 
 import contextlib
-import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -25,22 +24,29 @@ TABLE, SERIES, MEAN = "raw/ismn/stations", "raw/ismn/soil_moisture", "analysis/m
 class OwnDeployment(Deployment):
     """The demo study on a store of a test's own, with these assets in place of its own."""
 
-    def __init__(self, folder: Path, assets: list[Asset], today: dt.date | None = None) -> None:
-        settings = Settings(data_dir=str(folder), study="demo", today=today)
-        super().__init__(load_study("demo"), settings, Store(folder))
-        self.graph = Graph(assets, lambda include: self.study.model_dump(mode="json", include=include))
+    def __init__(self, folder: Path, assets: list[Asset], *, sandbox: bool = True) -> None:
+        study = load_study("demo").model_copy(update={"sandbox": sandbox})
+        super().__init__(study, Settings(data_dir=str(folder), study="demo"), Store(folder))
+        self.graph = Graph(assets, lambda include: study.model_dump(mode="json", include=include))
 
 
 class Bench:
     """A deployment, its definitions and a Dagster instance: makes its assets as the command line does."""
 
     def __init__(
-        self, folder: Path, assets: list[Asset], makes: Mapping[str, Make], instance: dg.DagsterInstance
+        self,
+        folder: Path,
+        makes: Sequence[tuple[Asset, Make]],
+        instance: dg.DagsterInstance,
+        checks: Callable[[Deployment], list[dg.AssetChecksDefinition]] | None = None,
+        *,
+        sandbox: bool = True,
     ) -> None:
         self.instance = instance
-        self.deployment = OwnDeployment(folder / "data", assets)
+        self.deployment = OwnDeployment(folder / "data", [asset for asset, _ in makes], sandbox=sandbox)
         self.definitions = dg.Definitions(
-            [step(self.deployment, [path], make) for path, make in makes.items()],
+            [step(self.deployment, [asset.path], make) for asset, make in makes],
+            asset_checks=checks(self.deployment) if checks else None,
             resources=io_managers(self.deployment),
             executor=dg.in_process_executor,
         )
@@ -101,21 +107,28 @@ def moisture(name: str, value: float = 1.0) -> Made:
     return Made(pd.DataFrame({"x": [value]}), name)
 
 
-def assets(names_file: Path) -> list[Asset]:
-    """A station table made from a file, a series per station of it, and their means."""
-    return [
-        Asset(TABLE, ".nc", "Stations.", files=(str(names_file),)),
-        Asset(SERIES, ".csv", "A series per station.", partitions="station", names_from=TABLE),
-        Asset(MEAN, ".csv", "Their means.", inputs={"series": Input(SERIES)}),
-    ]
-
-
 @contextlib.contextmanager
-def bench(folder: Path, series: Make | None = None, names: list[str] | None = None) -> Iterator[Bench]:
-    """The three assets on an instance of their own; the stations (a, b and c) stand in ``stations.txt``."""
+def bench(
+    folder: Path,
+    series: Make | None = None,
+    averaged: Make = mean,
+    *,
+    more: Sequence[tuple[Asset, Make]] = (),
+    kept: bool = False,
+    checks: Callable[[Deployment], list[dg.AssetChecksDefinition]] | None = None,
+) -> Iterator[Bench]:
+    """A station table, a series per station and their means, on an instance of their own.
+
+    The stations (a, b and c) stand in ``stations.txt``, from which the table is made.
+    """
     file = folder / "stations.txt"
-    if not file.exists():
-        file.write_text(" ".join(names or STATIONS))
-    makes = {TABLE: table_of(lambda: file.read_text().split()), SERIES: series or each(moisture), MEAN: mean}
+    file.write_text(" ".join(STATIONS))
+    series_of = {"names_from": TABLE, "partitions": "station", "kept": kept}
+    makes = [
+        (Asset(TABLE, ".nc", "Stations.", files=(str(file),)), table_of(lambda: file.read_text().split())),
+        (Asset(SERIES, ".csv", "A series per station.", **series_of), series or each(moisture)),
+        (Asset(MEAN, ".csv", "Their means.", inputs={"series": Input(SERIES)}), averaged),
+        *more,
+    ]
     with dg.instance_for_test() as instance:
-        yield Bench(folder, assets(file), makes, instance)
+        yield Bench(folder, makes, instance, checks)
