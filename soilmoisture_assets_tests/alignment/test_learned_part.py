@@ -11,7 +11,6 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.cube import build_cube, learned_part, tail_part
 from soilmoisture_assets.alignment.hourly import align_hourly
-from soilmoisture_assets.alignment.station_files import read_stations_file
 from soilmoisture_assets.alignment.station_series import (
     file_dynamic_inputs,
     file_target,
@@ -24,6 +23,7 @@ from soilmoisture_assets.sandbox.ismn_archive import write_ismn_archive
 from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.sources.era5.months import month_hours
 from soilmoisture_assets.sources.ismn.archive import read_stations, scan_archive, station_table
+from soilmoisture_assets.sources.station_files.files import read_stations_file
 from soilmoisture_assets.study import Study
 from soilmoisture_assets_tests.alignment import station_file_parts
 
