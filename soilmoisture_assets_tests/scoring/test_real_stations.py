@@ -8,13 +8,11 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.common_stations import common_stations
 from soilmoisture_assets.alignment.cube import build_cube
-from soilmoisture_assets.alignment.hourly import align_hourly
 from soilmoisture_assets.alignment.station_series import (
     file_dynamic_inputs,
     file_target,
-    inputs_from_hourly,
-    study_axis,
-    target_from_hourly,
+    inputs_on_steps,
+    target_on_steps,
 )
 from soilmoisture_assets.methods import gradient_boosting
 from soilmoisture_assets.methods.fitting import fit_baselines
@@ -37,9 +35,8 @@ def study(realdata: Path) -> Study:
 @pytest.fixture(scope="module")
 def cube(study: Study) -> xr.Dataset:
     inputs = file_dynamic_inputs(study)
-    hourly = align_hourly(file_target(study, inputs.temperature), {"file": inputs}, study)
-    axis = study_axis(hourly, study)
-    target, weather = target_from_hourly(hourly, study, axis), inputs_from_hourly(hourly, study, axis)
+    target = target_on_steps(file_target(study, inputs.temperature), study, study.time_axis)
+    weather = inputs_on_steps(inputs, study, study.time_axis)
     statics = read_static_attributes_file(
         str(study.static_attributes.path), study.static_attributes.variables, study.domain
     )
