@@ -1,4 +1,4 @@
-"""Files outside the store that are whole or not there, such as answers kept between runs. Not here: the store (store/)."""
+"""Files outside the store that are whole or not there: kept answers of services. Not here: the store (store/)."""
 
 import contextlib
 import os
