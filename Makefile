@@ -1,5 +1,4 @@
 PYTHON ?= python3
-STUDY ?= demo
 BIN := .venv/bin
 
 demo: .venv/installed
@@ -9,7 +8,7 @@ test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 ui: .venv/installed
-	$(BIN)/soilmoisture ui --study $(STUDY)
+	$(BIN)/soilmoisture ui $(if $(STUDY),--study $(STUDY))
 
 lint: .venv/installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
