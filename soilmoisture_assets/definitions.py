@@ -24,3 +24,8 @@ def __getattr__(name: str) -> Any:
         return _definitions(None if name == "defs" else name)
     except StudyError as error:
         raise AttributeError(str(error)) from error
+
+
+def __dir__() -> list[str]:
+    """Names of this module; tools that are given the module alone look among them for definitions."""
+    return [*globals(), "defs"]

@@ -1,6 +1,6 @@
 """How every asset is made: one loop that reads inputs, stores results as they come and records what failed.
 
-Belongs here: the seam between Dagster and the functions that make things. Not here: what they make (raw/, cube/,
+Belongs here: the seam between Dagster and the functions that make things. Not here: what they make (raw/, cube.py,
 models/, analysis/, figures.py, report.py), which assets there are (assets.py).
 
 A function is given ``Work`` and yields ``Made`` for each asset or partition, in any order. Partitions are stored and
