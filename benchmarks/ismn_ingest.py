@@ -26,10 +26,7 @@ import time
 import zipfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import xarray as xr
+from typing import Any
 
 SEED = 1
 FIVE_YEARS = dt.date(2015, 1, 1), dt.date(2019, 12, 31)
@@ -62,7 +59,7 @@ def platform_side(path: Path, workers: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         conus, unknown = Deployment(load_study("conus"), Settings(data_dir=folder)), Expected(NOTHING, {})
 
-        def store(name: str, found: xr.Dataset) -> object:
+        def store(name: str, found: Any) -> object:
             return conus.publish("raw/ismn/soil_moisture", found, unknown, name)
 
         for _ in each_station(archive, stations, store, workers=workers):
