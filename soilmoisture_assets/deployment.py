@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from soilmoisture_assets import declarations
 from soilmoisture_assets.assets import LEARNED, PLACES, STATION_TABLE, assets_of, places_from
-from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.errors import DamagedError, SourceError
 from soilmoisture_assets.metadata.provenance import code_version, with_provenance
 from soilmoisture_assets.settings import Settings, load_settings
 from soilmoisture_assets.sources import check, citations, licences, sources_of
@@ -121,7 +121,12 @@ class Deployment:
         return Inputs(self, path, partition, view or self.view())
 
     def _open(self, path: str, partition: str | None, part: str | None = None) -> Any:
-        value, _ = self.store.load(self.address(path, partition), _READERS.get(self.graph[path].suffix, formats.load))
+        reader = _READERS.get(self.graph[path].suffix, formats.load)
+        try:
+            value, _ = self.store.load(self.address(path, partition), reader)
+        except DamagedError as error:  # so that the next run makes it again
+            self._discard(path, partition, str(error).partition("\n")[0])
+            raise
         if part == LEARNED:
             return value.sel(time=slice(None, self.study.last_learned))
         if part == PLACES:

@@ -22,13 +22,16 @@ def contents() -> dict[str, bytes]:
 
 
 def seconds(store: Store) -> float:
-    started = time.perf_counter()
-    listing = store.listing("conus", "raw/ismn/soil_moisture")
-    took = time.perf_counter() - started
-    assert len(listing) == MANY
-    assert all(entry.present for entry in listing.values())
-    assert listing["SCAN__station_17"].fingerprint == f"{17:016x}"
-    return took
+    """How long a listing takes, the quicker of two: other tests run beside this one."""
+    found = []
+    for _ in range(2):
+        started = time.perf_counter()
+        listing = store.listing("conus", "raw/ismn/soil_moisture")
+        found.append(time.perf_counter() - started)
+        assert len(listing) == MANY
+        assert all(entry.present for entry in listing.values())
+        assert listing["SCAN__station_17"].fingerprint == f"{17:016x}"
+    return min(found)
 
 
 def test_three_thousand_partitions_are_listed_in_under_a_second_on_disk(tmp_path: Path):
