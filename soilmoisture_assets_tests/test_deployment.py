@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import pytest
+import xarray as xr
 
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.store.graph import Expected
 from soilmoisture_assets.store.records import State
-from soilmoisture_assets.study import Study, load_study
+from soilmoisture_assets.study import Experiment, Study, load_study
 
 DEMO = load_study("demo")
 MODEL, BASELINES = "models/regional/forecast", "models/baselines/forecast"
@@ -20,12 +21,13 @@ def of(study: Study, data: Path) -> Deployment:
 
 def store(deployment: Deployment, *paths: str) -> None:
     for path in paths:
-        deployment.publish(path, b"content", Expected("0" * 16, {}))
+        value = xr.Dataset() if path == BASELINES else b"content"
+        deployment.publish(path, value, Expected("0" * 16, {}))
 
 
 @pytest.fixture
 def without_forecast() -> Study:
-    return DEMO.model_copy(update={"model": DEMO.model.model_copy(update={"experiments": ("drivers",)})})
+    return DEMO.model_copy(update={"model": DEMO.model.model_copy(update={"experiments": (Experiment.DRIVERS,)})})
 
 
 def test_what_verify_finds_damaged_has_failed_and_the_rest_has_not(tmp_path: Path):
@@ -45,8 +47,6 @@ def test_of_what_left_the_study_only_what_took_training_keeps_its_file(tmp_path:
     assert {each.asset for each in gone} == {MODEL, BASELINES}
     assert (tmp_path / "demo" / f"{MODEL}.safetensors").exists()
     assert not (tmp_path / "demo" / f"{BASELINES}.nc").exists()
-    assert {
-        str(record.state)
-        for record in map(of(DEMO, tmp_path).store.record, map(of(DEMO, tmp_path).address, (MODEL, BASELINES)))
-        if record
-    } == {"withdrawn"}
+    demo = of(DEMO, tmp_path)
+    records = [demo.store.record(demo.address(path)) for path in (MODEL, BASELINES)]
+    assert [str(record.state) for record in records if record] == ["withdrawn", "withdrawn"]
