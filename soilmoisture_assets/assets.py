@@ -91,6 +91,7 @@ def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
                 partitions="month",
                 kinds=frozenset({"netcdf", name}),
                 pool=name,
+                kept=True,
             )
     if study.static_attributes.source == "services":
         services = {"sandbox": True, **({"seed": True} if study.sandbox else {})}
