@@ -208,7 +208,7 @@ def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
             work.view.note(deployment.note(path, name, State.LEFT_OUT, made.left_out, work.view, context.run_id))
             context.log.warning(f"{path} {name} is left out: {made.left_out}")
         elif made.failure is not None:
-            failed[name] = made.failure
+            failed[f"{path} {name}"] = made.failure
             if not (made.passing and work.view.counts(path, name)):
                 work.view.note(deployment.note(path, name, State.FAILED, made.failure, work.view, context.run_id))
             context.log.error(f"{path} {name} failed: {made.failure}")
