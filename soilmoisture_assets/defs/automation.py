@@ -131,7 +131,7 @@ def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:
                 )
                 partitions = [name for name in names if name is not None]
                 yield dg.RunRequest(
-                    run_key=f"{path} {state}",
+                    run_key=f"{path} {fingerprint_of(made_as)}",
                     job_name=job.name,
                     asset_selection=[asset_key(deployment.study, path)],
                     tags=wanted_tags(partitions) if partitions else {},
