@@ -125,10 +125,7 @@ def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:
                 if not names:
                     continue
                 asked = True
-                expected = [view.expected(path, name) for name in names]
-                state = fingerprint_of(
-                    path, [[name, each and each.fingerprint] for name, each in zip(names, expected, strict=True)]
-                )
+                made_as = [[name, found.fingerprint] for name in names if (found := view.expected(path, name))]
                 partitions = [name for name in names if name is not None]
                 yield dg.RunRequest(
                     run_key=f"{path} {fingerprint_of(made_as)}",
