@@ -12,6 +12,7 @@ import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.methods import ordered, speaking
+from soilmoisture_assets.scoring.skill import observed_at
 from soilmoisture_assets.study import Experiment, Study
 
 FORECASTS = ["soil_moisture_forecast", "soil_moisture_observed"]
@@ -41,7 +42,32 @@ def gather(stored: Mapping[str, xr.Dataset], method: str) -> xr.Dataset:
 
 def gather_each(stored: Mapping[str, xr.Dataset]) -> list[xr.Dataset]:
     """``gather`` of every method that forecasts any station, in the order of tables."""
-    return [gather(stored, name) for name in ordered(name for each in stored.values() for name in _names(each))]
+    return [gather(stored, name) for name in methods_of(stored)]
+
+
+def gather_fitted(baselines: xr.Dataset, method: str, cube: xr.Dataset) -> xr.Dataset:
+    """The forecasts of one experiment by a method of models/baselines, which gives one value each.
+
+    Parameters
+    ----------
+    baselines : ``soil_moisture_forecast`` (forecaster, station, start, lead) [m3 m-3].
+    cube : station cube; gives the observations and the stations' coordinates.
+
+    Returns
+    -------
+    As ``gather``, without ``quantile``.
+    """
+    forecast = baselines["soil_moisture_forecast"].sel(forecaster=method, drop=True)
+    observed = observed_at(cube.sel(station=forecast["station"]), forecast["start"].values, forecast["lead"].values)
+    of_station = {name: own for name, own in cube.coords.items() if own.dims == ("station",)}
+    values = forecast.to_dataset().drop_vars("experiment").assign_coords(of_station)
+    values["soil_moisture_observed"] = (("station", "start", "lead"), observed, cube["soil_moisture_scored"].attrs)
+    return values.assign_attrs(method=method, experiment=baselines.attrs["experiment"])
+
+
+def methods_of(stored: Mapping[str, xr.Dataset]) -> list[str]:
+    """Every method that forecasts any of the stations, in the order of tables."""
+    return ordered(name for each in stored.values() for name in _names(each))
 
 
 def best_forecasts(stored: Mapping[str, xr.Dataset]) -> xr.Dataset:
