@@ -5,7 +5,7 @@ Not here: the rule which method speaks (methods/), scores (skill.py), reading fi
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import xarray as xr
@@ -36,8 +36,7 @@ def gather(stored: Mapping[str, xr.Dataset], method: str) -> xr.Dataset:
     ------
     SourceError : no station has a forecast by it.
     """
-    having = {station: method for station, dataset in stored.items() if method in _names(dataset)}
-    return _joined(stored, having).drop_vars("forecaster")
+    return _joined(stored, lambda dataset: method if method in _names(dataset) else None).drop_vars("forecaster")
 
 
 def gather_each(stored: Mapping[str, xr.Dataset]) -> list[xr.Dataset]:
@@ -77,7 +76,7 @@ def best_forecasts(stored: Mapping[str, xr.Dataset]) -> xr.Dataset:
     -------
     As ``gather``; the coordinate ``forecaster`` (station) says whose they are, the attribute ``method`` whose are most.
     """
-    return _joined(stored, {station: _speaker(dataset) for station, dataset in stored.items()})
+    return _joined(stored, _speaker)
 
 
 def newest_interval_factors(stored: Mapping[str, xr.Dataset]) -> xr.DataArray:
@@ -152,17 +151,26 @@ def station_scores(skill: xr.Dataset, experiment: Experiment, study: Study) -> d
     return {name: score for name, score in scores.items() if np.isfinite(score).any()}
 
 
-def _joined(stored: Mapping[str, xr.Dataset], method_of: Mapping[str, str]) -> xr.Dataset:
-    if not method_of:
+def _joined(stored: Mapping[str, xr.Dataset], choose: Callable[[xr.Dataset], str | None]) -> xr.Dataset:
+    """The forecasts by the method chosen at each station; each is opened once, since opening takes longer than reading.
+
+    ``choose`` gives None where a station is to be left out.
+    """
+    parts, chosen = [], []
+    for dataset in stored.values():
+        forecasts = dataset[FORECASTS].load()
+        method = choose(forecasts)
+        if method is None:
+            continue
+        part = forecasts.sel(forecaster=method).assign_coords(
+            forecaster=("station", [method] * forecasts.sizes["station"])
+        )
+        parts.append(part)
+        chosen.append(method)
+    if not parts:
         raise _no_forecasts()
-    parts = [stored[station][FORECASTS].sel(forecaster=method) for station, method in method_of.items()]
-    parts = [
-        part.assign_coords(forecaster=("station", [method] * part.sizes["station"]))
-        for part, method in zip(parts, method_of.values(), strict=True)
-    ]
     found = xr.concat(parts, dim="station", data_vars="all", coords="different", compat="equals", join="outer")
-    experiment = parts[0].attrs["experiment"]
-    return found.assign_attrs(method=_most_frequent(method_of.values()), experiment=experiment)
+    return found.assign_attrs(method=_most_frequent(chosen), experiment=parts[0].attrs["experiment"])
 
 
 def _names(dataset: xr.Dataset) -> list[str]:
