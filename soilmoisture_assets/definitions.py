@@ -16,14 +16,10 @@ def _definitions(study: str | None) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    if name.startswith("__"):
+    """The definitions of a study. A StudyError says why there are none: Dagster would hide an AttributeError."""
+    if name.startswith("_"):
         raise AttributeError(name)
-    from soilmoisture_assets.errors import StudyError
-
-    try:
-        return _definitions(None if name == "defs" else name)
-    except StudyError as error:
-        raise AttributeError(str(error)) from error
+    return _definitions(None if name == "defs" else name)
 
 
 def __dir__() -> list[str]:

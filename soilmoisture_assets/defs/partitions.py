@@ -18,10 +18,12 @@ def stations_of(study: Study) -> dg.DynamicPartitionsDefinition:
     return dg.DynamicPartitionsDefinition(name=f"{study.name}/station")
 
 
-def months_of(deployment: Deployment) -> dg.MonthlyPartitionsDefinition:
-    """The months of the axis; of an open reach they go on with Dagster's clock."""
+def months_of(deployment: Deployment) -> dg.MonthlyPartitionsDefinition | dg.StaticPartitionsDefinition:
+    """The months of the axis; of an open reach they go on with Dagster's clock, if that is the day it is."""
     names = months(deployment.study, deployment.today())
-    if deployment.study.reach == "open" and deployment.settings.today is None:
+    if deployment.settings.today is not None:
+        return dg.StaticPartitionsDefinition(names)
+    if deployment.study.reach == "open":
         return dg.MonthlyPartitionsDefinition(start_date=names[0], end_offset=1)  # the month that is running counts
     end = (dt.date.fromisoformat(names[-1]) + dt.timedelta(days=32)).replace(day=1)
     running = end > dt.datetime.now(dt.UTC).date()
