@@ -552,7 +552,7 @@ def _report(study: Study, drawn: list[Asset]) -> Asset:
         "report/report",
         ".html",
         "Data, quality, models, skill, drivers, every figure and an interactive station map on one page.",
-        code="2",
+        code="3",
         inputs={
             "cube": Input(CUBE),
             "stations": Input(COMMON),
