@@ -19,7 +19,7 @@ def stations_of(study: Study) -> dg.DynamicPartitionsDefinition:
 
 
 def months_of(deployment: Deployment) -> dg.MonthlyPartitionsDefinition | dg.StaticPartitionsDefinition:
-    """The months of the axis; an open one goes on with Dagster's clock, unless the settings say what day it is."""
+    """The months of the axis; of an open reach they go on with Dagster's clock, if that is the day it is."""
     names = months(deployment.study, deployment.today())
     if deployment.settings.today is not None:
         return dg.StaticPartitionsDefinition(names)

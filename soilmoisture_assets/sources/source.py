@@ -136,10 +136,6 @@ class Source:
     code: str = "1"
     fetch: Callable[[SeriesRequest], xr.Dataset] | None = field(default=None, repr=False)
 
-    def used_by(self, study: Study) -> bool:
-        """Whether the study names it for a role that it offers."""
-        return any(self.name in named_sources(study, role) for role in self.offers)
-
 
 def named_sources(study: Study, role: Role) -> tuple[str, ...]:
     """Names of the sources that a study names for a role, in its order; whether there are such is not asked here."""
