@@ -125,16 +125,16 @@ def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:
                 if not names:
                     continue
                 asked = True
-                expected = [view.expected(path, name) for name in names]
-                state = fingerprint_of(
-                    path, [[name, each and each.fingerprint] for name, each in zip(names, expected, strict=True)]
-                )
-                partitions = [name for name in names if name is not None]
+                state = fingerprint_of([[name, vars(view.expected(path, name))] for name in names])
+                tags = {}
+                if (definition := definitions[kind]) is not None:
+                    every = definition.get_partition_keys(dynamic_partitions_store=context.instance)
+                    tags = wanted_tags(every, [str(name) for name in names])
                 yield dg.RunRequest(
-                    run_key=f"{path} {fingerprint_of(made_as)}",
+                    run_key=f"{path} {state}",
                     job_name=job.name,
                     asset_selection=[asset_key(deployment.study, path)],
-                    tags=wanted_tags(partitions) if partitions else {},
+                    tags=tags,
                 )
         if not asked:
             yield dg.SkipReason("all raw data are up to date")
