@@ -6,9 +6,11 @@ environment.
 """
 
 import datetime as dt
+import difflib
 import json
+import shlex
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -104,11 +106,9 @@ class Deployment:
         SourceError : it is not stored, damaged or out of date; says what to run.
         """
         seen = view or self.view()
-        if path not in self.graph:
-            raise SourceError(f"study '{self.study.name}' has no asset {path}.")
-        counts = seen.names(path) is not None if part else seen.counts(path, partition) is not None
-        if not counts:
-            raise SourceError(self._why_not(seen, path, partition))
+        there = path in self.graph
+        if not there or (seen.names(path) is None if part else seen.counts(path, partition) is None):
+            raise self.why_not(path, partition, view=seen)
         return self._open(path, partition, part)
 
     def partitions(self, path: str, *, among: Collection[str] | None = None, view: View | None = None) -> "Partitions":
@@ -134,22 +134,39 @@ class Deployment:
             return places.drop_dims([name for name in places.dims if name != "station"])
         return value
 
-    def _why_not(self, view: View, path: str, partition: str | None) -> str:
+    def why_not(self, path: str, partition: str | None = None, *, view: View | None = None) -> SourceError:
+        """Why an asset or partition cannot be read, and the command that makes it."""
+        seen = view or self.view()
         what = f"{self.study.name}/{path}" + (f", partition {partition}" if partition else "")
-        entry = view.entries(path).get(partition)
-        if entry is None:
+        if path not in self.graph:
+            return SourceError(f"study '{self.study.name}' has no asset {path}.{_near(path, self.graph)}")
+        kind, wanted = self.graph[path].partitions, seen.wanted(path)
+        entry = seen.entries(path).get(partition)
+        if partition is not None and kind is None:
+            return SourceError(f"{self.study.name}/{path} has no partitions.\n  Read it without one.")
+        if partition is not None and wanted and partition not in wanted and entry is None:
+            return SourceError(f"{self.study.name}/{path} has no {kind} '{partition}'.{_near(partition, wanted)}")
+        if partition is None and kind is not None:
+            state = f"has no {kind} that is stored and up to date"
+        elif entry is None:
             state = "is not stored"
         elif entry.state is not State.STORED:
             record = self.store.record(self.address(path, partition))
             state = f"is {entry.state.replace('_', ' ')}" + (f" ({record.reason})" if record and record.reason else "")
         elif not entry.present:
             state = "is damaged or gone"
-        elif lacking := view.lacking(path, partition):
+        elif lacking := seen.lacking(path, partition):
             state = f"is out of date, as {', '.join(dict.fromkeys(lacking))} is"
         else:
             state = "is out of date"
-        select = f"soilmoisture run --study {self.settings.study} --select '+key:\"{self.study.name}/{path}\"'"
-        return f"{what} {state}.\n  Make it with: {select}"
+        return SourceError(f"{what} {state}.\n  Make it with: {self._command(path)}")
+
+    def _command(self, path: str) -> str:
+        """The command that makes an asset and all it is made from, in this store."""
+        elsewhere = self.settings.data_dir != load_settings().data_dir
+        store = f"SOILMOISTURE_DATA_DIR={shlex.quote(self.settings.data_dir)} " if elsewhere else ""
+        study = shlex.quote(self.settings.study)
+        return f"{store}soilmoisture run --study {study} --select '+key:\"{self.study.name}/{path}\"'"
 
     # Writing
 
@@ -159,7 +176,7 @@ class Deployment:
         if found is None:
             missing = view.lacking(path, partition)[0]
             upstream = None if view.graph[missing].partitions is None else partition
-            raise SourceError(self._why_not(view, missing, upstream))
+            raise self.why_not(missing, upstream, view=view)
         return found
 
     def publish(
@@ -249,6 +266,29 @@ class Deployment:
                     found.append(Reason(each, str(name or ""), record.reason if record else ""))
         return found
 
+    def states(self) -> list[dict[str, Any]]:
+        """Of every asset how many partitions are ``current``, ``outdated``, ``failed``, ``left_out`` or ``missing``.
+
+        An asset without partitions counts as one; ``partitions`` is what it is partitioned by, or empty.
+        """
+        view, rows = self.view(), []
+        for path, asset in self.graph.assets.items():
+            names: list[str | None] = list(view.wanted(path)) if asset.partitions else [None]
+            states = [entry.state for name in names if (entry := view.entries(path).get(name)) is not None]
+            current = sum(view.counts(path, name) is not None for name in names)
+            rows.append(
+                {
+                    "asset": path,
+                    "partitions": asset.partitions or "",
+                    "current": current,
+                    "outdated": states.count(State.STORED) - current,
+                    "failed": states.count(State.FAILED),
+                    "left_out": states.count(State.LEFT_OUT),
+                    "missing": len(names) - len(states) + states.count(State.WITHDRAWN),
+                }
+            )
+        return rows
+
     def _record(self, path: str, partition: str | None, expected: Expected | None, run: str) -> Record:
         asset = self.graph[path]
         return Record(
@@ -299,7 +339,7 @@ class Deployment:
         networks = self._network_references(dataset) if "ismn" in named else []
         return with_provenance(
             dataset,
-            title=dataset.attrs.get("title", f"{self.study.name}/{path}"),
+            title=f"{self.study.name}/{path}",  # not what it was made from, whose attributes it may carry
             source=dataset.attrs.get("source", ", ".join(named)),
             study_name=self.study.name,
             synthetic=self.study.sandbox,
@@ -329,6 +369,10 @@ class Partitions(Mapping[str, Any]):
 
     def __init__(self, deployment: Deployment, path: str, names: list[str]) -> None:
         self._deployment, self._path, self._names = deployment, path, names
+
+    def __repr__(self) -> str:
+        shown = ", ".join(self._names[:3]) + (", …" if len(self) > 3 else "")
+        return f"{self._deployment.study.name}/{self._path}, {len(self)} partitions: {shown}"
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._names:
@@ -409,6 +453,13 @@ def remember(deployment: Deployment) -> None:
     if record is None or record.metadata["origin"] != where:
         new = Record(deployment.study.name, ORIGIN, fingerprint=NOTHING, suffix=".json", metadata={"origin": where})
         deployment.store.publish(new, lambda path: path.write_text(json.dumps(where)))
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """The second line of a message about an unknown name: known ones that look like it, or any."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"\n  Did you mean: {', '.join(near)}?" if near else f"\n  There are, among others: {', '.join(names[:3])}."
 
 
 def _read_model(path: Path) -> Any:

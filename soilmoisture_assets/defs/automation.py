@@ -125,13 +125,13 @@ def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:
                 if not names:
                     continue
                 asked = True
-                state = fingerprint_of([[name, vars(view.expected(path, name))] for name in names])
+                made_as = [[name, found.fingerprint] for name in names if (found := view.expected(path, name))]
                 tags = {}
                 if (definition := definitions[kind]) is not None:
                     every = definition.get_partition_keys(dynamic_partitions_store=context.instance)
-                    tags = wanted_tags(every, [str(name) for name in names])
+                    tags = wanted_tags(every, [name for name in names if name is not None])
                 yield dg.RunRequest(
-                    run_key=f"{path} {state}",
+                    run_key=f"{path} {fingerprint_of(made_as)}",
                     job_name=job.name,
                     asset_selection=[asset_key(deployment.study, path)],
                     tags=tags,

@@ -234,15 +234,20 @@ def _common_starts(
         experiment=experiment,
         methods=methods,
         split=baselines["split"].sel(start=starts).values,
-        observed=_observed(cube, starts, baselines["lead"].values),
+        observed=observed_at(cube, starts, baselines["lead"].values),
         medians=np.stack([medians[method] for method in methods]),
         quantiles=quantiles,
         levels=levels,
     )
 
 
-def _observed(cube: xr.Dataset, starts: Array, lead_hours: Array) -> Array:
-    """Scored observations (station, start, lead), NaN where out of the registry's range or off the axis."""
+def observed_at(cube: xr.Dataset, starts: Array, lead_hours: Array) -> Array:
+    """What forecasts are scored against, (station, start, lead); NaN where out of the registry's range or off the axis.
+
+    Parameters
+    ----------
+    cube : a `station_cube`. starts : datetime64 of steps. lead_hours : whole numbers of steps, in hours.
+    """
     values = cube["soil_moisture_scored"].transpose("station", "time")
     wanted = starts[:, None] + lead_hours.astype("timedelta64[h]")
     found = values.reindex(time=np.unique(wanted))
