@@ -1,0 +1,20 @@
+"""Soil moisture from stations to forecasts, skill and drivers.
+
+Belongs here: ``open_study``, loaded when it is first asked for, so that importing the package costs nothing. Not here:
+anything else; the modules are imported by their names.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from soilmoisture_assets.notebook import open_study
+
+__all__ = ["open_study"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from soilmoisture_assets import notebook
+
+    return getattr(notebook, name)

@@ -6,9 +6,11 @@ environment.
 """
 
 import datetime as dt
+import difflib
 import json
+import shlex
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +25,7 @@ from soilmoisture_assets.sources import check, citations, licences, sources_of
 from soilmoisture_assets.store import formats
 from soilmoisture_assets.store.graph import BASIS, Expected, Graph, View
 from soilmoisture_assets.store.records import Address, Record, State
-from soilmoisture_assets.store.store import Store
+from soilmoisture_assets.store.store import Damage, Store
 from soilmoisture_assets.study import Study, load_study
 from soilmoisture_assets.timeline import land_cover_years, months
 
@@ -104,11 +106,9 @@ class Deployment:
         SourceError : it is not stored, damaged or out of date; says what to run.
         """
         seen = view or self.view()
-        if path not in self.graph:
-            raise SourceError(f"study '{self.study.name}' has no asset {path}.")
-        counts = seen.names(path) is not None if part else seen.counts(path, partition) is not None
-        if not counts:
-            raise SourceError(self._why_not(seen, path, partition))
+        there = path in self.graph
+        if not there or (seen.names(path) is None if part else seen.counts(path, partition) is None):
+            raise self.why_not(path, partition, view=seen)
         return self._open(path, partition, part)
 
     def partitions(self, path: str, *, among: Collection[str] | None = None, view: View | None = None) -> "Partitions":
@@ -134,22 +134,39 @@ class Deployment:
             return places.drop_dims([name for name in places.dims if name != "station"])
         return value
 
-    def _why_not(self, view: View, path: str, partition: str | None) -> str:
+    def why_not(self, path: str, partition: str | None = None, *, view: View | None = None) -> SourceError:
+        """Why an asset or partition cannot be read, and the command that makes it."""
+        seen = view or self.view()
         what = f"{self.study.name}/{path}" + (f", partition {partition}" if partition else "")
-        entry = view.entries(path).get(partition)
-        if entry is None:
+        if path not in self.graph:
+            return SourceError(f"study '{self.study.name}' has no asset {path}.{_near(path, self.graph)}")
+        kind, wanted = self.graph[path].partitions, seen.wanted(path)
+        entry = seen.entries(path).get(partition)
+        if partition is not None and kind is None:
+            return SourceError(f"{self.study.name}/{path} has no partitions.\n  Read it without one.")
+        if partition is not None and wanted and partition not in wanted and entry is None:
+            return SourceError(f"{self.study.name}/{path} has no {kind} '{partition}'.{_near(partition, wanted)}")
+        if partition is None and kind is not None:
+            state = f"has no {kind} that is stored and up to date"
+        elif entry is None:
             state = "is not stored"
         elif entry.state is not State.STORED:
             record = self.store.record(self.address(path, partition))
             state = f"is {entry.state.replace('_', ' ')}" + (f" ({record.reason})" if record and record.reason else "")
         elif not entry.present:
             state = "is damaged or gone"
-        elif lacking := view.lacking(path, partition):
+        elif lacking := seen.lacking(path, partition):
             state = f"is out of date, as {', '.join(dict.fromkeys(lacking))} is"
         else:
             state = "is out of date"
-        select = f"soilmoisture run --study {self.settings.study} --select '+key:\"{self.study.name}/{path}\"'"
-        return f"{what} {state}.\n  Make it with: {select}"
+        return SourceError(f"{what} {state}.\n  Make it with: {self._command(path)}")
+
+    def _command(self, path: str) -> str:
+        """The command that makes an asset and all it is made from, in this store."""
+        elsewhere = self.settings.data_dir != load_settings().data_dir
+        store = f"SOILMOISTURE_DATA_DIR={shlex.quote(self.settings.data_dir)} " if elsewhere else ""
+        study = shlex.quote(self.settings.study)
+        return f"{store}soilmoisture run --study {study} --select '+key:\"{self.study.name}/{path}\"'"
 
     # Writing
 
@@ -159,7 +176,7 @@ class Deployment:
         if found is None:
             missing = view.lacking(path, partition)[0]
             upstream = None if view.graph[missing].partitions is None else partition
-            raise SourceError(self._why_not(view, missing, upstream))
+            raise self.why_not(missing, upstream, view=view)
         return found
 
     def publish(
@@ -204,13 +221,13 @@ class Deployment:
             for name, entry in view.entries(each).items():
                 if name not in wanted and entry.state is not State.WITHDRAWN:
                     reason = f"no longer among the {asset.partitions}s of the study"
-                    gone.append(self._withdraw(each, name, reason, keep=asset.kept))
+                    gone.append(self._withdraw(each, name, reason))
         if path is None:
             for each in self.store.assets(self.study.name):
                 if each not in self.graph and each != ORIGIN:
                     for name, entry in self.store.listing(self.study.name, each).items():
                         if entry.state is not State.WITHDRAWN:
-                            gone.append(self._withdraw(each, name, "no longer in the study", keep=_is_kept(each)))
+                            gone.append(self._withdraw(each, name, "no longer in the study"))
         return gone
 
     def come_back(self, path: str, partition: str | None, view: View) -> bool:
@@ -226,14 +243,12 @@ class Deployment:
             view.note(back)
         return back is not None
 
-    def verify(self) -> list[Reason]:
-        """Read every object that is on this disk again; what is damaged counts as failed, so that it is made again."""
-        found = []
-        for damage in self.store.verify(self.study.name):
-            address = damage.address
-            if address is not None and address.asset in self.graph:
-                found.append(Reason(address.asset, str(address.partition or ""), damage.trouble))
-                self._discard(address.asset, address.partition, damage.trouble)
+    def verify(self) -> list[Damage]:
+        """Read every stored object again; what is damaged counts as failed, so that the next run makes it again."""
+        found = list(self.store.verify(self.study.name))
+        for address, trouble in {each.address: each.trouble for each in found if each.address is not None}.items():
+            if address.asset in self.graph:
+                self._discard(address.asset, address.partition, trouble)
         return found
 
     def _discard(self, path: str, partition: str | None, reason: str) -> None:
@@ -251,6 +266,29 @@ class Deployment:
                     found.append(Reason(each, str(name or ""), record.reason if record else ""))
         return found
 
+    def states(self) -> list[dict[str, Any]]:
+        """Of every asset how many partitions are ``current``, ``outdated``, ``failed``, ``left_out`` or ``missing``.
+
+        An asset without partitions counts as one; ``partitions`` is what it is partitioned by, or empty.
+        """
+        view, rows = self.view(), []
+        for path, asset in self.graph.assets.items():
+            names: list[str | None] = list(view.wanted(path)) if asset.partitions else [None]
+            states = [entry.state for name in names if (entry := view.entries(path).get(name)) is not None]
+            current = sum(view.counts(path, name) is not None for name in names)
+            rows.append(
+                {
+                    "asset": path,
+                    "partitions": asset.partitions or "",
+                    "current": current,
+                    "outdated": states.count(State.STORED) - current,
+                    "failed": states.count(State.FAILED),
+                    "left_out": states.count(State.LEFT_OUT),
+                    "missing": len(names) - len(states) + states.count(State.WITHDRAWN),
+                }
+            )
+        return rows
+
     def _record(self, path: str, partition: str | None, expected: Expected | None, run: str) -> Record:
         asset = self.graph[path]
         return Record(
@@ -259,17 +297,18 @@ class Deployment:
             partition=partition,
             fingerprint=expected.fingerprint if expected else NOTHING,
             inputs=dict(expected.inputs) if expected else {},
-            settings={BASIS: self.graph.basis(path, learned=True), "read": self.graph.settings(path)},
+            settings={BASIS: self.graph.basis(path, learned=True), "read": self.graph.settings(path), KEPT: asset.kept},
             suffix=asset.suffix,
             code=asset.code,
             run=run,
             package=code_version(),
         )
 
-    def _withdraw(self, path: str, partition: str | None, reason: str, *, keep: bool) -> Reason:
+    def _withdraw(self, path: str, partition: str | None, reason: str) -> Reason:
         record = self.store.record(self.address(path, partition))
         if record is not None:
-            self.store.note(replace(record, state=State.WITHDRAWN, reason=reason), keep_object=keep)
+            kept = bool(record.settings.get(KEPT))
+            self.store.note(replace(record, state=State.WITHDRAWN, reason=reason), keep_object=kept)
         return Reason(path, str(partition or ""), reason)
 
     def _write(self, value: Any, path: str, target: Path) -> None:
@@ -300,7 +339,7 @@ class Deployment:
         networks = self._network_references(dataset) if "ismn" in named else []
         return with_provenance(
             dataset,
-            title=dataset.attrs.get("title", f"{self.study.name}/{path}"),
+            title=f"{self.study.name}/{path}",  # not what it was made from, whose attributes it may carry
             source=dataset.attrs.get("source", ", ".join(named)),
             study_name=self.study.name,
             synthetic=self.study.sandbox,
@@ -330,6 +369,10 @@ class Partitions(Mapping[str, Any]):
 
     def __init__(self, deployment: Deployment, path: str, names: list[str]) -> None:
         self._deployment, self._path, self._names = deployment, path, names
+
+    def __repr__(self) -> str:
+        shown = ", ".join(self._names[:3]) + (", …" if len(self) > 3 else "")
+        return f"{self._deployment.study.name}/{self._path}, {len(self)} partitions: {shown}"
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._names:
@@ -385,6 +428,8 @@ def load_deployment(study: str | None = None, settings: Settings | None = None) 
 
 NOTHING = "0" * 16
 """Fingerprint of what nothing was made from."""
+KEPT = "kept"
+"""Under this name the settings of a record say whether its object stays when it is withdrawn."""
 ORIGIN = "origin"
 """Asset path of the record that says where the file of a study is."""
 
@@ -410,6 +455,13 @@ def remember(deployment: Deployment) -> None:
         deployment.store.publish(new, lambda path: path.write_text(json.dumps(where)))
 
 
+def _near(name: str, known: Iterable[str]) -> str:
+    """The second line of a message about an unknown name: known ones that look like it, or any."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"\n  Did you mean: {', '.join(near)}?" if near else f"\n  There are, among others: {', '.join(names[:3])}."
+
+
 def _read_model(path: Path) -> Any:
     from soilmoisture_assets.learning.checkpoint import load
 
@@ -423,11 +475,6 @@ def _same(path: Path) -> Path:
 _READERS: Mapping[str, Any] = {
     ".safetensors": _read_model, ".png": _same, ".html": _same, ".webp": _same, ".zip": _same,
 }  # fmt: skip
-
-
-def _is_kept(path: str) -> bool:
-    """Whether an asset that the study no longer has was a service's answer or a trained model."""
-    return path.startswith(("raw/era5/", "models/regional/", "models/station/"))
 
 
 def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Belongs here: the order of runs, what they are to make, launching in this proces
 """
 
 import difflib
-import json
 import os
 import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,9 +15,8 @@ from typing import Any
 
 import dagster as dg
 
-from soilmoisture_assets.defs.dagster_private import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from soilmoisture_assets.defs.keys import asset_key, asset_path
-from soilmoisture_assets.defs.making import WANTED_TAG
+from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.refresh import due
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SoilMoistureError, StudyError
@@ -168,10 +166,7 @@ def launch(
     assets: Sequence[str],
     partitions: Sequence[str],
 ) -> Outcome:
-    """Materialize assets in this process, in one run; an interrupt (Ctrl-C) ends it as an error.
-
-    Dagster gives a run an unbroken range of partitions; a tag says which of them are wanted.
-    """
+    """Materialize assets in this process, in one run; an interrupt (Ctrl-C) ends it as an error."""
     job = definitions.resolve_implicit_global_asset_job_def()
     keys = [asset_key(deployment.study, path) for path in assets]
     tags = {PROCESS_TAG: _this_process()}
@@ -181,8 +176,7 @@ def launch(
         every = list(definition.get_partition_keys(dynamic_partitions_store=instance))
         position = {name: index for index, name in enumerate(every)}
         ordered = sorted(partitions, key=position.__getitem__)
-        tags[ASSET_PARTITION_RANGE_START_TAG], tags[ASSET_PARTITION_RANGE_END_TAG] = ordered[0], ordered[-1]
-        tags[WANTED_TAG] = json.dumps(ordered)
+        tags |= wanted_tags(ordered)
     result = job.execute_in_process(
         instance=instance,
         asset_selection=keys,

@@ -5,13 +5,14 @@ Not here: the rule which method speaks (methods/), scores (skill.py), reading fi
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.methods import ordered, speaking
+from soilmoisture_assets.scoring.skill import observed_at
 from soilmoisture_assets.study import Experiment, Study
 
 FORECASTS = ["soil_moisture_forecast", "soil_moisture_observed"]
@@ -35,13 +36,37 @@ def gather(stored: Mapping[str, xr.Dataset], method: str) -> xr.Dataset:
     ------
     SourceError : no station has a forecast by it.
     """
-    having = {station: method for station, dataset in stored.items() if method in _names(dataset)}
-    return _joined(stored, having).drop_vars("forecaster")
+    return _joined(stored, lambda dataset: method if method in _names(dataset) else None).drop_vars("forecaster")
 
 
 def gather_each(stored: Mapping[str, xr.Dataset]) -> list[xr.Dataset]:
     """``gather`` of every method that forecasts any station, in the order of tables."""
-    return [gather(stored, name) for name in ordered(name for each in stored.values() for name in _names(each))]
+    return [gather(stored, name) for name in methods_of(stored)]
+
+
+def gather_fitted(baselines: xr.Dataset, method: str, cube: xr.Dataset) -> xr.Dataset:
+    """The forecasts of one experiment by a method of models/baselines, which gives one value each.
+
+    Parameters
+    ----------
+    baselines : ``soil_moisture_forecast`` (forecaster, station, start, lead) [m3 m-3].
+    cube : station cube; gives the observations and the stations' coordinates.
+
+    Returns
+    -------
+    As ``gather``, without ``quantile``.
+    """
+    forecast = baselines["soil_moisture_forecast"].sel(forecaster=method, drop=True)
+    observed = observed_at(cube.sel(station=forecast["station"]), forecast["start"].values, forecast["lead"].values)
+    of_station = {name: own for name, own in cube.coords.items() if own.dims == ("station",)}
+    values = forecast.to_dataset().drop_vars("experiment").assign_coords(of_station)
+    values["soil_moisture_observed"] = (("station", "start", "lead"), observed, cube["soil_moisture_scored"].attrs)
+    return values.assign_attrs(method=method, experiment=baselines.attrs["experiment"])
+
+
+def methods_of(stored: Mapping[str, xr.Dataset]) -> list[str]:
+    """Every method that forecasts any of the stations, in the order of tables."""
+    return ordered(name for each in stored.values() for name in _names(each))
 
 
 def best_forecasts(stored: Mapping[str, xr.Dataset]) -> xr.Dataset:
@@ -51,7 +76,7 @@ def best_forecasts(stored: Mapping[str, xr.Dataset]) -> xr.Dataset:
     -------
     As ``gather``; the coordinate ``forecaster`` (station) says whose they are, the attribute ``method`` whose are most.
     """
-    return _joined(stored, {station: _speaker(dataset) for station, dataset in stored.items()})
+    return _joined(stored, _speaker)
 
 
 def newest_interval_factors(stored: Mapping[str, xr.Dataset]) -> xr.DataArray:
@@ -126,17 +151,26 @@ def station_scores(skill: xr.Dataset, experiment: Experiment, study: Study) -> d
     return {name: score for name, score in scores.items() if np.isfinite(score).any()}
 
 
-def _joined(stored: Mapping[str, xr.Dataset], method_of: Mapping[str, str]) -> xr.Dataset:
-    if not method_of:
+def _joined(stored: Mapping[str, xr.Dataset], choose: Callable[[xr.Dataset], str | None]) -> xr.Dataset:
+    """The forecasts by the method chosen at each station; each is opened once, since opening takes longer than reading.
+
+    ``choose`` gives None where a station is to be left out.
+    """
+    parts, chosen = [], []
+    for dataset in stored.values():
+        forecasts = dataset[FORECASTS].load()
+        method = choose(forecasts)
+        if method is None:
+            continue
+        part = forecasts.sel(forecaster=method).assign_coords(
+            forecaster=("station", [method] * forecasts.sizes["station"])
+        )
+        parts.append(part)
+        chosen.append(method)
+    if not parts:
         raise _no_forecasts()
-    parts = [stored[station][FORECASTS].sel(forecaster=method) for station, method in method_of.items()]
-    parts = [
-        part.assign_coords(forecaster=("station", [method] * part.sizes["station"]))
-        for part, method in zip(parts, method_of.values(), strict=True)
-    ]
     found = xr.concat(parts, dim="station", data_vars="all", coords="different", compat="equals", join="outer")
-    experiment = parts[0].attrs["experiment"]
-    return found.assign_attrs(method=_most_frequent(method_of.values()), experiment=experiment)
+    return found.assign_attrs(method=_most_frequent(chosen), experiment=parts[0].attrs["experiment"])
 
 
 def _names(dataset: xr.Dataset) -> list[str]:

@@ -1,4 +1,4 @@
-"""The small study with everything on a real S3 server on loopback: the same bytes as on disk, whole after every kill."""
+"""The small study with everything on a real S3 server on loopback: the bytes of a run on disk, whole after a kill."""
 
 import os
 import random

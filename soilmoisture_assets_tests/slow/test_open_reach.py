@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from soilmoisture_assets.defs.build import build_definitions
+from soilmoisture_assets.defs.dagster_private import AUTOMATION_CONDITION_TAG
 from soilmoisture_assets.defs.keys import asset_key, asset_path
 from soilmoisture_assets.defs.runs import bring_up_to_date
 from soilmoisture_assets.deployment import Deployment
@@ -99,7 +100,8 @@ class Mornings:
         keys = [key for key in asked if not asset_path(key).startswith("figures/")]
         if keys:
             job = self.definitions.resolve_implicit_global_asset_job_def()
-            outcome = job.execute_in_process(instance=self.instance, asset_selection=keys)
+            tags = {AUTOMATION_CONDITION_TAG: "true"}
+            outcome = job.execute_in_process(instance=self.instance, asset_selection=keys, tags=tags)
             assert outcome.success
             self._note(outcome)
         return bool(keys)

@@ -1,9 +1,8 @@
-"""Thousands of partitions: a listing reads no file. Not here: what a listing says (test_store.py)."""
+"""Thousands of partitions: a listing reads no file. Not here: what a listing says (test_store.py), what
+counts of a study (test_many_stations.py, there on S3 too)."""
 
 import time
 from pathlib import Path
-
-import fsspec
 
 from soilmoisture_assets.store import Address, State, Store
 from soilmoisture_assets.store.records import RecordName
@@ -39,9 +38,3 @@ def test_three_thousand_partitions_are_listed_in_under_a_second_on_disk(tmp_path
         (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / key).write_bytes(content)
     assert seconds(Store(tmp_path)) < 1
-
-
-def test_three_thousand_partitions_are_listed_in_under_five_seconds_on_s3(s3: str):
-    files, path = fsspec.url_to_fs(s3)
-    files.pipe({f"{path}/{key}": content for key, content in contents().items()})
-    assert seconds(Store(s3)) < 5

@@ -1,0 +1,116 @@
+"""A running `soilmoisture ui`: the real webserver and daemon, spoken to over their own GraphQL. Not here: tests."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import requests
+
+from soilmoisture_assets_tests.integration.conftest import Workplace
+
+SECONDS_TO_START, SECONDS_TO_FINISH = 180, 240
+
+
+class WebUi:
+    """A running `soilmoisture ui`; ``arguments`` are further ones of the command."""
+
+    def __init__(self, place: Workplace, *arguments: str) -> None:
+        self.place = place
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        command = [str(Path(sys.executable).with_name("soilmoisture")), "ui", "--port", str(self.port), *arguments]
+        self.log = (place.data / "ui.log").open("w")
+        self.process = subprocess.Popen(
+            command, env=place.environment, cwd=place.data.parent, stdout=self.log, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        """The data that GraphQL answers."""
+        answer = requests.post(
+            f"http://127.0.0.1:{self.port}/graphql", json={"query": query, "variables": variables}, timeout=60
+        )
+        answer.raise_for_status()
+        found = answer.json()
+        assert "errors" not in found, found
+        return found["data"]
+
+    def wait_until_ready(self) -> None:
+        """Wait until the daemon that launches backfills is healthy."""
+        deadline = time.monotonic() + SECONDS_TO_START
+        while time.monotonic() < deadline:
+            try:
+                daemons = self.ask("{instance {daemonHealth {allDaemonStatuses {daemonType healthy required}}}}")
+                states = daemons["instance"]["daemonHealth"]["allDaemonStatuses"]
+                if any(state["daemonType"] == "BACKFILL" and state["healthy"] for state in states):
+                    return
+            except requests.RequestException:
+                pass
+            time.sleep(1)
+        raise AssertionError(f"the web UI did not start:\n{self.tail()}")
+
+    def backfill(self, key: dg.AssetKey, partitions: list[str]) -> str:
+        """Launch a backfill and wait for its end; returns how it ended."""
+        launched = self.ask(
+            "mutation($p: LaunchBackfillParams!) {launchPartitionBackfill(backfillParams: $p)"
+            "{__typename ... on LaunchBackfillSuccess {backfillId} ... on PythonError {message}}}",
+            p={"assetSelection": [{"path": list(key.path)}], "partitionNames": partitions},
+        )["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        deadline = time.monotonic() + SECONDS_TO_FINISH
+        while time.monotonic() < deadline:
+            status: str = self.ask(
+                "query($id: String!) {partitionBackfillOrError(backfillId: $id){... on PartitionBackfill {status}}}",
+                id=launched["backfillId"],
+            )["partitionBackfillOrError"]["status"]
+            if status not in ("REQUESTED", "CANCELING", "FAILING"):
+                return status
+            time.sleep(1)
+        raise AssertionError(f"the backfill did not end:\n{self.tail()}")
+
+    def locations(self) -> dict[str, dict[str, Any]]:
+        """What each code location has, by its name: assets, jobs, schedules and sensors of its one repository."""
+        entries = self.ask(
+            "{workspaceOrError {... on Workspace {locationEntries {name locationOrLoadError {__typename "
+            "... on PythonError {message} ... on RepositoryLocation {repositories {name "
+            "assetNodes {assetKey {path} partitionKeys partitionDefinition {name}} jobs {name} "
+            "schedules {name} sensors {name sensorState {status}}}}}}}}}"
+        )["workspaceOrError"]["locationEntries"]
+        found = {}
+        for entry in entries:
+            loaded = entry["locationOrLoadError"]
+            assert loaded["__typename"] == "RepositoryLocation", loaded
+            [found[entry["name"]]] = loaded["repositories"]
+        return found
+
+    def tail(self) -> str:
+        """The last lines of what webserver, daemon and code locations said."""
+        return (self.place.data / "ui.log").read_text()[-3000:]
+
+    def stop(self) -> None:
+        os.killpg(self.process.pid, signal.SIGINT)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.log.close()
+
+
+@contextmanager
+def running(place: Workplace, *arguments: str) -> Iterator[WebUi]:
+    """The web UI on a data folder, ready within the block."""
+    web_ui = WebUi(place, *arguments)
+    try:
+        web_ui.wait_until_ready()
+        yield web_ui
+    finally:
+        web_ui.stop()
