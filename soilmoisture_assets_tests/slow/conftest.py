@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from soilmoisture_assets_tests.integration.conftest import finished as finished
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
