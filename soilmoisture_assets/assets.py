@@ -85,6 +85,7 @@ def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
                 f"raw/{name}/station_series",
                 NETCDF,
                 f"{sources()[name].title} at the stations: one value per hour, station and variable.",
+                code=sources()[name].code,
                 inputs=places,
                 settings={**world, "dynamic_inputs": True},
                 partitions="month",

@@ -116,6 +116,7 @@ class Source:
     addresses : services that must be reachable, by the name people know them by.
     url : base address that the settings of this machine give; None where the client knows its own.
     sandbox : its twin among the addresses of the sandbox server; None where it has none.
+    code : raised when ``fetch`` gives other values than before, so that its months are asked for again.
     fetch : hourly series of one month at the stations, (station, time) in the registry's units, NaN where missing or
         not yet published; None where the source has assets of its own (defs/raw/).
     """
@@ -128,6 +129,7 @@ class Source:
     citation: str
     licence: str
     account: str = ""
+    code: str = "1"
     needs: Callable[[Study, Settings], Iterator[Need]] = field(default=_no_needs, repr=False)
     addresses: Callable[[Study, Settings], Mapping[str, str]] = field(default=_no_addresses, repr=False)
     url: Callable[[Settings], str | None] = field(default=_own_address, repr=False)

@@ -1,7 +1,6 @@
 """Raw series of any further source of weather, month by month at the stations. Not here: ERA5 (era5.py)."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 
@@ -10,6 +9,7 @@ from soilmoisture_assets.defs.service import open_services
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SoilMoistureError, SourceUnavailable
 from soilmoisture_assets.sources import sources, variables_of
+from soilmoisture_assets.sources.series import fetch_month
 from soilmoisture_assets.sources.source import SeriesRequest, Source
 
 
@@ -26,7 +26,6 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
 def _months(source: Source) -> Make:
     def months(work: Work) -> Iterator[Made]:
         """Fetch the months one by one; one that fails does not hinder the others."""
-        assert source.fetch is not None
         names, stations = work.partitions, None
         with open_services(work) as urls:
             for done, month in enumerate(names, start=1):
@@ -38,12 +37,12 @@ def _months(source: Source) -> Make:
                     variables=variables_of(work.study, source.name),
                     study=work.study,
                     settings=work.settings,
-                    workspace=Path(work.workspace("raw", source.name, "answers")),
+                    workspace=work.workspace("raw", source.name, "answers"),
                     url=urls.get(source.name),
                     progress=work.progress,
                 )
                 try:
-                    found = source.fetch(request)
+                    found = fetch_month(source, request)
                 except SoilMoistureError as error:
                     yield Made(partition=month, failure=str(error), passing=isinstance(error, SourceUnavailable))
                 else:
