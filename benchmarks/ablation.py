@@ -19,13 +19,14 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.alignment.splits import VALIDATION
+from soilmoisture_assets.assets import CUBE, LEARNED
+from soilmoisture_assets.deployment import load_deployment
 from soilmoisture_assets.errors import SoilMoistureError
 from soilmoisture_assets.learning import features
 from soilmoisture_assets.learning.fit import fit_regional
 from soilmoisture_assets.learning.predict import forecast
 from soilmoisture_assets.scores import median_interval, r2
-from soilmoisture_assets.settings import load_settings
-from soilmoisture_assets.study import Experiment, Study, load_study
+from soilmoisture_assets.study import Experiment, Study
 
 SHORT_HISTORY_DAYS = 4
 Change = Callable[[xr.Dataset, Study], tuple[xr.Dataset, Study]]
@@ -104,14 +105,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print a list of objects")
     chosen = parser.parse_args()
     try:
-        settings = load_settings()
-        study = load_study(chosen.study or settings.study)
+        deployment = load_deployment(chosen.study)
+        study, settings = deployment.study, deployment.settings
+        cube = deployment.read(CUBE, part=LEARNED).load()
     except SoilMoistureError as error:
         sys.exit(f"benchmarks/ablation.py: {error}")
-    path = settings.data_dir.resolve() / study.name / "cube" / "station_cube.zarr"
-    if not path.exists():
-        sys.exit(f"benchmarks/ablation.py: {path} is missing.\n  Run the study first: soilmoisture run --study …")
-    cube = xr.open_zarr(path, consolidated=False).load()
     experiment = Experiment(chosen.experiment)
     rows: list[dict[str, Any]] = []
     for name, change in CHANGES.items():

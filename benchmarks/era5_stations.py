@@ -18,22 +18,25 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import dagster as dg
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.alignment.collocation import collocate
-from soilmoisture_assets.alignment.station_series import months_on_steps
-from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
+from soilmoisture_assets.alignment.hourly import align_hourly
+from soilmoisture_assets.alignment.station_series import inputs_from_hourly
+from soilmoisture_assets.deployment import NOTHING, Deployment
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.sandbox.era5_files import point_file
 from soilmoisture_assets.sandbox.world import World
+from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.era5.months import month_hours
+from soilmoisture_assets.store import formats
+from soilmoisture_assets.store.graph import Expected
 from soilmoisture_assets.study import Study
 
 NAMES = ("temperature", "precipitation", "shortwave")
-KEY = dg.AssetKey(["raw", "era5", "hourly"])
+HOURLY = "raw/era5/hourly"
 STATIONS = 360
 FIRST = pd.Period("2017-01", "M")
 MONTHS_OF_FIVE_YEARS = 60
@@ -71,13 +74,14 @@ class Months:
 
     def __init__(self, folder: Path, count: int) -> None:
         self.study = study_of(count)
-        self.store = NetcdfIOManager(folder, self.study)
+        self.deployment = Deployment(self.study, Settings(data_dir=str(folder)))
         self.names = [f"{month:%Y-%m-%d}" for month in pd.period_range(FIRST, periods=count, freq="M").start_time]
         self.mask_file, self.stations_file = folder / "mask.nc", folder / "stations.nc"
 
     @property
     def files(self) -> list[Path]:
-        return [self.store.path(KEY, name) for name in self.names]
+        store = self.deployment.store
+        return [store.path(self.deployment.address(HOURLY, name)) for name in self.names]
 
     def make(self) -> None:
         """Write the stations, the land-sea mask and the months; months that are there already are kept."""
@@ -89,8 +93,9 @@ class Months:
         self.mask_file.parent.mkdir(parents=True, exist_ok=True)
         land_points().to_netcdf(self.stations_file)
         xr.Dataset({"land_sea_mask": (("latitude", "longitude"), land)}, cells).to_netcdf(self.mask_file)
-        for name, file in zip(self.names, self.files, strict=True):
-            if file.exists():
+        there = self.deployment.store.listing(self.study.name, HOURLY)
+        for name in self.names:
+            if name in there:
                 continue
             hours = month_hours(name)
             weather = world().weather(rows, columns, hours.to_numpy(), NAMES)
@@ -103,19 +108,23 @@ class Months:
                 for variable, values in weather.items()
             }
             expver = ("time", np.ones(len(hours), "int8"))
-            self.store.write(xr.Dataset(fields, cells | {"time": hours, "expver": expver}), KEY, name)
+            month = xr.Dataset(fields, cells | {"time": hours, "expver": expver})
+            self.deployment.publish(HOURLY, month, Expected(NOTHING, {}), name)
 
     def opened(self) -> Iterator[xr.Dataset]:
         for name in self.names:
-            with self.store.read(KEY, name) as hourly:
+            with self.deployment.store.load(self.deployment.address(HOURLY, name), formats.load)[0] as hourly:
                 yield hourly
 
 
 def ours(months: Months) -> float:
-    """The platform's way: each month to the stations, then to steps. Returns a checksum."""
+    """The platform's way: each month to the stations, put end to end, then to steps. Returns a checksum."""
     mask, points = xr.load_dataset(months.mask_file), xr.load_dataset(months.stations_file)
     series = (collocate(hourly, points, "nearest_land", mask) for hourly in months.opened())
-    cube = months_on_steps(series, months.study)
+    period = months.study.period
+    hours = pd.date_range(period.first + pd.Timedelta("1h"), period.last, freq="h", unit="ns")
+    hourly = align_hourly(points.assign_coords(time=hours), {"era5": series}, months.study)
+    cube = inputs_from_hourly(hourly, months.study, months.study.time_axis)
     return float(sum(cube[name].sum() for name in NAMES))
 
 

@@ -41,11 +41,11 @@ def make_archive(path: Path, stations: int) -> None:
 
 def platform_side(path: Path, workers: int) -> dict[str, float]:
     """Scan, read to arrays, and read again into Zarr stores as the platform does."""
-    import dagster as dg
-
+    from soilmoisture_assets.deployment import NOTHING, Deployment
     from soilmoisture_assets.errors import SourceError
-    from soilmoisture_assets.io_managers.zarr import ZarrIOManager
+    from soilmoisture_assets.settings import Settings
     from soilmoisture_assets.sources.ismn.archive import each_station, read_stations, scan_archive
+    from soilmoisture_assets.store.graph import Expected
     from soilmoisture_assets.study import load_study
 
     begin = time.perf_counter()
@@ -57,9 +57,12 @@ def platform_side(path: Path, workers: int) -> dict[str, float]:
         rows += 0 if isinstance(found, SourceError) else int(found["rows"].sum())
     read = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        zarr = ZarrIOManager(Path(folder), load_study("conus"))
-        key = dg.AssetKey(["raw", "ismn", "soil_moisture"])
-        for _ in each_station(archive, stations, lambda name, found: zarr.write(found, key, name), workers=workers):
+        conus, unknown = Deployment(load_study("conus"), Settings(data_dir=folder)), Expected(NOTHING, {})
+
+        def store(name: str, found: Any) -> object:
+            return conus.publish("raw/ismn/soil_moisture", found, unknown, name)
+
+        for _ in each_station(archive, stations, store, workers=workers):
             pass
         stored = time.perf_counter()
     return {

@@ -6,7 +6,6 @@ stored; where there are none it runs the study first. With ``--held-out`` the st
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Hashable
@@ -17,24 +16,23 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets.deployment import Deployment, load_deployment
 from soilmoisture_assets.errors import SoilMoistureError
 from soilmoisture_assets.scoring.skill import markdown, summarise
-from soilmoisture_assets.settings import load_settings
-from soilmoisture_assets.study import load_study
+
+SKILL = "analysis/skill"
 
 
-def stored_skill(study: str, folder: Path) -> xr.Dataset:
-    """The study's skill dataset; made by ``soilmoisture run`` where it is missing."""
-    path = folder / load_study(study).name / "analysis" / "skill.nc"
-    if not path.exists():
-        command = [str(Path(sys.executable).with_name("soilmoisture")), "run", "--study", study]
-        command += ["--select", '+key:"analysis/skill"']
-        print(f"no scores at {path}; running the study", file=sys.stderr)
-        finished = subprocess.run(command, env=os.environ | {"SOILMOISTURE_DATA_DIR": str(folder)}, stdout=sys.stderr)
-        if finished.returncode == 2 or not path.exists():
-            sys.exit(finished.returncode or 1)
-    with xr.open_dataset(path) as skill:
-        return skill.load()
+def stored_skill(deployment: Deployment) -> xr.Dataset:
+    """The study's skill dataset; made by ``soilmoisture run`` where there is none that counts."""
+    if not deployment.is_current(SKILL):
+        command = [str(Path(sys.executable).with_name("soilmoisture")), "run", "--study", deployment.settings.study]
+        command += ["--select", f'+key:"{SKILL}"']
+        print(f"no scores of {deployment.study.name} in {deployment.store.url}; running the study", file=sys.stderr)
+        finished = subprocess.run(command, stdout=sys.stderr)
+        if finished.returncode == 2:
+            sys.exit(finished.returncode)
+    return deployment.read(SKILL).load()
 
 
 def rows(summary: pd.DataFrame) -> list[dict[Hashable, Any]]:
@@ -49,9 +47,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print a list of objects")
     arguments = parser.parse_args()
     try:
-        settings = load_settings()
-        study = arguments.study or settings.study
-        skill = stored_skill(study, settings.data_dir.resolve())
+        deployment = load_deployment(arguments.study)
+        skill = stored_skill(deployment)
     except SoilMoistureError as error:
         sys.exit(f"benchmarks/skill.py: {error}")
     held_out = skill["held_out"].values.astype(bool)
@@ -59,8 +56,9 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(rows(summary), indent=1))
         return
-    period = ", ".join(f"{name} {getattr(load_study(study).splits, name).start}" for name in ("validation", "test"))
-    print(f"{load_study(study).title}: splits begin {period}; medians with 95 % station-bootstrap intervals\n")
+    study = deployment.study
+    period = ", ".join(f"{name} {getattr(study.splits, name).start}" for name in ("validation", "test"))
+    print(f"{study.title}: splits begin {period}; medians with 95 % station-bootstrap intervals\n")
     for split in ("validation", "test"):
         print(markdown(summary, split))
         covered = summary[(summary["split"] == split) & summary["coverage_80"].notna()]

@@ -24,11 +24,12 @@ import numpy as np
 import torch
 import xarray as xr
 
+from soilmoisture_assets.alignment.splits import TRAIN
 from soilmoisture_assets.learning import fit
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import NetworkShape, forward, initial_parameters
 from soilmoisture_assets.learning.program import STARTS, Program, precision, sample_loss
-from soilmoisture_assets.learning.windows import TRAIN, Runs, Windows, build_windows
+from soilmoisture_assets.learning.windows import Runs, Windows, build_windows
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Experiment, ModelSettings, Period, SplitSettings, Study
 

@@ -91,6 +91,7 @@ def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
                 partitions="month",
                 kinds=frozenset({"netcdf", name}),
                 pool=name,
+                kept=True,
             )
     if study.static_attributes.source == "services":
         services = {"sandbox": True, **({"seed": True} if study.sandbox else {})}
@@ -551,7 +552,7 @@ def _report(study: Study, drawn: list[Asset]) -> Asset:
         "report/report",
         ".html",
         "Data, quality, models, skill, drivers, every figure and an interactive station map on one page.",
-        code="2",
+        code="3",
         inputs={
             "cube": Input(CUBE),
             "stations": Input(COMMON),

@@ -16,11 +16,12 @@ def _definitions(study: str | None) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    if name.startswith("__"):
+    """The definitions of a study. A StudyError says why there are none: Dagster would hide an AttributeError."""
+    if name.startswith("_"):
         raise AttributeError(name)
-    from soilmoisture_assets.errors import StudyError
+    return _definitions(None if name == "defs" else name)
 
-    try:
-        return _definitions(None if name == "defs" else name)
-    except StudyError as error:
-        raise AttributeError(str(error)) from error
+
+def __dir__() -> list[str]:
+    """Names of this module; tools that are given the module alone look among them for definitions."""
+    return [*globals(), "defs"]

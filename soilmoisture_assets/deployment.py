@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from soilmoisture_assets import declarations
 from soilmoisture_assets.assets import LEARNED, PLACES, STATION_TABLE, assets_of, places_from
-from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.errors import DamagedError, SourceError
 from soilmoisture_assets.metadata.provenance import code_version, with_provenance
 from soilmoisture_assets.settings import Settings, load_settings
 from soilmoisture_assets.sources import check, citations, licences, sources_of
 from soilmoisture_assets.store import formats
 from soilmoisture_assets.store.graph import BASIS, Expected, Graph, View
 from soilmoisture_assets.store.records import Address, Record, State
-from soilmoisture_assets.store.store import Store
+from soilmoisture_assets.store.store import Damage, Store
 from soilmoisture_assets.study import Study, load_study
 from soilmoisture_assets.timeline import land_cover_years, months
 
@@ -121,7 +121,12 @@ class Deployment:
         return Inputs(self, path, partition, view or self.view())
 
     def _open(self, path: str, partition: str | None, part: str | None = None) -> Any:
-        value, _ = self.store.load(self.address(path, partition), _READERS.get(self.graph[path].suffix, formats.load))
+        reader = _READERS.get(self.graph[path].suffix, formats.load)
+        try:
+            value, _ = self.store.load(self.address(path, partition), reader)
+        except DamagedError as error:  # so that the next run makes it again
+            self._discard(path, partition, str(error).partition("\n")[0])
+            raise
         if part == LEARNED:
             return value.sel(time=slice(None, self.study.last_learned))
         if part == PLACES:
@@ -216,13 +221,13 @@ class Deployment:
             for name, entry in view.entries(each).items():
                 if name not in wanted and entry.state is not State.WITHDRAWN:
                     reason = f"no longer among the {asset.partitions}s of the study"
-                    gone.append(self._withdraw(each, name, reason, keep=asset.kept))
+                    gone.append(self._withdraw(each, name, reason))
         if path is None:
             for each in self.store.assets(self.study.name):
                 if each not in self.graph and each != ORIGIN:
                     for name, entry in self.store.listing(self.study.name, each).items():
                         if entry.state is not State.WITHDRAWN:
-                            gone.append(self._withdraw(each, name, "no longer in the study", keep=_is_kept(each)))
+                            gone.append(self._withdraw(each, name, "no longer in the study"))
         return gone
 
     def come_back(self, path: str, partition: str | None, view: View) -> bool:
@@ -238,14 +243,12 @@ class Deployment:
             view.note(back)
         return back is not None
 
-    def verify(self) -> list[Reason]:
-        """Read every object that is on this disk again; what is damaged counts as failed, so that it is made again."""
-        found = []
-        for damage in self.store.verify(self.study.name):
-            address = damage.address
-            if address is not None and address.asset in self.graph:
-                found.append(Reason(address.asset, str(address.partition or ""), damage.trouble))
-                self._discard(address.asset, address.partition, damage.trouble)
+    def verify(self) -> list[Damage]:
+        """Read every stored object again; what is damaged counts as failed, so that the next run makes it again."""
+        found = list(self.store.verify(self.study.name))
+        for address, trouble in {each.address: each.trouble for each in found if each.address is not None}.items():
+            if address.asset in self.graph:
+                self._discard(address.asset, address.partition, trouble)
         return found
 
     def _discard(self, path: str, partition: str | None, reason: str) -> None:
@@ -294,17 +297,18 @@ class Deployment:
             partition=partition,
             fingerprint=expected.fingerprint if expected else NOTHING,
             inputs=dict(expected.inputs) if expected else {},
-            settings={BASIS: self.graph.basis(path, learned=True), "read": self.graph.settings(path)},
+            settings={BASIS: self.graph.basis(path, learned=True), "read": self.graph.settings(path), KEPT: asset.kept},
             suffix=asset.suffix,
             code=asset.code,
             run=run,
             package=code_version(),
         )
 
-    def _withdraw(self, path: str, partition: str | None, reason: str, *, keep: bool) -> Reason:
+    def _withdraw(self, path: str, partition: str | None, reason: str) -> Reason:
         record = self.store.record(self.address(path, partition))
         if record is not None:
-            self.store.note(replace(record, state=State.WITHDRAWN, reason=reason), keep_object=keep)
+            kept = bool(record.settings.get(KEPT))
+            self.store.note(replace(record, state=State.WITHDRAWN, reason=reason), keep_object=kept)
         return Reason(path, str(partition or ""), reason)
 
     def _write(self, value: Any, path: str, target: Path) -> None:
@@ -424,6 +428,8 @@ def load_deployment(study: str | None = None, settings: Settings | None = None) 
 
 NOTHING = "0" * 16
 """Fingerprint of what nothing was made from."""
+KEPT = "kept"
+"""Under this name the settings of a record say whether its object stays when it is withdrawn."""
 ORIGIN = "origin"
 """Asset path of the record that says where the file of a study is."""
 
@@ -469,11 +475,6 @@ def _same(path: Path) -> Path:
 _READERS: Mapping[str, Any] = {
     ".safetensors": _read_model, ".png": _same, ".html": _same, ".webp": _same, ".zip": _same,
 }  # fmt: skip
-
-
-def _is_kept(path: str) -> bool:
-    """Whether an asset that the study no longer has was a service's answer or a trained model."""
-    return path.startswith(("raw/era5/", "models/regional/", "models/station/"))
 
 
 def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:

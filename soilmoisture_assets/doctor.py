@@ -1,7 +1,7 @@
 """What a study needs and whether it is there: files, credentials, reachable services.
 
 Belongs here: going through what the sources of a study say they need, before anything is written. Not here: what that
-is (``SOURCE`` in sources/<name>/), printing it (cli.py).
+is (``SOURCE`` in sources/<name>/), printing it (cli/doctor.py).
 """
 
 from collections.abc import Collection, Iterator

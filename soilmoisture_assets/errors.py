@@ -17,6 +17,10 @@ class SourceError(SoilMoistureError):
     """A data source (file, archive or service) did not give what was asked of it."""
 
 
+class DamagedError(SourceError):
+    """A stored object is not what its record says."""
+
+
 class SourceUnavailable(SourceError):
     """A service is down or too busy at present; the same request may work later."""
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there. Not here: what is in them; stores that are folders (io_managers/base.py)."""
+"""Files outside the store that are whole or not there: kept answers of services. Not here: the store (store/)."""
 
 import contextlib
 import os

@@ -5,8 +5,6 @@ Not here: paths of this machine and credentials (settings.py); how any of it is 
 """
 
 import datetime as dt
-import hashlib
-import json
 import os
 import re
 import tomllib
@@ -371,11 +369,6 @@ class Study(_Section):
     def time_axis(self) -> pd.DatetimeIndex:
         """Labels of all steps of the period; the axis may reach further."""
         return self.axis_until(self.period.last)
-
-    @property
-    def hash(self) -> str:
-        """First 12 hex digits of the SHA-256 of the study's settings: changes when any of them does."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def load_study(name_or_path: str) -> Study:

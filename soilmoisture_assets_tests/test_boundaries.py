@@ -1,20 +1,27 @@
 """Where things may be imported: Dagster at the edges only, layers one way, nothing heavy when the code loads."""
 
 import ast
+import os
+import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+
+from soilmoisture_assets.study import BUILT_IN
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "soilmoisture_assets"
 DAGSTER_ALLOWED = ("defs", "io_managers", "definitions.py", "cli")
 LAYERS = [
-    *("metadata", "study", "store", "sources", "alignment"),
-    *("learning", "methods", "scoring", "attribution", "plots", "defs"),
+    *("errors", "progress", "files", "scores", "metadata", "study", "settings", "declarations", "store", "sandbox"),
+    *("timeline", "sources", "alignment", "learning", "methods", "scoring", "attribution", "plots"),
+    *("assets", "deployment", "doctor", "io_managers", "defs", "definitions", "cli"),
 ]
+"""Folders and modules, each of which may import those before it: first what is plain, then the science, then what a
+study is made of (assets) and its place on a machine (deployment), then Dagster and the command line."""
 SECONDS_TO_LOAD = 3.0
 
 
@@ -43,6 +50,11 @@ def test_dagster_is_imported_in_defs_and_io_managers_only():
         and any(name.split(".")[0] == "dagster" for name in imports(path))
     ]
     assert guilty == []
+
+
+def test_every_folder_and_module_stands_in_a_layer():
+    standing = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert standing - {"__init__", "studies"} == set(LAYERS)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -77,9 +89,11 @@ def test_every_module_says_what_belongs_in_it():
     assert silent == []
 
 
-def test_loading_the_definitions_is_quick_and_imports_nothing_heavy():
+@pytest.mark.parametrize("study", BUILT_IN)
+def test_loading_the_definitions_is_quick_and_imports_nothing_heavy(study: str):
     program = (
-        "import sys, time; started = time.process_time(); import soilmoisture_assets.definitions; "
+        "import sys, time; started = time.process_time(); import soilmoisture_assets.definitions as definitions; "
+        f"definitions.{study}.resolve_asset_graph(); "
         "heavy = {'torch', 'shap', 'cartopy', 'sklearn', 'matplotlib'} & set(sys.modules); "
         "print(time.process_time() - started, *heavy)"
     )
@@ -94,11 +108,38 @@ def test_loading_the_definitions_is_quick_and_imports_nothing_heavy():
     assert fastest < SECONDS_TO_LOAD
 
 
-def test_the_workspace_and_the_project_name_one_code_location():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["dg"]["project"]
-    workspace = (ROOT / "workspace.yaml").read_text()
-    assert f"location_name: {project['code_location_name']}" in workspace
-    assert f"module_name: {project['code_location_target_module']}" in workspace
+def test_the_workspace_has_a_code_location_per_built_in_study():
+    locations = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]
+    assert [location["python_module"] for location in locations] == [
+        {"module_name": "soilmoisture_assets.definitions", "attribute": name, "location_name": name}
+        for name in BUILT_IN
+    ]
+
+
+@pytest.mark.parametrize("command", ["dagster definitions validate -w workspace.yaml", "dg check defs"])
+def test_dagster_loads_the_code_locations_of_the_workspace_and_of_the_project(command: str, tmp_path: Path):
+    result = dagster_says(command, tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_study_that_cannot_be_used_is_said_where_its_code_location_is_loaded(tmp_path: Path):
+    result = dagster_says("dg check defs", tmp_path, SOILMOISTURE_STUDY="nosuch")
+    assert result.returncode != 0
+    assert "study 'nosuch' is neither built in (demo, conus) nor a file" in result.stdout + result.stderr
+
+
+def dagster_says(command: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    tool, *arguments = command.split()
+    environment = os.environ | {"DAGSTER_HOME": "", "SOILMOISTURE_DATA_DIR": str(folder)} | settings
+    here = Path(sys.executable).parent
+    return subprocess.run(
+        [str(shutil.which(tool, path=str(here))), *arguments],
+        env=environment | {"PATH": f"{here}{os.pathsep}{environment.get('PATH', '')}"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_the_repository_names_no_machine():

@@ -118,7 +118,7 @@ def test_what_is_learned_ends_with_the_test_period_however_far_the_axis_goes(tmp
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("reach = 2016-11-30\n", r"reach: 2016-11-30 lies before the end of the period 2016-12-31; give a later day"),
+        ("reach = 2016-11-30\n", r"reach: 2016-11-30 lies before the end of the period, 2016-12-31; give a later day"),
         ('reach = "for ever"\n', "neither a date such as 2024-12-31 nor"),
         ("era5.open_ended = true\n", 'era5: .* write reach = "open" at the top of the study'),
         ("era5.start = 2010-01-01\n", "era5: the months of ERA5 are those of the axis; set period.start and reach"),

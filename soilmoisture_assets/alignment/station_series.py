@@ -21,11 +21,11 @@ from soilmoisture_assets.alignment.station_files import choose_depth
 from soilmoisture_assets.alignment.sun import clock_offset, fill_dark_hours
 from soilmoisture_assets.alignment.time_steps import HOUR, last_of_step, spacing, to_steps, valid_hours
 from soilmoisture_assets.errors import SourceError, StudyError
+from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.metadata.variables import VARIABLES, said_by_source
 from soilmoisture_assets.sources.station_files.files import read_dynamic_inputs_file, read_target_file
 from soilmoisture_assets.study import Study
 
-_COORDINATES = ("latitude", "longitude", "elevation", "network", "station_name")
 OF_TARGET = (*SERIES, "sensor", "quality_flag", "depth_choice", "sensor_series", "problem")
 """Variables of the hourly series that belong to soil moisture; the others are inputs."""
 _LOOK_BACK = pd.Timedelta(days=30)
@@ -145,7 +145,7 @@ def target_from_hourly(hourly: xr.Dataset, study: Study, axis: pd.DatetimeIndex)
     StudyError : the source is neither hourly nor one value per step.
     """
     own = at_own_interval(hourly, [name for name in OF_TARGET if name in hourly])
-    own = own.drop_vars([name for name in own.coords if name not in (*_COORDINATES, "depth", "station", "time")])
+    own = own.drop_vars([name for name in own.coords if name not in (*STATION_COORDINATES, "depth", "station", "time")])
     target = _beside(target_on_steps(part, study, axis) for part in in_batches(own))
     said = [name for name in own.data_vars if "time" not in own[name].dims]
     if not said:

@@ -19,8 +19,9 @@ def ui(study: StudyOption = None, port: Annotated[int, typer.Option(help="Port o
 
     deployment = load_deployment(study)
     settings = deployment.settings
-    with instance_of(settings):
-        remember(deployment)  # and creates the instance's database before webserver and daemon race for it
+    with instance_of(settings):  # creates the instance's database before webserver and daemon race for it
+        if study or not known_studies(deployment.store):
+            remember(deployment)
     names = [deployment.study.name] if study else sorted(known_studies(deployment.store))
     workspace = instance_folder(settings) / "workspace.yaml"
     workspace.write_text(json.dumps({"load_from": [_location(name) for name in names]}, indent=1))  # JSON is YAML

@@ -10,10 +10,16 @@ def verify(study: StudyOption = None) -> None:
     from soilmoisture_assets.deployment import load_deployment
 
     deployment = load_deployment(study)
-    damaged = list(deployment.store.verify(deployment.study.name))
+    damaged = deployment.verify()
     for each in damaged:
         err.print(str(each), style="red", markup=False, highlight=False, soft_wrap=True)
     if damaged:
-        err.print("Make it again with: soilmoisture run", markup=False, highlight=False)
+        err.print(
+            f"soilmoisture run --study {deployment.settings.study} makes again what is damaged; what has no record is "
+            "read by nobody and can be deleted.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
         sys.exit(1)
     out.print(f"study {deployment.study.name}: every stored object is whole", highlight=False)

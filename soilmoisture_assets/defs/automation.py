@@ -1,23 +1,23 @@
-"""What runs by itself: the ERA5 refresh, the watch on the archive, partitions that are out of date, the cube, the
+"""What runs by itself: the ERA5 refresh, the watch on the archive, raw data that are out of date, the cube, the
 latest forecast and the figures that follow.
 
 Training never does. Not here: what is due (refresh.py), when an unpartitioned asset follows (following.py).
 """
 
-import json
+from collections import defaultdict
 from collections.abc import Iterator
 
 import dagster as dg
 
-from soilmoisture_assets.defs.dagster_private import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from soilmoisture_assets.defs.keys import asset_key
-from soilmoisture_assets.defs.making import WANTED_TAG
-from soilmoisture_assets.defs.partitions import months_of, stations_of
+from soilmoisture_assets.defs.making import wanted_tags
+from soilmoisture_assets.defs.partitions import months_of, partitions_of
 from soilmoisture_assets.defs.raw.era5 import STATION_SERIES, month_assets
 from soilmoisture_assets.defs.raw.ismn import ARCHIVE, SCAN, archive_path
 from soilmoisture_assets.defs.refresh import archive_is_due, due_months
 from soilmoisture_assets.deployment import Deployment
-from soilmoisture_assets.store.graph import fingerprint_of
+from soilmoisture_assets.store.graph import View, fingerprint_of
+from soilmoisture_assets.store.records import State
 
 
 def schedules(deployment: Deployment) -> list[dg.ScheduleDefinition]:
@@ -58,9 +58,7 @@ def sensors(deployment: Deployment) -> list[dg.SensorDefinition]:
     ]
     if ARCHIVE in deployment.graph:
         found.append(_archive_changed(deployment))
-    if follow := _following_partitions(deployment):
-        found.append(follow)
-    return found
+    return [*found, _raw_follows(deployment)]
 
 
 def name_of(deployment: Deployment, name: str) -> str:
@@ -96,60 +94,63 @@ def _archive_changed(deployment: Deployment) -> dg.SensorDefinition:
     return ismn_archive_changed
 
 
-def _following_partitions(deployment: Deployment) -> dg.SensorDefinition | None:
-    """Stored partitions of raw data that are out of date are made again: new stations in old months, new records.
+def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:
+    """Raw data that are out of date are made again: a new record of a station, a new station in old months.
 
     Dagster's own conditions would ask for a run per partition.
     """
-    from_archive = [path for path, asset in deployment.graph.assets.items() if path.startswith("raw/ismn/") and
-                    asset.partitions == "station"]  # fmt: skip
-    jobs = {}
-    for name, paths, definition in (
-        ("stations_follow", from_archive, stations_of(deployment.study)),
-        ("months_follow", month_assets(deployment), months_of(deployment)),
-    ):
-        if paths:
-            jobs[name] = dg.define_asset_job(
-                name_of(deployment, name),
-                selection=_selection(deployment, paths),
-                partitions_def=definition,
-                description="Makes partitions again that are out of date.",
-            )
-    if not jobs:
-        return None
-    paths_of = {"stations_follow": from_archive, "months_follow": month_assets(deployment)}
+    definitions: dict[str | None, dg.PartitionsDefinition | None] = {None: None}
+    by_partitions: dict[str | None, list[str]] = defaultdict(list)
+    for path, asset in deployment.graph.assets.items():
+        if asset.layer == "raw":
+            by_partitions[asset.partitions].append(path)
+            definitions[asset.partitions] = partitions_of(deployment, asset)
+    jobs = {
+        kind: dg.define_asset_job(
+            name_of(deployment, f"raw_{kind}s_follow" if kind else "raw_follows"),
+            selection=_selection(deployment, paths),
+            partitions_def=definitions[kind],
+            description="Makes raw data again that are out of date.",
+        )
+        for kind, paths in by_partitions.items()
+    }
 
-    @dg.sensor(
-        name=name_of(deployment, "raw_partitions"),
-        jobs=list(jobs.values()),
-        minimum_interval_seconds=600,
-    )
-    def raw_partitions(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        """Ask for what was stored before and is out of date: a new station in old months, a new record of a station."""
-        asked = False
-        view = deployment.view()
-        for name, job in jobs.items():
-            for path in paths_of[name]:
-                stored = [part for part, entry in view.entries(path).items() if entry.state == "stored"]
-                names = sorted(
-                    part for part in view.wanted(path)
-                    if (stored and not view.settled(path, part)) and view.expected(path, part) is not None
-                )  # fmt: skip
+    @dg.sensor(name=name_of(deployment, "raw_follows"), jobs=list(jobs.values()), minimum_interval_seconds=600)
+    def raw_follows(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        """Ask for what was stored before and is out of date, and for stations that are new."""
+        view, asked = deployment.view(), False
+        for kind, job in jobs.items():
+            for path in by_partitions[kind]:
+                names = _out_of_date(view, path)
                 if not names:
                     continue
                 asked = True
-                state = fingerprint_of(path, [[part, vars(view.expected(path, part))] for part in names])
+                made_as = [[name, found.fingerprint] for name in names if (found := view.expected(path, name))]
+                tags = {}
+                if (definition := definitions[kind]) is not None:
+                    every = definition.get_partition_keys(dynamic_partitions_store=context.instance)
+                    tags = wanted_tags(every, [name for name in names if name is not None])
                 yield dg.RunRequest(
-                    run_key=f"{path} {state}",
+                    run_key=f"{path} {fingerprint_of(made_as)}",
                     job_name=job.name,
                     asset_selection=[asset_key(deployment.study, path)],
-                    tags={
-                        ASSET_PARTITION_RANGE_START_TAG: names[0],
-                        ASSET_PARTITION_RANGE_END_TAG: names[-1],
-                        WANTED_TAG: json.dumps(names),
-                    },
+                    tags=tags,
                 )
         if not asked:
-            yield dg.SkipReason("every stored partition is up to date")
+            yield dg.SkipReason("all raw data are up to date")
 
-    return raw_partitions
+    return raw_follows
+
+
+def _out_of_date(view: View, path: str) -> list[str | None]:
+    """Of an asset that is stored at all, the partitions that would be made otherwise now.
+
+    Months and years that were never there are for a backfill or the morning's refresh.
+    """
+    asset, entries = view.graph[path], view.entries(path)
+    stored = [name for name, entry in entries.items() if entry.state is State.STORED]
+    if asset.partitions is None:
+        names: list[str | None] = [None]
+    else:
+        names = [name for name in view.wanted(path) if asset.partitions == "station" or name in stored]
+    return [name for name in names if stored and not view.settled(path, name) and view.expected(path, name) is not None]

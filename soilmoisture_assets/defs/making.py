@@ -1,6 +1,6 @@
 """How every asset is made: one loop that reads inputs, stores results as they come and records what failed.
 
-Belongs here: the seam between Dagster and the functions that make things. Not here: what they make (raw/, cube/,
+Belongs here: the seam between Dagster and the functions that make things. Not here: what they make (raw/, cube.py,
 models/, analysis/, figures.py, report.py), which assets there are (assets.py).
 
 A function is given ``Work`` and yields ``Made`` for each asset or partition, in any order. Partitions are stored and
@@ -9,14 +9,19 @@ recorded one by one, so that a crash keeps what is done; one that fails stays mi
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from soilmoisture_assets.defs.dagster_private import DATA_VERSION_TAG
+from soilmoisture_assets.defs.dagster_private import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    AUTOMATION_CONDITION_TAG,
+    DATA_VERSION_TAG,
+)
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.partitions import partitions_of, stations_of
 from soilmoisture_assets.defs.progress import SECONDS_BETWEEN_LINES, progress
@@ -31,6 +36,23 @@ from soilmoisture_assets.study import Study
 
 OWNERS = ["team:soilmoisture"]
 WANTED_TAG = "soilmoisture/partitions"
+
+
+def wanted_tags(every: Iterable[str], wanted: Collection[str]) -> dict[str, str]:
+    """Tags of a run that makes some partitions: Dagster gives it an unbroken range, and one tag says which are wanted.
+
+    Parameters
+    ----------
+    every : the partitions as Dagster orders them, which for stations is the order in which they came.
+    wanted : those to make, at least one that Dagster knows.
+    """
+    named = set(wanted)
+    ordered = [name for name in every if name in named]
+    return {
+        ASSET_PARTITION_RANGE_START_TAG: ordered[0],
+        ASSET_PARTITION_RANGE_END_TAG: ordered[-1],
+        WANTED_TAG: json.dumps(ordered),
+    }
 
 
 @dataclass(frozen=True)
@@ -168,8 +190,15 @@ def _backfill_policy(deployment: Deployment) -> dg.BackfillPolicy:
 
 
 def _store_whole(work: Work, make: Make) -> Iterator[dg.MaterializeResult]:
-    """Hand each result to its IO manager as it comes."""
+    """Hand each result to its IO manager as it comes.
+
+    What automation asks for while an input is out of date waits: it is asked for again when the input is made.
+    """
     deployment, run = work.deployment, work.context.run_id
+    lacking = [asset for path in work.assets for asset in work.view.lacking(path, None)]
+    if lacking and AUTOMATION_CONDITION_TAG in work.context.run.tags:
+        work.log(f"waits for {', '.join(dict.fromkeys(lacking))}")
+        return
     expected = {path: deployment.expected(path, None, work.view) for path in work.assets}
     if left_out := work.view.left_out_with(work.assets[0], None):
         results = iter([Made(asset=path, left_out=f"{left_out[0]} is left out") for path in work.assets])
@@ -208,7 +237,7 @@ def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
             work.view.note(deployment.note(path, name, State.LEFT_OUT, made.left_out, work.view, context.run_id))
             context.log.warning(f"{path} {name} is left out: {made.left_out}")
         elif made.failure is not None:
-            failed[name] = made.failure
+            failed[f"{path} {name}"] = made.failure
             if not (made.passing and work.view.counts(path, name)):
                 work.view.note(deployment.note(path, name, State.FAILED, made.failure, work.view, context.run_id))
             context.log.error(f"{path} {name} failed: {made.failure}")

@@ -18,14 +18,17 @@ def stations_of(study: Study) -> dg.DynamicPartitionsDefinition:
     return dg.DynamicPartitionsDefinition(name=f"{study.name}/station")
 
 
-def months_of(deployment: Deployment) -> dg.MonthlyPartitionsDefinition:
-    """The months of the axis; of an open reach they go on with Dagster's clock."""
+def months_of(deployment: Deployment) -> dg.MonthlyPartitionsDefinition | dg.StaticPartitionsDefinition:
+    """The months of the axis; of an open reach they go on with Dagster's clock, if that is the day it is."""
     names = months(deployment.study, deployment.today())
-    if deployment.study.reach == "open" and deployment.settings.today is None:
-        return dg.MonthlyPartitionsDefinition(start_date=names[0], end_offset=1)  # the month that is running counts
-    end = (dt.date.fromisoformat(names[-1]) + dt.timedelta(days=32)).replace(day=1)
+    if deployment.settings.today is not None:
+        return dg.StaticPartitionsDefinition(names)
+    first = deployment.study.period.start.replace(day=1).isoformat()  # which may not be published yet
+    if deployment.study.reach == "open":
+        return dg.MonthlyPartitionsDefinition(start_date=first, end_offset=1)  # the month that is running counts
+    end = (dt.date.fromisoformat(names[-1] if names else first) + dt.timedelta(days=32)).replace(day=1)
     running = end > dt.datetime.now(dt.UTC).date()
-    return dg.MonthlyPartitionsDefinition(start_date=names[0], end_date=end.isoformat(), end_offset=int(running))
+    return dg.MonthlyPartitionsDefinition(start_date=first, end_date=end.isoformat(), end_offset=int(running))
 
 
 def years_of(deployment: Deployment) -> dg.StaticPartitionsDefinition:

@@ -1,6 +1,6 @@
 """Progress of long work: a line in the run's log now and then, and every step to whoever listens.
 
-Belongs here: how progress leaves an asset. Not here: drawing it (cli.py).
+Belongs here: how progress leaves an asset. Not here: drawing it (cli/run.py).
 """
 
 import time

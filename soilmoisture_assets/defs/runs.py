@@ -5,17 +5,18 @@ Belongs here: the order of runs, what they are to make, launching in this proces
 """
 
 import difflib
-import json
+import os
+import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from soilmoisture_assets.defs.dagster_private import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from soilmoisture_assets.defs.keys import asset_key, asset_path
-from soilmoisture_assets.defs.making import WANTED_TAG
+from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.refresh import due
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SoilMoistureError, StudyError
@@ -133,6 +134,9 @@ def bring_up_to_date(
 
     Yields each run twice, before (without an outcome) and after: its assets, partitions and outcome.
     """
+    end_dead_runs(instance)
+    if deployment.store.local is not None:
+        deployment.verify()
     deployment.withdraw()
     again = due(deployment)
     for stage in stages(deployment.graph, wanted):
@@ -162,21 +166,14 @@ def launch(
     assets: Sequence[str],
     partitions: Sequence[str],
 ) -> Outcome:
-    """Materialize assets in this process, in one run; an interrupt (Ctrl-C) ends it as an error.
-
-    Dagster gives a run an unbroken range of partitions; a tag says which of them are wanted.
-    """
+    """Materialize assets in this process, in one run; an interrupt (Ctrl-C) ends it as an error."""
     job = definitions.resolve_implicit_global_asset_job_def()
     keys = [asset_key(deployment.study, path) for path in assets]
-    tags = {}
+    tags = {PROCESS_TAG: _this_process()}
     if partitions:
         definition = definitions.resolve_asset_graph().get(keys[0]).partitions_def
         assert definition is not None
-        every = list(definition.get_partition_keys(dynamic_partitions_store=instance))
-        position = {name: index for index, name in enumerate(every)}
-        ordered = sorted(partitions, key=position.__getitem__)
-        tags[ASSET_PARTITION_RANGE_START_TAG], tags[ASSET_PARTITION_RANGE_END_TAG] = ordered[0], ordered[-1]
-        tags[WANTED_TAG] = json.dumps(ordered)
+        tags |= wanted_tags(definition.get_partition_keys(dynamic_partitions_store=instance), partitions)
     result = job.execute_in_process(
         instance=instance,
         asset_selection=keys,
@@ -188,6 +185,40 @@ def launch(
     if partitions:
         warnings += _check(definitions, instance, keys)
     return _outcome(result, warnings)
+
+
+PROCESS_TAG = "soilmoisture/process"
+"""Host, number and start of the process that a run lives in."""
+
+
+def end_dead_runs(instance: dg.DagsterInstance) -> None:
+    """End the runs of this host whose process is gone, so that the slots of their pools are free again.
+
+    Nobody else does: Dagster watches over runs that its daemon has launched.
+    """
+    unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
+        host, _, process = run.tags.get(PROCESS_TAG, "").partition(" ")
+        if host == socket.gethostname() and process != _started(int(process.partition(" ")[0])):
+            instance.report_run_failed(run, "Its process is gone; what it stored is kept.")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _this_process() -> str:
+    return f"{socket.gethostname()} {_started(os.getpid())}"
+
+
+def _started(process: int) -> str:
+    """The number of a living process and when it started, as far as the system says; else nothing."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass
+    about = Path(f"/proc/{process}/stat")
+    # the command, in brackets, may hold blanks; the start is the 20th field after it
+    return f"{process} {about.read_text().rpartition(')')[2].split()[19]}" if about.exists() else str(process)
 
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -6,6 +6,7 @@ keys in random order.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,8 @@ def load(content: bytes | Path, experiment: Experiment | None = None, origin: st
         raise CheckpointError(
             f"{origin}: parameter '{wrong}' does not have the shape of the network.\n  Train it again."
         )
-    return model
+    # in the network's order, not in that of the file, which is random: sums over parameters depend on it
+    return replace(model, parameters={name: tensors[name] for name in expected})
 
 
 def _description(model: Model) -> dict[str, Any]:

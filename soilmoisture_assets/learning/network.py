@@ -8,7 +8,8 @@ A sample is a run of K starts of one station, one day apart, that share their hi
 to itself and the ``reach`` days before it; a future token of start s attends to the history of the ``reach`` days up to
 s and to the future tokens of the same start up to its own lead. So a forecast depends on at most ``context_days`` days
 of history, is the same whether its start is computed alone or in a run, and lead L never sees anything after L.
-What no later token looks at is left out; the tests hold the plain form of the same network (plain_network.py).
+What no later token looks at is left out; the plain form of the same network, which a test holds it to, is
+soilmoisture_assets_tests/learning/plain_network.py.
 """
 
 from collections.abc import Mapping

@@ -54,12 +54,12 @@ def forecast(
     names = _names(cube, models, stations)
     cube = within_splits(cube)
     windows = _WindowsOf(cube, study, names)
-    parts = []
+    used, parts = [], []
     for name in names:
-        model = models if isinstance(models, Model) else models[name]
+        used.append(model := models if isinstance(models, Model) else models[name])
         parts.append(_forecast(cube, windows.of(model), model, name))
     found = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
-    return found.assign_attrs(experiment=str(model.experiment), method=_method(models))
+    return found.assign_attrs(experiment=str(model.experiment), method=_method(used))
 
 
 def uncalibrated(
@@ -114,9 +114,9 @@ def latest_forecast(
     end = cube["time"].values[-1]
     cube = _with_steps_ahead(cube, study)
     windows = _WindowsOf(cube, study, observed)
-    parts = []
+    used, parts = [], []
     for name in observed:
-        model = models if isinstance(models, Model) else models[name]
+        used.append(model := models if isinstance(models, Model) else models[name])
         own, of_model = cube.sel(station=name), windows.of(model)
         moisture = own["soil_moisture_antecedent"].values
         newest = np.flatnonzero(np.isfinite(moisture))[-1]
@@ -138,7 +138,7 @@ def latest_forecast(
             )
         )
     found = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
-    return found.assign_attrs(experiment=str(model.experiment), method=_method(models))
+    return found.assign_attrs(experiment=str(model.experiment), method=_method(used))
 
 
 class _WindowsOf:
@@ -214,11 +214,9 @@ def _names(cube: xr.Dataset, models: Model | Mapping[str, Model], stations: Sequ
     return names
 
 
-def _method(models: Model | Mapping[str, Model]) -> str:
+def _method(models: Sequence[Model]) -> str:
     """Name of the kind of model that most stations have."""
-    if isinstance(models, Model):
-        return REGIONAL_MODEL
-    own = sum(model.station is not None for model in models.values())
+    own = sum(model.station is not None for model in models)
     return STATION_MODEL if 2 * own >= len(models) else REGIONAL_MODEL
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from soilmoisture_assets.alignment.splits import CODES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.maps import map_axes, map_extent, marker_size, project, write_abbreviations
@@ -103,7 +104,7 @@ def _reasons(axes: "Axes", stations: xr.Dataset, included: np.ndarray) -> None:
 
 
 def _completeness(axes: "Axes", stations: xr.Dataset, cube: xr.Dataset) -> None:
-    steps = {name: int((cube["split"] == code).sum()) for code, name in enumerate(_SPLIT_COLOURS, start=1)}
+    steps = {name: int((cube["split"] == CODES[name]).sum()) for name in _SPLIT_COLOURS}
     for (name, colour), line in zip(_SPLIT_COLOURS.items(), ("-", "--", "-."), strict=True):
         share = np.sort(stations["observed_fraction"].sel(split=name).values)[::-1]
         axes.plot(

@@ -40,6 +40,7 @@ def settings_table(study: Study) -> Table:
     model, target = study.model, study.target
     rows = [
         ["Period", f"{study.period.start} to {study.period.end}"],
+        ["Reach of the axis", "the newest data" if study.reach == "open" else str(study.reach or study.period.end)],
         ["Step", f"{study.time.step}, labelled by its end (UTC)"],
         *[
             [f"{name.capitalize()} split", f"{getattr(study.splits, name).start} to {getattr(study.splits, name).end}"]
@@ -87,8 +88,12 @@ def coverage_table(cube: xr.Dataset) -> Table:
 
 
 def quality_table(cube: xr.Dataset) -> Table:
-    """Values of the source masked per reason, and steps with too few of them, over all stations."""
-    values, steps = int(cube["source_values"].sum()), cube.sizes["station"] * cube.sizes["time"]
+    """Values of the source masked per reason, and steps with too few of them, over all stations.
+
+    They are counted in the days that are learned from, judged on and tested: up to the last step of a split.
+    """
+    values = int(cube["source_values"].sum())
+    steps = cube.sizes["station"] * (np.flatnonzero(cube["split"].values)[-1] + 1)
     rows = []
     for name, reason, unit, of in (
         *((name, reason, "values", values) for name, reason in MASKING_REASONS.items()),

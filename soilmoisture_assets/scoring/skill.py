@@ -19,6 +19,7 @@ import xarray as xr
 from soilmoisture_assets import scores
 from soilmoisture_assets.alignment.splits import SPLITS, TEST, VALIDATION
 from soilmoisture_assets.errors import StudyError
+from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.methods import ordered
 from soilmoisture_assets.methods.climatology import METHOD as CLIMATOLOGY
@@ -247,12 +248,11 @@ def observed_at(cube: xr.Dataset, starts: Array, lead_hours: Array) -> Array:
     ----------
     cube : a `station_cube`. starts : datetime64 of steps. lead_hours : whole numbers of steps, in hours.
     """
-    variable = VARIABLES["soil_moisture"]
     values = cube["soil_moisture_scored"].transpose("station", "time")
     wanted = starts[:, None] + lead_hours.astype("timedelta64[h]")
     found = values.reindex(time=np.unique(wanted))
     observed = found.values[:, np.searchsorted(found["time"].values, wanted)]
-    return np.where((observed >= variable.valid_min) & (observed <= variable.valid_max), observed, np.nan)
+    return np.where(VARIABLES["soil_moisture"].allows(observed), observed, np.nan)
 
 
 def _score_dataset(samples: Sequence[_Sample], cube: xr.Dataset, axis: str, pooled: Mapping[int, slice]) -> xr.Dataset:
@@ -278,7 +278,7 @@ def _score_dataset(samples: Sequence[_Sample], cube: xr.Dataset, axis: str, pool
             axis: (axis, np.array(list(pooled), dtype="int32"), {"units": "hours", "long_name": axis}),
         },
     )
-    places = [name for name in ("latitude", "longitude", "elevation", "network", "station_name") if name in cube.coords]
+    places = [name for name in STATION_COORDINATES if name in cube.coords]
     skill = skill.assign_coords({name: ("station", cube[name].values, cube[name].attrs) for name in places})
     skill["n"] = skill["n"].fillna(0).astype("int32")
     return skill.assign_coords(held_out=("station", cube["held_out"].values, cube["held_out"].attrs))

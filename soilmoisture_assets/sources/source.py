@@ -116,7 +116,7 @@ class Source:
     addresses : services that must be reachable, by the name people know them by.
     url : base address that the settings of this machine give; None where the client knows its own.
     sandbox : its twin among the addresses of the sandbox server; None where it has none.
-    code : raised when ``fetch`` gives other values than before, so that its months are asked for again.
+    code : raised when ``fetch`` gives other values than before, so that its months are fetched again.
     fetch : hourly series of one month at the stations, (station, time) in the registry's units, NaN where missing or
         not yet published; None where the source has assets of its own (defs/raw/).
     """
@@ -134,11 +134,8 @@ class Source:
     addresses: Callable[[Study, Settings], Mapping[str, str]] = field(default=_no_addresses, repr=False)
     url: Callable[[Settings], str | None] = field(default=_own_address, repr=False)
     sandbox: str | None = None
+    code: str = "1"
     fetch: Callable[[SeriesRequest], xr.Dataset] | None = field(default=None, repr=False)
-
-    def used_by(self, study: Study) -> bool:
-        """Whether the study names it for a role that it offers."""
-        return any(self.name in named_sources(study, role) for role in self.offers)
 
 
 def named_sources(study: Study, role: Role) -> tuple[str, ...]:

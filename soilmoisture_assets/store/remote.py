@@ -4,8 +4,8 @@ Belongs here: what disk.py does, on an object store. Not here: which object is w
 Keys are paths relative to the root, with "/". Nothing is cached that another process may change.
 """
 
-import atexit
 import contextlib
+import multiprocessing.util
 import os
 import shutil
 import tempfile
@@ -75,7 +75,8 @@ class Remote:
         """File system and folder of copies of this process: a forked child may use neither of its parent's."""
         if self._of_process is None or self._of_process[0] != os.getpid():
             cache = Path(tempfile.mkdtemp(prefix="soilmoisture_"))
-            atexit.register(shutil.rmtree, cache, ignore_errors=True)
+            # not atexit: that is not run in the children of a pool, and is in those of a plain fork
+            multiprocessing.util.Finalize(None, shutil.rmtree, (cache, True), exitpriority=0)
             self._of_process, self._copies = (os.getpid(), self._open()[0], cache), {}
         return self._of_process[1:]
 

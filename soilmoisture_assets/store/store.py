@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from soilmoisture_assets.errors import SourceError, StudyError
+from soilmoisture_assets.errors import DamagedError, SourceError, StudyError
 from soilmoisture_assets.store.checksums import checksum as checksum_of
 from soilmoisture_assets.store.disk import Disk, Held
 from soilmoisture_assets.store.records import RECORDS, Address, Record, RecordName, State
@@ -336,7 +336,7 @@ class Store:
         if name is None or (name.state is State.STORED and self._root.size(name.object) is None):
             return SourceError(f"{address} is not stored.\n  Materialize it first.")
         if name.state is State.STORED:
-            return SourceError(f"{address} is damaged (checksum differs).\n  Materialize it again.")
+            return DamagedError(f"{address} is damaged (checksum differs).\n  Materialize it again.")
         with contextlib.suppress(FileNotFoundError):
             if record := self._content(name):
                 return SourceError(f"{address} {TOLD[name.state]}: {record.reason}.\n  Materialize it again.")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.alignment.common_stations import common_stations
@@ -74,6 +75,21 @@ def test_of_a_station_that_appears_twice_the_more_complete_record_is_kept(tmp_pa
     table = common_stations(target, inputs, statics, small)
     assert table.included.values.tolist() == [0, 1, 1]
     assert table.reason.values[0] == "duplicate of NET__AdamsRanch, which is more complete"
+
+
+def test_values_after_the_splits_bring_no_station_in_and_make_none_more_complete(tmp_path: Path):
+    small = study(tmp_path)
+    target, inputs, statics = parts(small, ["Adams Ranch", "AdamsRanch", "late", "late inputs"])
+    target.soil_moisture_scored.values[0, :3] = np.nan
+    target.soil_moisture_scored.values[2] = np.nan
+    inputs = inputs.where(inputs.station != "NET__late_inputs")
+    longer = {"time": small.axis_until(small.last_learned + pd.Timedelta(days=30))}
+    later = target.reindex(longer, fill_value=np.float32(0.2))
+    later.soil_moisture_scored.values[1, -30:] = np.nan  # the other record has more in the end
+    xr.testing.assert_identical(
+        common_stations(later, inputs.reindex(longer, fill_value=np.float32(1)), statics, small),
+        common_stations(target, inputs, statics, small),
+    )
 
 
 def test_one_site_distributed_by_two_networks_is_one_station(tmp_path: Path):

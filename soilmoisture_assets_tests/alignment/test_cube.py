@@ -9,7 +9,6 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.cube import build_cube
 from soilmoisture_assets.alignment.hourly import align_hourly
-from soilmoisture_assets.alignment.station_files import read_static_attributes_file
 from soilmoisture_assets.alignment.station_series import (
     file_dynamic_inputs,
     file_target,
@@ -18,6 +17,7 @@ from soilmoisture_assets.alignment.station_series import (
     target_from_hourly,
 )
 from soilmoisture_assets.errors import StudyError
+from soilmoisture_assets.sources.station_files.files import read_static_attributes_file
 from soilmoisture_assets.study import Study, load_study
 from soilmoisture_assets_tests.alignment.station_file_parts import (
     meteorology_file,

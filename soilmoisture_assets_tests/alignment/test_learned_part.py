@@ -11,7 +11,6 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.cube import build_cube, learned_part, tail_part
 from soilmoisture_assets.alignment.hourly import align_hourly
-from soilmoisture_assets.alignment.station_files import read_stations_file
 from soilmoisture_assets.alignment.station_series import (
     file_dynamic_inputs,
     file_target,
@@ -24,6 +23,7 @@ from soilmoisture_assets.sandbox.ismn_archive import write_ismn_archive
 from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.sources.era5.months import month_hours
 from soilmoisture_assets.sources.ismn.archive import read_stations, scan_archive, station_table
+from soilmoisture_assets.sources.station_files.files import read_stations_file
 from soilmoisture_assets.study import Study
 from soilmoisture_assets_tests.alignment import station_file_parts
 
@@ -192,6 +192,7 @@ def file_cube(folder: Path, days: int) -> tuple[xr.Dataset, Study]:
     hours = pd.date_range("2015-01-01T01:00", periods=100 * 24, freq="h")
     border = 60 * 24
     moisture = 20 + 5 * np.sin(np.arange(len(hours)) / 50) + np.arange(4).reshape(2, 2, 1)
+    moisture[:, 0, 100:850] = np.nan
     moisture[:, 0, border + 48 :] = np.nan
     moisture[:, 1, 600:border] = np.nan
     moisture[:, 0, border - 5 * 24 : border + 40] = 22.222
@@ -207,7 +208,8 @@ def file_cube(folder: Path, days: int) -> tuple[xr.Dataset, Study]:
     station_file_parts.meteorology_file(
         folder, hours[:stop], temperature=(rain + 5)[:, :stop], precipitation=rain[:, :stop], shortwave=sun[:, :stop]
     )
-    small = station_file_parts.study(folder, step="12h").model_copy(update={"reach": "open"})
+    small = station_file_parts.study(folder, step="12h", target={"common_fraction": 0.1})
+    small = small.model_copy(update={"reach": "open"})
     today = dt.date(2015, 5, 1)
     inputs = file_dynamic_inputs(small, today=today)
     hourly = align_hourly(file_target(small, inputs.temperature, today), {"file": inputs}, small, today)

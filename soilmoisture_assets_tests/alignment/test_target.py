@@ -89,6 +89,16 @@ def test_the_sensor_of_each_step_and_the_number_used_are_kept():
     ]
 
 
+def test_a_sensor_that_comes_after_the_splits_is_in_the_series_and_not_in_what_is_said_of_it():
+    growing, border = study().model_copy(update={"reach": "open"}), 16 * 24
+    raw = raw_station(Sensor(0.05, 0.05, range(border)), Sensor(0.05, 0.05, range(border, border + 48)))
+    made = target_from_ismn({"A": raw}, table("A"), growing).sel(station="A")
+    assert made.time.values[-1] == np.datetime64("2015-01-19")
+    assert made.sensor.values[-5:].tolist() == [0, 1, 1, 1, 1]
+    assert int(made.sensors_used) == len(json.loads(made.sensor_series.item())) == 1
+    assert int(made.source_values) == border
+
+
 def test_stations_keep_their_order_and_one_without_a_record_says_why():
     stations = table("B", "C", "A", "D")
     good, bad = raw_station(Sensor(0.05, 0.05, range(24))), raw_station(Sensor(0.05, 0.05, range(24), flag="D03"))

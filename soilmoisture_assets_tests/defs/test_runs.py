@@ -4,109 +4,222 @@ import datetime as dt
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
-import pandas as pd
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.defs import resources, runs
-from soilmoisture_assets.defs.checks import services
-from soilmoisture_assets.defs.deployment import STUDY
-from soilmoisture_assets.errors import SourceError, SourceUnavailable
-from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
-from soilmoisture_assets.io_managers.table import TableIOManager
+from soilmoisture_assets.defs import service
+from soilmoisture_assets.defs.checks import failures, raw
+from soilmoisture_assets.defs.keys import asset_key
+from soilmoisture_assets.defs.making import Made, Work
+from soilmoisture_assets.defs.runs import stages
+from soilmoisture_assets.defs.service import open_services
+from soilmoisture_assets.errors import SourceError, SourceUnavailable, StudyError
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
-from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.soilgrids.client import fetch_soilgrids
+from soilmoisture_assets.store.graph import Asset, Input
+from soilmoisture_assets.store.records import State
+from soilmoisture_assets_tests.defs.made_up import (
+    MEAN,
+    SERIES,
+    STATIONS,
+    TABLE,
+    Bench,
+    bench,
+    each,
+    moisture,
+)
 
-TABLE, COPY = dg.AssetKey(["analysis", "table"]), dg.AssetKey(["analysis", "copy"])
-
-
-@pytest.fixture
-def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TableIOManager:
-    manager = TableIOManager(tmp_path)
-    monkeypatch.setattr(runs, "resources", lambda: {"table": manager})
-    return manager
-
-
-@dg.asset(key=TABLE, io_manager_key="table", code_version="1")
-def table() -> pd.DataFrame:
-    return pd.DataFrame({"x": [1]})
-
-
-def test_a_store_that_was_deleted_is_made_again_and_what_follows_from_it(tables: TableIOManager):
-    @dg.asset(key=COPY, ins={"table": dg.AssetIn(key=TABLE)}, io_manager_key="table", code_version="1")
-    def copy(table: pd.DataFrame) -> pd.DataFrame:
-        return table
-
-    graph = dg.Definitions([table, copy], resources={"table": tables}).resolve_asset_graph()
-    [stage] = runs.stages(graph, [TABLE, COPY])
-    with dg.instance_for_test() as instance:
-        assert list(runs.outdated(instance, graph, stage, [])) == [((TABLE, COPY), [])]
-        dg.materialize([table, copy], instance=instance, resources={"table": tables})
-        assert list(runs.outdated(instance, graph, stage, [])) == []
-        tables.path(COPY).unlink()
-        assert list(runs.outdated(instance, graph, stage, [])) == [((COPY,), [])]
-        tables.path(TABLE).unlink()
-        assert list(runs.outdated(instance, graph, stage, [])) == [((TABLE, COPY), [])]
+SHOWN, PROPERTIES = "figures/shown", "raw/soilgrids/properties"
 
 
-def test_an_interrupt_ends_the_run_and_keeps_what_is_stored(tables: TableIOManager):
-    @dg.asset(key=COPY, deps=[table], io_manager_key="table")
-    def copy() -> pd.DataFrame:
+def stored(folder: Path, path: str) -> Path:
+    [file] = (folder / "data" / "demo").glob(f"{path}.*")
+    return file
+
+
+def copy(work: Work) -> Iterator[Made]:
+    yield Made(work.given()["mean"])
+
+
+def test_what_is_up_to_date_is_not_made_again(tmp_path: Path):
+    with bench(tmp_path) as place:
+        assert place.run() == {TABLE: [], SERIES: STATIONS, MEAN: []}
+        assert place.run() == {}
+        assert place.run(SERIES, force=True) == {SERIES: STATIONS}
+
+
+def test_a_store_that_was_deleted_is_made_again_and_what_follows_if_it_came_out_otherwise(tmp_path: Path):
+    value = [1.0]
+    with bench(tmp_path, each(lambda name: moisture(name, value[-1]))) as place:
+        place.run()
+        stored(tmp_path, f"{SERIES}/b").unlink()
+        assert place.deployment.current(SERIES) == ["a", "c"]
+        assert place.run() == {SERIES: ["b"]}
+        stored(tmp_path, f"{SERIES}/b").unlink()
+        value.append(2.0)
+        assert place.run() == {SERIES: ["b"], MEAN: []}
+        assert place.deployment.read(MEAN).set_index("station")["mean"].to_dict() == {"a": 1, "b": 2, "c": 1}
+
+
+def test_what_is_made_from_a_deleted_store_is_made_with_it_in_one_run(tmp_path: Path):
+    shown = Asset(SHOWN, ".csv", "A copy.", inputs={"mean": Input(MEAN)})
+    with bench(tmp_path, more=[(shown, copy)]) as place:
+        place.run()
+        stored(tmp_path, SHOWN).unlink()
+        assert [paths for paths, _, _ in place.outcomes()] == [(SHOWN,)]
+        stored(tmp_path, MEAN).unlink()
+        assert [paths for paths, _, _ in place.outcomes()] == [(MEAN, SHOWN)]
+
+
+@pytest.mark.parametrize("path", [TABLE, f"{SERIES}/b", MEAN])
+def test_a_damaged_object_is_made_again_by_the_next_run(path: str, tmp_path: Path):
+    with bench(tmp_path) as place:
+        place.run()
+        file = stored(tmp_path, path)
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-2] + bytes([whole[-2] ^ 1]) + whole[-1:])
+        assert list(place.run()) == [path.removesuffix("/b")]
+        assert file.read_bytes() == whole
+        assert place.deployment.reasons(State.FAILED) == []
+
+
+def test_a_station_that_left_the_study_is_withdrawn_and_comes_back_when_it_does(tmp_path: Path):
+    with bench(tmp_path) as place:
+        place.run()
+        (tmp_path / "stations.txt").write_text("a c")
+        assert place.run() == {TABLE: [], MEAN: []}
+        assert place.deployment.current(SERIES) == ["a", "c"]
+        assert place.dagster_stations() == ["a", "c"]
+        assert list(place.deployment.read(MEAN).station) == ["a", "c"]
+        with pytest.raises(SourceError, match=r"is withdrawn \(no longer among the stations of the study"):
+            place.deployment.read(SERIES, "b")
+        (tmp_path / "stations.txt").write_text("a b c d")
+        assert place.run() == {TABLE: [], SERIES: ["b", "d"], MEAN: []}
+        assert place.dagster_stations() == ["a", "b", "c", "d"]
+
+
+def test_what_takes_a_service_or_training_keeps_its_object_while_it_is_withdrawn(tmp_path: Path):
+    with bench(tmp_path, kept=True) as place:
+        place.run()
+        (tmp_path / "stations.txt").write_text("a c")
+        place.run()
+        assert place.deployment.current(SERIES) == ["a", "c"]
+        (tmp_path / "stations.txt").write_text("a b c")
+        assert place.run() == {TABLE: [], MEAN: []}
+        assert place.deployment.current(SERIES) == STATIONS
+
+
+def test_a_station_that_failed_and_left_is_in_no_table_and_no_check(tmp_path: Path):
+    with bench(tmp_path, each(lambda name: Made(partition=name, failure="broken") if name == "b" else moisture(name)),
+               checks=failures.checks) as place:  # fmt: skip
+        place.run(TABLE, SERIES)
+        assert [each.partition for each in place.deployment.reasons(State.FAILED)] == ["b"]
+        assert "| b | broken |" in check_of(place, SERIES)
+        (tmp_path / "stations.txt").write_text("a c")
+        assert place.run(TABLE, SERIES) == {TABLE: []}
+        assert place.deployment.reasons(State.FAILED) == []
+
+
+def check_of(place: Bench, path: str) -> str:
+    """The table of failures that the web UI shows at an asset."""
+    key = dg.AssetCheckKey(asset_key(place.deployment.study, path), "no_station_failed")
+    [record] = place.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    assert record.event is not None
+    evaluation = record.event.asset_check_evaluation
+    assert evaluation is not None
+    assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    return str(evaluation.metadata["failed"].value)
+
+
+def test_an_interrupt_ends_the_run_and_keeps_what_is_stored(tmp_path: Path):
+    def stopped(work: Work) -> Iterator[Made]:
+        yield moisture("a")
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(10)
-        return pd.DataFrame()
+        yield moisture("b")
 
-    definitions = dg.Definitions([table, copy], resources={"table": tables})
-    with dg.instance_for_test() as instance:
-        outcome = runs.launch(definitions, instance, (TABLE, COPY), [], [])
-    assert str(outcome.error).startswith("interrupted")
-    assert tables.path(TABLE).exists()
-    assert not tables.path(COPY).exists()
+    with bench(tmp_path, stopped) as place:
+        [_, (paths, _, outcome)] = place.outcomes()
+        assert paths == (SERIES,)
+        assert str(outcome.error).startswith("interrupted")
+        assert place.deployment.current(SERIES) == ["a"]
 
 
 @pytest.mark.parametrize(("error", "attempts"), [(SourceUnavailable("down"), 3), (SourceError("no such key"), 1)])
 def test_a_step_is_tried_again_where_a_service_is_down_and_for_no_other_reason(
-    error: SourceError, attempts: int, monkeypatch: pytest.MonkeyPatch
+    error: SourceError, attempts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(resources, "SECONDS_BEFORE_RETRY", 0.0)
-    real = resources.Services(STUDY.model_copy(update={"sandbox": False}), Settings())
+    monkeypatch.setattr(service, "SECONDS_BEFORE_RETRY", 0.0)
     tried = []
 
-    @dg.asset
-    def fetched(context: dg.AssetExecutionContext) -> None:
-        with real.open(context):
-            tried.append(context.retry_number)
+    def fetched(work: Work) -> Iterator[Made]:
+        with open_services(work):
+            tried.append(work.context.retry_number)
             raise error
+        yield Made()
 
-    assert not dg.materialize([fetched], raise_on_error=False).success
+    asked = Asset(PROPERTIES, ".nc", "From a service.")
+    with dg.instance_for_test() as instance:
+        place = Bench(tmp_path, [(asked, fetched)], instance, sandbox=False)
+        [(_, _, outcome)] = place.outcomes()
+    assert str(error) in str(outcome.error)
     assert tried == list(range(attempts))
 
 
-def test_a_station_that_a_service_did_not_answer_for_is_a_warning_that_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    stores = {"netcdf": NetcdfIOManager(tmp_path / "stores", STUDY)}
-    monkeypatch.setattr(services, "resources", lambda: stores)
+def test_a_station_that_a_service_did_not_answer_for_is_a_warning_that_says_what_to_do(tmp_path: Path):
     places = xr.Dataset(
         coords={"station": ["a", "b"], "latitude": ("station", [40.0, 41.0]), "longitude": ("station", [-99.0, -98.0])}
     )
     day = dt.date(2019, 1, 1)
     with Sandbox(World(1, -125, -66, 24, 50, day, day, 1)) as sandbox, dg.instance_for_test() as instance:
 
-        @dg.asset(key=["raw", "soilgrids", "properties"], io_manager_key="netcdf")
-        def properties() -> xr.Dataset:
-            return fetch_soilgrids(places, tmp_path / "answers", sandbox.urls["soilgrids"], 1e6, backoff=0.01)
+        def properties(work: Work) -> Iterator[Made]:
+            answers = work.workspace("answers")
+            yield Made(fetch_soilgrids(places, answers, sandbox.urls["soilgrids"], 1e6, backoff=0.01))
 
-        check = services.every_station_answered(properties.key)
-        definitions = dg.Definitions([properties], asset_checks=[check], resources=stores)
+        place = Bench(tmp_path, [(Asset(PROPERTIES, ".nc", "From a service."), properties)], instance, raw.checks)
         sandbox.add_fault(Fault("soilgrids", "500", times=99, path_contains="lat=41.0"))
-        [warning] = runs.launch(definitions, instance, (properties.key,), [], []).warnings
+        [(_, _, outcome)] = place.outcomes()
+        [warning] = outcome.warnings
+        assert outcome.error is None
         assert "1 station without an answer" in warning
-        assert "soilmoisture run --force --select 'key:\"raw/soilgrids/properties\"'" in warning
+        assert "soilmoisture run --force --select 'key:\"demo/raw/soilgrids/properties\"'" in warning
         sandbox.clear_faults()
-        assert runs.launch(definitions, instance, (properties.key,), [], []).warnings == []
+        [(_, _, outcome)] = place.outcomes(force=True)
+        assert outcome.warnings == []
+
+
+def test_a_failing_asset_ends_the_runs_and_what_follows_is_not_made(tmp_path: Path):
+    def broken(work: Work) -> Iterator[Made]:
+        raise SourceError("nothing to average.\n  Bring more.")
+        yield Made()
+
+    shown = Asset(SHOWN, ".csv", "A copy.", inputs={"mean": Input(MEAN)})
+    with bench(tmp_path, more=[(shown, copy)], averaged=broken) as place:
+        *_, (paths, _, outcome) = place.outcomes()
+        assert paths == (MEAN, SHOWN)
+        assert outcome.error == "nothing to average.\n  Bring more."  # without Dagster's wrapping
+        assert not place.deployment.is_current(SHOWN)
+
+
+def test_only_the_stations_that_are_named_are_made(tmp_path: Path):
+    with bench(tmp_path) as place:
+        place.run(TABLE)
+        assert place.run(SERIES, stations=("b",)) == {SERIES: ["b"]}
+        with pytest.raises(StudyError, match=r"unknown station 'bb'\.\n  Did you mean: b"):
+            place.run(SERIES, stations=("bb",))
+
+
+def test_a_run_holds_one_partitioning_and_follows_what_it_is_made_from(tmp_path: Path):
+    with bench(tmp_path) as place:
+        graph = place.deployment.graph
+        assert [(stage.assets, stage.partitions) for stage in stages(graph, list(graph))] == [
+            ((TABLE,), None),
+            ((SERIES,), "station"),
+            ((MEAN,), None),
+        ]

@@ -1,6 +1,9 @@
-"""Stores: nothing half-written, text and categories survive, partitions in and out."""
+"""Values on their way to the store and back: text and categories survive, what is stored says where it comes from,
+partitions go in and out of real runs."""
 
-import json
+import base64
+import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -8,16 +11,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from soilmoisture_assets.io_managers.datasets import NETWORK_CITATIONS
-from soilmoisture_assets.io_managers.netcdf import NetcdfIOManager
-from soilmoisture_assets.io_managers.table import TableIOManager
-from soilmoisture_assets.io_managers.zarr import ZarrIOManager
 
+from soilmoisture_assets.defs.keys import asset_key
+from soilmoisture_assets.defs.making import Made, Work, shown
+from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.metadata.provenance import code_version
-from soilmoisture_assets.study import load_study
+from soilmoisture_assets.store.graph import Asset, Input
+from soilmoisture_assets_tests.defs.made_up import (
+    MEAN,
+    SERIES,
+    STATIONS,
+    TABLE,
+    Bench,
+    OwnDeployment,
+    bench,
+    each,
+    table_of,
+)
 
-KEY = dg.AssetKey(["cube", "thing"])
+CUBE, SMALL, FIGURE = "cube/thing", "cube/small", "figures/thing"
 
 
 def dataset(value: float = 1.0) -> xr.Dataset:
@@ -33,86 +46,165 @@ def dataset(value: float = 1.0) -> xr.Dataset:
     )
 
 
-@pytest.fixture(params=[NetcdfIOManager, ZarrIOManager])
-def manager(request: pytest.FixtureRequest, tmp_path: Path) -> NetcdfIOManager | ZarrIOManager:
-    return request.param(tmp_path, load_study("demo"))
+@pytest.fixture(params=[".nc", ".zarr.zip"])
+def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
+    return OwnDeployment(tmp_path, [Asset(TABLE, ".nc", "Stations."), Asset(CUBE, request.param, "Made from nothing.")])
 
 
-def test_what_is_written_comes_back_with_types_and_provenance(manager: NetcdfIOManager):
-    manager.write(dataset(), KEY)
-    found = manager.read(KEY)
+def publish(deployment: Deployment, value: object, path: str = CUBE, **more: object) -> None:
+    deployment.publish(path, value, deployment.expected(path, None, deployment.view()), **more)  # type: ignore[arg-type]
+
+
+def test_what_is_written_comes_back_with_types_and_provenance(deployment: Deployment):
+    publish(deployment, dataset())
+    found = deployment.read(CUBE)
     xr.testing.assert_equal(found.load(), dataset())
     assert found.moisture.dtype == np.float32
     assert found["class"].dtype == np.int8
     assert found.station.values.astype(str).tolist() == ["N__a", "N__longer_name"]
     assert found.attrs["study"] == "demo"
     assert found.attrs["synthetic"] == 1
+    assert found.attrs["Conventions"] == "CF-1.11"
 
 
-def test_a_store_does_not_say_when_it_was_made_so_that_the_same_content_is_the_same(manager: NetcdfIOManager):
-    manager.write(dataset(), KEY)
-    assert manager.read(KEY).attrs["history"] == f"soilmoisture_assets {code_version()}"
+def test_a_store_does_not_say_when_it_was_made_so_that_the_same_content_is_the_same(deployment: Deployment):
+    publish(deployment, dataset())
+    first = deployment.store.path(deployment.address(CUBE)).read_bytes()
+    publish(deployment, dataset())
+    assert deployment.store.path(deployment.address(CUBE)).read_bytes() == first
+    assert deployment.read(CUBE).attrs["history"] == f"soilmoisture_assets {code_version()}"
 
 
-def test_a_store_cites_the_networks_its_stations_belong_to(manager: NetcdfIOManager):
-    citations = {"SCAN": "Schaefer 2007", "USCRN": "Bell 2013", "NEW": ""}
-    (manager.folder / NETWORK_CITATIONS).parent.mkdir(parents=True)
-    (manager.folder / NETWORK_CITATIONS).write_text(json.dumps(citations))
-    for name, given, cited, not_cited in (
-        ("of_one", dataset().assign_coords(network=("station", ["SCAN", "NEW"])), ["SCAN: Schaefer 2007"], "Bell"),
-        ("of_all", dataset(), ["SCAN: Schaefer 2007", "USCRN: Bell 2013", "Dorigo"], "NEW"),
+def test_a_store_cites_the_networks_its_stations_belong_to(deployment: Deployment):
+    networks = {"SCAN": "Schaefer 2007", "USCRN": "Bell 2013", "NEW": ""}
+    publish(deployment, dataset(), TABLE, names=("N__a",), metadata={"networks": networks})
+    for given, cited, not_cited in (
+        (dataset().assign_coords(network=("station", ["SCAN", "NEW"])), ["SCAN: Schaefer 2007"], "Bell"),
+        (dataset(), ["SCAN: Schaefer 2007", "USCRN: Bell 2013", "Dorigo"], "NEW"),
     ):
-        manager.write(given, dg.AssetKey(["cube", name]))
-        references = manager.read(dg.AssetKey(["cube", name])).attrs["references"]
+        publish(deployment, given)
+        references = deployment.read(CUBE).attrs["references"]
         assert all(text in references for text in cited)
         assert not_cited not in references
 
 
-def test_a_write_that_fails_leaves_the_old_store_and_no_rest(manager: NetcdfIOManager):
-    manager.write(dataset(1.0), KEY)
+def test_a_write_that_fails_leaves_the_old_store_and_no_rest(deployment: Deployment):
+    publish(deployment, dataset(1.0))
+    before = everything(deployment)
     broken = dataset(2.0).assign(bad=("station", np.array([object(), object()], dtype=object)))
     with pytest.raises(Exception):  # noqa: B017, PT011 - whatever the format raises
-        manager.write(broken, KEY)
-    assert float(manager.read(KEY).moisture[0, 0]) == 1.0
-    assert [path.name for path in manager.path(KEY).parent.iterdir()] == [manager.path(KEY).name]
+        publish(deployment, broken)
+    assert float(deployment.read(CUBE).moisture[0, 0]) == 1.0
+    assert everything(deployment) == before
 
 
-def test_a_store_is_replaced_whole(manager: NetcdfIOManager):
-    manager.write(dataset(1.0), KEY)
-    manager.write(dataset(2.0).isel(time=slice(0, 1)), KEY)
-    found = manager.read(KEY)
+def everything(deployment: Deployment) -> list[str]:
+    """Every file and folder of the store."""
+    assert deployment.store.local is not None
+    return sorted(str(path) for path in deployment.store.local.rglob("*"))
+
+
+def test_a_store_is_replaced_whole(deployment: Deployment):
+    publish(deployment, dataset(1.0))
+    publish(deployment, dataset(2.0).isel(time=slice(0, 1)))
+    found = deployment.read(CUBE)
     assert found.sizes["time"] == 1
     assert float(found.moisture[0, 0]) == 2.0
 
 
-def test_reading_what_is_not_there_says_what_to_do(manager: NetcdfIOManager):
-    with pytest.raises(SourceError, match="partition N__a is not stored"):
-        manager.read(KEY, "N__a")
+def test_reading_what_is_not_there_says_what_to_do(tmp_path: Path):
+    with bench(tmp_path) as place:
+        with pytest.raises(SourceError, match="partition N__a is not stored") as error:
+            place.deployment.read(SERIES, "N__a")
+        assert f"Make it with: soilmoisture run --study demo --select '+key:\"demo/{SERIES}\"'" in str(error.value)
+        with pytest.raises(SourceError, match="study 'demo' has no asset cube/nothing"):
+            place.deployment.read("cube/nothing")
 
 
-def test_partitions_go_in_and_out_as_a_mapping_in_a_real_run(tmp_path: Path):
-    station = dg.StaticPartitionsDefinition(["a", "b", "c"])
+def test_the_web_ui_shows_where_a_thing_is_how_large_it_is_and_what_was_said_of_it(tmp_path: Path):
+    def make(work: Work) -> Iterator[Made]:
+        yield Made(dataset(), metadata={"stations": 2, "problems": ["one"], "table": "| a |\n|---|"})
 
-    @dg.asset(
-        key=["raw", "x", "series"],
-        partitions_def=station,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        io_manager_key="netcdf",
-    )
-    def series(context: dg.AssetExecutionContext) -> dict[str, xr.Dataset]:
-        return {name: dataset(ord(name)) for name in context.partition_keys}
-
-    @dg.asset(
-        ins={"series": dg.AssetIn(key=["raw", "x", "series"])},
-        io_manager_key="table",
-    )
-    def names(series) -> pd.DataFrame:
-        return pd.DataFrame({name: [float(series[name].moisture[0, 0])] for name in series})
-
-    resources = {"netcdf": NetcdfIOManager(tmp_path, load_study("demo")), "table": TableIOManager(tmp_path)}
     with dg.instance_for_test() as instance:
-        tags = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "b"}
-        assert dg.materialize([series], instance=instance, resources=resources, tags=tags).success
-        assert dg.materialize([series, names], instance=instance, resources=resources, selection=[names]).success
-    table = pd.read_csv(tmp_path / "names.csv")
-    assert table.iloc[0].to_dict() == {"a": 97.0, "b": 98.0}
+        place = Bench(tmp_path, [(Asset(CUBE, ".zarr.zip", "A cube."), make)], instance)
+        place.run()
+        key = asset_key(place.deployment.study, CUBE)
+        event = instance.get_latest_materialization_event(key)
+    assert event is not None
+    assert event.asset_materialization is not None
+    metadata = event.asset_materialization.metadata
+    stored = tmp_path / "data" / "demo" / "cube" / "thing.zarr.zip"
+    assert (metadata["path"].value, metadata["size"].value) == (str(stored), stored.stat().st_size)
+    assert metadata["stations"].value == 2
+    assert metadata["problems"] == shown({"problems": ["one"]})["problems"]
+    assert isinstance(metadata["table"], dg.MarkdownMetadataValue)
+
+
+def test_a_picture_is_shown_small_in_the_web_ui(tmp_path: Path):
+    def draw(work: Work) -> Iterator[Made]:
+        from matplotlib.figure import Figure
+
+        figure = Figure((20, 5))
+        figure.subplots().plot([0, 1])
+        yield Made(figure)
+
+    from PIL import Image
+
+    with dg.instance_for_test() as instance:
+        place = Bench(tmp_path, [(Asset(FIGURE, ".png", "A line."), draw)], instance)
+        place.run()
+        event = instance.get_latest_materialization_event(asset_key(place.deployment.study, FIGURE))
+        with Image.open(place.deployment.read(FIGURE)) as stored:
+            assert stored.width > 1000
+    assert event is not None
+    assert event.asset_materialization is not None
+    preview = str(event.asset_materialization.metadata["preview"].value)
+    with Image.open(io.BytesIO(base64.b64decode(preview.split("base64,")[1].rstrip(")")))) as small:
+        assert small.width == 640
+
+
+def test_partitions_go_in_as_a_mapping_of_those_that_count(tmp_path: Path):
+    seen = {}
+
+    def average(work: Work) -> Iterator[Made]:
+        series = work.given()["series"]
+        seen.update({name: float(series[name].moisture[0, 0]) for name in series})
+        assert "b" not in series
+        with pytest.raises(KeyError):
+            series["b"]
+        yield Made(pd.DataFrame(seen, index=[0]))
+
+    def fate(name: str) -> Made:
+        return Made(partition=name, failure="broken") if name == "b" else Made(dataset(ord(name)), name)
+
+    assets = [
+        (Asset(TABLE, ".nc", "Stations."), table_of(lambda: STATIONS)),
+        (Asset(SERIES, ".zarr.zip", "Series.", partitions="station", names_from=TABLE), each(fate)),
+        (Asset(MEAN, ".csv", "Means.", inputs={"series": Input(SERIES)}), average),
+    ]
+    with dg.instance_for_test() as instance:
+        place = Bench(tmp_path, assets, instance)
+        place.run()
+        assert seen == {"a": 97.0, "c": 99.0}
+        assert place.deployment.read(MEAN).iloc[0].to_dict() == {"a": 97.0, "c": 99.0}
+
+
+def test_an_asset_of_somebody_elses_reads_ours_through_dagster_whole_or_as_a_mapping(tmp_path: Path):
+    with bench(tmp_path, each(lambda name: Made(pd.DataFrame({"x": [ord(name)]}), name))) as place:
+        place.run()
+        study = place.deployment.study
+        seen = {}
+
+        @dg.asset(
+            ins={
+                "series": dg.AssetIn(asset_key(study, SERIES), input_manager_key="table"),
+                "means": dg.AssetIn(asset_key(study, MEAN), input_manager_key="table"),
+            }
+        )
+        def notebook(series, means) -> None:
+            seen.update(means={name: series[name].x[0] for name in series}, rows=len(means))
+
+        definitions = dg.Definitions.merge(place.definitions, dg.Definitions([notebook]))
+        job = definitions.resolve_implicit_global_asset_job_def()
+        assert job.execute_in_process(instance=place.instance, asset_selection=[notebook.key]).success
+        assert seen == {"means": {"a": 97, "b": 98, "c": 99}, "rows": 3}

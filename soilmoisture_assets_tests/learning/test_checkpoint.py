@@ -40,6 +40,12 @@ def test_a_stored_model_forecasts_the_same(
         assert forecast(cube, again, study).identical(forecast(cube, models[Experiment.FORECAST], study))
 
 
+def test_a_stored_model_has_its_parameters_in_the_order_they_were_trained_in(
+    stored: bytes, models: dict[Experiment, Model]
+):
+    assert list(load(stored).parameters) == list(models[Experiment.FORECAST].parameters)
+
+
 def test_a_checkpoint_of_another_experiment_is_refused(stored: bytes):
     with pytest.raises(CheckpointError, match="experiment 'forecast', not 'drivers'"):
         load(stored, Experiment.DRIVERS)

@@ -110,6 +110,15 @@ def test_masked_values_are_a_share_of_the_values_of_the_source():
     assert rows["too few good hours in the step"] == ["73 of 2,920 steps", "2.50", "1"]
 
 
+def test_steps_after_the_splits_are_not_among_those_that_masking_is_counted_in():
+    cube = made_up.cube(2).assign(
+        masked_few_hours=("station", [0, 73]), source_values=("station", [100, 200])
+    )  # of 2 times 1,460 steps
+    cube["split"] = cube.split.where(cube.time < cube.time[-460], 0)
+    rows = {row[0]: row[1:] for row in quality_table(cube).rows}
+    assert rows["too few good hours in the step"][0] == "73 of 2,000 steps"
+
+
 def test_every_image_has_a_text(page):
     images = re.findall(r"<img [^>]*>", page.read_text())
     assert len(images) == 2

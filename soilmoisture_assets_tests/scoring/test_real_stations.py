@@ -8,7 +8,6 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.common_stations import common_stations
 from soilmoisture_assets.alignment.cube import build_cube
-from soilmoisture_assets.alignment.station_files import read_static_attributes_file
 from soilmoisture_assets.alignment.station_series import (
     file_dynamic_inputs,
     file_target,
@@ -18,6 +17,7 @@ from soilmoisture_assets.alignment.station_series import (
 from soilmoisture_assets.methods import gradient_boosting
 from soilmoisture_assets.methods.fitting import fit_baselines
 from soilmoisture_assets.scoring.skill import skill_tables
+from soilmoisture_assets.sources.station_files.files import read_static_attributes_file
 from soilmoisture_assets.study import BaselineSettings, Experiment, Study, load_study
 from soilmoisture_assets_tests.methods.worlds import with_neighbours
 

@@ -1,6 +1,6 @@
 """Analysis: scores of every method on one common sample, their medians by group, and what the intervals hold.
 
-Not here: the scores (scoring/scores.py), the tables (scoring/skill.py), the groups (attribution/station_groups.py).
+Not here: the scores (scores.py), the tables (scoring/skill.py), the groups (attribution/station_groups.py).
 """
 
 from collections.abc import Iterator

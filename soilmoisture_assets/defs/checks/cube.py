@@ -28,7 +28,7 @@ def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
             if variable is None or variable.is_category or variable.aggregation == "sum":
                 continue  # limits of amounts hold for hours, not for sums over a step
             values = cube[name].values
-            count = int(((values < variable.valid_min) | (values > variable.valid_max)).sum())
+            count = int((np.isfinite(values) & ~variable.allows(values)).sum())
             if count:
                 outside[name] = count
         return dg.AssetCheckResult(passed=not outside, metadata={"outside": dg.MetadataValue.json(outside)})

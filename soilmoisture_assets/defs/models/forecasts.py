@@ -12,6 +12,7 @@ import xarray as xr
 from soilmoisture_assets.defs.following import FOLLOWS
 from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.methods import speaking
 from soilmoisture_assets.study import Experiment
 
 LATEST = "models/latest_forecast"
@@ -86,10 +87,11 @@ def _forecasts(work: Work) -> Iterator[Made]:
 
 def _errors(found: xr.Dataset) -> dict[str, object]:
     """The method that speaks for the station, and its error at the last lead."""
-    error = found.soil_moisture_forecast.sel(quantile=0.5) - found.soil_moisture_observed
-    last = error.isel(forecaster=-1, lead=-1, station=0)
+    method = speaking(found.forecaster.values.astype(str))
+    forecast = found.soil_moisture_forecast.sel(quantile=0.5, forecaster=method)
+    last = (forecast - found.soil_moisture_observed).isel(lead=-1, station=0)
     return {
-        "method": str(found.forecaster.values[-1]),
+        "method": method,
         "scored": int(last.notnull().sum()),
         "rmse_last_lead_m3_m3": float(np.sqrt((last**2).mean())),
     }

@@ -15,9 +15,9 @@ NAME = "file"
 
 def _needs(study: Study, settings: Settings) -> Iterator[Need]:
     if NAME in named_sources(study, "target"):
-        yield Need("cube/target", "target file", lambda: _read_target(study))
+        yield Need("cube/hourly", "target file", lambda: _read_target(study))
     if NAME in named_sources(study, "dynamic"):
-        yield Need("cube/dynamic_inputs", "dynamic inputs file", lambda: _read_dynamic_inputs(study))
+        yield Need("cube/hourly", "dynamic inputs file", lambda: _read_dynamic_inputs(study))
     if NAME in named_sources(study, "static"):
         yield Need("cube/static_attributes", "static attributes file", lambda: _read_static_attributes(study))
 

@@ -1,5 +1,6 @@
 """A scan kept on disk, so that an archive is counted once."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import xarray as xr
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.sources.ismn.archive import read_station, scan_archive, station_table
 from soilmoisture_assets.sources.ismn.members import Problem, grouped
-from soilmoisture_assets.sources.ismn.scan import load_scan, save_scan
+from soilmoisture_assets.sources.ismn.scan import scan_as_json, scan_of
 from soilmoisture_assets_tests.sources.ismn.ismn_parts import FILE, FOLDER, HEADER, good_rows, lines, write_zip
 
 
@@ -19,8 +20,7 @@ def test_a_stored_scan_gives_the_same_stations_and_records(tmp_path: Path):
         f"{FOLDER}/SCAN_SCAN_WaimeaPlain_static_variables.csv": b"quantity_name;value;\n",
     }
     archive = scan_archive(write_zip(tmp_path / "archive.zip", members))
-    save_scan(archive, tmp_path / "scan.json")
-    back = load_scan(tmp_path / "scan.json", archive.path)
+    back = scan_of(json.loads(json.dumps(scan_as_json(archive))), archive.path)
     assert back.path == archive.path
     assert back.problems == archive.problems
     assert back.static_files == archive.static_files
@@ -28,9 +28,12 @@ def test_a_stored_scan_gives_the_same_stations_and_records(tmp_path: Path):
     xr.testing.assert_identical(read_station(back, "SCAN__Waimea_Plain"), read_station(archive, "SCAN__Waimea_Plain"))
 
 
-def test_without_a_scan_the_message_says_what_to_run(tmp_path: Path):
-    with pytest.raises(SourceError, match="Materialize raw/ismn/stations first"):
-        load_scan(tmp_path / "scan.json", tmp_path)
+def test_a_stored_scan_follows_an_archive_that_was_moved(tmp_path: Path):
+    archive = scan_archive(write_zip(tmp_path / "archive.zip", {FILE: lines(good_rows())}))
+    stored = scan_as_json(archive)
+    assert str(tmp_path) not in json.dumps(stored)
+    moved = archive.path.rename(tmp_path / "moved.zip")
+    xr.testing.assert_identical(station_table(scan_of(stored, moved)), station_table(scan_archive(moved)))
 
 
 def test_a_station_whose_files_were_broken_after_the_scan_is_named(tmp_path: Path):

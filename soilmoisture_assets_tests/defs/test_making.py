@@ -1,0 +1,145 @@
+"""Many partitions in one run: what is done is kept, what failed is named, in real Dagster runs."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from soilmoisture_assets.defs.keys import asset_key
+from soilmoisture_assets.defs.making import Made, Work
+from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.store.records import State
+from soilmoisture_assets_tests.defs.made_up import MEAN, SERIES, STATIONS, TABLE, Bench, bench, each, moisture
+
+SERIES_KEY = dg.AssetKey(["demo", "raw", "ismn", "soil_moisture"])
+
+
+def b_is(fate: Made) -> list[Made]:
+    return [moisture("a"), fate, moisture("c")]
+
+
+def said(place: Bench, state: State = State.FAILED) -> list[tuple[str, str]]:
+    return [(each.partition, each.reason) for each in place.deployment.reasons(state, SERIES)]
+
+
+def test_each_partition_is_stored_and_recorded(tmp_path: Path):
+    with bench(tmp_path) as place:
+        assert place.run(SERIES, TABLE) == {TABLE: [], SERIES: STATIONS}
+        assert place.instance.get_materialized_partitions(SERIES_KEY) == set(STATIONS)
+        assert place.deployment.current(SERIES) == STATIONS
+    files = sorted(path.name for path in (tmp_path / "data" / "demo" / "raw" / "ismn" / "soil_moisture").iterdir())
+    assert files == ["a.csv", "b.csv", "c.csv"]
+
+
+def test_a_failed_station_stays_missing_is_named_and_the_others_are_kept(tmp_path: Path):
+    fate = b_is(Made(partition="b", failure="b has no data"))
+    with bench(tmp_path, lambda work: iter(fate)) as place:
+        place.run(TABLE)
+        outcome = place.launch(SERIES, STATIONS)
+        assert dict(outcome.failed_partitions) == {f"{SERIES} b": "b has no data"}
+        assert outcome.error is None
+        assert place.instance.get_materialized_partitions(SERIES_KEY) == {"a", "c"}
+        assert place.deployment.current(SERIES) == ["a", "c"]
+        assert said(place) == [("b", "b has no data")]
+        with pytest.raises(SourceError, match=r"soil_moisture, partition b is failed \(b has no data\)"):
+            place.deployment.read(SERIES, "b")
+
+
+def test_a_station_that_fails_when_run_again_is_not_served_from_its_old_store(tmp_path: Path):
+    fates = [moisture("b")]
+    with bench(tmp_path, each(lambda name: fates[-1] if name == "b" else moisture(name))) as place:
+        place.run()
+        assert list(place.deployment.read(MEAN).station) == STATIONS
+        fates.append(Made(partition="b", failure="b is broken now"))
+        place.launch(SERIES, ["b"])
+        assert place.deployment.current(SERIES) == ["a", "c"]
+        assert "b" not in place.deployment.partitions(SERIES)
+        place.run(MEAN)
+        assert list(place.deployment.read(MEAN).station) == ["a", "c"]
+    assert not (tmp_path / "data" / "demo" / SERIES / "b.csv").exists()
+
+
+def test_a_service_that_is_down_takes_nothing_that_is_stored(tmp_path: Path):
+    fates = [moisture("b")]
+    with bench(tmp_path, each(lambda name: fates[-1] if name == "b" else moisture(name))) as place:
+        place.run()
+        fates.append(Made(partition="b", failure="the service is down", passing=True))
+        outcome = place.launch(SERIES, ["b"])
+        assert dict(outcome.failed_partitions) == {f"{SERIES} b": "the service is down"}
+        assert place.deployment.current(SERIES) == STATIONS
+
+
+def test_what_is_left_out_is_named_and_fails_nothing(tmp_path: Path):
+    fate = b_is(Made(partition="b", left_out="b has 3 windows"))
+    with bench(tmp_path, lambda work: iter(fate)) as place:
+        place.run(TABLE)
+        outcome = place.launch(SERIES, STATIONS)
+        assert (outcome.error, dict(outcome.failed_partitions)) == (None, {})
+        assert place.instance.get_materialized_partitions(SERIES_KEY) == {"a", "c"}
+        assert said(place) == []
+        assert said(place, State.LEFT_OUT) == [("b", "b has 3 windows")]
+        assert place.run(TABLE, SERIES) == {}
+
+
+def test_a_crash_keeps_what_is_done_and_the_next_run_makes_the_rest(tmp_path: Path):
+    crash = [True]
+
+    def series(work: Work) -> Iterator[Made]:
+        yield moisture(work.partitions[0])
+        if crash.pop():
+            raise MemoryError
+        yield moisture(work.partitions[1])
+
+    with bench(tmp_path, series) as place:
+        place.run(TABLE)
+        outcome = place.launch(SERIES, STATIONS)
+        assert "MemoryError" in str(outcome.error)
+        assert place.instance.get_materialized_partitions(SERIES_KEY) == {"a"}
+        assert place.deployment.current(SERIES) == ["a"]
+        crash.append(False)
+        assert place.run(SERIES) == {SERIES: ["b", "c"]}
+        assert place.deployment.current(SERIES) == STATIONS
+
+
+def test_a_station_that_works_again_is_no_failure_any_more(tmp_path: Path):
+    works: list[bool] = []
+    with bench(tmp_path, each(lambda name: moisture(name) if works else Made(partition=name, failure="no"))) as place:
+        place.run(TABLE, SERIES)
+        assert len(said(place)) == 3
+        works.append(True)
+        assert place.run(SERIES) == {SERIES: STATIONS}  # what failed is tried again by the next run
+        assert said(place) == []
+        assert place.deployment.current(SERIES) == STATIONS
+
+
+def test_a_failure_is_readable_by_a_person_and_a_program(tmp_path: Path):
+    with bench(tmp_path, each(lambda name: Made(partition=name, failure="too few windows"))) as place:
+        place.run(TABLE, SERIES)
+    [stored] = (tmp_path / "data" / "demo" / ".records" / SERIES).glob("b=*.failed.*.json")
+    record = json.loads(stored.read_text())
+    assert {name: record[name] for name in ("study", "asset", "partition", "state", "reason")} == {
+        "study": "demo",
+        "asset": SERIES,
+        "partition": "b",
+        "state": "failed",
+        "reason": "too few windows",
+    }
+
+
+def test_a_run_of_a_range_makes_only_the_partitions_that_its_tag_names(tmp_path: Path):
+    with bench(tmp_path) as place:
+        place.run(TABLE)
+        place.launch(SERIES, ["a", "c"])
+        assert place.deployment.current(SERIES) == ["a", "c"]
+
+
+def test_a_range_asked_for_in_the_web_ui_is_made_whole(tmp_path: Path):
+    with bench(tmp_path) as place:
+        place.run(TABLE)
+        tags = {"dagster/asset_partition_range_start": "b", "dagster/asset_partition_range_end": "c"}
+        job = place.definitions.resolve_implicit_global_asset_job_def()
+        key = asset_key(place.deployment.study, SERIES)
+        assert job.execute_in_process(instance=place.instance, asset_selection=[key], tags=tags).success
+        assert place.deployment.current(SERIES) == ["b", "c"]

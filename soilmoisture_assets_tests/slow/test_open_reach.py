@@ -1,0 +1,176 @@
+"""Thirty mornings of an open study on a real instance, with a clock of its own: the axis and the latest forecast follow
+the data every day, and nothing that is learned is made again."""
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+
+from soilmoisture_assets.defs.build import build_definitions
+from soilmoisture_assets.defs.dagster_private import AUTOMATION_CONDITION_TAG
+from soilmoisture_assets.defs.keys import asset_key, asset_path
+from soilmoisture_assets.defs.runs import bring_up_to_date
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.study import Study, load_study
+from soilmoisture_assets_tests.integration.conftest import STUDY
+
+DAYS = 30
+LEARNED = ("models/regional/", "models/station/", "models/baselines/", "models/uncalibrated/", "models/calibration/",
+           "models/forecasts/", "analysis/")  # fmt: skip
+FOLLOWS = ("raw/", "cube/", "models/latest_forecast")
+
+
+class Mornings:
+    """One instance and store, and a deployment for each day."""
+
+    def __init__(self, study: Study, folder: Path, instance: dg.DagsterInstance) -> None:
+        self.study, self.folder, self.instance = study, folder, instance
+        self.cursors: dict[str, str | None] = {}
+        self.automation: dg.AutomationConditionEvaluationState | None = None  # type: ignore[name-defined]
+        self.made: set[str] = set()
+
+    def on(self, day: dt.date) -> None:
+        """Everything knows that it is this day."""
+        self.day = day
+        self.deployment = Deployment(self.study, Settings(data_dir=str(self.folder), today=day))
+        self.definitions = build_definitions(self.deployment)
+        self.repository = self.definitions.get_repository_def()
+
+    def everything(self, wanted: set[str]) -> None:
+        for assets, _, outcome in bring_up_to_date(self.deployment, self.definitions, self.instance, wanted):
+            if outcome is not None:
+                assert outcome.error is None, outcome.error
+                assert not outcome.failed_partitions, (assets, outcome.failed_partitions)
+
+    def morning(self) -> None:
+        """The schedule ticks, then the sensors and the automation until they have nothing left to ask for."""
+        for schedule in self.definitions.schedules or []:
+            assert isinstance(schedule, dg.ScheduleDefinition)
+            context = dg.build_schedule_context(
+                instance=self.instance,
+                repository_def=self.repository,
+                scheduled_execution_time=dt.datetime.combine(self.day, dt.time(6), dt.UTC),
+            )
+            self._run(schedule.evaluate_tick(context).run_requests or [], schedule.job_name)
+        while self._sensors() or self._automation():
+            pass
+
+    def _sensors(self) -> bool:
+        asked = False
+        for sensor in self.definitions.sensors or []:
+            if isinstance(sensor, dg.AutomationConditionSensorDefinition):
+                continue
+            context = dg.build_sensor_context(
+                instance=self.instance, repository_def=self.repository, cursor=self.cursors.get(sensor.name)
+            )
+            tick = sensor.evaluate_tick(context)
+            self.cursors[sensor.name] = tick.cursor or self.cursors.get(sensor.name)
+            requests = tick.run_requests or []
+            asked |= bool(requests)
+            self._run(requests, sensor.targets[0].job_name if sensor.has_jobs or len(sensor.targets) == 1 else None)
+        return asked
+
+    def _run(self, requests: list[dg.RunRequest], job_name: str | None) -> None:
+        for request in requests:
+            name = request.job_name or job_name
+            assert name is not None
+            job = self.repository.get_job(name)
+            result = job.execute_in_process(
+                instance=self.instance,
+                partition_key=request.partition_key,
+                asset_selection=list(request.asset_selection) if request.asset_selection else None,
+                tags=dict(request.tags),
+            )
+            assert result.success
+            self._note(result)
+
+    def _automation(self) -> bool:
+        """Evaluate the conditions of every asset and make what they ask for, but for figures, which take long."""
+        result = dg.evaluate_automation_conditions(
+            self.definitions, self.instance, dg.AssetSelection.all(), cursor=self.automation
+        )
+        self.automation = result.cursor
+        graph = self.definitions.resolve_asset_graph()
+        asked = [key for key in graph.get_all_asset_keys() if result.get_num_requested(key)]
+        keys = [key for key in asked if not asset_path(key).startswith("figures/")]
+        if keys:
+            job = self.definitions.resolve_implicit_global_asset_job_def()
+            tags = {AUTOMATION_CONDITION_TAG: "true"}
+            outcome = job.execute_in_process(instance=self.instance, asset_selection=keys, tags=tags)
+            assert outcome.success
+            self._note(outcome)
+        return bool(keys)
+
+    def _note(self, result: dg.ExecuteInProcessResult) -> None:
+        self.made |= {asset_path(event.asset_key) for event in result.get_asset_materialization_events()}
+
+    def records(self, *layers: str) -> dict[str, tuple[str, int]]:
+        """Checksum and generation of everything that counts in some layers."""
+        view = self.deployment.view()
+        paths = [path for path in self.deployment.graph if path.startswith(layers)]
+        return {
+            f"{path} {name}": (entry.checksum, entry.generation)
+            for path in paths
+            for name, entry in view.current(path).items()
+        }
+
+
+@pytest.fixture
+def mornings(tmp_path: Path) -> Iterator[Mornings]:
+    text = STUDY.read_text().replace('name = "small"', 'name = "mornings"\nreach = "open"')
+    study = tmp_path / "mornings.toml"
+    study.write_text(text)
+    with dg.instance_for_test() as instance:
+        yield Mornings(load_study(str(study)), tmp_path / "data", instance)
+
+
+def test_every_day_the_newest_step_is_in_the_cube_and_forecast_from_and_nothing_is_learned_again(mornings: Mornings):
+    first = dt.date(2019, 7, 20)
+    mornings.on(first)
+    mornings.everything({path for path in mornings.deployment.graph if not path.startswith(("figures/", "report/"))})
+    mornings._automation()  # what has happened so far is known
+    learned = mornings.records(*LEARNED)
+    assert learned
+    steps = []
+    for number in range(1, DAYS + 1):
+        mornings.on(first + dt.timedelta(days=number))
+        mornings.morning()
+        cube = mornings.deployment.read("cube/station_cube").load()
+        newest = pd.Timestamp(cube.time.values[-1])
+        observed = np.isfinite(cube.soil_moisture_antecedent.transpose("station", "time").values).any(axis=0)
+        latest = mornings.deployment.read("models/latest_forecast")
+        steps.append(newest)
+        assert newest == pd.Timestamp(mornings.day) + pd.Timedelta(days=1), mornings.day
+        assert pd.Timestamp(latest.start.max().values) == cube.time.values[np.flatnonzero(observed)[-1]]
+        weather = np.isfinite(cube.temperature.values).any(axis=0)
+        assert pd.Timestamp(cube.time.values[np.flatnonzero(weather)[-1]]) >= newest - pd.Timedelta(days=7)
+        assert mornings.records(*LEARNED) == learned, mornings.day
+    assert steps == sorted(set(steps))
+    assert not [path for path in mornings.made if path.startswith(LEARNED)]
+
+
+def test_a_revised_month_within_the_splits_makes_models_outdated_and_trains_none(mornings: Mornings):
+    mornings.on(dt.date(2019, 7, 20))
+    wanted = {path for path in mornings.deployment.graph if path.startswith(("raw/", "cube/", "models/regional/"))}
+    mornings.everything(wanted)
+    mornings._automation()
+    key = "raw/era5/hourly"
+    deployment = mornings.deployment
+    revised = deployment.read(key, "2018-05-01").load()
+    revised["temperature"] = revised.temperature + 1
+    view = deployment.view()
+    record = deployment.publish(key, revised, deployment.expected(key, "2018-05-01", view), "2018-05-01",
+                                metadata={"preliminary_share": 0.0})  # fmt: skip
+    mornings.instance.report_runless_asset_event(
+        dg.AssetMaterialization(asset_key(mornings.study, key), partition="2018-05-01")
+    )
+    assert record.checksum != view.entries(key)["2018-05-01"].checksum
+    mornings.morning()
+    assert mornings.deployment.is_current("cube/station_cube")
+    assert not mornings.deployment.is_current("models/regional/forecast")
+    assert not [path for path in mornings.made if path.startswith("models/regional")]

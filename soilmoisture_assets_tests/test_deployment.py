@@ -1,0 +1,52 @@
+"""What a deployment does with stored things that are damaged, and with those that the study no longer has."""
+
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.store.graph import Expected
+from soilmoisture_assets.store.records import State
+from soilmoisture_assets.study import Experiment, Study, load_study
+
+DEMO = load_study("demo")
+MODEL, BASELINES = "models/regional/forecast", "models/baselines/forecast"
+
+
+def of(study: Study, data: Path) -> Deployment:
+    return Deployment(study, Settings(data_dir=str(data)))
+
+
+def store(deployment: Deployment, *paths: str) -> None:
+    for path in paths:
+        value = xr.Dataset() if path == BASELINES else b"content"
+        deployment.publish(path, value, Expected("0" * 16, {}))
+
+
+@pytest.fixture
+def without_forecast() -> Study:
+    return DEMO.model_copy(update={"model": DEMO.model.model_copy(update={"experiments": (Experiment.DRIVERS,)})})
+
+
+def test_what_verify_finds_damaged_has_failed_and_the_rest_has_not(tmp_path: Path):
+    demo = of(DEMO, tmp_path)
+    store(demo, MODEL, BASELINES)
+    (tmp_path / "demo" / f"{MODEL}.safetensors").write_bytes(b"CONTENT")
+    assert [str(each) for each in demo.verify()] == [f"demo/{MODEL} is damaged (checksum differs)."]
+    assert [(each.asset, each.reason) for each in demo.reasons(State.FAILED)] == [
+        (MODEL, "is damaged (checksum differs).")
+    ]
+    assert demo.verify() == []
+
+
+def test_of_what_left_the_study_only_what_took_training_keeps_its_file(tmp_path: Path, without_forecast: Study):
+    store(of(DEMO, tmp_path), MODEL, BASELINES)
+    gone = of(without_forecast, tmp_path).withdraw()
+    assert {each.asset for each in gone} == {MODEL, BASELINES}
+    assert (tmp_path / "demo" / f"{MODEL}.safetensors").exists()
+    assert not (tmp_path / "demo" / f"{BASELINES}.nc").exists()
+    demo = of(DEMO, tmp_path)
+    records = [demo.store.record(demo.address(path)) for path in (MODEL, BASELINES)]
+    assert [str(record.state) for record in records if record] == ["withdrawn", "withdrawn"]
