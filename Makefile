@@ -7,6 +7,9 @@ demo: .venv/installed
 test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+chaos: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow soilmoisture_assets_tests/slow --timeout 3600 -s
+
 ui: .venv/installed
 	$(BIN)/soilmoisture ui $(if $(STUDY),--study $(STUDY))
 
@@ -21,4 +24,4 @@ bench: .venv/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-.PHONY: demo test ui lint bench
+.PHONY: demo test chaos ui lint bench

@@ -9,7 +9,7 @@ recorded one by one, so that a crash keeps what is done; one that fails stays mi
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -41,17 +41,20 @@ OWNERS = ["team:soilmoisture"]
 WANTED_TAG = "soilmoisture/partitions"
 
 
-def wanted_tags(partitions: Sequence[str]) -> dict[str, str]:
-    """Tags of a run that makes these partitions: Dagster gives it an unbroken range, and one tag says which are wanted.
+def wanted_tags(every: Iterable[str], wanted: Collection[str]) -> dict[str, str]:
+    """Tags of a run that makes some partitions: Dagster gives it an unbroken range, and one tag says which are wanted.
 
     Parameters
     ----------
-    partitions : in the order of the partitions definition.
+    every : the partitions as Dagster orders them, which for stations is the order in which they came.
+    wanted : those to make, at least one that Dagster knows.
     """
+    named = set(wanted)
+    ordered = [name for name in every if name in named]
     return {
-        ASSET_PARTITION_RANGE_START_TAG: partitions[0],
-        ASSET_PARTITION_RANGE_END_TAG: partitions[-1],
-        WANTED_TAG: json.dumps(list(partitions)),
+        ASSET_PARTITION_RANGE_START_TAG: ordered[0],
+        ASSET_PARTITION_RANGE_END_TAG: ordered[-1],
+        WANTED_TAG: json.dumps(ordered),
     }
 
 

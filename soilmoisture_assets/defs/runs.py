@@ -173,10 +173,7 @@ def launch(
     if partitions:
         definition = definitions.resolve_asset_graph().get(keys[0]).partitions_def
         assert definition is not None
-        every = list(definition.get_partition_keys(dynamic_partitions_store=instance))
-        position = {name: index for index, name in enumerate(every)}
-        ordered = sorted(partitions, key=position.__getitem__)
-        tags |= wanted_tags(ordered)
+        tags |= wanted_tags(definition.get_partition_keys(dynamic_partitions_store=instance), partitions)
     result = job.execute_in_process(
         instance=instance,
         asset_selection=keys,

@@ -26,7 +26,7 @@ def services(study: Study, settings: Settings, today: dt.date | None = None) -> 
 
     Parameters
     ----------
-    today : the day it is to an open sandbox study; None: the clock's.
+    today : the day it is to a sandbox, which has what is published by then; None: all of it, and all final.
     """
     declared = sources().values()
     if not study.sandbox:
@@ -34,7 +34,7 @@ def services(study: Study, settings: Settings, today: dt.date | None = None) -> 
         return
     from soilmoisture_assets.sandbox.server import Sandbox
 
-    with Sandbox(synthetic_world(study, today), today=today if study.reach == "open" else None) as running:
+    with Sandbox(synthetic_world(study, today), today=today) as running:
         yield {source.name: running.urls[source.sandbox] if source.sandbox else None for source in declared}
 
 

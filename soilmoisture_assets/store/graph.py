@@ -309,11 +309,15 @@ class View:
         return self._together[source.asset] or None
 
     def _with_parts(self, path: str) -> Record | None:
-        """The stored record whose parts and names count: made with these settings, though newer data may have come."""
+        """The stored record whose parts and names count: made with these settings, though newer data may have come.
+
+        What counts as a whole may have been made with others: what they changed came out the same.
+        """
         record = self.record(path)
-        if record is None or record.settings.get(BASIS) != self.graph.basis(path, learned=True):
+        if record is None:
             return None
-        return record
+        same = record.settings.get(BASIS) == self.graph.basis(path, learned=True)
+        return record if same or self.counts(path, None) is not None else None
 
     def _file_state(self, file: str) -> Any:
         if file not in self._files:
