@@ -41,7 +41,13 @@ def assets(code: str, outside: tuple[str, ...]) -> list[Asset]:
         ),
         Asset(MODEL, ".json", "", code=code, inputs={"cube": learned}, settings={"epochs": True}, kept=True),
         Asset(OWN, ".json", "", inputs={"cube": learned, "regional": regional}, kept=True, **of_cube),
-        Asset(FORECASTS, ".json", "", inputs={"own": Input(OWN, each=True, optional=True), "regional": regional}, **of_cube),
+        Asset(
+            FORECASTS,
+            ".json",
+            "",
+            inputs={"own": Input(OWN, each=True, optional=True), "regional": regional},
+            **of_cube,
+        ),
         Asset(LATEST, ".json", "", inputs={"cube": Input(CUBE), "regional": regional}),
         Asset(SKILL, ".json", "", inputs={"forecasts": Input(FORECASTS)}, settings={"skill": True}),
     ]  # fmt: skip
