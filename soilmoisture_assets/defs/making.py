@@ -28,8 +28,7 @@ from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.partitions import partitions_of, stations_of
 from soilmoisture_assets.defs.progress import SECONDS_BETWEEN_LINES, progress
 from soilmoisture_assets.deployment import Deployment, Inputs
-from soilmoisture_assets.errors import SourceError
-from soilmoisture_assets.errors import SoilMoistureError
+from soilmoisture_assets.errors import SoilMoistureError, SourceError
 from soilmoisture_assets.io_managers import io_manager_key
 from soilmoisture_assets.io_managers.stored import Publishable
 from soilmoisture_assets.progress import Progress
