@@ -1,9 +1,10 @@
 """What the commands share: the terminal, common options, the Dagster instance. Not here: commands."""
 
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +26,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 TEMPLATE = Path(__file__).parents[1] / "dagster.yaml"
 """Settings of the Dagster instance, where the data folder has none of its own."""
+
+
+def print_reasons(what: str, reasons: Mapping[str, str]) -> None:
+    """One line on why partitions (an empty name stands for the whole asset) are not there: the first, and how many."""
+    name, reason = next(iter(reasons.items()))
+    others = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    first = reason.partition("\n")[0]
+    about = f"{name} ({first})" if name else first
+    err.print(f"{what}: {about}{others}", markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -57,5 +67,7 @@ def instance_folder(settings: Settings) -> Path:
     """Where the Dagster instance is: beside the studies on disk, else on this machine."""
     if settings.dagster_home is not None:
         return settings.dagster_home.resolve()
-    local = Path("data") if "://" in settings.data_dir else Path(settings.data_dir)
-    return local.resolve() / "dagster_home"
+    _, is_remote, place = settings.data_dir.partition("://")
+    if is_remote:
+        return Path("data", "dagster_home_" + re.sub(r"[^\w.-]+", "_", place.strip("/"))).resolve()
+    return Path(settings.data_dir).resolve() / "dagster_home"

@@ -11,6 +11,8 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.partitions import partitions_of, stations_of
 from soilmoisture_assets.defs.progress import SECONDS_BETWEEN_LINES, progress
 from soilmoisture_assets.deployment import Deployment, Inputs
+from soilmoisture_assets.errors import SoilMoistureError, SourceError
 from soilmoisture_assets.io_managers import io_manager_key
 from soilmoisture_assets.io_managers.stored import Publishable
 from soilmoisture_assets.progress import Progress
@@ -101,12 +104,37 @@ class Work:
     def progress(self) -> Progress:
         return progress(self.context)
 
-    @property
-    def partitions(self) -> list[str]:
-        """The partitions to make: those of the run, or the ones among them that its tag names."""
+    @cached_property
+    def asked(self) -> list[str]:
+        """The partitions of the run, or the ones among them that its tag names."""
         tag = self.context.run.tags.get(WANTED_TAG)
         wanted = set(json.loads(tag)) if tag else set(self.context.partition_keys)
         return [name for name in self.context.partition_keys if name in wanted]
+
+    @cached_property
+    def partitions(self) -> list[str]:
+        """The partitions to make: those asked for, but for what lacks the partition it is made from."""
+        hindered = {made.partition for made in self.hindered}
+        return [name for name in self.asked if name not in hindered]
+
+    @cached_property
+    def hindered(self) -> list[Made]:
+        """Why partitions cannot be made: the one that each is made from failed, is left out or out of date."""
+        found, view, graph = [], self.view, self.deployment.graph
+        for path in self.assets:
+            sources = [source for source in graph.inputs(path).values() if source.each and not source.optional]
+            outside = [source.asset for source in sources if source.asset not in self.assets]
+            for name in self.asked:
+                if not any(view.counts(source, name) is None for source in outside):
+                    continue
+                if left_out := view.left_out_with(path, name):
+                    found.append(Made(partition=name, asset=path, left_out=f"{left_out[0]} is left out"))
+                    continue
+                try:
+                    self.deployment.expected(path, name, view)
+                except SourceError as error:
+                    found.append(Made(partition=name, asset=path, failure=str(error)))
+        return found
 
     def given(self, path: str | None = None, partition: str | None = None) -> Inputs:
         """What an asset (the first of the step, if none is named) is made from, by the names of its inputs."""
@@ -203,7 +231,7 @@ def _store_whole(work: Work, make: Make) -> Iterator[dg.MaterializeResult]:
     if left_out := work.view.left_out_with(work.assets[0], None):
         results = iter([Made(asset=path, left_out=f"{left_out[0]} is left out") for path in work.assets])
     else:
-        results = make(work)
+        results = _failing_aloud(work, make)
     for made in results:
         path = made.asset or work.assets[0]
         if path not in expected:
@@ -222,6 +250,20 @@ def _store_whole(work: Work, make: Make) -> Iterator[dg.MaterializeResult]:
             follow_names(work.context.instance, deployment, path)
 
 
+def _failing_aloud(work: Work, make: Make) -> Iterator[Made]:
+    """The results; where making ends with an error that says what to do, what is out of date has that as its reason."""
+    waiting = dict.fromkeys(work.assets)
+    try:
+        for made in make(work):
+            waiting.pop(made.asset or work.assets[0], None)
+            yield made
+    except SoilMoistureError as error:
+        for path in waiting:
+            if work.view.counts(path, None) is None:
+                work.deployment.note(path, None, State.FAILED, str(error), work.view, work.context.run_id)
+        raise
+
+
 def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
     """Store results as they come and record each partition at once.
 
@@ -230,8 +272,8 @@ def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
     deployment, context = work.deployment, work.context
     failed: dict[str, str] = {}
     done, said = 0, time.monotonic()
-    total = len(work.partitions) * len(work.assets)
-    for made in make(work):
+    total = len(work.asked) * len(work.assets)
+    for made in chain(work.hindered, make(work) if work.partitions else ()):
         path, name = made.asset or work.assets[0], str(made.partition)
         if made.left_out is not None:
             work.view.note(deployment.note(path, name, State.LEFT_OUT, made.left_out, work.view, context.run_id))

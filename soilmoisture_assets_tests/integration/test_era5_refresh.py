@@ -125,10 +125,10 @@ class Place:
             self.run(schedule.job_name, partition_key=request.partition_key)
         return [str(request.partition_key) for request in requests]
 
-    def partitions_that_follow(self) -> list[dg.RunRequest]:
-        """Tick the sensor of outdated partitions; returns the runs it requests."""
+    def raw_data_that_follow(self) -> list[dg.RunRequest]:
+        """Tick the sensor of outdated raw data; returns the runs it requests."""
         context = dg.build_sensor_context(instance=self.instance, repository_def=self.repository)
-        name = f"{self.deployment.study.name}__raw_partitions"
+        name = f"{self.deployment.study.name}__raw_follows"
         [sensor] = [sensor for sensor in sensors(self.deployment) if sensor.name == name]
         return list(sensor.evaluate_tick(context).run_requests or [])
 
@@ -215,10 +215,8 @@ def test_the_cube_follows_a_month_from_preliminary_to_final_and_training_never_d
 def test_what_was_learned_counts_while_the_study_goes_on_and_again_when_a_revised_month_is_as_it_was(
     story: dict[str, Any],
 ):
-    every = [
-        f"models/{kind}/{experiment}" for experiment in ("drivers", "forecast") for kind in ("regional", "station")
-    ]
-    assert sorted(story["learned"]) == sorted(every)
+    every = sorted(f"models/{kind}/{name}" for kind in ("regional", "station") for name in ("drivers", "forecast"))
+    assert sorted(story["learned"]) == every
     assert story["2019-07-02"]["learned"] == []  # June, which is learned from, ends on the 27th
     assert sorted(story["2019-10-01"]["learned"]) == every
 
@@ -250,7 +248,7 @@ def test_a_new_station_is_added_to_the_months_that_lack_it_without_a_download(fi
         place.bring_up_to_date({"raw/ismn/stations"})
         place.automation()
         asked = []
-        while requests := place.partitions_that_follow():
+        while requests := place.raw_data_that_follow():
             for request in requests:
                 [key] = request.asset_selection or []
                 asked.append(asset_path(key))
