@@ -38,4 +38,4 @@ class StationError(SoilMoistureError):
 
 
 class CheckpointError(SoilMoistureError):
-    """A stored model does not belong to this study, cube or code version."""
+    """A stored model cannot be read, or is of another format or experiment."""

@@ -22,8 +22,13 @@ def months(study: Study, today: dt.date) -> list[str]:
 
 
 def land_cover_years(study: Study, today: dt.date) -> list[str]:
-    """Years of land cover from the study's first to the last that has ended; what is not published stays missing."""
+    """Years of land cover to the last that has ended; what is not published stays missing.
+
+    They begin with the study's first year, or the one before it where training ends within its first year: only a year
+    that has ended by then may say what the land was like.
+    """
     from soilmoisture_assets.sandbox.earthengine import LATEST_YEAR
 
     end = min(today.year, LATEST_YEAR + 1) if study.sandbox else today.year
-    return [str(year) for year in range(max(study.period.start.year, LAND_COVER_FROM), end)]
+    ended = (study.splits.train.end + dt.timedelta(days=1)).year - 1
+    return [str(year) for year in range(max(min(study.period.start.year, ended), LAND_COVER_FROM), end)]

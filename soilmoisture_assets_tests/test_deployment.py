@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from soilmoisture_assets.cli.status import status
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.store.graph import Expected
@@ -50,3 +51,16 @@ def test_of_what_left_the_study_only_what_took_training_keeps_its_file(tmp_path:
     demo = of(DEMO, tmp_path)
     records = [demo.store.record(demo.address(path)) for path in (MODEL, BASELINES)]
     assert [str(record.state) for record in records if record] == ["withdrawn", "withdrawn"]
+
+
+def test_status_counts_what_failed_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    demo = of(DEMO, tmp_path)
+    demo.note(MODEL, None, State.FAILED, "no finite loss.\n  Check the inputs.", demo.view())
+    monkeypatch.setenv("SOILMOISTURE_DATA_DIR", str(tmp_path))
+    status("demo")
+    printed = capsys.readouterr()
+    [row] = [line.split() for line in printed.out.splitlines() if MODEL in line]
+    assert row == [MODEL, "1"]
+    assert printed.err == f"failed of {MODEL}: no finite loss.\n"

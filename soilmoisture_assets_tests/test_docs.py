@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from soilmoisture_assets.cli import app
+from soilmoisture_assets.defs import automation
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.study import load_study
@@ -15,7 +16,8 @@ from soilmoisture_assets.study import load_study
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ON_LAYERS = ("raw/", "cube/", "models/", "analysis/", "figures/", "report/")
-ASSETS = [*Deployment(load_study("demo"), Settings()).graph]
+DEMO = Deployment(load_study("demo"), Settings())
+ASSETS = [*DEMO.graph]
 
 
 def quoted(page: Path) -> list[str]:
@@ -50,6 +52,17 @@ def test_a_page_names_commands_that_there_are(page: Path):
     commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
     commands |= {group.name for group in app.registered_groups}
     assert set(re.findall(r"\bsoilmoisture ([a-z]+)", page.read_text())) <= commands
+
+
+def test_what_the_readme_says_to_switch_on_is_there():
+    text = (
+        ROOT.joinpath("README.md")
+        .read_text()
+        .partition("under Automation in the web UI")[2]
+        .partition(" `era5.access`")[0]
+    )
+    running = [*automation.schedules(DEMO), *automation.sensors(DEMO)]
+    assert {f"demo__{name}" for name in re.findall(r"`(\w+)`", text)} == {each.name for each in running}
 
 
 def test_the_picture_of_the_path_of_a_value_is_that_of_the_graph():

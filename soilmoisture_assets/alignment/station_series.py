@@ -176,7 +176,7 @@ def inputs_from_hourly(hourly: xr.Dataset, study: Study, axis: pd.DatetimeIndex)
     if lacking:
         raise StudyError(
             f"dynamic_inputs: no source has {', '.join(lacking)}: nothing of it is stored.\n"
-            "  Materialize the series of its source (raw/era5/station_series) first."
+            "  Materialize the series of its source (raw/<source>/station_series) first."
         )
     said = [name for name in hourly.data_vars if name not in OF_TARGET and "time" not in hourly[name].dims]
     own = hourly[[*study.dynamic_inputs.variables, *said]].drop_vars("depth", errors="ignore")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from soilmoisture_assets.cli.terminal import JsonOption, StudyOption, err, instance_of, out
+from soilmoisture_assets.cli.terminal import JsonOption, StudyOption, err, instance_of, out, print_reasons
 from soilmoisture_assets.errors import StudyError
 
 if TYPE_CHECKING:
@@ -128,10 +128,7 @@ def _print_summary(deployment: "Deployment", summary: dict[str, Any]) -> None:
     from soilmoisture_assets.defs.report import REPORT
 
     for asset, reasons in summary["left_out"].items():
-        name, reason = next(iter(reasons.items()))
-        others = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
-        about = f"{name} ({reason.splitlines()[0]})" if name else reason.splitlines()[0]
-        err.print(f"left out of {asset}: {about}{others}", markup=False, highlight=False)
+        print_reasons(f"left out of {asset}", reasons)
     for warning in summary["warnings"]:
         err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     for name, reason in summary["failed"].items():

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +25,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 TEMPLATE = Path(__file__).parents[1] / "dagster.yaml"
 """Settings of the Dagster instance, where the data folder has none of its own."""
+
+
+def print_reasons(what: str, reasons: Mapping[str, str]) -> None:
+    """One line on why partitions (an empty name stands for the whole asset) are not there: the first, and how many."""
+    name, reason = next(iter(reasons.items()))
+    others = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    first = reason.partition("\n")[0]
+    about = f"{name} ({first})" if name else first
+    err.print(f"{what}: {about}{others}", markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -126,12 +126,15 @@ def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:
                     continue
                 asked = True
                 made_as = [[name, found.fingerprint] for name in names if (found := view.expected(path, name))]
-                partitions = [name for name in names if name is not None]
+                tags = {}
+                if (definition := definitions[kind]) is not None:
+                    every = definition.get_partition_keys(dynamic_partitions_store=context.instance)
+                    tags = wanted_tags(every, [name for name in names if name is not None])
                 yield dg.RunRequest(
                     run_key=f"{path} {fingerprint_of(made_as)}",
                     job_name=job.name,
                     asset_selection=[asset_key(deployment.study, path)],
-                    tags=wanted_tags(partitions) if partitions else {},
+                    tags=tags,
                 )
         if not asked:
             yield dg.SkipReason("all raw data are up to date")

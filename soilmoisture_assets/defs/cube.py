@@ -3,7 +3,7 @@
 Not here: how any of it is computed (alignment/), raw data (raw/).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -41,8 +41,7 @@ def _hourly(work: Work) -> Iterator[Made]:
         if name == "file":
             inputs[name] = file_dynamic_inputs(study, variables_of(study, name), today)
         else:
-            months = given[name]
-            inputs[name] = (months[month] for month in sorted(months))
+            inputs[name] = _in_order(given[name])
     if study.target.source == "ismn":
         from soilmoisture_assets.alignment.target import checked_from_ismn
 
@@ -52,6 +51,10 @@ def _hourly(work: Work) -> Iterator[Made]:
         moisture = file_target(study, temperature, today)
     found = align_hourly(moisture, inputs, study, today)
     yield Made(found, metadata={"stations": found.sizes["station"], "hours": found.sizes["time"]})
+
+
+def _in_order(months: Mapping[str, xr.Dataset]) -> Iterator[xr.Dataset]:
+    return (months[month] for month in sorted(months))
 
 
 def _target(work: Work) -> Iterator[Made]:

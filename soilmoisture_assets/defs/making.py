@@ -9,8 +9,10 @@ recorded one by one, so that a crash keeps what is done; one that fails stays mi
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.partitions import partitions_of, stations_of
 from soilmoisture_assets.defs.progress import SECONDS_BETWEEN_LINES, progress
 from soilmoisture_assets.deployment import Deployment, Inputs
+from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.io_managers import io_manager_key
 from soilmoisture_assets.io_managers.stored import Publishable
 from soilmoisture_assets.progress import Progress
@@ -38,17 +41,20 @@ OWNERS = ["team:soilmoisture"]
 WANTED_TAG = "soilmoisture/partitions"
 
 
-def wanted_tags(partitions: Sequence[str]) -> dict[str, str]:
-    """Tags of a run that makes these partitions: Dagster gives it an unbroken range, and one tag says which are wanted.
+def wanted_tags(every: Iterable[str], wanted: Collection[str]) -> dict[str, str]:
+    """Tags of a run that makes some partitions: Dagster gives it an unbroken range, and one tag says which are wanted.
 
     Parameters
     ----------
-    partitions : in the order of the partitions definition.
+    every : the partitions as Dagster orders them, which for stations is the order in which they came.
+    wanted : those to make, at least one that Dagster knows.
     """
+    named = set(wanted)
+    ordered = [name for name in every if name in named]
     return {
-        ASSET_PARTITION_RANGE_START_TAG: partitions[0],
-        ASSET_PARTITION_RANGE_END_TAG: partitions[-1],
-        WANTED_TAG: json.dumps(list(partitions)),
+        ASSET_PARTITION_RANGE_START_TAG: ordered[0],
+        ASSET_PARTITION_RANGE_END_TAG: ordered[-1],
+        WANTED_TAG: json.dumps(ordered),
     }
 
 
@@ -98,12 +104,37 @@ class Work:
     def progress(self) -> Progress:
         return progress(self.context)
 
-    @property
-    def partitions(self) -> list[str]:
-        """The partitions to make: those of the run, or the ones among them that its tag names."""
+    @cached_property
+    def asked(self) -> list[str]:
+        """The partitions of the run, or the ones among them that its tag names."""
         tag = self.context.run.tags.get(WANTED_TAG)
         wanted = set(json.loads(tag)) if tag else set(self.context.partition_keys)
         return [name for name in self.context.partition_keys if name in wanted]
+
+    @cached_property
+    def partitions(self) -> list[str]:
+        """The partitions to make: those asked for, but for what lacks the partition it is made from."""
+        hindered = {made.partition for made in self.hindered}
+        return [name for name in self.asked if name not in hindered]
+
+    @cached_property
+    def hindered(self) -> list[Made]:
+        """Why partitions cannot be made: the one that each is made from failed, is left out or out of date."""
+        found, view, graph = [], self.view, self.deployment.graph
+        for path in self.assets:
+            sources = [source for source in graph.inputs(path).values() if source.each and not source.optional]
+            outside = [source.asset for source in sources if source.asset not in self.assets]
+            for name in self.asked:
+                if not any(view.counts(source, name) is None for source in outside):
+                    continue
+                if left_out := view.left_out_with(path, name):
+                    found.append(Made(partition=name, asset=path, left_out=f"{left_out[0]} is left out"))
+                    continue
+                try:
+                    self.deployment.expected(path, name, view)
+                except SourceError as error:
+                    found.append(Made(partition=name, asset=path, failure=str(error)))
+        return found
 
     def given(self, path: str | None = None, partition: str | None = None) -> Inputs:
         """What an asset (the first of the step, if none is named) is made from, by the names of its inputs."""
@@ -227,8 +258,8 @@ def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
     deployment, context = work.deployment, work.context
     failed: dict[str, str] = {}
     done, said = 0, time.monotonic()
-    total = len(work.partitions) * len(work.assets)
-    for made in make(work):
+    total = len(work.asked) * len(work.assets)
+    for made in chain(work.hindered, make(work) if work.partitions else ()):
         path, name = made.asset or work.assets[0], str(made.partition)
         if made.left_out is not None:
             work.view.note(deployment.note(path, name, State.LEFT_OUT, made.left_out, work.view, context.run_id))

@@ -129,11 +129,11 @@ class Source:
     citation: str
     licence: str
     account: str = ""
+    code: str = "1"
     needs: Callable[[Study, Settings], Iterator[Need]] = field(default=_no_needs, repr=False)
     addresses: Callable[[Study, Settings], Mapping[str, str]] = field(default=_no_addresses, repr=False)
     url: Callable[[Settings], str | None] = field(default=_own_address, repr=False)
     sandbox: str | None = None
-    code: str = "1"
     fetch: Callable[[SeriesRequest], xr.Dataset] | None = field(default=None, repr=False)
 
 

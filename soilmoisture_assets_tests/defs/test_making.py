@@ -8,8 +8,9 @@ import dagster as dg
 import pytest
 
 from soilmoisture_assets.defs.keys import asset_key
-from soilmoisture_assets.defs.making import Made, Work
+from soilmoisture_assets.defs.making import Made, Make, Work
 from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.store.graph import Asset, Input
 from soilmoisture_assets.store.records import State
 from soilmoisture_assets_tests.defs.made_up import MEAN, SERIES, STATIONS, TABLE, Bench, bench, each, moisture
 
@@ -143,3 +144,41 @@ def test_a_range_asked_for_in_the_web_ui_is_made_whole(tmp_path: Path):
         key = asset_key(place.deployment.study, SERIES)
         assert job.execute_in_process(instance=place.instance, asset_selection=[key], tags=tags).success
         assert place.deployment.current(SERIES) == ["b", "c"]
+
+
+CURVES = "raw/ismn/recession_curves"
+
+
+def curves_of(work: Work) -> Iterator[Made]:
+    """Reads the series of each station, come what may."""
+    for name in work.partitions:
+        yield Made(work.given(partition=name)["series"], name)
+
+
+def curves() -> tuple[Asset, Make]:
+    series = {"series": Input(SERIES, each=True)}
+    return Asset(CURVES, ".csv", "Of each series.", inputs=series, partitions="station", names_from=TABLE), curves_of
+
+
+def test_a_station_that_failed_does_not_take_with_it_what_is_made_of_the_others(tmp_path: Path):
+    fate = b_is(Made(partition="b", failure="b has no data"))
+    with bench(tmp_path, lambda work: iter(fate), more=[curves()]) as place:
+        place.run(TABLE, SERIES)
+        [(_, _, outcome)] = place.outcomes(CURVES)
+        assert outcome.error is None
+        assert place.deployment.current(CURVES) == ["a", "c"]
+        [(failed, reason)] = outcome.failed_partitions.items()
+        assert failed == f"{CURVES} b"
+        assert reason.startswith(f"demo/{SERIES}, partition b is failed (b has no data)")
+
+
+def test_what_is_made_of_a_station_that_is_left_out_is_left_out_too(tmp_path: Path):
+    fate = b_is(Made(partition="b", left_out="b has 3 windows"))
+    with bench(tmp_path, lambda work: iter(fate), more=[curves()]) as place:
+        place.run(TABLE, SERIES)
+        [(_, _, outcome)] = place.outcomes(CURVES)
+        assert (outcome.error, dict(outcome.failed_partitions)) == (None, {})
+        assert place.deployment.current(CURVES) == ["a", "c"]
+        [left_out] = place.deployment.reasons(State.LEFT_OUT, CURVES)
+        assert (left_out.partition, left_out.reason) == ("b", f"{SERIES} is left out")
+        assert place.run() == {MEAN: []}

@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.study import load_study
+
 STUDY = Path(__file__).with_name("small.toml")
 
 
@@ -27,6 +31,11 @@ class Workplace:
             command, env=self.environment, cwd=self.data.parent, capture_output=True, text=True, check=False
         )
 
+    def deployment(self, study: str | None = None) -> Deployment:
+        """The deployment that the command has: what is stored is read through it."""
+        named = study or self.environment["SOILMOISTURE_STUDY"]
+        return Deployment(load_study(named), Settings(data_dir=str(self.data), study=named))
+
 
 def workplace(folder: Path, study: str = str(STUDY)) -> Workplace:
     data = folder / "data"
@@ -35,11 +44,7 @@ def workplace(folder: Path, study: str = str(STUDY)) -> Workplace:
 
 
 def environment_of(data: Path, study: str) -> dict[str, str]:
-    return os.environ | {
-        "SOILMOISTURE_DATA_DIR": str(data),
-        "SOILMOISTURE_STUDY": study,
-        "DAGSTER_HOME": str(data / Path(study).stem / "dagster_home"),
-    }
+    return os.environ | {"SOILMOISTURE_DATA_DIR": str(data), "SOILMOISTURE_STUDY": study}
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +66,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 def untouched(place: Workplace) -> Path:
     """A copy of the finished data that no test runs anything on."""
     return place.data.with_name("untouched")
+
+
+def copy_of(place: Workplace, folder: Path) -> Workplace:
+    """The finished data in a folder of a test's own."""
+    shutil.copytree(untouched(place), folder / "data")
+    return Workplace(folder / "data", environment_of(folder / "data", place.environment["SOILMOISTURE_STUDY"]))

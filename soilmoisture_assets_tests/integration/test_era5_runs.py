@@ -93,8 +93,8 @@ def run(place: Workplace, select: str = EVERYTHING) -> dict:
 
 def latest_metadata(place: Workplace, key: str) -> Mapping[str, dg.MetadataValue]:
     """What the web UI shows of the newest materialization of an asset."""
-    with dg.DagsterInstance.from_config(place.environment["DAGSTER_HOME"]) as instance:
-        event = instance.get_latest_materialization_event(dg.AssetKey.from_user_string(key))
+    with dg.DagsterInstance.from_config(str(place.data / "dagster_home")) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey.from_user_string(f"weather/{key}"))
         assert event is not None
         assert event.asset_materialization is not None
         return event.asset_materialization.metadata
@@ -118,7 +118,7 @@ def test_point_series_become_the_cube_input_and_no_grid_is_asked_for(sandbox, st
     store.licence_accepted = True
     run(place)
     assert [job.dataset for job in store.jobs.values()] == [POINT_DATASET] * 2  # a request per station, not per month
-    inputs = xr.open_zarr(place.data / "weather" / "cube" / "dynamic_inputs.zarr", consolidated=False)
+    inputs = place.deployment().read("cube/dynamic_inputs")
     assert inputs.sizes["time"] == 118
     assert "queued as job" in str(latest_metadata(place, "raw/era5/delivery")["queue"].value)
     cells = (np.round(inputs[name].values / 0.25) * 0.25 for name in ("latitude", "longitude"))
@@ -130,8 +130,8 @@ def test_files_of_a_user_become_the_cube_input(realdata, tmp_path):
     folder = realdata / "era5" / "topopyscale_old"
     place = place_of(tmp_path, "2020-01-01", "2020-01-31", f'access = "files"\nfolder = "{folder}"', davos)
     run(place)
-    inputs = xr.open_zarr(place.data / "weather" / "cube" / "dynamic_inputs.zarr", consolidated=False)
-    series = xr.open_dataset(place.data / "weather" / "raw" / "era5" / "station_series" / "2020-01-01.nc")
+    inputs = place.deployment().read("cube/dynamic_inputs")
+    series = place.deployment().read("raw/era5/station_series", "2020-01-01")
     with xr.open_dataset(folder / "davos_SURF_202001.nc") as raw:
         at_cell = raw.sel(latitude=series.cell_latitude, longitude=series.cell_longitude, method="nearest").load()
     day = slice("2020-01-10T01:00", "2020-01-10T12:00")
@@ -171,14 +171,15 @@ def test_a_killed_backfill_of_36_months_goes_on_where_it_was(sandbox, store, tmp
     assert {job.dataset for job in store.jobs.values()} == {GRID_DATASET}
     assert set(counted.values()) == {1}
     assert len(counted) == 37  # 36 months, and the land-sea mask once
-    folder = place.data / "weather" / "raw" / "era5"
+    deployment = place.deployment()
+    fields, series_of = (deployment.partitions(f"raw/era5/{name}") for name in ("hourly", "station_series"))
     for month in pd.period_range("2019-01", periods=36, freq="M"):
         hours = month_hours(str(month))
-        with xr.open_dataset(folder / "hourly" / f"{month}-01.nc") as hourly:
+        with fields[f"{month}-01"] as hourly:
             assert np.array_equal(hourly.time.values, hours.values)
             rows, columns = (a.ravel() for a in np.meshgrid(hourly.latitude, hourly.longitude, indexing="ij"))
             truth = store.world.weather(rows, columns, hours.to_numpy(), ["temperature"])["temperature"]
             found = hourly.temperature.values.reshape(len(hours), -1).T
             np.testing.assert_allclose(found, truth, rtol=1e-5, atol=1e-3)
-        with xr.open_dataset(folder / "station_series" / f"{month}-01.nc") as series:
+        with series_of[f"{month}-01"] as series:
             assert bool(np.isfinite(series.precipitation).all())

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.sources.ismn.scan import load_scan
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.sources.ismn.scan import scan_of
 from soilmoisture_assets_tests.integration.conftest import Workplace, workplace
 
 STUDIES = Path(__file__).resolve().parents[2] / "benchmarks" / "studies"
@@ -49,33 +49,34 @@ def few_stations(realdata: Path, folder: Path, count: int) -> Path:
     return folder
 
 
-def run(place: Workplace, study: Path, realdata: Path, *arguments: str) -> Path:
-    place.environment["SOILMOISTURE_REALDATA"] = str(realdata)
-    result = place.soilmoisture("run", "--study", str(study), *arguments)
+def run(place: Workplace, study: Path, realdata: Path, *arguments: str) -> Deployment:
+    place.environment.update(SOILMOISTURE_REALDATA=str(realdata), SOILMOISTURE_STUDY=str(study))
+    result = place.soilmoisture("run", *arguments)
     assert result.returncode == 0, result.stdout + result.stderr
-    return place.data / study.stem
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOILMOISTURE_REALDATA", str(realdata))
+        return place.deployment()
 
 
 def test_real_scan_stations_become_skill_tables_figures_and_a_report(realdata: Path, tmp_path: Path):
     study = with_small_budget(STUDIES / "scan_daily.toml", tmp_path)
-    folder = run(workplace(tmp_path / "scan"), study, few_stations(realdata, tmp_path / "few", 10))
-    table = pd.read_csv(folder / "analysis" / "skill_summary.csv")
+    stored = run(workplace(tmp_path / "scan"), study, few_stations(realdata, tmp_path / "few", 10))
+    table = stored.read("analysis/skill_summary")
     test = table[table.split == "test"].set_index(["method", "lead_hours"]).median_r2
     assert test["persistence", 24] > 0.8
     assert test["ridge", 24] > test["climatology", 24]
     assert {"gradient_boosting", "lstm", "regional_model", "station_model"} <= set(table.method)
-    page = (folder / "report" / "report.html").read_text()
-    assert "SYNTHETIC" not in page
-    assert (folder / "figures" / "skill_maps" / "forecast.png").exists()
+    assert "SYNTHETIC" not in stored.read("report/report").read_text()
+    assert stored.is_current("figures/skill_maps/forecast")
 
 
 def test_a_real_hourly_station_runs_in_twelve_hour_steps(realdata: Path, tmp_path: Path):
     study = with_small_budget(STUDIES / "kings_creek.toml", tmp_path)
-    folder = run(workplace(tmp_path / "kings"), study, realdata)
-    table = pd.read_csv(folder / "analysis" / "skill_summary.csv")
+    stored = run(workplace(tmp_path / "kings"), study, realdata)
+    table = stored.read("analysis/skill_summary")
     assert set(table.lead_hours) == {12, 24, 36, 48, 60, 72}
-    assert (folder / "models" / "forecasts" / "forecast" / "KSMESO__Kings_Creek.nc").exists()
-    assert (folder / "report" / "report.html").exists()
+    assert stored.current("models/forecasts/forecast") == ["KSMESO__Kings_Creek"]
+    assert stored.is_current("report/report")
 
 
 @pytest.mark.parametrize(
@@ -111,20 +112,19 @@ validation = {{ start = 2010-01-01, end = 2010-12-31 }}
 test = {{ start = 2011-01-01, end = 2012-12-31 }}
 """
     )
-    folder = run(workplace(tmp_path / "place"), study, realdata, "--select", 'key:"raw/ismn/*"')
-    table = xr.open_dataset(folder / "raw" / "ismn" / "stations.nc")
+    stored = run(workplace(tmp_path / "place"), study, realdata, "--select", 'key:"raw/ismn/*"')
+    table = stored.read("raw/ismn/stations")
     assert table.sizes["station"] == stations
-    stores = sorted(path.stem for path in (folder / "raw" / "ismn" / "soil_moisture").glob("*.zarr"))
-    assert stores == sorted(table.station.values.astype(str))
-    for name in stores:
-        record = xr.open_zarr(folder / "raw" / "ismn" / "soil_moisture" / f"{name}.zarr", consolidated=False)
+    records = stored.partitions("raw/ismn/soil_moisture")
+    assert list(records) == sorted(table.station.values.astype(str))
+    for record in records.values():
         assert np.isfinite(record.soil_moisture.values).any()
         assert (record.flag.values >= 0).any()
-    scan = load_scan(folder / "raw" / "ismn" / "scan.json", realdata / "ismn" / archive)
-    warm = sorted(path.stem for path in (folder / "raw" / "ismn" / "air_temperature").glob("*.zarr"))
-    assert warm == [name for name in stores if scan.has(name, "air_temperature")]
+    scan = scan_of(stored.read("raw/ismn/scan"), realdata / "ismn" / archive)
+    warm = stored.partitions("raw/ismn/air_temperature")
+    assert list(warm) == [name for name in records if scan.has(name, "air_temperature")]
     if "hawaii" in archive:
-        record = xr.open_zarr(folder / "raw" / "ismn" / "air_temperature" / f"{warm[0]}.zarr", consolidated=False)
+        record = next(iter(warm.values()))
         assert record.air_temperature.attrs["units"] == "degC"
         assert 0 < float(record.air_temperature.where(record.air_temperature > -50).mean()) < 35
         assert "SCAN:" in record.attrs["references"]

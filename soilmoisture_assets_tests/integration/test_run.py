@@ -1,13 +1,17 @@
 """What a user gets from `soilmoisture run`: stores, models, skill, figures and the report."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
-from soilmoisture_assets_tests.integration.conftest import Workplace
+from soilmoisture_assets.store.records import State
+from soilmoisture_assets_tests.integration.conftest import STUDY, Workplace, workplace
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 def test_a_run_ends_with_a_report_that_says_its_data_are_synthetic(finished: Workplace):
@@ -17,11 +21,11 @@ def test_a_run_ends_with_a_report_that_says_its_data_are_synthetic(finished: Wor
 
 
 def test_a_data_folder_without_a_template_still_gets_the_instance_settings(finished: Workplace):
-    assert "enabled: false" in (finished.data / "small" / "dagster_home" / "dagster.yaml").read_text()
+    assert "enabled: false" in (finished.data / "dagster_home" / "dagster.yaml").read_text()
 
 
 def test_the_cube_holds_target_inputs_and_statics_with_units_and_provenance(finished: Workplace):
-    cube = xr.open_zarr(finished.data / "small" / "cube" / "station_cube.zarr", consolidated=False)
+    cube = finished.deployment().read("cube/station_cube")
     assert cube.sizes["time"] == 1092
     assert cube.soil_moisture.attrs["units"] == "m3 m-3"
     assert cube.precipitation.attrs["units"] == "mm"
@@ -44,12 +48,21 @@ def test_a_second_run_finds_everything_up_to_date(finished: Workplace):
     assert json.loads(result.stdout)["runs"] == []
 
 
+def test_after_a_run_everything_counts_and_is_whole(finished: Workplace):
+    status = finished.soilmoisture("status", "--json")
+    rows = json.loads(status.stdout)
+    assert {row["asset"] for row in rows} == set(finished.deployment().graph)
+    assert [row for row in rows if row["outdated"] or row["failed"]] == []
+    assert [row["asset"] for row in rows if row["missing"]] == []
+    assert finished.soilmoisture("verify").returncode == 0
+
+
 def test_every_station_of_the_cube_has_a_model_and_a_forecast(finished: Workplace):
-    folder = finished.data / "small"
-    cube = xr.open_zarr(folder / "cube" / "station_cube.zarr", consolidated=False)
-    stations = set(cube.station.values.tolist())
-    assert {path.name for path in (folder / "models" / "station" / "forecast").iterdir()} == stations
-    assert {path.stem for path in (folder / "models" / "forecasts" / "forecast").glob("*.nc")} == stations
+    folder, deployment = finished.data / "small" / "models", finished.deployment()
+    stations = sorted(deployment.read("cube/station_cube").station.values.astype(str))
+    assert deployment.reasons(State.LEFT_OUT, "models/station/forecast") == []
+    assert sorted(path.stem for path in (folder / "station" / "forecast").glob("*.safetensors")) == stations
+    assert sorted(path.stem for path in (folder / "forecasts" / "forecast").glob("*.nc")) == stations
 
 
 def test_stored_figures_open_and_are_not_empty(finished: Workplace):
@@ -69,23 +82,39 @@ def test_the_doctor_finds_nothing_missing_in_a_sandbox_study(finished: Workplace
 
 
 def test_an_unknown_station_is_named_with_near_ones(finished: Workplace):
-    table = xr.open_dataset(finished.data / "small" / "raw" / "ismn" / "stations.nc")
-    wrong = str(table.station.values[0])[:-1]
+    station = str(finished.deployment().read("raw/ismn/stations").station.values[0])
+    wrong = station[:-1]
     result = finished.soilmoisture("run", "--stations", wrong, "--select", "group:models")
     assert result.returncode == 2
     assert f"unknown station '{wrong}'" in result.stderr
-    assert str(table.station.values[0]) in result.stderr
+    assert station in result.stderr
 
 
 def test_one_asset_of_a_step_that_makes_several_can_be_asked_for(finished: Workplace):
+    paths = ["analysis/skill", "analysis/skill_windows", "analysis/skill_summary"]
+
+    def made() -> list[int]:
+        view = finished.deployment().view()
+        return [view.entries(path)[None].generation for path in paths]
+
+    before = made()
     result = finished.soilmoisture("run", "--select", 'key:"analysis/skill"', "--force", "--json")
     assert result.returncode == 0, result.stderr[-500:]
     assert len(json.loads(result.stdout)["runs"]) == 1
+    assert made() == [before[0] + 1, *before[1:]]
+
+
+def test_the_skill_benchmark_prints_the_stored_scores_as_a_list_of_objects(finished: Workplace):
+    command = [sys.executable, str(BENCHMARKS / "skill.py"), "--json"]
+    printed = subprocess.run(command, env=finished.environment, capture_output=True, text=True, check=True).stdout
+    found = pd.DataFrame(json.loads(printed))
+    stored = finished.deployment().read("analysis/skill_summary")
+    assert len(found) == len(stored)
+    assert found["coverage_80"].isna().any()  # null where a method has no interval
+    np.testing.assert_allclose(found.median_r2.astype(float), stored.median_r2, rtol=1e-5)
 
 
 def test_bad_input_exits_with_two_and_writes_nothing(tmp_path: Path):
-    from soilmoisture_assets_tests.integration.conftest import STUDY, workplace
-
     text = STUDY.read_text()
     cases = {
         "unknown key": (text + "\n[weather]\nsource = 1\n", "weather: unknown key"),

@@ -1,7 +1,7 @@
-"""The web UI and its daemon, as `make ui` starts them: a backfill of stations, good and broken."""
+"""The web UI and its daemon, as `make ui` starts them: a backfill of stations, good and broken, and two studies that do
+not meet."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,11 +15,13 @@ from typing import Any
 import dagster as dg
 import pytest
 import requests
-import xarray as xr
 
-from soilmoisture_assets_tests.integration.conftest import Workplace, environment_of, untouched
+from soilmoisture_assets.deployment import remember
+from soilmoisture_assets.store.records import State
+from soilmoisture_assets_tests.integration.conftest import Workplace, copy_of
 
-SOIL_MOISTURE = dg.AssetKey(["raw", "ismn", "soil_moisture"])
+ARCHIVE, SCAN, SERIES = "raw/ismn/archive", "raw/ismn/scan", "raw/ismn/soil_moisture"
+SOIL_MOISTURE = dg.AssetKey(["small", *SERIES.split("/")])
 SECONDS_TO_START, SECONDS_TO_FINISH = 120, 240
 
 
@@ -90,11 +92,10 @@ class WebUi:
 
 @pytest.fixture(scope="module")
 def web_ui(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUi]:
-    """The UI on a copy of the finished study whose models and history start afresh."""
-    folder = tmp_path_factory.mktemp("ui")
-    data = folder / "data"
-    shutil.copytree(untouched(finished), data)
-    running = WebUi(Workplace(data, environment_of(data, finished.environment["SOILMOISTURE_STUDY"])))
+    """The UI on a copy of the finished study, beside which the demo is known and has nothing yet."""
+    place = copy_of(finished, tmp_path_factory.mktemp("ui"))
+    remember(place.deployment("demo"))
+    running = WebUi(place)
     try:
         running.wait_until_ready()
         yield running
@@ -103,25 +104,26 @@ def web_ui(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def test_a_backfill_of_three_stations_through_the_daemon_materializes_three_partitions(web_ui: WebUi):
-    stations = _stations(web_ui)[:3]
-    stored = [_store(web_ui, name) for name in stations]
-    for store in stored:
-        shutil.rmtree(store)
+    deployment, stations = web_ui.place.deployment(), _stations(web_ui)[:3]
+    before = deployment.view().entries(SERIES)
+    for name in stations:
+        _store(web_ui, name).unlink()
     assert web_ui.backfill(SOIL_MOISTURE, stations) == "COMPLETED_SUCCESS"
-    assert all(store.is_dir() for store in stored)
+    after = deployment.view().entries(SERIES)
+    assert deployment.current(SERIES) == _stations(web_ui)
+    assert sorted(name for name in after if after[name] != before[name]) == stations  # no other was made
+    assert {name: after[name].checksum for name in stations} == {name: before[name].checksum for name in stations}
 
 
 def test_a_broken_station_is_named_and_does_not_take_the_others_down(web_ui: WebUi):
     good, broken, also_good = _stations(web_ui)[3:6]
-    for name in (good, broken, also_good):
-        shutil.rmtree(_store(web_ui, name))
     _break(web_ui, broken)
     assert web_ui.backfill(SOIL_MOISTURE, [good, broken, also_good]) == "COMPLETED_FAILED"
-    assert _store(web_ui, good).is_dir()
-    assert _store(web_ui, also_good).is_dir()
+    deployment = web_ui.place.deployment()
+    assert deployment.current(SERIES) == [good, also_good]  # the archive is another one: all others are out of date
     assert not _store(web_ui, broken).exists()
-    failure = web_ui.place.data / "small" / "failures" / "raw__ismn__soil_moisture" / f"{broken}.json"
-    assert broken in failure.read_text()
+    [failure] = deployment.reasons(State.FAILED, SERIES)
+    assert failure.partition == broken
     events = web_ui.ask(
         "{runsOrError(limit: 1) {... on Runs {results {status eventConnection {events "
         "{... on ExecutionStepFailureEvent {failureMetadata {description} error {message}}}}}}}}"
@@ -129,6 +131,23 @@ def test_a_broken_station_is_named_and_does_not_take_the_others_down(web_ui: Web
     newest = events["runsOrError"]["results"][0]
     assert newest["status"] == "FAILURE"
     assert broken in str(newest["eventConnection"]["events"])
+
+
+def test_two_studies_in_one_web_ui_share_no_asset_partition_schedule_or_sensor(web_ui: WebUi):
+    found = web_ui.ask(
+        "{repositoriesOrError {... on RepositoryConnection {nodes {location {name} assetNodes {assetKey {path}} "
+        "jobs {name} schedules {name} sensors {name}}}}}"
+    )["repositoriesOrError"]["nodes"]
+    small, demo = sorted(found, key=lambda node: str(node["location"]["name"]), reverse=True)
+    assert (small["location"]["name"], demo["location"]["name"]) == ("small", "demo")
+    for node, study in ((small, "small"), (demo, "demo")):
+        assert {each["assetKey"]["path"][0] for each in node["assetNodes"]} == {study}
+        for kind in ("schedules", "sensors"):
+            assert node[kind], kind
+            assert all(each["name"].startswith(f"{study}__") for each in node[kind]), kind
+        assert all(each["name"].startswith((f"{study}__", "__")) for each in node["jobs"])
+    assert _partitions(web_ui, SOIL_MOISTURE) == _stations(web_ui)
+    assert _partitions(web_ui, dg.AssetKey(["demo", *SERIES.split("/")])) == []
 
 
 def test_the_web_ui_answers_on_loopback_only(web_ui: WebUi):
@@ -142,23 +161,33 @@ def test_the_web_ui_answers_on_loopback_only(web_ui: WebUi):
     assert listening == [f"0100007F:{web_ui.port:04X}"]
 
 
+def _partitions(web_ui: WebUi, key: dg.AssetKey) -> list[str]:
+    found = web_ui.ask(
+        "query($key: AssetKeyInput!) {assetNodeOrError(assetKey: $key) {... on AssetNode {partitionKeys}}}",
+        key={"path": list(key.path)},
+    )
+    return sorted(found["assetNodeOrError"]["partitionKeys"])
+
+
 def _stations(web_ui: WebUi) -> list[str]:
-    table = xr.open_dataset(web_ui.place.data / "small" / "raw" / "ismn" / "stations.nc")
-    return [str(name) for name in table.station.values]
+    return web_ui.place.deployment().view().wanted(SERIES)
 
 
 def _store(web_ui: WebUi, station: str) -> Path:
-    return web_ui.place.data / "small" / "raw" / "ismn" / "soil_moisture" / f"{station}.zarr"
+    return web_ui.place.data / "small" / SERIES / f"{station}.zarr.zip"
 
 
 def _break(web_ui: WebUi, station: str) -> None:
-    """Write the archive again with the station's records cut to noise."""
-    folder = web_ui.place.data / "small" / "raw" / "ismn"
+    """Store the archive again with the station's records cut to noise, beside a scan that found nothing wrong."""
+    deployment = web_ui.place.deployment()
     network, _, name = station.partition("__")
-    with zipfile.ZipFile(folder / "archive.zip") as old, zipfile.ZipFile(folder / "new.zip", "w") as new:
+    broken = web_ui.place.data.with_name("broken.zip")
+    with zipfile.ZipFile(deployment.read(ARCHIVE)) as old, zipfile.ZipFile(broken, "w") as new:
         for member in old.namelist():
             parts = member.split("/")
             folded = parts[1].replace("#", "").replace("_", "").lower() if len(parts) > 2 else ""
             own = parts[0] == network and folded == name.replace("_", "").lower()
             new.writestr(member, b"\x00broken" if own and member.endswith(".stm") else old.read(member))
-    (folder / "new.zip").replace(folder / "archive.zip")
+    scan = deployment.read(SCAN)
+    for path, value in ((ARCHIVE, broken), (SCAN, scan)):
+        deployment.publish(path, value, deployment.expected(path, None, deployment.view()))

@@ -1,11 +1,6 @@
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
 
@@ -176,22 +171,3 @@ def test_tables_survive_a_netcdf_file(tables: SkillTables, tmp_path: Path):
     tables.skill.to_netcdf(tmp_path / "skill.nc")
     with xr.open_dataset(tmp_path / "skill.nc") as stored:
         xr.testing.assert_equal(stored.load(), tables.skill)
-
-
-def test_the_benchmark_prints_the_stored_scores_as_a_list_of_objects(tables: SkillTables, tmp_path: Path):
-    folder = tmp_path / "demo" / "analysis"
-    folder.mkdir(parents=True)
-    tables.skill.to_netcdf(folder / "skill.nc")
-    script = Path(__file__).resolve().parents[2] / "benchmarks" / "skill.py"
-    printed = subprocess.run(
-        [sys.executable, str(script), "--study", "demo", "--json"],
-        env=os.environ | {"SOILMOISTURE_DATA_DIR": str(tmp_path), "PATH": ""},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    found = pd.DataFrame(json.loads(printed))
-    expected = tables.summary
-    assert len(found) == len(expected)
-    assert found.loc[0, "coverage_80"] is None or np.isnan(found.loc[0, "coverage_80"])
-    np.testing.assert_allclose(found.median_r2, expected.median_r2)

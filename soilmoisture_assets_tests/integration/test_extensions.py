@@ -1,0 +1,249 @@
+"""A method, a figure and a source, each one new file or folder outside the package: they are part of all there is.
+
+A whole run of a study of four stations; the figure is drawn from what the source gave.
+"""
+
+import json
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from soilmoisture_assets_tests.integration.conftest import Workplace, workplace
+from soilmoisture_assets_tests.integration.web_ui import running
+
+METHOD = """
+    from soilmoisture_assets.methods.inputs import at
+    from soilmoisture_assets.methods.method import Method
+    from soilmoisture_assets.methods.task import per_lead
+
+
+    def forecast(task, lead):
+        last, season = at(task.inputs.last, task.starts, 0), at(task.inputs.climatology, task.starts, lead)
+        return "", (last + season) / 2
+
+
+    METHOD = Method(
+        name="half_way", title="half way", rank=25, colour="#123456", marker="h", dash=":",
+        sees="the last observation and the season", source="this test", fit=per_lead(forecast),
+    )
+"""
+FIGURE = """
+    from soilmoisture_assets.plots.figure import FigureDeclaration
+    from soilmoisture_assets.plots.style import finish, new_figure, styled
+
+
+    @styled
+    def draw(given):
+        months = given.inputs["series"]
+        figure = new_figure(height=3.0)
+        axes = figure.subplots()
+        for month in months:
+            axes.hist(months[month].shortwave.values.ravel())
+        return finish(figure, f"{len(months)} months of sunshine", "Hours.", months[month])
+
+
+    FIGURE = FigureDeclaration(
+        name="sunshine", title="Sunshine", section="Weather", place=1.5, description="How bright it is.",
+        inputs={"series": "raw/mine/station_series"}, draw=draw,
+    )
+"""
+SOURCE = """
+    from soilmoisture_assets.sources.source import Need, Source
+
+
+    def fetch(request):
+        from .client import radiation  # a folder may have modules of its own
+
+        return radiation(request)
+
+
+    def needs(study, settings):
+        yield Need("raw/mine", "key of mine", lambda: "in my pocket")
+
+
+    SOURCE = Source(
+        name="mine", title="My satellite", offers={"dynamic": ("shortwave",)}, step="1h", place="points",
+        citation="Mine 2026, the light", licence="CC0", account="a key", needs=needs, fetch=fetch,
+    )
+"""
+CLIENT = """
+    import numpy as np
+    import xarray as xr
+
+
+    def radiation(request):
+        day = np.maximum(np.sin((request.hours.hour - 6) / 24 * 2 * np.pi), 0) / 2
+        stations = request.stations.station.values
+        values = np.broadcast_to(day, (len(stations), len(day)))
+        return xr.Dataset(
+            {"shortwave": (("station", "time"), values, {"units": "kW m-2"})},
+            {"station": stations, "time": request.hours},
+        )
+"""
+FILES = {
+    "methods/mine.py": METHOD,
+    "plots/mine.py": FIGURE,
+    "sources/mine/__init__.py": SOURCE,
+    "sources/mine/client.py": CLIENT,
+}
+STUDY = """
+    name = "extended"
+    title = "A study with things from outside the package"
+    sandbox = true
+    sandbox_stations = 4
+    seed = 11
+
+    [period]
+    start = 2018-01-01
+    end = 2018-10-31
+
+    [domain]
+    west = -125.0
+    east = -66.0
+    south = 24.0
+    north = 50.0
+
+    [dynamic_inputs]
+    source = ["mine", "era5"]
+
+    [era5]
+    resolution = 8.0
+
+    [splits]
+    train = { start = 2018-01-01, end = 2018-06-30 }
+    validation = { start = 2018-07-01, end = 2018-08-31 }
+    test = { start = 2018-09-01, end = 2018-10-31 }
+
+    [static_attributes]
+    variables = ["slope", "clay", "sand", "saturation_0_30cm", "climate_2007", "land_cover"]
+
+    [model]
+    experiments = ["forecast"]
+    history_days = 3
+    history_days_drivers = 3
+    regional_epochs = 1
+    station_epochs = 1
+
+    [attribution]
+    background = 10
+    explained_per_station = 2
+
+    [baselines]
+    boosting_samples = 1000
+    boosting_trees = 25
+    lstm_updates = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """The study with the three of them, run from nothing to the report."""
+    folder = tmp_path_factory.mktemp("extensions")
+    for name, text in FILES.items():
+        file = folder / "mine" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text))
+    (folder / "extended.toml").write_text(textwrap.dedent(STUDY))
+    plain = workplace(folder, str(folder / "extended.toml"))
+    extensions = {"SOILMOISTURE_EXTENSIONS": json.dumps([str(folder / "mine")])}
+    place = replace(plain, environment=plain.environment | extensions)
+    ran = place.soilmoisture("run", "--json")
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+    return place
+
+
+def ask(place: Workplace, *arguments: str) -> Any:
+    """What a command of ``soilmoisture`` says as JSON."""
+    ran = place.soilmoisture(*arguments, "--json")
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+def look(place: Workplace, *expressions: str) -> list[Any]:
+    """What each expression says of ``study``, opened in a process of its own: this one keeps its declarations."""
+    program = (
+        "import json, sys; from soilmoisture_assets import open_study; study = open_study(sys.argv[1]); "
+        "print(json.dumps([eval(text) for text in sys.argv[2:]]))"
+    )
+    command = [sys.executable, "-c", program, "extended", *expressions]
+    ran = subprocess.run(command, env=place.environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    found: list[Any] = json.loads(ran.stdout)
+    return found
+
+
+def test_the_months_of_the_source_are_stored_in_the_registrys_units_and_reach_the_cube(place: Workplace):
+    noon, said, others, mean = look(
+        place,
+        "study.read('raw/mine/station_series')['2018-07-01'].shortwave.max().item()",
+        "study.cube.shortwave.attrs['source']",
+        "study.cube.temperature.attrs['source']",
+        "study.cube.shortwave.mean().item()",
+    )
+    assert (noon, said, others.partition(" ")[0]) == (500, "My satellite", "ERA5")
+    assert mean == pytest.approx(500 / np.pi, rel=0.01)
+
+
+def test_the_method_has_scores_in_its_place_beside_the_others(place: Workplace):
+    names, medians, stations = look(
+        place,
+        "study.skill.forecaster.values.tolist()",
+        "study.skill_summary.set_index('method').median_r2['half_way'].tolist()",
+        "study.forecasts('forecast', 'half_way').sizes['station'] == study.cube.sizes['station']",
+    )
+    assert names[names.index("half_way") - 1 :][:3] == ["damped_persistence", "half_way", "climatology"]
+    assert np.isfinite(medians).all()
+    assert stations
+
+
+def test_the_report_has_the_method_the_figure_and_the_source(place: Workplace):
+    page = (place.data / "extended" / "report" / "report.html").read_text()
+    assert "half way" in page
+    assert "10 months of sunshine" in page
+    assert "Mine 2026, the light" in page
+
+
+def test_the_doctor_says_what_the_source_needs(place: Workplace):
+    findings = {finding["what"]: finding for finding in ask(place, "doctor")}
+    assert findings["key of mine"] == {"what": "key of mine", "ok": True, "state": "in my pocket", "fix": ""}
+    assert "My satellite" in findings["sources"]["state"]
+
+
+def test_status_and_run_know_them_by_their_names(place: Workplace):
+    current = {row["asset"]: row["current"] for row in ask(place, "status")}
+    assert current["raw/mine/station_series"] == 10
+    assert current["figures/sunshine"] == 1
+    (place.data / "extended" / "figures" / "sunshine.png").unlink()
+    assert ask(place, "run", "--select", 'key:"figures/sunshine"')["made"] == {"figures/sunshine": 1}
+    assert ask(place, "run")["made"] == {}
+
+
+def test_the_web_ui_shows_them_with_what_they_are_made_from(place: Workplace):
+    with running(place) as web_ui:
+        nodes = web_ui.ask("{assetNodes {assetKey {path} description kinds dependencyKeys {path} groupName}}")
+    found = {"/".join(node["assetKey"]["path"]): node for node in nodes["assetNodes"]}
+    figure, series = found["extended/figures/sunshine"], found["extended/raw/mine/station_series"]
+    assert figure["description"] == "How bright it is."
+    assert figure["groupName"] == "figures"
+    assert [key["path"] for key in figure["dependencyKeys"]] == [["extended", "raw", "mine", "station_series"]]
+    assert series["description"].startswith("My satellite at the stations")
+    assert "mine" in series["kinds"]
+
+
+def test_a_method_that_forecasts_otherwise_is_fitted_again_and_nothing_is_trained(place: Workplace):
+    file = place.data.parent / "mine" / "methods" / "mine.py"
+    file.write_text(file.read_text().replace('name="half_way",', 'name="half_way", code="2",'))
+    made = ask(place, "run", "--select", 'key:"models/baselines/forecast" or key:"models/regional/forecast"')["made"]
+    assert made == {"models/baselines/forecast": 1}
+
+
+def test_without_the_folder_the_study_says_what_it_lacks(place: Workplace):
+    bare = replace(place, environment=place.environment | {"SOILMOISTURE_EXTENSIONS": "[]"})
+    ran = bare.soilmoisture("run")
+    assert ran.returncode == 2
+    assert "unknown 'mine'" in ran.stderr
