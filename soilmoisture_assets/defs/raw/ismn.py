@@ -16,7 +16,7 @@ from soilmoisture_assets.defs.making import Made, Work, step
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SoilMoistureError, SourceError, StationError
 from soilmoisture_assets.metadata.provenance import SYNTHETIC_NOTICE
-from soilmoisture_assets.sources import citations
+from soilmoisture_assets.sources import sources
 from soilmoisture_assets.sources.ismn.archive import Archive
 
 ARCHIVE, SCAN = "raw/ismn/archive", "raw/ismn/scan"
@@ -55,7 +55,6 @@ def archive_scan(deployment: Deployment) -> Archive:
 
 
 def _archive(work: Work) -> Iterator[Made]:
-    cited = citations(work.study)["ismn"]
     if work.study.sandbox:
         from soilmoisture_assets.sandbox.ismn_archive import write_ismn_archive
         from soilmoisture_assets.sources.services import synthetic_world
@@ -71,6 +70,7 @@ def _archive(work: Work) -> Iterator[Made]:
         return
     path = archive_path(work.deployment)
     found = {"name": path.name, "checksum": _checksum(path)}
+    cited = sources()["ismn"].citation
     yield Made(found, metadata={"path": str(path), "size_mb": _size_mb(path), "citation": cited, **found})
 
 
