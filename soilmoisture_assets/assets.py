@@ -610,7 +610,9 @@ def _report(study: Study, drawn: list[Asset]) -> Asset:
             "held_out": Input("analysis/skill_held_out"),
             "by_group": Input("analysis/skill_by_group"),
             "calibration": Input("analysis/calibration"),
-            **({"scan": Input("raw/ismn/scan")} if study.target.source == "ismn" else {}),
+            **(
+                {"scan": Input("raw/ismn/scan"), "cited": Input(STATION_TABLE)} if study.target.source == "ismn" else {}
+            ),
             **{f"forecasts_{e}": Input(f"models/forecasts/{e}") for e in experiments},
             **{f"shap_{e}": Input(f"analysis/shap_values/{e}") for e in experiments if e in EXPLAINED},
             **{figure.path: Input(figure.path, optional=True) for figure in drawn},

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
+import pandas as pd
+import xarray as xr
 
 from soilmoisture_assets.defs.build import build_definitions
 from soilmoisture_assets.defs.runs import bring_up_to_date
@@ -17,6 +20,12 @@ from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.store.graph import View
 from soilmoisture_assets.store.records import Record, State
 from soilmoisture_assets.study import Study
+from soilmoisture_assets_tests.alignment.station_file_parts import (
+    meteorology_file,
+    soil_moisture_file,
+    stations,
+    written,
+)
 
 TODAY = dt.date(2018, 3, 12)
 """The day it is in these runs: open studies reach until here."""
@@ -50,6 +59,37 @@ LEAST: Mapping[str, Any] = {
     "baselines": {"boosting_samples": 1000, "boosting_trees": 25, "lstm_updates": 2},
 }
 """Settings of the least study: seven stations, 82 days, one epoch."""
+
+
+def from_files(folder: Path) -> dict[str, Any]:
+    """Settings of a study of as many days and stations as the least one, all of whose data are files in a folder."""
+    names = [f"NET__{letter}" for letter in "abcdefg"]
+    times = pd.date_range("2017-12-01T01:00", "2018-02-21", freq="h", unit="ns")
+    random, shape = np.random.default_rng(1), (len(names), len(times))
+    storms = random.gamma(0.05, 4.0, shape) * (random.random(shape) < 0.1)
+    memory = np.exp(-np.arange(240) / 120)
+    moisture = np.stack([np.convolve(own, memory)[: len(times)] for own in storms]) * 0.3 + 15
+    moisture += random.normal(0, 0.2, shape)
+    moisture_path = soil_moisture_file(folder, moisture[:, None], times, [0.05], names=names)
+    warmth = 8 + 5 * np.sin(np.arange(len(times)) * 2 * np.pi / 24) + random.normal(0, 1, shape)
+    weather_path = meteorology_file(
+        folder, times, names, temperature=warmth, precipitation=storms, shortwave=np.clip(warmth * 10, 0, None)
+    )
+    static = xr.Dataset(
+        {
+            "slope": ("station", random.uniform(0, 20, len(names)), {"units": "degree"}),
+            "sand": ("station", random.uniform(10, 80, len(names)), {"units": "%"}),
+        },
+        stations(names),
+    )
+    of_file = {"source": "file"}
+    return LEAST | {
+        "sandbox": False,
+        "target": of_file | {"path": str(moisture_path)},
+        "dynamic_inputs": of_file | {"path": str(weather_path)},
+        "static_attributes": of_file
+        | {"path": str(written(static, folder / "static.nc")), "variables": ["slope", "sand"]},
+    }
 
 
 @dataclass

@@ -3,7 +3,7 @@ when it changes."""
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,7 +15,7 @@ from soilmoisture_assets.defs import making
 from soilmoisture_assets.defs.making import Made, Make, Work
 from soilmoisture_assets.study import Study
 from soilmoisture_assets_tests.slow.changes import changed
-from soilmoisture_assets_tests.slow.place import LEAST, Place
+from soilmoisture_assets_tests.slow.place import LEAST, Place, from_files
 
 MACHINERY = ("deployment.py", "graph.py", "timeline.py", "making.py", "services.py")
 """What these read says where a thing is kept, which partitions there are and how a service is reached. What they add to
@@ -88,18 +88,21 @@ def leaves(section: BaseModel, include: Any, name: str = "") -> set[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"model.experiments": ("drivers", "forecast"), "target.other_variables": ("soil_temperature",)},
-        {"era5.access": "timeseries", "reach": "open", "model.station_training": "from_scratch"},
-    ],
-    ids=["grid", "points"],
-)
+def least(folder: Path) -> dict[str, Any]:
+    return changed(
+        LEAST, {"model.experiments": ("drivers", "forecast"), "target.other_variables": ("soil_temperature",)}
+    )
+
+
+def open_points(folder: Path) -> dict[str, Any]:
+    return changed(LEAST, {"era5.access": "timeseries", "reach": "open", "model.station_training": "from_scratch"})
+
+
+@pytest.mark.parametrize("settings", [least, open_points, from_files])
 def test_an_asset_names_every_setting_that_is_read_while_it_is_made(
-    change: Mapping[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Callable[[Path], dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    study = Study.model_validate(changed(LEAST, change))
+    study = Study.model_validate(settings(tmp_path))
     reads, section = Reads(study), Study.__base__
 
     def reading(self: BaseModel, name: str) -> Any:
@@ -111,7 +114,7 @@ def test_an_asset_names_every_setting_that_is_read_while_it_is_made(
     for name in ("_store_whole", "_store_each"):
         store = getattr(making, name)
         monkeypatch.setattr(making, name, lambda work, make, store=store: store(work, reads.watched(work, make)))
-    place = Place(tmp_path)
+    place = Place(tmp_path / "data")
     made = place.run(study)
     assert (made.errors, made.failed) == ([], {})
     graph, unnamed, unread = place.deployment(study).graph, {}, {}
