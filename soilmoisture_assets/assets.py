@@ -597,6 +597,7 @@ def _figures(study: Study, known: set[str]) -> Iterator[Asset]:
 
 def _report(study: Study, drawn: list[Asset]) -> Asset:
     experiments = study.model.experiments
+    archive = {"scan": Input("raw/ismn/scan"), "cited": Input(STATION_TABLE)} if study.target.source == "ismn" else {}
     return Asset(
         "report/report",
         ".html",
