@@ -57,7 +57,7 @@ _SAYS: Mapping[str, Any] = {
     "dynamic_inputs": {"source"},
     "static_attributes": {"source"},
 }
-"""What every dataset says of itself: the sources of the study, and whether they are synthetic."""
+"""What every dataset but a raw one says of itself: the sources of the study, and whether they are synthetic."""
 
 
 def assets_of(study: Study, settings: Settings) -> list[Asset]:
@@ -77,7 +77,8 @@ def _documented(asset: Asset) -> Asset:
     """The asset with what a dataset says of itself among the settings it reads."""
     if asset.suffix not in (NETCDF, ZARR):
         return asset
-    return replace(asset, settings=_together(asset.settings, _SAYS))
+    says = {"sandbox": True} if asset.layer == "raw" else _SAYS
+    return replace(asset, settings=_together(asset.settings, says))
 
 
 def _together(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -349,7 +350,11 @@ def _cube(study: Study) -> Iterator[Asset]:
         ZARR,
         "Every station with whether it is common to target, inputs and statics, and the reason if it is not.",
         inputs=parts,
-        settings={**variables, "target": {"common_fraction", "depth_from", "depth_to"}, "splits": True},
+        settings={
+            **variables,
+            "target": {"common_fraction", "depth_from", "depth_to"},
+            "splits": {"train", "validation", "test"},
+        },
         kinds=zarr,
     )
     yield Asset(
@@ -611,9 +616,7 @@ def _report(study: Study, drawn: list[Asset]) -> Asset:
             "held_out": Input("analysis/skill_held_out"),
             "by_group": Input("analysis/skill_by_group"),
             "calibration": Input("analysis/calibration"),
-            **(
-                {"scan": Input("raw/ismn/scan"), "cited": Input(STATION_TABLE)} if study.target.source == "ismn" else {}
-            ),
+            **archive,
             **{f"forecasts_{e}": Input(f"models/forecasts/{e}") for e in experiments},
             **{f"shap_{e}": Input(f"analysis/shap_values/{e}") for e in experiments if e in EXPLAINED},
             **{figure.path: Input(figure.path, optional=True) for figure in drawn},
