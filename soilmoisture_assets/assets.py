@@ -4,10 +4,12 @@ Belongs here: one entry per asset, those of figures and series collected from th
 is made (defs/), what a fingerprint is (store/graph.py).
 
 ``settings`` name what the code of an asset reads of the study itself. A setting that is missing here makes a changed
-study go unnoticed; one too many makes things again that need not be.
+study go unnoticed; one too many makes things again that need not be. A test watches what is read while a study is made
+(soilmoisture_assets_tests/slow/test_settings_read.py).
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from soilmoisture_assets.methods import methods
@@ -35,24 +37,32 @@ _WORLD: Mapping[str, Any] = {
     "domain": True,
     "period": {"start"},
 }
-"""What the synthetic world of a sandbox study follows from."""
+"""What the stations of a sandbox study follow from."""
+_CLIMATE: Mapping[str, Any] = {"sandbox": True, "seed": True, "period": {"start"}}
+"""What the weather of a sandbox study follows from, wherever it is asked for; snow and soil begin with the period."""
 _ALL: Mapping[str, Any] = dict.fromkeys(Study.model_fields, True)
 _TO_END: Mapping[str, Any] = {"period": {"end"}, "reach": True}
 _DEPTH = {"depth_from", "depth_to", "preferred_depth", "good_flags"}
 _CONVENTIONS = {"source", "time_zone", "time_label"}
 _START = {"start"}
+_ASKED = {"source", "variables"}
 _FEATURES: Mapping[str, Any] = {
-    "seed": True,
     "time": {"step"},
     "dynamic_inputs": {"variables"},
     "static_attributes": {"variables"},
 }
-_NETWORK = {"preset", "horizon", "history_days", "history_days_drivers", "neighbours"}
+_SAYS: Mapping[str, Any] = {
+    "sandbox": True,
+    "target": {"source"},
+    "dynamic_inputs": {"source"},
+    "static_attributes": {"source"},
+}
+"""What every dataset but a raw one says of itself: the sources of the study, and whether they are synthetic."""
 
 
 def assets_of(study: Study, settings: Settings) -> list[Asset]:
     """Every asset of a study, those it has no source for left out."""
-    own = [*_raw(study, settings), *_cube(study), *_models(study), *_analysis(study)]
+    own = [*map(_documented, (*_raw(study, settings), *_cube(study), *_models(study), *_analysis(study)))]
     known = {asset.path for asset in own}
     drawn = list(_figures(study, known))
     return [*own, *drawn, _report(study, drawn)]
@@ -61,6 +71,28 @@ def assets_of(study: Study, settings: Settings) -> list[Asset]:
 def places_from(study: Study) -> str:
     """The asset whose record says where the stations are."""
     return STATION_TABLE if study.target.source == "ismn" else FILE_STATIONS
+
+
+def _documented(asset: Asset) -> Asset:
+    """The asset with what a dataset says of itself among the settings it reads."""
+    if asset.suffix not in (NETCDF, ZARR):
+        return asset
+    says = {"sandbox": True} if asset.layer == "raw" else _SAYS
+    return replace(asset, settings=_together(asset.settings, says))
+
+
+def _together(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings of both; each is a whole section (True) or names of it."""
+    found = dict(one)
+    for name, part in other.items():
+        mine = found.get(name, part)
+        found[name] = mine if True in (mine, part) or mine == part else {*mine, *part}
+    return found
+
+
+def _history(experiment: Experiment) -> str:
+    """The setting that says how many days an experiment sees."""
+    return "history_days" if experiment.sees_moisture else "history_days_drivers"
 
 
 def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
@@ -75,7 +107,7 @@ def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
             files=(str(study.target.path),),
             kinds=frozenset({"netcdf"}),
         )
-    world = _WORLD if study.sandbox else {"sandbox": True}
+    world = _CLIMATE if study.sandbox else {"sandbox": True}
     places = {"stations": Input(places_from(study), PLACES)}
     for name in study.dynamic_inputs.sources:
         if name == "era5":
@@ -87,7 +119,7 @@ def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
                 f"{sources()[name].title} at the stations: one value per hour, station and variable.",
                 code=sources()[name].code,
                 inputs=places,
-                settings={**world, "dynamic_inputs": True},
+                settings={**world, "dynamic_inputs": _ASKED},
                 partitions="month",
                 kinds=frozenset({"netcdf", name}),
                 pool=name,
@@ -135,7 +167,7 @@ def _ismn(study: Study, settings: Settings) -> Iterator[Asset]:
         JSON,
         "Every file of the archive: sensor, depth, rows, flags, period, and what is wrong with it.",
         inputs={"archive": archive},
-        settings={"target": {"good_flags"}},
+        settings={"sandbox": True, "target": {"good_flags"}},
         kinds=frozenset({"ismn"}),
     )
     scan = {"archive": archive, "scan": Input("raw/ismn/scan")}
@@ -180,8 +212,10 @@ def _ismn(study: Study, settings: Settings) -> Iterator[Asset]:
 def _era5(study: Study) -> Iterator[Asset]:
     era5, points = study.era5, study.era5.access == "timeseries"
     fetched = era5.access != "files"
-    world = _WORLD if study.sandbox else {"sandbox": True}
-    asked = {**world, "dynamic_inputs": True, "era5": {"access", "resolution"}, "domain": True}
+    world = _CLIMATE if study.sandbox else {"sandbox": True}
+    grid: Mapping[str, Any] = {**world, "era5": {"access", "resolution"}, "domain": True}
+    station: Mapping[str, Any] = {**world, "era5": {"access"}}
+    asked = {**(station if points else grid), "dynamic_inputs": _ASKED}
     places = {"stations": Input(places_from(study), PLACES)}
     if fetched:
         yield Asset(
@@ -201,7 +235,7 @@ def _era5(study: Study) -> Iterator[Asset]:
             "raw/era5/invariants",
             ZIP if fetched else NETCDF,
             "Land-sea mask and heights of the cells of the domain.",
-            settings=asked,
+            settings=grid,
             files=() if fetched else (str(era5.folder),),
             kinds=frozenset({"era5"}),
             pool="cds" if fetched else None,
@@ -213,7 +247,7 @@ def _era5(study: Study) -> Iterator[Asset]:
         "Hourly ERA5 of one month in the platform's names and units, with expver (preliminary or final) per hour.",
         code="2",
         inputs={"delivery": Input("raw/era5/delivery", each=True)} if fetched else {},
-        settings={"dynamic_inputs": True, "domain": True, "era5": {"access"}},
+        settings={"dynamic_inputs": _ASKED, "era5": {"access"}, **({} if fetched else {"domain": True})},
         files=() if fetched else (str(era5.folder),),
         partitions="month",
         kinds=frozenset({"netcdf", "era5"}),
@@ -228,7 +262,7 @@ def _era5(study: Study) -> Iterator[Asset]:
             **({} if points else {"invariants": Input("raw/era5/invariants", optional=True)}),
             **places,
         },
-        settings={"era5": {"interpolation", "lapse_rate_correction"}},
+        settings={"era5": {"access", "interpolation", "lapse_rate_correction"}},
         partitions="month",
         kinds=frozenset({"netcdf", "era5"}),
     )
@@ -240,6 +274,16 @@ def _cube(study: Study) -> Iterator[Asset]:
     weather = study.dynamic_inputs
     files = [study.target.path] if not of_archive else []
     files += [weather.path] if "file" in weather.sources else []
+    learned_of: dict[str, Any] = {"period": _START, "splits": {"test": {"end"}}}
+    if files:  # flags, networks and the domain are those of the archive's assets otherwise
+        of_files: dict[str, Any] = {
+            "target": _CONVENTIONS | _DEPTH | {"quality_control", "networks"},
+            "dynamic_inputs": _CONVENTIONS | _ASKED,
+            "domain": True,
+        }
+    else:
+        of_files = {"target": _DEPTH, "dynamic_inputs": _ASKED}
+    to_newest = {**_TO_END, **({"dynamic_inputs": {"variables"}} if study.reach == "open" else {})}
     archive = {"raw": Input("raw/ismn/soil_moisture"), "stations": Input(STATION_TABLE, PLACES)}
     variables: Mapping[str, Any] = {"dynamic_inputs": {"variables"}, "static_attributes": {"variables"}}
     yield Asset(
@@ -250,13 +294,7 @@ def _cube(study: Study) -> Iterator[Asset]:
             **(archive if of_archive else {}),
             **{name: Input(f"raw/{name}/station_series") for name in weather.sources if name != "file"},
         },
-        settings={
-            "target": _CONVENTIONS | _DEPTH | {"quality_control", "networks"},
-            "dynamic_inputs": _CONVENTIONS | {"variables"},
-            "domain": True,
-            "period": _START,
-            "splits": {"test"},
-        },
+        settings={**of_files, **learned_of},
         reaching=_TO_END,
         files=tuple(map(str, files)),
         kinds=zarr,
@@ -268,8 +306,8 @@ def _cube(study: Study) -> Iterator[Asset]:
         "Soil moisture per station and step, from the chosen depth: for fitting, as an input, and for scores.",
         code="2",
         inputs=hourly,
-        settings={"time": True, "period": _START, "splits": {"test"}},
-        reaching=_TO_END,
+        settings={"time": True, **learned_of},
+        reaching=to_newest,
         kinds=zarr,
     )
     yield Asset(
@@ -295,7 +333,10 @@ def _cube(study: Study) -> Iterator[Asset]:
         }
         if services
         else {},
-        settings={"static_attributes": {"source", "variables"}, "splits": {"train"}, "domain": True},
+        settings={
+            "static_attributes": _ASKED,
+            **({"splits": {"train": {"end"}}} if services else {"domain": True}),
+        },
         files=() if services else (str(study.static_attributes.path),),
         kinds=zarr,
     )
@@ -309,7 +350,11 @@ def _cube(study: Study) -> Iterator[Asset]:
         ZARR,
         "Every station with whether it is common to target, inputs and statics, and the reason if it is not.",
         inputs=parts,
-        settings={**variables, "target": {"common_fraction", "depth_from", "depth_to"}, "splits": True},
+        settings={
+            **variables,
+            "target": {"common_fraction", "depth_from", "depth_to"},
+            "splits": {"train", "validation", "test"},
+        },
         kinds=zarr,
     )
     yield Asset(
@@ -317,7 +362,12 @@ def _cube(study: Study) -> Iterator[Asset]:
         ZARR,
         "Target, dynamic inputs and static attributes of the common stations, with neighbours and split labels.",
         inputs={**parts, "stations": Input(COMMON)},
-        settings={**variables, "splits": True, "seed": True, "model": {"neighbours"}},
+        settings={
+            "static_attributes": {"variables"},
+            "splits": True,
+            "seed": True,
+            "model": {"neighbours"},
+        },
         kinds=zarr,
     )
 
@@ -325,10 +375,10 @@ def _cube(study: Study) -> Iterator[Asset]:
 def _models(study: Study) -> Iterator[Asset]:
     learned = Input(CUBE, LEARNED)
     torch = frozenset({"pytorch"})
-    network = {**_FEATURES, "model": _NETWORK}
     fitted = ", ".join(f"{name} {method.code}" for name, method in methods().items() if method.fit is not None)
     for experiment in study.model.experiments:
-        e = experiment.value
+        e, history = experiment.value, _history(experiment)
+        shape = {"preset", "horizon", "neighbours", history}
         regional, own = f"models/regional/{e}", f"models/station/{e}"
         yield Asset(
             f"models/baselines/{e}",
@@ -339,9 +389,9 @@ def _models(study: Study) -> Iterator[Asset]:
             inputs={"cube": learned},
             settings={
                 **_FEATURES,
+                "seed": True,
                 "baselines": True,
-                "model": {"horizon", "history_days", "history_days_drivers"},
-                "splits": True,
+                "model": {"horizon", history},
             },
             kinds=frozenset({"netcdf", "scikitlearn"}),
             pool="training",
@@ -352,7 +402,7 @@ def _models(study: Study) -> Iterator[Asset]:
             f"One network for all stations that are not held out; experiment {e}: {experiment.description}.",
             code="6",
             inputs={"cube": learned},
-            settings={**_FEATURES, "model": _NETWORK | {"regional_epochs", "min_windows"}},
+            settings={**_FEATURES, "seed": True, "model": shape | {"regional_epochs"}},
             kinds=torch,
             pool="training",
             kept=True,
@@ -366,7 +416,7 @@ def _models(study: Study) -> Iterator[Asset]:
             inputs={"cube": learned, "regional": Input(regional)},
             settings={
                 **_FEATURES,
-                "model": _NETWORK | {"station_epochs", "station_training", "min_windows", "regional_epochs"},
+                "model": shape | {"station_epochs", "station_training", "min_windows"},
             },
             partitions="station",
             names_from=CUBE,
@@ -380,7 +430,7 @@ def _models(study: Study) -> Iterator[Asset]:
             "Quantile forecasts per lead by the regional and the station's own model, as they come from the networks; "
             f"experiment {e}.",
             inputs={"cube": learned, "regional": Input(regional), "own": Input(own, each=True, optional=True)},
-            settings=network,
+            settings={**_FEATURES, "model": shape},
             partitions="station",
             names_from=COMMON,
             kinds=frozenset({"netcdf", "pytorch"}),
@@ -422,7 +472,7 @@ def _models(study: Study) -> Iterator[Asset]:
                 "own": Input(f"models/station/{ISSUED}", optional=True),
                 "forecasts": Input(f"models/forecasts/{ISSUED}"),
             },
-            settings=network,
+            settings={**_FEATURES, "model": {"preset", "horizon", "neighbours", _history(ISSUED)}},
             kinds=frozenset({"netcdf", "pytorch"}),
         )
 
@@ -431,7 +481,7 @@ def _analysis(study: Study) -> Iterator[Asset]:
     learned = Input(CUBE, LEARNED)
     netcdf, csv = frozenset({"netcdf"}), frozenset({"csv"})
     experiments = study.model.experiments
-    windows: Mapping[str, Any] = {"time": {"step"}, "model": {"windows", "horizon"}}
+    windows: Mapping[str, Any] = {"model": {"windows"}}
     scored = {
         "cube": learned,
         **{f"baselines_{e}": Input(f"models/baselines/{e}") for e in experiments},
@@ -450,7 +500,7 @@ def _analysis(study: Study) -> Iterator[Asset]:
             text,
             code=f"2 {order}",
             inputs=scored,
-            settings={**windows, "model": {"windows", "horizon", "experiments"}},
+            settings={"model": {"windows", "experiments"}},
             kinds=netcdf if suffix == NETCDF else csv,
         )
     skill = Input("analysis/skill")
@@ -481,9 +531,13 @@ def _analysis(study: Study) -> Iterator[Asset]:
         ):
             yield Asset(f"analysis/{name}", CSV, text, inputs={"curves": Input("raw/ismn/recession_curves")}, kinds=csv)
     features = {**_FEATURES, **windows, "splits": {"test"}}
-    explaining = {**_FEATURES, **windows, "splits": {"test"}, "attribution": True}
     for experiment in experiments:
         e = experiment.value
+        explaining: dict[str, Any] = {
+            **_FEATURES,
+            "seed": True,
+            "model": {"windows", "preset", "horizon", "neighbours", _history(experiment)},
+        }
         for name, text in (
             ("effect_size", "Features of better against worse forecast stations"),
             ("correlation", "Rank correlation of features with skill"),
@@ -505,7 +559,7 @@ def _analysis(study: Study) -> Iterator[Asset]:
             f"SHAP of the median at the last lead of each window, per station; experiment {e}.",
             code="3",
             inputs={"cube": learned, "regional": regional},
-            settings={**explaining, "model": {"windows"} | _NETWORK},
+            settings={**explaining, "splits": {"test"}, "attribution": True},
             kinds=frozenset({"zarr", "shap"}),
             pool="training",
         )
@@ -521,7 +575,7 @@ def _analysis(study: Study) -> Iterator[Asset]:
             f"Rise of the test error when a feature is shuffled, and its agreement with SHAP; {e}.",
             code="3",
             inputs={"cube": learned, "shap": shap, "regional": regional},
-            settings={**explaining, "model": {"windows"} | _NETWORK},
+            settings={**explaining, "attribution": {"explained_per_station"}},
             kinds=frozenset({"netcdf", "pytorch"}),
             pool="training",
         )
@@ -548,6 +602,7 @@ def _figures(study: Study, known: set[str]) -> Iterator[Asset]:
 
 def _report(study: Study, drawn: list[Asset]) -> Asset:
     experiments = study.model.experiments
+    archive = {"scan": Input("raw/ismn/scan"), "cited": Input(STATION_TABLE)} if study.target.source == "ismn" else {}
     return Asset(
         "report/report",
         ".html",
@@ -561,7 +616,7 @@ def _report(study: Study, drawn: list[Asset]) -> Asset:
             "held_out": Input("analysis/skill_held_out"),
             "by_group": Input("analysis/skill_by_group"),
             "calibration": Input("analysis/calibration"),
-            **({"scan": Input("raw/ismn/scan")} if study.target.source == "ismn" else {}),
+            **archive,
             **{f"forecasts_{e}": Input(f"models/forecasts/{e}") for e in experiments},
             **{f"shap_{e}": Input(f"analysis/shap_values/{e}") for e in experiments if e in EXPLAINED},
             **{figure.path: Input(figure.path, optional=True) for figure in drawn},

@@ -336,7 +336,9 @@ class Deployment:
         layer, _, rest = path.partition("/")
         named = [rest.partition("/")[0]] if layer == "raw" else [source.name for source in sources_of(self.study)]
         cited = citations(self.study)
-        networks = self._network_references(dataset) if "ismn" in named else []
+        # what is learned does not depend on whom to cite, and says so of the archive alone
+        of_networks = "ismn" in named and layer in ("raw", "cube") and path != STATION_TABLE
+        networks = self._network_references(dataset) if of_networks else []
         return with_provenance(
             dataset,
             title=f"{self.study.name}/{path}",  # not what it was made from, whose attributes it may carry

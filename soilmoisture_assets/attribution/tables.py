@@ -14,5 +14,5 @@ def long_table(dataset: xr.Dataset, *dims: str) -> pd.DataFrame:
     part = dataset[on_all]
     part = part.drop_vars([name for name, c in part.coords.items() if not c.dims or not set(c.dims) <= set(dims)])
     frame = part.to_dataframe(dim_order=list(dims)).reset_index()
-    described = [column for column in frame.columns if column not in on_all]
+    described = [*dims, *sorted(column for column in frame.columns if column not in {*dims, *on_all})]
     return frame.dropna(how="all", subset=on_all)[[*described, *on_all]]

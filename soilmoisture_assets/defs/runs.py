@@ -21,6 +21,7 @@ from soilmoisture_assets.defs.refresh import due
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SoilMoistureError, StudyError
 from soilmoisture_assets.store.graph import Graph, Partitioning, View
+from soilmoisture_assets.store.records import State
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,19 @@ def bring_up_to_date(
                 continue
             yield assets, parts, None
             outcome = launch(deployment, definitions, instance, assets, parts)
+            if stage.partitions is None:
+                _leave_out(deployment, assets, outcome.run_id)
             yield assets, parts, outcome
             if outcome.error:
                 return
+
+
+def _leave_out(deployment: Deployment, assets: Sequence[str], run: str) -> None:
+    """Record that what is made from something left out is left out too: in a run of both, Dagster skips its step."""
+    view = deployment.view()
+    for path in assets:
+        if not view.settled(path, None) and (lacking := view.left_out_with(path, None)):
+            view.note(deployment.note(path, None, State.LEFT_OUT, f"{lacking[0]} is left out", view, run))
 
 
 def launch(

@@ -76,7 +76,6 @@ class SeriesRequest:
     month: str
     stations: xr.Dataset
     variables: tuple[str, ...]
-    study: Study
     settings: Settings
     workspace: Path
     url: str | None = None

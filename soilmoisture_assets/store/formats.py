@@ -6,7 +6,7 @@ Belongs here: encodings, bytes that are the same for the same content. Not here:
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -117,7 +117,8 @@ def _load_zarr(path: Path) -> xr.Dataset:
     from zarr.storage import ZipStore  # imports slowly
 
     store = ZipStore(path, mode="r")
-    dataset = xr.open_zarr(store, consolidated=False, chunks=None)
+    opened = xr.open_zarr(store, consolidated=False, chunks=None)
+    dataset = _in_order(opened, sorted(opened.data_vars, key=str))
     dataset.set_close(store.close)
     # numpy's variable-width strings cannot be cast to fixed width, which most of the stack expects
     texts = {name: text for name, text in dataset.variables.items() if text.dtype.kind == "T"}
@@ -126,7 +127,17 @@ def _load_zarr(path: Path) -> xr.Dataset:
 
 def _dump_netcdf(dataset: xr.Dataset, path: Path, encoding: Encoding) -> None:
     ours = {name: _netcdf_encoding(variable) for name, variable in dataset.data_vars.items()}
-    dataset.drop_encoding().to_netcdf(path, engine=ENGINE, encoding=ours | dict(encoding))
+    ordered = _in_order(dataset, list(dataset.data_vars))
+    ordered.drop_encoding().to_netcdf(path, engine=ENGINE, encoding=ours | dict(encoding))
+
+
+def _in_order(dataset: xr.Dataset, names: list[Hashable]) -> xr.Dataset:
+    """The dataset with its variables in this order, then its coordinates by name.
+
+    xarray keeps the names of coordinates in a set, whose order is another in every process, and passes it on.
+    """
+    coordinates = {name: dataset.variables[name] for name in sorted(dataset.coords, key=str)}
+    return xr.Dataset({name: dataset.variables[name] for name in names}, coordinates, dataset.attrs)
 
 
 def _netcdf_encoding(variable: xr.DataArray) -> dict[str, Any]:

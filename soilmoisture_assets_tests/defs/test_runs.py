@@ -76,6 +76,18 @@ def test_what_is_made_from_a_deleted_store_is_made_with_it_in_one_run(tmp_path: 
         assert [paths for paths, _, _ in place.outcomes()] == [(MEAN, SHOWN)]
 
 
+def test_what_is_made_from_something_left_out_is_left_out_with_it_once_and_for_all(tmp_path: Path):
+    def nothing(work: Work) -> Iterator[Made]:
+        yield Made(left_out="too few stations")
+
+    shown = Asset(SHOWN, ".csv", "A copy.", inputs={"mean": Input(MEAN)})
+    with bench(tmp_path, averaged=nothing, more=[(shown, copy)]) as place:
+        assert place.run() == {TABLE: [], SERIES: STATIONS, MEAN: [], SHOWN: []}
+        reasons = {each.asset: each.reason for each in place.deployment.reasons(State.LEFT_OUT)}
+        assert reasons == {MEAN: "too few stations", SHOWN: f"{MEAN} is left out"}
+        assert place.run() == {}
+
+
 @pytest.mark.parametrize("path", [TABLE, f"{SERIES}/b", MEAN])
 def test_a_damaged_object_is_made_again_by_the_next_run(path: str, tmp_path: Path):
     with bench(tmp_path) as place:

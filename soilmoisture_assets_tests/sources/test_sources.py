@@ -201,7 +201,7 @@ def request_of(mine: Path, stations_at: Callable[..., xr.Dataset]) -> Callable[.
     def make(month: str = "2019-02-01") -> SeriesRequest:
         study = demo("mine", "era5")
         stations = stations_at((40.0, -100.0), (41.0, -101.0))
-        return SeriesRequest(month, stations, variables_of(study, "mine"), study, Settings(), mine)
+        return SeriesRequest(month, stations, variables_of(study, "mine"), Settings(), mine)
 
     return make
 

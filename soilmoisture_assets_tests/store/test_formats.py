@@ -76,8 +76,12 @@ import sys
 from pathlib import Path
 from soilmoisture_assets.store import formats
 from soilmoisture_assets_tests.store.test_formats import dataset, grid
+folder, suffix = Path(sys.argv[1]), sys.argv[2]
 for name, value in (("dataset", dataset()), ("grid", grid())):
-    formats.dump(value, Path(sys.argv[1]) / f"{name}{sys.argv[2]}")
+    formats.dump(value, folder / f"{name}{suffix}")
+described = dataset().assign_coords({name: ("station", [1, 2]) for name in ("latitude", "longitude", "elevation", "b")})
+formats.dump(described[["moisture", "class"]], folder / f"picked{suffix}")  # coordinates in the order of a set
+formats.dump(formats.load(folder / f"picked{suffix}"), folder / "passed_on.nc")
 """
 
 
@@ -94,7 +98,8 @@ def test_the_same_content_is_the_same_bytes_whoever_writes_it_and_when(suffix: s
     first = (tmp_path / "1" / f"dataset{suffix}").read_bytes()
     assert first == (tmp_path / "2" / f"dataset{suffix}").read_bytes()
     assert first == (tmp_path / f"again{suffix}").read_bytes()
-    assert (tmp_path / "1" / f"grid{suffix}").read_bytes() == (tmp_path / "2" / f"grid{suffix}").read_bytes()
+    for name in (f"grid{suffix}", f"picked{suffix}", "passed_on.nc"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
 @pytest.mark.parametrize("suffix", DATASETS)

@@ -4,6 +4,7 @@ Not here: parsing (sources/ismn/); which flags and depths count (alignment/).
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,12 @@ from typing import Any
 import dagster as dg
 import xarray as xr
 
-from soilmoisture_assets.assets import STATION_TABLE
+from soilmoisture_assets.assets import PLACES, STATION_TABLE
 from soilmoisture_assets.defs.making import Made, Work, step
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SoilMoistureError, SourceError, StationError
 from soilmoisture_assets.metadata.provenance import SYNTHETIC_NOTICE
-from soilmoisture_assets.sources import citations
+from soilmoisture_assets.sources import sources
 from soilmoisture_assets.sources.ismn.archive import Archive
 
 ARCHIVE, SCAN = "raw/ismn/archive", "raw/ismn/scan"
@@ -55,7 +56,6 @@ def archive_scan(deployment: Deployment) -> Archive:
 
 
 def _archive(work: Work) -> Iterator[Made]:
-    cited = citations(work.study)["ismn"]
     if work.study.sandbox:
         from soilmoisture_assets.sandbox.ismn_archive import write_ismn_archive
         from soilmoisture_assets.sources.services import synthetic_world
@@ -71,6 +71,7 @@ def _archive(work: Work) -> Iterator[Made]:
         return
     path = archive_path(work.deployment)
     found = {"name": path.name, "checksum": _checksum(path)}
+    cited = sources()["ismn"].citation
     yield Made(found, metadata={"path": str(path), "size_mb": _size_mb(path), "citation": cited, **found})
 
 
@@ -90,10 +91,11 @@ def _stations(work: Work) -> Iterator[Made]:
     scan = archive_scan(work.deployment)
     found = station_table(scan, work.study.domain, work.study.target.networks)
     networks = network_citations(scan, found.network.values.astype(str))
+    found.attrs["network_citations"] = json.dumps(networks)
     yield Made(
         found,
         names=tuple(found.station.values.astype(str)),
-        parts={"places": places_part(found)},
+        parts={PLACES: places_part(found)},
         metadata={
             "stations": found.sizes["station"],
             "networks": networks,
@@ -104,8 +106,8 @@ def _stations(work: Work) -> Iterator[Made]:
 
 
 def places_part(table: xr.Dataset) -> str:
-    """Fingerprint of where the stations of a table are, and of nothing else it says."""
-    digest = hashlib.blake2b(digest_size=8)
+    """Fingerprint of where the stations of a table are, and whom to cite for them; of nothing else it says."""
+    digest = hashlib.blake2b(str(table.attrs.get("network_citations", "")).encode(), digest_size=8)
     for name in ("station", "latitude", "longitude", "elevation"):
         if name in table.variables:
             values = table[name].values
@@ -155,6 +157,7 @@ def _recession_curves(work: Work) -> Iterator[Made]:
         try:
             record = work.given(RECESSION, name)["soil_moisture"]
             curves = recession_curves(choose_series(record, study.target, study.period))
+            curves.attrs["network"] = record.attrs["network"]
         except StationError as error:
             yield Made(partition=name, left_out=str(error))
         except SoilMoistureError as error:

@@ -35,7 +35,6 @@ def _months(source: Source) -> Make:
                     stations=stations,
                     month=month,
                     variables=variables_of(work.study, source.name),
-                    study=work.study,
                     settings=work.settings,
                     workspace=work.workspace("raw", source.name, "answers"),
                     url=urls.get(source.name),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from soilmoisture_assets.assets import FILE_STATIONS
+from soilmoisture_assets.assets import FILE_STATIONS, PLACES
 from soilmoisture_assets.defs.making import Made, Work, step
 from soilmoisture_assets.defs.raw.ismn import places_part
 from soilmoisture_assets.deployment import Deployment
@@ -21,4 +21,4 @@ def _stations(work: Work) -> Iterator[Made]:
     study = work.study
     table = read_stations_file(str(study.target.path), study.target.networks, study.domain).load()
     names = tuple(table.station.values.astype(str).tolist())
-    yield Made(table, names=names, parts={"places": places_part(table)}, metadata={"stations": len(names)})
+    yield Made(table, names=names, parts={PLACES: places_part(table)}, metadata={"stations": len(names)})

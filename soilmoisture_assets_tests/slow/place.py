@@ -1,0 +1,175 @@
+"""A study with the least work that still has everything, and a store to run it in. Not here: tests."""
+
+import datetime as dt
+import json
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from soilmoisture_assets.defs.build import build_definitions
+from soilmoisture_assets.defs.runs import bring_up_to_date
+from soilmoisture_assets.deployment import ORIGIN, Deployment
+from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.store.graph import View
+from soilmoisture_assets.store.records import Record, State
+from soilmoisture_assets.study import Study
+from soilmoisture_assets_tests.alignment.station_file_parts import (
+    meteorology_file,
+    soil_moisture_file,
+    stations,
+    written,
+)
+
+TODAY = dt.date(2018, 3, 12)
+"""The day it is in these runs: open studies reach until here."""
+
+LEAST: Mapping[str, Any] = {
+    "name": "least",
+    "title": "The least study",
+    "sandbox": True,
+    "sandbox_stations": 7,
+    "seed": 11,
+    "period": {"start": "2017-12-01", "end": "2018-02-20"},
+    "domain": {"west": -125.0, "east": -66.0, "south": 27.0, "north": 39.0},
+    "era5": {"resolution": 12.0},
+    "target": {"common_fraction": 0.2},
+    "splits": {
+        "train": {"start": "2017-12-01", "end": "2018-01-15"},
+        "validation": {"start": "2018-01-16", "end": "2018-02-02"},
+        "test": {"start": "2018-02-03", "end": "2018-02-20"},
+    },
+    "static_attributes": {"variables": ["slope", "clay", "sand", "saturation_0_30cm", "climate_2007", "land_cover"]},
+    "model": {
+        "experiments": ["forecast"],
+        "history_days": 2,
+        "history_days_drivers": 2,
+        "regional_epochs": 1,
+        "station_epochs": 1,
+        "min_windows": 20,
+        "neighbours": 2,
+    },
+    "attribution": {"background": 5, "explained_per_station": 1},
+    "baselines": {"boosting_samples": 1000, "boosting_trees": 25, "lstm_updates": 2},
+}
+"""Settings of the least study: seven stations, 82 days, one epoch."""
+
+
+def from_files(folder: Path) -> dict[str, Any]:
+    """Settings of a study of as many days and stations as the least one, all of whose data are files in a folder."""
+    names = [f"NET__{letter}" for letter in "abcdefg"]
+    times = pd.date_range("2017-12-01T01:00", "2018-02-21", freq="h", unit="ns")
+    random, shape = np.random.default_rng(1), (len(names), len(times))
+    storms = random.gamma(0.05, 4.0, shape) * (random.random(shape) < 0.1)
+    memory = np.exp(-np.arange(240) / 120)
+    moisture = np.stack([np.convolve(own, memory)[: len(times)] for own in storms]) * 0.3 + 15
+    moisture += random.normal(0, 0.2, shape)
+    moisture_path = soil_moisture_file(folder, moisture[:, None], times, [0.05], names=names)
+    warmth = 8 + 5 * np.sin(np.arange(len(times)) * 2 * np.pi / 24) + random.normal(0, 1, shape)
+    weather_path = meteorology_file(
+        folder, times, names, temperature=warmth, precipitation=storms, shortwave=np.clip(warmth * 10, 0, None)
+    )
+    static = xr.Dataset(
+        {
+            "slope": ("station", random.uniform(0, 20, len(names)), {"units": "degree"}),
+            "sand": ("station", random.uniform(10, 80, len(names)), {"units": "%"}),
+        },
+        stations(names),
+    )
+    of_file = {"source": "file"}
+    return LEAST | {
+        "sandbox": False,
+        "target": of_file | {"path": str(moisture_path)},
+        "dynamic_inputs": of_file | {"path": str(weather_path)},
+        "static_attributes": of_file
+        | {"path": str(written(static, folder / "static.nc")), "variables": ["slope", "sand"]},
+    }
+
+
+@dataclass
+class Made:
+    """What a run made: partitions (None where there are none) by asset, and what went wrong."""
+
+    partitions: dict[str, list[str]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return sum(max(len(names), 1) for names in self.partitions.values())
+
+
+class Place:
+    """A data folder with a Dagster instance in memory; one study after another can be run in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.instance = dg.DagsterInstance.ephemeral()
+        logging.getLogger("dagster").setLevel(logging.CRITICAL)
+
+    def deployment(self, study: Study) -> Deployment:
+        return Deployment(study, Settings(_env_file=None, data_dir=str(self.root), today=TODAY))  # type: ignore[call-arg]
+
+    def run(self, study: Study, wanted: Collection[str] | None = None) -> Made:
+        """Bring a study up to date: all of it, or the layers that are wanted."""
+        deployment, made = self.deployment(study), Made()
+        paths = [path for path in deployment.graph if wanted is None or path.partition("/")[0] in wanted]
+        for assets, names, outcome in bring_up_to_date(deployment, build_definitions(deployment), self.instance, paths):
+            if outcome is None:
+                continue
+            made.partitions |= dict.fromkeys(assets, names)
+            made.failed |= outcome.failed_partitions
+            if outcome.error:
+                made.errors.append(outcome.error)
+        return made
+
+
+def counted(deployment: Deployment, layers: Collection[str]) -> dict[str, str]:
+    """What counts, or is left out for a reason that holds, by address: state, fingerprint, checksum of the bytes, and
+    what its record says beside when and how often it was made.
+
+    Raises AssertionError where the bytes of an object are not what its record says.
+    """
+    from soilmoisture_assets.store.checksums import checksum
+
+    view, found = deployment.view(), {}
+    for path in deployment.graph:
+        if path.partition("/")[0] not in layers:
+            continue
+        for name in _partitions(view, path):
+            if not view.settled(path, name):
+                continue
+            record = deployment.store.record(deployment.address(path, name))
+            assert record is not None
+            if record.state is State.STORED:
+                with deployment.store.path(record.address).open("rb") as file:
+                    assert checksum(file) == record.checksum, record.address
+            found[str(record.address)] = f"{record.state} {record.fingerprint} {record.checksum} {_said(record)}"
+    return found
+
+
+def _partitions(view: View, path: str) -> list[str] | list[None]:
+    return view.wanted(path) if view.graph[path].partitions else [None]
+
+
+def _said(record: Record) -> str:
+    metadata = {name: value for name, value in record.metadata.items() if name != "queue"}
+    return json.dumps([record.reason, record.inputs, record.parts, record.names, metadata], sort_keys=True)
+
+
+def recorded(deployment: Deployment) -> set[str]:
+    """Addresses of everything that is recorded as stored, whether it counts or not."""
+    store, study = deployment.store, deployment.study.name
+    return {
+        str(deployment.address(path, name))
+        for path in store.assets(study)
+        if path != ORIGIN
+        for name, entry in store.listing(study, path).items()
+        if entry.state is State.STORED
+    }
