@@ -27,7 +27,7 @@ STATION_COLUMNS = ("network", "station_name", "latitude", "longitude", "elevatio
 
 
 def open_study(name_or_path: str | Path, data_dir: str | Path | None = None) -> "OpenStudy":
-    """Open a study for reading; nothing is written, and several can be open at once.
+    """Open a study for reading; several can be open at once.
 
     Parameters
     ----------
@@ -48,7 +48,8 @@ class OpenStudy:
     """What is stored of one study.
 
     Each look finds what is stored and counts at that moment: made by this code, with these settings, from what counts
-    itself. A dataset keeps the version it was opened from, and reads values when they are needed.
+    itself. A dataset keeps the version it was opened from, and reads values when they are needed. What is found damaged
+    is recorded so, and the next run makes it again; nothing else is written.
 
     Every property and method that reads raises ``SourceError`` where the thing is not stored, failed, was left out or
     is out of date; the message says which and gives the command that makes it.

@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     cache_dir: Path | None = None
     """Folder on this machine for unfinished work where the store is elsewhere; unset: ``.soilmoisture_cache``."""
     dagster_home: Path | None = None
-    """Folder of the one Dagster instance; unset: ``<data_dir>/dagster_home``, of a remote store in ``data``."""
+    """Folder of the one Dagster instance; unset: ``<data_dir>/dagster_home``, one in ``data`` for each remote store."""
     extensions: tuple[Path, ...] = ()
     """Folders with sources, methods and plots of your own, as a JSON list."""
     today: dt.date | None = None

@@ -1,6 +1,7 @@
 """What the commands share: the terminal, common options, the Dagster instance. Not here: commands."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -66,5 +67,7 @@ def instance_folder(settings: Settings) -> Path:
     """Where the Dagster instance is: beside the studies on disk, else on this machine."""
     if settings.dagster_home is not None:
         return settings.dagster_home.resolve()
-    local = Path("data") if "://" in settings.data_dir else Path(settings.data_dir)
-    return local.resolve() / "dagster_home"
+    _, is_remote, place = settings.data_dir.partition("://")
+    if is_remote:
+        return Path("data", "dagster_home_" + re.sub(r"[^\w.-]+", "_", place.strip("/"))).resolve()
+    return Path(settings.data_dir).resolve() / "dagster_home"

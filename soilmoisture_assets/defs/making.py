@@ -28,7 +28,7 @@ from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.partitions import partitions_of, stations_of
 from soilmoisture_assets.defs.progress import SECONDS_BETWEEN_LINES, progress
 from soilmoisture_assets.deployment import Deployment, Inputs
-from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.errors import SoilMoistureError, SourceError
 from soilmoisture_assets.io_managers import io_manager_key
 from soilmoisture_assets.io_managers.stored import Publishable
 from soilmoisture_assets.progress import Progress
@@ -231,7 +231,7 @@ def _store_whole(work: Work, make: Make) -> Iterator[dg.MaterializeResult]:
     if left_out := work.view.left_out_with(work.assets[0], None):
         results = iter([Made(asset=path, left_out=f"{left_out[0]} is left out") for path in work.assets])
     else:
-        results = make(work)
+        results = _failing_aloud(work, make)
     for made in results:
         path = made.asset or work.assets[0]
         if path not in expected:
@@ -248,6 +248,20 @@ def _store_whole(work: Work, make: Make) -> Iterator[dg.MaterializeResult]:
         )
         if made.names or path == deployment.places:
             follow_names(work.context.instance, deployment, path)
+
+
+def _failing_aloud(work: Work, make: Make) -> Iterator[Made]:
+    """The results; where making ends with an error that says what to do, what is out of date has that as its reason."""
+    waiting = dict.fromkeys(work.assets)
+    try:
+        for made in make(work):
+            waiting.pop(made.asset or work.assets[0], None)
+            yield made
+    except SoilMoistureError as error:
+        for path in waiting:
+            if work.view.counts(path, None) is None:
+                work.deployment.note(path, None, State.FAILED, str(error), work.view, work.context.run_id)
+        raise
 
 
 def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:

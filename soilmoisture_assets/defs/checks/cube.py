@@ -12,11 +12,16 @@ from soilmoisture_assets.assets import CUBE
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.store.records import State
 
 
 def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
     """The two checks of the cube."""
     key = asset_key(deployment.study, CUBE)
+
+    def refuse(reason: str) -> None:
+        """The cube is not served, so that no later run trains on it either."""
+        deployment.note(CUBE, None, State.FAILED, reason, deployment.view())
 
     @dg.asset_check(asset=key, blocking=True, description="Every variable lies within the limits of the registry.")
     def within_limits() -> dg.AssetCheckResult:
@@ -31,6 +36,8 @@ def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
             count = int((np.isfinite(values) & ~variable.allows(values)).sum())
             if count:
                 outside[name] = count
+        if outside:
+            refuse(f"values outside the limits of the registry: {outside}")
         return dg.AssetCheckResult(passed=not outside, metadata={"outside": dg.MetadataValue.json(outside)})
 
     @dg.asset_check(asset=key, blocking=True, description="Every split has observations at every station.")
@@ -43,6 +50,8 @@ def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
             for code, name in enumerate(SPLITS)
             if code
         }
+        if any(empty.values()):
+            refuse(f"stations without an observation in a split: {empty}")
         return dg.AssetCheckResult(passed=not any(empty.values()), metadata={"empty": dg.MetadataValue.json(empty)})
 
     return [within_limits, splits_observed]

@@ -12,6 +12,7 @@ import xarray as xr
 from soilmoisture_assets.defs.following import FOLLOWS
 from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.learning.names import REGIONAL_MODEL, STATION_MODEL
 from soilmoisture_assets.methods import speaking
 from soilmoisture_assets.study import Experiment
 
@@ -104,8 +105,11 @@ def _latest_forecast(work: Work) -> Iterator[Made]:
 
     given = work.given()
     cube, regional, own = given["cube"].load(), given["regional"], given["own"]
-    names = [str(name) for name in cube.station.values]
-    found = latest_forecast(cube, {name: own.get(name, regional) for name in names}, work.study)
+    models = {}
+    for name in cube.station.values.astype(str).tolist():
+        having = {REGIONAL_MODEL: regional} | ({STATION_MODEL: own[name]} if name in own else {})
+        models[name] = having[speaking(having)]
+    found = latest_forecast(cube, models, work.study)
     factors = newest_interval_factors(given["forecasts"])
     found["soil_moisture_forecast"] = scale_intervals(
         found.soil_moisture_forecast, factors.reindex(station=found.station.values).fillna(factors.mean("station"))
