@@ -1,5 +1,5 @@
-"""Forty changes of a study's settings, each followed by a run: what counts is what a fresh run would have made, and only
-what depends on the change is made again."""
+"""Forty changes of a study's settings, each followed by a run: what counts is what a fresh run makes, and only what
+depends on the change is made again."""
 
 import multiprocessing
 import shutil
