@@ -56,12 +56,11 @@ def due(deployment: Deployment) -> dict[str, list[str | None]]:
     What was asked for on this day already is not due again.
     """
     found: dict[str, list[str | None]] = {}
-    if deployment.study.reach == "open":
-        if DELIVERY in deployment.graph:
-            months = [month for month in due_months(deployment) if not _asked_today(deployment, month)]
-            found |= {path: list(months) for path in month_assets(deployment) if months}
-        if archive_is_due(deployment):
-            found[ARCHIVE] = [None]
+    if DELIVERY in deployment.graph:
+        months = [month for month in due_months(deployment) if not _asked_today(deployment, month)]
+        found |= {path: list(months) for path in month_assets(deployment) if months}
+    if archive_is_due(deployment):
+        found[ARCHIVE] = [None]
     return found
 
 

@@ -15,7 +15,7 @@ import xarray as xr
 
 from soilmoisture_assets.defs.build import build_definitions
 from soilmoisture_assets.defs.runs import bring_up_to_date
-from soilmoisture_assets.deployment import ORIGIN, Deployment
+from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.store.graph import View
 from soilmoisture_assets.store.records import Record, State
@@ -116,6 +116,10 @@ class Place:
     def deployment(self, study: Study) -> Deployment:
         return Deployment(study, Settings(_env_file=None, data_dir=str(self.root), today=TODAY))  # type: ignore[call-arg]
 
+    def close(self) -> None:
+        """Let the instance go, in the thread that made it."""
+        self.instance.dispose()
+
     def run(self, study: Study, wanted: Collection[str] | None = None) -> Made:
         """Bring a study up to date: all of it, or the layers that are wanted."""
         deployment, made = self.deployment(study), Made()
@@ -163,13 +167,13 @@ def _said(record: Record) -> str:
     return json.dumps([record.reason, record.inputs, record.parts, record.names, metadata], sort_keys=True)
 
 
-def recorded(deployment: Deployment) -> set[str]:
-    """Addresses of everything that is recorded as stored, whether it counts or not."""
+def recorded(deployment: Deployment, layers: Collection[str]) -> set[str]:
+    """Addresses of everything in some layers that is recorded as stored, whether it counts or not."""
     store, study = deployment.store, deployment.study.name
     return {
         str(deployment.address(path, name))
         for path in store.assets(study)
-        if path != ORIGIN
+        if path.partition("/")[0] in layers
         for name, entry in store.listing(study, path).items()
         if entry.state is State.STORED
     }

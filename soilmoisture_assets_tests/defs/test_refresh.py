@@ -1,0 +1,57 @@
+"""What is asked for again on a later day though it is stored."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from soilmoisture_assets.defs.raw.era5 import DELIVERY, HOURLY, STATION_SERIES
+from soilmoisture_assets.defs.raw.ismn import ARCHIVE
+from soilmoisture_assets.defs.refresh import due
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.study import Study
+from soilmoisture_assets_tests.slow.changes import changed
+from soilmoisture_assets_tests.slow.place import LEAST
+
+MONTHS = {"2017-12-01": 0.0, "2018-01-01": 0.2, "2018-02-01": 1.0, "2018-03-01": 1.0}
+"""Share of preliminary hours on 12 March."""
+
+
+def on(day: dt.date, root: Path, reach: str | None) -> Deployment:
+    study = Study.model_validate(changed(LEAST, {"reach": reach}))
+    return Deployment(study, Settings(_env_file=None, data_dir=str(root), today=day))  # type: ignore[call-arg]
+
+
+def fetched(deployment: Deployment) -> None:
+    """Store the months as they were on this day, and the archive up to it."""
+    archive = Path(deployment.settings.data_dir) / "delivered.zip"
+    archive.write_bytes(b"as delivered")
+    until = {"until": str(deployment.today())}
+    deployment.publish(ARCHIVE, archive, deployment.expected(ARCHIVE, None, deployment.view()), metadata=until)
+    for month, share in MONTHS.items():
+        if month not in deployment.view().wanted(DELIVERY):
+            continue
+        for path, value, said in (
+            (DELIVERY, archive, {"asked_on": str(deployment.today())}),
+            (HOURLY, xr.Dataset(), {"preliminary_share": share}),
+        ):
+            expected = deployment.expected(path, month, deployment.view())
+            deployment.publish(path, value, expected, month, metadata=said)
+
+
+@pytest.mark.parametrize("reach", ["open", "2018-12-31"])
+def test_while_the_axis_goes_on_the_newest_month_and_preliminary_ones_are_due_every_day(reach: str, tmp_path: Path):
+    fetched(on(dt.date(2018, 3, 12), tmp_path, reach))
+    assert due(on(dt.date(2018, 3, 12), tmp_path, reach)) == {}
+    again = ["2018-01-01", "2018-02-01", "2018-03-01"]
+    tomorrow = due(on(dt.date(2018, 3, 13), tmp_path, reach))
+    assert tomorrow == {DELIVERY: again, HOURLY: again, STATION_SERIES: again, ARCHIVE: [None]}
+
+
+def test_once_the_axis_has_ended_only_what_is_still_preliminary_is_due(tmp_path: Path):
+    fetched(on(dt.date(2018, 3, 12), tmp_path, None))
+    later = due(on(dt.date(2018, 9, 1), tmp_path, None))
+    again = ["2018-01-01", "2018-02-01"]
+    assert later == {DELIVERY: again, HOURLY: again, STATION_SERIES: again}
