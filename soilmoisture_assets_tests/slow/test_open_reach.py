@@ -9,6 +9,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
+from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from soilmoisture_assets.defs.build import build_definitions
 from soilmoisture_assets.defs.dagster_private import AUTOMATION_CONDITION_TAG
@@ -39,7 +40,9 @@ class Mornings:
         self.day = day
         self.deployment = Deployment(self.study, Settings(data_dir=str(self.folder), today=day))
         self.definitions = build_definitions(self.deployment)
-        self.repository = self.definitions.get_repository_def()
+        # evaluating a tick leaves Dagster with the state of an instance that is gone
+        with set_defs_state_storage(self.instance.defs_state_storage):
+            self.repository = self.definitions.get_repository_def()
 
     def everything(self, wanted: set[str]) -> None:
         for assets, _, outcome in bring_up_to_date(self.deployment, self.definitions, self.instance, wanted):
