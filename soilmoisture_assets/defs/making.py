@@ -267,9 +267,11 @@ def _failing_aloud(work: Work, make: Make) -> Iterator[Made]:
 def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
     """Store results as they come and record each partition at once.
 
-    Raises dg.Failure at the end if any partition failed; by then the others are stored and recorded.
+    Raises dg.Failure at the end if any partition failed; by then the others are stored and recorded. Raises SourceError
+    before anything is made if an input that all of them share does not count.
     """
     deployment, context = work.deployment, work.context
+    _require_shared(work)
     failed: dict[str, str] = {}
     done, said = 0, time.monotonic()
     total = len(work.asked) * len(work.assets)
@@ -305,6 +307,15 @@ def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
             metadata={"failed": dg.MetadataValue.json(failed)},
             allow_retries=False,
         )
+
+
+def _require_shared(work: Work) -> None:
+    """Say once, and not per partition, that what all are made from is missing."""
+    graph, view = work.deployment.graph, work.view
+    for path in work.assets:
+        for missing in view.lacking(path, work.asked[0]):
+            if graph[missing].partitions is None:
+                raise work.deployment.why_not(missing, view=view)
 
 
 def follow_names(instance: dg.DagsterInstance, deployment: Deployment, path: str) -> None:

@@ -182,3 +182,14 @@ def test_what_is_made_of_a_station_that_is_left_out_is_left_out_too(tmp_path: Pa
         [left_out] = place.deployment.reasons(State.LEFT_OUT, CURVES)
         assert (left_out.partition, left_out.reason) == ("b", f"{SERIES} is left out")
         assert place.run() == {MEAN: []}
+
+
+def test_what_all_stations_are_made_from_is_said_to_be_missing_once_and_before_anything_is_made(tmp_path: Path):
+    inputs = {"series": Input(SERIES, each=True), "means": Input(MEAN)}
+    asset = Asset(CURVES, ".csv", "Of each series.", inputs=inputs, partitions="station", names_from=TABLE)
+    with bench(tmp_path, more=[(asset, curves_of)]) as place:
+        place.run(TABLE, SERIES)
+        [(_, _, outcome)] = place.outcomes(CURVES)
+        assert str(outcome.error).startswith(f"demo/{MEAN} is not stored.")
+        assert dict(outcome.failed_partitions) == {}
+        assert place.deployment.reasons(State.FAILED) == []

@@ -86,7 +86,7 @@ def test_a_sensor_switched_on_in_one_study_stays_off_in_the_other(web_ui: WebUi)
         s={
             "repositoryLocationName": "second",
             "repositoryName": web_ui.locations()["second"]["name"],
-            "sensorName": "second__raw_partitions",
+            "sensorName": "second__raw_follows",
         },
     )["startSensor"]
     assert started["__typename"] == "Sensor", started
@@ -96,7 +96,7 @@ def test_a_sensor_switched_on_in_one_study_stays_off_in_the_other(web_ui: WebUi)
         for sensor in location["sensors"]
         if sensor["sensorState"]["status"] == "RUNNING"
     ]
-    assert running_now == ["second__raw_partitions"]
+    assert running_now == ["second__raw_follows"]
 
 
 def test_a_backfill_of_one_studys_station_leaves_the_other_untouched_and_runs_under_its_own_location(

@@ -16,10 +16,10 @@ from soilmoisture_assets.defs.keys import asset_key, asset_path
 from soilmoisture_assets.defs.runs import bring_up_to_date
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.settings import Settings
-from soilmoisture_assets.study import Study, load_study
-from soilmoisture_assets_tests.integration.conftest import STUDY
+from soilmoisture_assets.study import Study
+from soilmoisture_assets_tests.slow.place import LEAST
 
-DAYS = 30
+FIRST, DAYS = dt.date(2018, 3, 1), 30
 LEARNED = ("models/regional/", "models/station/", "models/baselines/", "models/uncalibrated/", "models/calibration/",
            "models/forecasts/", "analysis/")  # fmt: skip
 FOLLOWS = ("raw/", "cube/", "models/latest_forecast")
@@ -122,23 +122,20 @@ class Mornings:
 
 @pytest.fixture
 def mornings(tmp_path: Path) -> Iterator[Mornings]:
-    text = STUDY.read_text().replace('name = "small"', 'name = "mornings"\nreach = "open"')
-    study = tmp_path / "mornings.toml"
-    study.write_text(text)
+    study = Study.model_validate({**LEAST, "name": "mornings", "reach": "open"})
     with dg.instance_for_test() as instance:
-        yield Mornings(load_study(str(study)), tmp_path / "data", instance)
+        yield Mornings(study, tmp_path / "data", instance)
 
 
 def test_every_day_the_newest_step_is_in_the_cube_and_forecast_from_and_nothing_is_learned_again(mornings: Mornings):
-    first = dt.date(2019, 7, 20)
-    mornings.on(first)
+    mornings.on(FIRST)
     mornings.everything({path for path in mornings.deployment.graph if not path.startswith(("figures/", "report/"))})
     mornings._automation()  # what has happened so far is known
     learned = mornings.records(*LEARNED)
     assert learned
     steps = []
     for number in range(1, DAYS + 1):
-        mornings.on(first + dt.timedelta(days=number))
+        mornings.on(FIRST + dt.timedelta(days=number))
         mornings.morning()
         cube = mornings.deployment.read("cube/station_cube").load()
         newest = pd.Timestamp(cube.time.values[-1])
@@ -155,21 +152,21 @@ def test_every_day_the_newest_step_is_in_the_cube_and_forecast_from_and_nothing_
 
 
 def test_a_revised_month_within_the_splits_makes_models_outdated_and_trains_none(mornings: Mornings):
-    mornings.on(dt.date(2019, 7, 20))
+    mornings.on(FIRST)
     wanted = {path for path in mornings.deployment.graph if path.startswith(("raw/", "cube/", "models/regional/"))}
     mornings.everything(wanted)
     mornings._automation()
     key = "raw/era5/hourly"
     deployment = mornings.deployment
-    revised = deployment.read(key, "2018-05-01").load()
+    revised = deployment.read(key, "2018-01-01").load()
     revised["temperature"] = revised.temperature + 1
     view = deployment.view()
-    record = deployment.publish(key, revised, deployment.expected(key, "2018-05-01", view), "2018-05-01",
+    record = deployment.publish(key, revised, deployment.expected(key, "2018-01-01", view), "2018-01-01",
                                 metadata={"preliminary_share": 0.0})  # fmt: skip
     mornings.instance.report_runless_asset_event(
-        dg.AssetMaterialization(asset_key(mornings.study, key), partition="2018-05-01")
+        dg.AssetMaterialization(asset_key(mornings.study, key), partition="2018-01-01")
     )
-    assert record.checksum != view.entries(key)["2018-05-01"].checksum
+    assert record.checksum != view.entries(key)["2018-01-01"].checksum
     mornings.morning()
     assert mornings.deployment.is_current("cube/station_cube")
     assert not mornings.deployment.is_current("models/regional/forecast")
