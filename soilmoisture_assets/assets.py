@@ -214,6 +214,7 @@ def _era5(study: Study) -> Iterator[Asset]:
     fetched = era5.access != "files"
     world = _CLIMATE if study.sandbox else {"sandbox": True}
     grid: Mapping[str, Any] = {**world, "era5": {"access", "resolution"}, "domain": True}
+    ground = {name: part for name, part in grid.items() if name != "period"}
     station: Mapping[str, Any] = {**world, "era5": {"access"}}
     asked = {**(station if points else grid), "dynamic_inputs": _ASKED}
     places = {"stations": Input(places_from(study), PLACES)}
@@ -235,7 +236,7 @@ def _era5(study: Study) -> Iterator[Asset]:
             "raw/era5/invariants",
             ZIP if fetched else NETCDF,
             "Land-sea mask and heights of the cells of the domain.",
-            settings=grid,
+            settings=ground,
             files=() if fetched else (str(era5.folder),),
             kinds=frozenset({"era5"}),
             pool="cds" if fetched else None,

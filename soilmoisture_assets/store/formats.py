@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
 
+from soilmoisture_assets.files import zip_entry
+
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer
 
@@ -20,10 +22,6 @@ ENGINE: Literal["h5netcdf"] = "h5netcdf"
 
 GRID = ("time", "latitude", "longitude")
 HOURS_OF_CHUNK = 24
-EARLIEST = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a zip file can say; the true one would make every file different."""
-
-PERMISSIONS = 0o644 << 16
 
 Encoding = Mapping[str, Mapping[str, Any]]
 
@@ -108,9 +106,7 @@ def _dump_zarr(dataset: xr.Dataset, path: Path, encoding: Encoding) -> None:
     # chunks are compressed already
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):
-            entry = zipfile.ZipInfo(name, date_time=EARLIEST)
-            entry.external_attr = PERMISSIONS
-            archive.writestr(entry, files[name].to_bytes())
+            archive.writestr(zip_entry(name), files[name].to_bytes())
 
 
 def _load_zarr(path: Path) -> xr.Dataset:

@@ -18,6 +18,7 @@ from soilmoisture_assets.defs.service import open_services
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SoilMoistureError, SourceUnavailable
 from soilmoisture_assets.sources import variables_of
+from soilmoisture_assets.store.records import State
 
 if TYPE_CHECKING:
     from soilmoisture_assets.sources.era5.months import Era5Client, MonthDelivery
@@ -106,16 +107,24 @@ def _fetched(work: Work, client: "Era5Client", months: list[str], folder: Path) 
     variables = variables_of(study, "era5")
     if study.era5.access == "timeseries":
         for month, target in targets.items():
-            entry = work.view.entries(DELIVERY).get(month)
-            if entry is not None and entry.state == "stored" and entry.present and not target.exists():
-                stored = work.deployment.store.path(work.deployment.address(DELIVERY, month))
-                shutil.copyfile(stored, target)  # stations it holds with final hours are not asked for again
+            if not target.exists() and (held := _stored_alike(work, month)):
+                shutil.copyfile(held, target)  # stations it holds with final hours are not asked for again
         stations = work.given(DELIVERY, months[0])["stations"]
         yield from client.fetch_points(targets, stations=stations, variables=variables, keep=True, today=today)
         return
     yield from client.fetch_months(
         targets, domain=study.domain, variables=variables, resolution=study.era5.resolution, today=today
     )
+
+
+def _stored_alike(work: Work, month: str) -> Path | None:
+    """The delivery of a month that is stored, where it was asked for with the same settings, of whatever stations."""
+    record = work.deployment.store.record(work.deployment.address(DELIVERY, month))
+    if record is None or record.state is not State.STORED:
+        return None
+    graph = work.view.graph
+    alike = (record.code, record.settings["read"]) == (graph[DELIVERY].code, graph.settings(DELIVERY))
+    return work.deployment.store.path(record.address) if alike else None
 
 
 class _Months:

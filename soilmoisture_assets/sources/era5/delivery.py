@@ -9,15 +9,16 @@ import datetime as dt
 import json
 import shutil
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
 
 from soilmoisture_assets.errors import SourceError
-from soilmoisture_assets.files import replacing
+from soilmoisture_assets.files import replacing, zip_entry
 from soilmoisture_assets.sources.era5.merge import Delivery
 from soilmoisture_assets.sources.era5.parts import STATION_FOLDER, opened
 from soilmoisture_assets.sources.era5.variables import SHORT_NAMES
@@ -58,12 +59,13 @@ def assemble(target: Path, files: Sequence[Path]) -> None:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
             for number, file in enumerate(files, start=1):
                 if not zipfile.is_zipfile(file):
-                    archive.write(file, f"part-{number}/data.nc")
+                    with file.open("rb") as source, _new(archive, f"part-{number}/data.nc") as copy:
+                        shutil.copyfileobj(source, copy, 2**22)
                     continue
                 with zipfile.ZipFile(file) as part:
                     for member in part.infolist():
                         name = f"part-{number}/{Path(member.filename).name}"
-                        with part.open(member) as source, archive.open(name, "w", force_zip64=True) as copy:
+                        with part.open(member) as source, _new(archive, name) as copy:
                             shutil.copyfileobj(source, copy, 2**22)
 
 
@@ -72,39 +74,64 @@ def assemble_points(
 ) -> None:
     """Write the deliveries of several months: a folder per station with the rows of its CSV that belong to the month.
 
-    Stations that were not fetched are taken over from the delivery that is already in place.
+    Stations that were not fetched are taken over from the delivery that is already in place. The same rows give the
+    same bytes, whatever was fetched together and when.
     """
     downloaded = [dt.date.fromtimestamp(file.stat().st_mtime) for files in fetched.values() for file in files]
     requested = min([today, *downloaded])  # a run that was interrupted may have left files of an earlier day
     with contextlib.ExitStack() as stack:
-        archives: dict[str, zipfile.ZipFile] = {}
+        new: dict[str, zipfile.ZipFile] = {}
+        old: dict[str, zipfile.ZipFile] = {}
+        members: dict[str, dict[str, list[str]]] = {}
         for month, target in targets.items():
             day = requested
-            kept = [station for station in stations if station not in fetched]
             archive = zipfile.ZipFile(
                 stack.enter_context(replacing(target)), "w", zipfile.ZIP_DEFLATED, compresslevel=1
             )
-            archives[month] = stack.enter_context(archive)
-            if kept:
-                with zipfile.ZipFile(target) as old:
-                    day = min(day, requested_on(target) or day)
-                    for member in old.namelist():
-                        if _station(member) in kept:
-                            archive.writestr(member, old.read(member))
-            archive.writestr(MANIFEST, json.dumps({"requested": day.isoformat()}))
-        for station, files in fetched.items():
-            for number, text in enumerate(text for file in files for text in _csv_texts(file)):
+            new[month] = stack.enter_context(archive)
+            if not fetched.keys() >= set(stations):
+                day = min(day, requested_on(target) or day)
+                old[month] = stack.enter_context(zipfile.ZipFile(target))
+                members[month] = _by_station(old[month])
+            _write(archive, MANIFEST, json.dumps({"requested": day.isoformat()}))
+        for station in stations:
+            if station not in fetched:
+                for month, archive in old.items():
+                    for member in members[month].get(station, []):
+                        _write(new[month], member, archive.read(member))
+                continue
+            parts: Counter[str] = Counter()
+            for text in (text for file in fetched[station] for text in _csv_texts(file)):
                 for month, rows in _by_month(text).items():
-                    if month in archives:
-                        archives[month].writestr(f"{STATION_FOLDER}{station}/{number}.csv", rows)
+                    if month in new:
+                        _write(new[month], f"{STATION_FOLDER}{station}/{parts[month]}.csv", rows)
+                        parts[month] += 1
 
 
-def stations_in(delivery: Path) -> set[str]:
-    """Stations of a delivery of points; none where there is no delivery."""
+def _write(archive: zipfile.ZipFile, name: str, content: str | bytes) -> None:
+    archive.writestr(zip_entry(name), content, zipfile.ZIP_DEFLATED, 1)
+
+
+def _new(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
+    return archive.open(zip_entry(name), "w", force_zip64=True)
+
+
+def cells_in(delivery: Path) -> dict[str, tuple[float, float]]:
+    """Latitude and longitude of the cell of each station of a delivery of points; none where there is no delivery."""
     if not delivery.is_file():
-        return set()
+        return {}
     with zipfile.ZipFile(delivery) as archive:
-        return {_station(name) for name in archive.namelist() if name.startswith(STATION_FOLDER)}
+        return {
+            _station(name): _cell(archive.read(name).decode())
+            for name in archive.namelist()
+            if name.startswith(STATION_FOLDER)
+        }
+
+
+def _cell(text: str) -> tuple[float, float]:
+    header, row = text.split("\n", 2)[:2]
+    said = dict(zip(header.split(","), row.split(","), strict=True))
+    return float(said["latitude"]), float(said["longitude"])
 
 
 def requested_on(delivery: Path) -> dt.date | None:
@@ -115,6 +142,13 @@ def requested_on(delivery: Path) -> dt.date | None:
         if MANIFEST not in archive.namelist():
             return None
         return dt.date.fromisoformat(json.loads(archive.read(MANIFEST))["requested"])
+
+
+def _by_station(archive: zipfile.ZipFile) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for member in archive.namelist():
+        found.setdefault(_station(member), []).append(member)
+    return found
 
 
 def _station(member: str) -> str:

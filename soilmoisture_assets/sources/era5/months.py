@@ -24,9 +24,9 @@ from soilmoisture_assets.sources.era5.cds_queue import CdsQueue, CdsRequest, Log
 from soilmoisture_assets.sources.era5.delivery import (
     assemble,
     assemble_points,
+    cells_in,
     check_content,
     requested_on,
-    stations_in,
 )
 from soilmoisture_assets.sources.era5.formats import Paths, normalise
 from soilmoisture_assets.sources.era5.parts import FINAL, PRELIMINARY, UNKNOWN
@@ -40,6 +40,8 @@ LATENCY_DAYS = 5
 """ERA5T appears five days behind real time (ECMWF)."""
 MONTHS_PRELIMINARY = 3
 """Final data replace ERA5T two to three months later (ECMWF): calendar months before now that may be preliminary."""
+HALF_A_CELL = 0.125 + 1e-6
+"""Degrees; the service takes the nearest cell of its grid of 0.25 degrees."""
 _INVARIANT_HOUR = dt.date(2017, 1, 1)
 
 
@@ -188,7 +190,7 @@ class Era5Client:
                 yield MonthDelivery(month, error=error)
         wanted = stations["station"].values.tolist()
         for run in _consecutive(published):
-            held = set.intersection(*(_settled_stations(targets[m], m) for m in run)) if keep else set()
+            held = set.intersection(*(_settled_stations(targets[m], m, stations) for m in run)) if keep else set()
             days = (_published_days(run[0], today)[0], _published_days(run[-1], today)[1])
             requests = {
                 _point_request(station, float(latitude), float(longitude), days, request_names(variables)): station
@@ -245,10 +247,18 @@ def _unmarked(delivery: Paths, month: str) -> int:
     return PRELIMINARY if pd.Period(month, "M") >= pd.Period(requested, "M") - MONTHS_PRELIMINARY else FINAL
 
 
-def _settled_stations(delivery: Path, month: str) -> set[str]:
-    """Stations that need not be fetched again: those of a delivery that counts as final."""
-    held = stations_in(delivery)
-    return held if held and _unmarked(delivery, month) == FINAL else set()
+def _settled_stations(delivery: Path, month: str, stations: xr.Dataset) -> set[str]:
+    """Stations that need not be fetched again: those that a delivery that counts as final has, where they are now."""
+    cells = cells_in(delivery)
+    if not cells or _unmarked(delivery, month) != FINAL:
+        return set()
+    names, *places = (stations[name].values.tolist() for name in ("station", "latitude", "longitude"))
+    now = dict(zip(names, zip(*places, strict=True), strict=True))
+    return {
+        name
+        for name, cell in cells.items()
+        if name in now and max(abs(one - other) for one, other in zip(cell, now[name], strict=True)) <= HALF_A_CELL
+    }
 
 
 def _key(month: str) -> str:

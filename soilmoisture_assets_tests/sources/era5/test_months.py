@@ -281,6 +281,25 @@ def test_a_new_station_is_fetched_alone_where_the_month_is_final(client, store, 
     assert bool(np.isfinite(found.temperature).all())
 
 
+def test_a_station_that_has_moved_to_another_cell_is_fetched_again(client, store, stations_at, tmp_path):
+    targets = {"2019-01": tmp_path / "points.zip"}
+    for place, jobs in (((40.1, -100.1), 1), ((40.12, -100.12), 1), ((40.2, -100.1), 2)):
+        list(client.fetch_points(targets, stations=stations_at(place), variables=NAMES, keep=True))
+        assert len(store.jobs) == jobs
+    assert float(normalise_month(targets["2019-01"], "2019-01", NAMES).latitude[0]) == 40.25
+
+
+def test_a_delivery_of_points_is_the_same_bytes_whatever_was_fetched_together(client, store, stations_at, tmp_path):
+    both = stations_at((40.1, -100.1), (38, -97))
+    together = {month: tmp_path / f"{month}.zip" for month in ("2019-01", "2019-02")}
+    list(client.fetch_points(together, stations=both, variables=NAMES))
+    one_by_one = {"2019-01": tmp_path / "january.zip"}
+    list(client.fetch_points(one_by_one, stations=both.isel(station=[1]), variables=NAMES))
+    time.sleep(2)  # the times in a ZIP are of two seconds
+    list(client.fetch_points(one_by_one, stations=both, variables=NAMES, keep=True))
+    assert one_by_one["2019-01"].read_bytes() == together["2019-01"].read_bytes()
+
+
 def test_points_fetched_soon_after_count_as_preliminary(client, store, stations_at, tmp_path):
     targets = {"2019-01": tmp_path / "points.zip"}
     for today, share in ((dt.date(2019, 2, 20), 1.0), (dt.date(2019, 5, 2), 0.0)):
