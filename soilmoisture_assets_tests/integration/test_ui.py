@@ -1,16 +1,9 @@
 """The web UI and its daemon, as `make ui` starts them: a backfill of stations, good and broken, and two studies that do
 not meet."""
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -19,75 +12,10 @@ import requests
 from soilmoisture_assets.deployment import remember
 from soilmoisture_assets.store.records import State
 from soilmoisture_assets_tests.integration.conftest import Workplace, copy_of
+from soilmoisture_assets_tests.integration.web_ui import WebUi, running
 
 ARCHIVE, SCAN, SERIES = "raw/ismn/archive", "raw/ismn/scan", "raw/ismn/soil_moisture"
 SOIL_MOISTURE = dg.AssetKey(["small", *SERIES.split("/")])
-SECONDS_TO_START, SECONDS_TO_FINISH = 120, 240
-
-
-class WebUi:
-    """A running `soilmoisture ui`, spoken to over its own GraphQL."""
-
-    def __init__(self, place: Workplace) -> None:
-        self.place = place
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        command = [str(Path(sys.executable).with_name("soilmoisture")), "ui", "--port", str(self.port)]
-        self.log = (place.data / "ui.log").open("w")
-        self.process = subprocess.Popen(
-            command, env=place.environment, cwd=place.data.parent, stdout=self.log, stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )  # fmt: skip
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        answer = requests.post(
-            f"http://127.0.0.1:{self.port}/graphql", json={"query": query, "variables": variables}, timeout=60
-        )
-        answer.raise_for_status()
-        found = answer.json()
-        assert "errors" not in found, found
-        return found["data"]
-
-    def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + SECONDS_TO_START
-        while time.monotonic() < deadline:
-            try:
-                daemons = self.ask("{instance {daemonHealth {allDaemonStatuses {daemonType healthy required}}}}")
-                states = daemons["instance"]["daemonHealth"]["allDaemonStatuses"]
-                if any(state["daemonType"] == "BACKFILL" and state["healthy"] for state in states):
-                    return
-            except requests.RequestException:
-                pass
-            time.sleep(1)
-        raise AssertionError(f"the web UI did not start:\n{(self.place.data / 'ui.log').read_text()[-3000:]}")
-
-    def backfill(self, key: dg.AssetKey, partitions: list[str]) -> str:
-        """Launch a backfill and wait for its end; returns how it ended."""
-        launched = self.ask(
-            "mutation($p: LaunchBackfillParams!) {launchPartitionBackfill(backfillParams: $p)"
-            "{__typename ... on LaunchBackfillSuccess {backfillId} ... on PythonError {message}}}",
-            p={"assetSelection": [{"path": list(key.path)}], "partitionNames": partitions},
-        )["launchPartitionBackfill"]
-        assert launched["__typename"] == "LaunchBackfillSuccess", launched
-        deadline = time.monotonic() + SECONDS_TO_FINISH
-        while time.monotonic() < deadline:
-            status: str = self.ask(
-                "query($id: String!) {partitionBackfillOrError(backfillId: $id){... on PartitionBackfill {status}}}",
-                id=launched["backfillId"],
-            )["partitionBackfillOrError"]["status"]
-            if status not in ("REQUESTED", "CANCELING", "FAILING"):
-                return status
-            time.sleep(1)
-        raise AssertionError(f"the backfill did not end:\n{(self.place.data / 'ui.log').read_text()[-3000:]}")
-
-    def stop(self) -> None:
-        os.killpg(self.process.pid, signal.SIGINT)
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.log.close()
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +23,8 @@ def web_ui(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """The UI on a copy of the finished study, beside which the demo is known and has nothing yet."""
     place = copy_of(finished, tmp_path_factory.mktemp("ui"))
     remember(place.deployment("demo"))
-    running = WebUi(place)
-    try:
-        running.wait_until_ready()
-        yield running
-    finally:
-        running.stop()
+    with running(place) as ready:
+        yield ready
 
 
 def test_a_backfill_of_three_stations_through_the_daemon_materializes_three_partitions(web_ui: WebUi):
