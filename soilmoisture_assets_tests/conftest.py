@@ -13,11 +13,19 @@ from pathlib import Path
 
 import pytest
 import requests
+from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from soilmoisture_assets.sandbox import cds
 from soilmoisture_assets.sandbox.cds import CdsService
 from soilmoisture_assets.sandbox.server import Sandbox
 from soilmoisture_assets.sandbox.world import World
+
+
+@pytest.fixture(autouse=True)
+def no_instance_of_another_test() -> Iterator[None]:
+    """Dagster keeps the state of the last instance of a process, though its folder may be gone with its test."""
+    with set_defs_state_storage(None):
+        yield
 
 
 @pytest.fixture(scope="session")
