@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import xarray as xr
 
-from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.errors import SourceError, StationError
 from soilmoisture_assets.methods import ordered, speaking
 from soilmoisture_assets.scoring.skill import observed_at
 from soilmoisture_assets.study import Experiment, Study
@@ -144,11 +144,18 @@ def station_scores(skill: xr.Dataset, experiment: Experiment, study: Study) -> d
     Returns
     -------
     (station, window) per score of ``STATION_SCORES`` that is defined anywhere, with the attribute ``method``.
+
+    Raises
+    ------
+    StationError : none is: the test period has too few observations.
     """
     part = skill[list(STATION_SCORES)].sel(split="test", experiment=experiment.value, lead=study.window_hours)
     best = best_scores(part.load()).rename(lead="window")
     scores = {name: best[name].assign_attrs(method=best.attrs["method"]) for name in STATION_SCORES}
-    return {name: score for name, score in scores.items() if np.isfinite(score).any()}
+    defined = {name: score for name, score in scores.items() if np.isfinite(score).any()}
+    if not defined:
+        raise StationError(f"no station has a score of '{experiment}' on test data: too few observations to compare")
+    return defined
 
 
 def _joined(stored: Mapping[str, xr.Dataset], choose: Callable[[xr.Dataset], str | None]) -> xr.Dataset:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.errors import SourceError, StationError
 from soilmoisture_assets.scoring.gathering import (
     best_forecasts,
     best_scores,
@@ -119,6 +119,12 @@ def test_stations_are_compared_by_the_scores_that_are_defined():
     assert list(scores) == ["r2"]
     assert scores["r2"].dims == ("station", "window")
     np.testing.assert_allclose(scores["r2"].isel(window=0), [0.7, 0.5, 0.1, np.nan])
+
+
+def test_stations_without_a_single_score_are_not_compared():
+    study = small_study(experiments=("forecast",), horizon="24h", windows=["24h"])
+    with pytest.raises(StationError, match="no station has a score of 'forecast' on test data"):
+        station_scores(skill() * np.nan, Experiment.FORECAST, study)
 
 
 def test_forecasts_find_the_scores_of_whoever_made_them():

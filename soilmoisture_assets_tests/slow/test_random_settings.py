@@ -65,8 +65,9 @@ class Step:
             if found.get(address) != self.counted.get(address):
                 yield f"{self.what}: {address}\n  is    {self.counted.get(address)}\n  fresh {found.get(address)}"
         yield from (f"{self.what}: {each} is stored and does not count" for each in sorted(self.stored - found.keys()))
-        if (self.made.errors, self.made.failed) != (made.errors, made.failed):
-            yield f"{self.what}: the run ended otherwise: {self.made.errors} {self.made.failed}"
+        for run, ended in (("the run", self.made), ("the fresh run", made)):
+            if ended.errors or ended.failed:
+                yield f"{self.what}: {run} ended with {ended.errors} {ended.failed}"
 
 
 @pytest.mark.timeout(3 * 3600)

@@ -23,7 +23,6 @@ a thing itself is in the settings of every dataset (assets.py)."""
 
 INDIFFERENT: Mapping[str, str] = {
     "name": "names where a thing is",
-    "model.experiments": "the asset's own path says which one it is for",
 }
 """Settings that change no bytes of an asset by being read."""
 

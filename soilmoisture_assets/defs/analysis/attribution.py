@@ -63,8 +63,12 @@ def _compared(experiment: Experiment, measure: Callable[[xr.Dataset, xr.DataArra
             reason = f"{cube.sizes['station']} stations are too few to compare; {FEWEST_STATIONS} needed"
             yield from _left_out(work, reason)
             return
+        try:
+            scores = station_scores(given["skill"], experiment, work.study)
+        except StationError as error:
+            yield from _left_out(work, str(error))
+            return
         features = station_features(cube.load(), work.study)
-        scores = station_scores(given["skill"], experiment, work.study)
         together = xr.concat(
             [measure(features, score) for score in scores.values()],
             dim=xr.Variable("score", list(scores)),
@@ -72,8 +76,9 @@ def _compared(experiment: Experiment, measure: Callable[[xr.Dataset, xr.DataArra
             combine_attrs="drop_conflicts",
         )
         test = work.study.splits.test
+        method = next(iter(scores.values())).attrs["method"]
         found = together.assign_attrs(
-            experiment=experiment.value, method=scores["r2"].attrs["method"], period=f"test {test.start} to {test.end}"
+            experiment=experiment.value, method=method, period=f"test {test.start} to {test.end}"
         )
         yield from _with_table(_path(work), found, "score", "window", "feature")
 
