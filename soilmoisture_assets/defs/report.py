@@ -43,7 +43,7 @@ def _report(work: Work) -> Iterator[Made]:
         calibration=given["calibration"],
         forecasts={e.value: best_forecasts(given[f"forecasts_{e}"]) for e in study.model.experiments},
         shap={e.value: given[f"shap_{e}"].load() for e in study.model.experiments if e in EXPLAINED},
-        figures=[FigureEntry.stored(path, file.figure.section) for file, path in drawn],
+        figures=[FigureEntry.stored(path, file.figure.section, file.path) for file, path in drawn],
         excluded=pd.DataFrame({"station": stations.station.values[out], "reason": stations.reason.values[out]}),
         failures=pd.DataFrame([vars(each) for each in deployment.reasons(State.FAILED)]),
         archive_problems=_archive_problems(deployment) if SCAN in deployment.graph else None,

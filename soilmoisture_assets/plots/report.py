@@ -59,12 +59,17 @@ class FigureEntry:
     title: str
     caption: str
     group: str
+    place: str
 
     @classmethod
-    def stored(cls, path: Path, group: str) -> "FigureEntry":
-        """Entry of a figure file, with the title and caption that travel in it; the file name where there are none."""
+    def stored(cls, path: Path, group: str, place: str = "") -> "FigureEntry":
+        """Entry of a figure file, with the title and caption that travel in it; its name where there are none.
+
+        ``place`` is its path in the store without the suffix; empty: the file's own, which of a copy says nothing.
+        """
+        place = place or "/".join(path.with_suffix("").parts)
         title, caption = _texts_of_page(path) if path.suffix == ".html" else saved_title_and_caption(path)
-        return cls(path, title or path.stem.replace("_", " "), caption, group)
+        return cls(path, title or place.rpartition("/")[2].replace("_", " "), caption, group, place)
 
 
 def _texts_of_page(path: Path) -> tuple[str, str]:
@@ -190,8 +195,8 @@ def _groups(figures: Sequence[FigureEntry]) -> list[dict[str, Any]]:
     for entry in figures:
         groups.setdefault(entry.group, []).append(
             {
-                "name": "-".join([entry.path.parent.name, entry.path.stem]),
-                "file": "/".join(entry.path.parts[-2:]),
+                "name": "-".join(entry.place.split("/")[-2:]),
+                "file": "/".join(entry.place.split("/")[-2:]) + entry.path.suffix,
                 "title": entry.title,
                 "caption": entry.caption,
                 "animated": entry.path.suffix == ".webp",
