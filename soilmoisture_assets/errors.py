@@ -39,3 +39,7 @@ class StationError(SoilMoistureError):
 
 class CheckpointError(SoilMoistureError):
     """A stored model cannot be read, or is of another format or experiment."""
+
+
+class MachineError(SoilMoistureError):
+    """This machine cannot go on: no room, no permission, a disk that is gone. Nothing is wrong with the data."""

@@ -82,7 +82,7 @@ class Period(_Section):
 
 
 class Domain(_Section):
-    """Longitudes and latitudes in degrees; a station on the edge is inside."""
+    """Longitudes and latitudes in degrees; a station on the edge is inside. ``west = 170, east = -170`` crosses 180."""
 
     west: float = Field(-180, ge=-180, le=180)
     east: float = Field(180, ge=-180, le=180)
@@ -91,9 +91,21 @@ class Domain(_Section):
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
-        if self.east <= self.west or self.north <= self.south:
-            raise ValueError("the domain is empty: west must be below east and south below north")
+        if self.east == self.west or self.north <= self.south:
+            raise ValueError("the domain is empty: west and east must differ, and south be below north")
         return self
+
+    @property
+    def width(self) -> float:
+        """Degrees of longitude from west to east; a domain whose east is below its west lies across the date line."""
+        return self.east - self.west if self.east > self.west else self.east - self.west + 360
+
+    def contains(self, longitude: Any, latitude: Any) -> Any:
+        """Whether places (numbers or arrays) lie inside or on the edge; longitudes count on a circle."""
+        east_of_west = (np.asarray(longitude, dtype="float64") - self.west) % 360
+        # a hair west of the edge comes out just below 360
+        in_longitude = (east_of_west <= self.width + 1e-9) | (east_of_west >= 360 - 1e-9)
+        return in_longitude & (np.asarray(latitude) >= self.south) & (np.asarray(latitude) <= self.north)
 
 
 def _hours(text: str) -> str:

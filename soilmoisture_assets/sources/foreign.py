@@ -1,0 +1,129 @@
+"""Bytes that others have made: the one place where what a parser raises becomes an error that names the file.
+
+Belongs here: the boundary around parsers of foreign bytes, limits on what they may cost, and reading that may crash in a
+process of its own. Not here: what is in the files (sources/<name>/).
+"""
+
+import atexit
+import contextlib
+import json
+import select
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from soilmoisture_assets.errors import SoilMoistureError, SourceError
+from soilmoisture_assets.files import trouble_of_machine
+
+LONGEST_LINE = 1_000_000
+"""Bytes; a longer line of a text is none that any of the formats has."""
+MOST_UNPACKED = 8 * 2**30
+"""Bytes that one file may unpack to."""
+MOST_MEMBERS = 200_000
+"""Files in an archive; the whole ISMN has about 20,000."""
+DEEPEST = 4
+"""Archives within archives."""
+PROBE_SECONDS = 600.0
+"""A file that takes longer to be read once cannot serve."""
+
+
+@contextlib.contextmanager
+def reading(what: object, remedy: str = "Download it again.") -> Iterator[None]:
+    """Whatever is raised inside becomes an error that names ``what``; for calls of parsers, and nothing else.
+
+    Raises
+    ------
+    SourceError : the bytes cannot be read.
+    MachineError : the reason lies in this machine (no room, no permission).
+    """
+    try:
+        yield
+    except SoilMoistureError:
+        raise
+    except Exception as error:
+        if (trouble := trouble_of_machine(error)) is not None:
+            raise trouble from error
+        raise SourceError(f"{what}: cannot be read ({reason_of(error)}).\n  {remedy}") from error
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error says, in one line of at most 200 characters; its name where it says nothing."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError):
+        text = "it needs more memory than there is"
+    elif isinstance(error, RecursionError):
+        text = "it is nested too deep"
+    return text if len(text) <= 200 else f"{text[:199]}…"
+
+
+def probe_netcdf(path: Path | str, name: str = "") -> None:
+    """Read every value of a NetCDF file once in a process of its own: on damaged bytes the library may crash.
+
+    Parameters
+    ----------
+    name : of the file in messages; empty: its path.
+
+    Raises
+    ------
+    SourceError : it cannot be read, crashes the reader, takes too long, or would unpack to too much.
+    MachineError : it may not be read, or another reason that lies in this machine.
+    """
+    path = Path(path)
+    with reading(name or path):
+        path.open("rb").close()
+        status = path.stat()
+    version = (str(path.resolve()), status.st_size, status.st_mtime_ns)
+    with _lock:
+        if version not in _known:
+            _known[version] = _probe.ask(path)
+        trouble = _known[version]
+    if trouble:
+        raise SourceError(f"{name or path}: cannot be read as NetCDF ({trouble}).\n  Download it again.")
+
+
+class _Probe:
+    """The process that reads; one for all files, until one of them crashes it."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def ask(self, path: Path) -> str:
+        """Why a file cannot be read; empty where it can."""
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "soilmoisture_assets.sources.netcdf_probe"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps({"path": str(path.resolve()), "most_bytes": MOST_UNPACKED}) + "\n")
+            process.stdin.flush()
+            if not select.select([process.stdout], [], [], PROBE_SECONDS)[0]:
+                self.end()
+                return f"reading it takes more than {PROBE_SECONDS:.0f} s"
+            answer = process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            self.end()
+            return "its bytes are damaged: they crash the reader"
+        return str(json.loads(answer)["trouble"])
+
+    def end(self) -> None:
+        """Stop the process, if there is one."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+_probe, _lock = _Probe(), threading.Lock()
+_known: dict[tuple[str, int, int], str] = {}
+atexit.register(_probe.end)

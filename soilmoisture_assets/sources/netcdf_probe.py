@@ -1,0 +1,51 @@
+"""A process that reads NetCDF files for others, so that a crash ends it alone. Run by ``foreign.probe_netcdf``."""
+
+import json
+import math
+import resource
+import sys
+from typing import Any
+
+import netCDF4
+
+_BLOCK_VALUES = 4_000_000
+_MOST_MEMORY = 4 * 2**30
+
+
+def main() -> None:
+    """Answer each line of JSON with one: ``trouble`` says why the file cannot be read, or is empty."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            with netCDF4.Dataset(asked["path"]) as file:
+                trouble = _read(file, asked["most_bytes"])
+        except Exception as error:
+            trouble = " ".join(str(error).split())[:200] or type(error).__name__
+        print(json.dumps({"trouble": trouble}), flush=True)
+
+
+def _read(file: Any, most_bytes: int) -> str:
+    """Why the values cannot be read, or nothing."""
+    file.set_auto_maskandscale(False)
+    groups = [file]
+    while groups:
+        group = groups.pop()
+        groups += group.groups.values()
+        for name, variable in group.variables.items():
+            itemsize = getattr(variable.dtype, "itemsize", 8)
+            most_bytes -= math.prod(variable.shape) * itemsize
+            if most_bytes < 0:
+                return f"with '{name}' it unpacks to more than is allowed"
+            {each: getattr(variable, each) for each in variable.ncattrs()}
+            if not variable.shape:
+                variable[...]
+                continue
+            rows = max(1, _BLOCK_VALUES // max(1, math.prod(variable.shape[1:])))
+            for first in range(0, variable.shape[0], rows):
+                variable[first : first + rows]
+    return ""
+
+
+if __name__ == "__main__":
+    main()
