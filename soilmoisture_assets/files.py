@@ -41,12 +41,14 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+_ROOM = "Free some room, or set {setting} to another folder; what is stored is kept."
+_RIGHT = "Give this user the right to it, or set {setting} to a folder of its own."
 _TROUBLES = {
-    errno.ENOSPC: ("no space left", "Free some room, or set {setting} to another folder; what is stored is kept."),
-    errno.EDQUOT: ("your quota is used up", "Free some room, or set {setting} to another folder; what is stored is kept."),
+    errno.ENOSPC: ("no space left", _ROOM),
+    errno.EDQUOT: ("your quota is used up", _ROOM),
     errno.EROFS: ("the file system is read-only", "Mount it for writing, or set {setting} to another folder."),
-    errno.EACCES: ("permission denied", "Give this user the right to it, or set {setting} to a folder of its own."),
-    errno.EPERM: ("not permitted", "Give this user the right to it, or set {setting} to a folder of its own."),
+    errno.EACCES: ("permission denied", _RIGHT),
+    errno.EPERM: ("not permitted", _RIGHT),
     errno.EMFILE: ("too many files are open in this process", "Raise the limit with: ulimit -n 4096"),
     errno.ENFILE: ("too many files are open on this machine", "End other programs, or raise the limit of the system."),
     errno.EIO: ("the device failed to read or write", "Check the disk; copy what is on it before you go on."),

@@ -1,7 +1,7 @@
 """Bytes that others have made: the one place where what a parser raises becomes an error that names the file.
 
-Belongs here: the boundary around parsers of foreign bytes, limits on what they may cost, and reading that may crash in a
-process of its own. Not here: what is in the files (sources/<name>/).
+Belongs here: the boundary around parsers of foreign bytes, limits on what they may cost, and reading that may crash, in
+a process of its own. Not here: what is in the files (sources/<name>/).
 """
 
 import atexit
