@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from soilmoisture_assets.errors import DamagedError, SourceError, StudyError
+from soilmoisture_assets.files import UNFINISHED_WORK, telling_troubles
 from soilmoisture_assets.store.checksums import checksum as checksum_of
 from soilmoisture_assets.store.disk import Disk, Held
 from soilmoisture_assets.store.records import RECORDS, Address, Record, RecordName, State
@@ -27,7 +28,6 @@ from soilmoisture_assets.store.remote import Copy, Remote
 
 T = TypeVar("T")
 
-CACHE = Path(".soilmoisture_cache")
 WORKSPACE = ".workspace"
 """Marks a folder of work in progress."""
 
@@ -98,7 +98,7 @@ class Store:
         else:
             self.url = f"{protocol}://{rest.rstrip('/')}"
             self._root = Remote(self.url)
-        self._cache = (cache or CACHE).absolute()
+        self._cache = (cache or UNFINISHED_WORK).absolute()
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
@@ -115,7 +115,7 @@ class Store:
         address = _checked(record)
         if not re.fullmatch(r"(\.\w+)+", record.suffix):
             raise ValueError(f"{address}: suffix '{record.suffix}' of an object")
-        with self._root.attempt(address.stem) as folder:
+        with telling_troubles(), self._root.attempt(address.stem) as folder:
             path = folder / f"object{record.suffix}"
             write(path)
             with path.open("rb") as file:
@@ -258,6 +258,17 @@ class Store:
         """Hash every object of a study, or of all: what is damaged, missing, or has no record that fits."""
         for name in self.studies() if study is None else [study]:
             yield from self._verify(name)
+
+    def remove(self, damage: Damage) -> None:
+        """Delete a file that belongs to no record.
+
+        Raises
+        ------
+        ValueError : it belongs to one.
+        """
+        if damage.address is not None:
+            raise ValueError(f"{damage} belongs to a record")
+        self._root.remove(damage.key)
 
     def workspace(self, study: str, *parts: str) -> Path:
         """A local folder for work that can be resumed, such as the answers of a service; it is made. No records."""
