@@ -7,8 +7,8 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import sqlite3
-import tempfile
 import uuid
 import zipfile
 from collections.abc import Iterator
@@ -45,12 +45,13 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-_ROOM = "Free some room, or set {setting} to another folder; what is stored is kept."
-_RIGHT = "Give this user the right to it, or set {setting} to a folder of its own."
+_ELSEWHERE = "set SOILMOISTURE_DATA_DIR (for temporary files TMPDIR) to another folder"
+_ROOM = f"Free some room, or {_ELSEWHERE}; what is stored is kept."
+_RIGHT = f"Give this user the right to it, or {_ELSEWHERE}."
 _TROUBLES = {
     errno.ENOSPC: ("no space left", _ROOM),
     errno.EDQUOT: ("your quota is used up", _ROOM),
-    errno.EROFS: ("the file system is read-only", "Mount it for writing, or set {setting} to another folder."),
+    errno.EROFS: ("the file system is read-only", f"Mount it for writing, or {_ELSEWHERE}."),
     errno.EACCES: ("permission denied", _RIGHT),
     errno.EPERM: ("not permitted", _RIGHT),
     errno.EMFILE: ("too many files are open in this process", "Raise the limit with: ulimit -n 4096"),
@@ -77,6 +78,7 @@ _DATABASE_TROUBLES = {
     sqlite3.SQLITE_BUSY: ("another process keeps it busy", "Run it again when that has ended."),
 }
 """By primary code of SQLite (sqlite.org/rescode.html)."""
+_SMALLEST_ROOM = 2**18
 
 
 def trouble_of_machine(error: BaseException) -> MachineError | None:
@@ -106,8 +108,12 @@ def telling_troubles() -> Iterator[None]:
 def _trouble(error: BaseException) -> MachineError | None:
     if isinstance(error, sqlite3.Error):
         known = _DATABASE_TROUBLES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
-        where = os.environ.get("DAGSTER_HOME", "")
-        return _told(f"the database of the Dagster instance in {where}", "SOILMOISTURE_DATA_DIR", known)
+        home = Path(os.environ.get("DAGSTER_HOME", "."))
+        if known and not home.is_dir():
+            known = ("its folder is gone", "Run it again: a new one is made, and only the history is lost.")
+        elif known and shutil.disk_usage(home).free < _SMALLEST_ROOM:  # of which SQLite says this and that
+            known = _TROUBLES[errno.ENOSPC]
+        return _told(f"the database of the Dagster instance in {home}", known)
     if not isinstance(error, OSError | RuntimeError):
         return None
     number = getattr(error, "errno", None)
@@ -115,11 +121,8 @@ def _trouble(error: BaseException) -> MachineError | None:
         number = int(said[1])
     path = getattr(error, "filename2", None) or getattr(error, "filename", None)
     named = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
-    temporary = bool(named) and Path(named).is_relative_to(tempfile.gettempdir())
-    return _told(named, "TMPDIR" if temporary else "SOILMOISTURE_DATA_DIR", _TROUBLES.get(number or 0))
+    return _told(named, _TROUBLES.get(number or 0))
 
 
-def _told(what: str, setting: str, known: tuple[str, str] | None) -> MachineError | None:
-    if known is None:
-        return None
-    return MachineError(f"{what + ': ' if what else ''}{known[0]}.\n  {known[1].format(setting=setting)}")
+def _told(what: str, known: tuple[str, str] | None) -> MachineError | None:
+    return MachineError(f"{what + ': ' if what else ''}{known[0]}.\n  {known[1]}") if known else None
