@@ -54,6 +54,8 @@ _TROUBLES = {
     errno.EROFS: ("the file system is read-only", f"Mount it for writing, or {_ELSEWHERE}."),
     errno.EACCES: ("permission denied", _RIGHT),
     errno.EPERM: ("not permitted", _RIGHT),
+    errno.EISDIR: ("a folder is where a file belongs", "Move it away."),
+    errno.ENOTDIR: ("a file is where a folder belongs", "Move it away."),
     errno.EMFILE: ("too many files are open in this process", "Raise the limit with: ulimit -n 4096"),
     errno.ENFILE: ("too many files are open on this machine", "End other programs, or raise the limit of the system."),
     errno.EIO: ("the device failed to read or write", "Check the disk; copy what is on it before you go on."),

@@ -217,9 +217,8 @@ class Store:
         ------
         SourceError : it is not stored, or what is there is damaged.
         """
-        names = self._names(address)
+        names, seen = self._names(address), None
         for _ in range(LOOKS):
-            seen = names
             for name in names:
                 if name.state is not State.STORED:
                     raise self._not_there(address, name)
@@ -231,9 +230,10 @@ class Store:
                     names = self._names(address, fresh=True)
                     break
             else:
-                names = self._names(address, fresh=True)
+                # an object may come to its place between two looks at its records: these are asked twice
                 if names == seen:
                     raise self._not_there(address, names[0] if names else None)
+                seen, names = names, self._names(address, fresh=True)
         raise SourceError(f"{address} was replaced {LOOKS} times while it was opened.\n  Try again later.")
 
     def path(self, address: Address) -> Path:
@@ -304,15 +304,14 @@ class Store:
 
     def _counting(self, address: Address) -> RecordName | None:
         """The record that counts: by its size if it is the only one, by its checksum among several."""
-        names = self._names(address)
+        names, seen = self._names(address), None
         for _ in range(LOOKS):
             for name in names:
                 if name.state is not State.STORED or self._has(name, by_size=len(names) == 1):
                     return name
-            again = self._names(address, fresh=True)
-            if again == names:
+            if names == seen:
                 return None
-            names = again
+            seen, names = names, self._names(address, fresh=True)
         return None
 
     def _owner(self, names: list[RecordName]) -> RecordName | None:
@@ -373,16 +372,16 @@ class Store:
     def _verified(self, names: list[RecordName]) -> Iterator[Damage]:
         newest = names[0]
         address = newest.address
-        for name in names:
-            if name.state is not State.STORED and not name.suffix:
+        for _ in range(2):  # an object may come to its place between two looks at its records
+            for name in names:
+                if name.suffix and self._root.checksum(name.object) != name.checksum:
+                    continue
+                with contextlib.suppress(FileNotFoundError):
+                    if self._content(name) is None:
+                        yield Damage(name.key, "has a damaged record.", address)
                 return
-            found = self._root.checksum(name.object)
-            if found == name.checksum:
-                if self._content(name) is None:
-                    yield Damage(name.key, "has a damaged record.", address)
-                return
-        if self._names(address, fresh=True) != names:
-            return  # published meanwhile
+            if self._names(address, fresh=True) != names:
+                return  # published meanwhile
         if self._root.size(newest.object) is None:
             yield Damage(newest.object, "is missing.", address)
         else:

@@ -59,7 +59,7 @@ class Target:
     def of_another(self) -> None:
         """The bytes of another thing, made as long as these."""
         size = self.object.stat().st_size
-        self.change(self.object, lambda _: (self.other_object.read_bytes() * (size + 1))[:size][::-1])
+        self.change(self.object, lambda _: self.other_object.read_bytes().ljust(size, b"\0")[:size])
 
     def misnamed(self) -> None:
         """The record of the other thing under the name of this."""
@@ -175,7 +175,7 @@ def test_no_damage_of_any_kind_to_any_type_of_store_is_used(place: Place):
     assert not counts["silently wrong"] + counts["not named"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"a folder in its place"}))
 def test_the_next_run_makes_what_was_damaged(kind: str, place: Place):
     draw = random.Random(kind)
     deployment = place.deployment(STUDY)

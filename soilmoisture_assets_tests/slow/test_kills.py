@@ -23,7 +23,7 @@ KILLS, SEED = 200, 13
 SECONDS = (0.1, 4.0)
 SECONDS_TO_END = 240
 STUDY = Study.model_validate(LEAST | {"name": "killed"})
-LAYERS = ("raw", "cube", "models", "analysis", "figures", "report")
+LAYERS = ("raw", "cube", "models", "analysis", "report")
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload([__name__])
@@ -33,6 +33,11 @@ def deployment(folder: Path) -> Deployment:
     return Deployment(STUDY, Settings(_env_file=None, data_dir=str(folder / "data"), today=TODAY))  # type: ignore[call-arg]
 
 
+def wanted(own: Deployment) -> list[str]:
+    """Something of every layer; of the figures, which take as long as all the rest, one."""
+    return [path for path in own.graph if not path.startswith("figures/") or path == "figures/station_map"]
+
+
 def bring(folder: Path) -> None:
     """Of another process: bring the study up to date, as the command line does; what goes wrong goes to a file."""
     with (folder / "said").open("a") as said:
@@ -40,7 +45,7 @@ def bring(folder: Path) -> None:
         os.dup2(said.fileno(), 2)
     own = deployment(folder)
     with dg.DagsterInstance.from_config(str(folder / "home")) as instance:
-        for _, _, outcome in bring_up_to_date(own, build_definitions(own), instance, list(own.graph)):
+        for _, _, outcome in bring_up_to_date(own, build_definitions(own), instance, wanted(own)):
             if outcome is not None:
                 assert outcome.error is None, outcome.error
                 assert not outcome.failed_partitions, outcome.failed_partitions
@@ -87,7 +92,7 @@ def test_killed_at_two_hundred_moments_it_loses_nothing_and_ends_with_the_bytes_
         before = after
         if not killed:
             assert after.keys() == expected.keys()
-            for path in moments.sample(sorted(own.graph), 3):  # so that there is something to make again
+            for path in moments.sample(sorted(wanted(own)), 3):  # so that there is something to make again
                 for name in own.store.listing(STUDY.name, path):
                     own.store.delete(own.address(path, name))
             before = counted(own, LAYERS)
