@@ -21,7 +21,7 @@ from soilmoisture_assets_tests.slow.place import LEAST, TODAY, counted
 
 KILLS, SEED = 200, 13
 SECONDS = (0.1, 4.0)
-SECONDS_TO_END = 240
+SECONDS_TO_END = 900
 STUDY = Study.model_validate(LEAST | {"name": "killed"})
 LAYERS = ("raw", "cube", "models", "analysis", "report")
 

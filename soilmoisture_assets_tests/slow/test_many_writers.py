@@ -12,7 +12,7 @@ from soilmoisture_assets.store import Address, Store, formats
 from soilmoisture_assets_tests.store.made_up import SERIES, files, record
 
 TRIALS, WRITERS, VERSIONS = 50, 12, 4
-SECONDS_TO_END = 60
+SECONDS_TO_END = 300
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload([__name__])
