@@ -38,7 +38,8 @@ def inspect_ismn(path: Path, as_json: JsonOption = False) -> None:
         )
     out.print(table)
     for problem in found["problems"]:
-        out.print(f"left out: {problem}", markup=False)
+        out.print(problem, markup=False)
+    out.print("not in the records: " + ", ".join(f"{count:,} {what}" for what, count in found["lost"].items()))
 
 
 @app.command("era5")
