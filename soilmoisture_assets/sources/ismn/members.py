@@ -111,7 +111,7 @@ class Members:
 
         Raises
         ------
-        SourceError : it unpacks to more than any file of the network has, or is not in the archive.
+        SourceError : it unpacks to more than any file of the network has, is encrypted, or is not in the archive.
         """
         if name not in self.sizes:
             raise SourceError("it is not in the archive")
@@ -121,6 +121,8 @@ class Members:
         if name in self._recovered:
             return io.BytesIO(self._inflate(self._recovered[name]))
         if self._zip is not None:
+            if self._entries[name].flag_bits & 0x1:
+                raise SourceError("it is encrypted; unpack the zip with its password and give the folder")
             return cast(BinaryIO, self._zip.open(self._entries[name]))
         return (self.path / name).open("rb")
 

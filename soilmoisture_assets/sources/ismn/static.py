@@ -60,10 +60,10 @@ def read_static_rows(text: bytes) -> list[StaticRow]:
     ------
     SourceError : the first line does not name the columns. csv.Error : what the parser of the standard library says.
     """
-    rows = csv.DictReader(
-        io.StringIO(decode(text.removeprefix(codecs.BOM_UTF8))), delimiter=";", quoting=csv.QUOTE_NONE
-    )
-    if not {"quantity_name", "value"} <= {*(rows.fieldnames or ())}:
+    lines = io.StringIO(decode(text.removeprefix(codecs.BOM_UTF8)))
+    rows = csv.DictReader(lines, delimiter=";", quoting=csv.QUOTE_NONE)
+    columns = rows.fieldnames or ()
+    if len(columns) > _MOST_COLUMNS or not {"quantity_name", "value"} <= {*columns}:
         raise SourceError("its first line does not name the columns quantity_name and value")
     found = []
     for row in rows:
