@@ -30,6 +30,8 @@ from soilmoisture_assets.study import Domain
 T = TypeVar("T")
 
 _HEAD = 2**14
+_KINDS = (".stm", ".csv", ".txt", ".xml", ".json", ".log", ".pdf", ".zip")
+"""Endings of what downloads hold, and of what was seen beside them."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def scan_archive(
     with Members(path) as members:
         names = station_files(members)
         files: list[SensorFile] = []
-        problems = list(members.problems)
+        problems = [*members.problems, *_strange(members.names)]
         counted = _ordered(lambda name: _scan_file(members, name, good), names, workers)
         for done, (name, result) in enumerate(zip(names, counted, strict=True), start=1):
             if isinstance(result, Problem):
@@ -133,6 +135,14 @@ def station_files(members: Members) -> list[str]:
             )
         )
     return names
+
+
+def _strange(names: Iterable[str]) -> Iterator[Problem]:
+    """Files that no download holds; one of them may be a station file whose name was damaged."""
+    for name in names:
+        base = name.rpartition("/")[2]
+        if not base.startswith(".") and not base.lower().endswith(_KINDS):
+            yield Problem(name, "not used: it is no file of a download")
 
 
 def _scan_file(members: Members, name: str, good_flags: tuple[str, ...]) -> list[SensorFile] | Problem:

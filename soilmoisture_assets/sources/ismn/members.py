@@ -153,6 +153,9 @@ class Members:
 
     def _is_safe(self, name: str) -> bool:
         path = PurePosixPath(name)
+        if not path.parts:
+            self.problems.append(Problem(name or "a file", "left out: it has no name"))
+            return False
         if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
             self.problems.append(Problem(name[:200], "left out: its path points outside the archive"))
             return False

@@ -137,6 +137,17 @@ def test_a_strange_member_of_a_zip_is_left_out(tmp_path: Path, central, local, r
     assert reason in problems(archive)
 
 
+def test_a_file_that_is_none_of_a_download_is_named(tmp_path: Path):
+    archive = beside_a_good_file(tmp_path, lines(good_rows(), OTHER), OTHER_FILE.removesuffix(".stm"))
+    assert problems(archive) == f"{OTHER_FILE.removesuffix('.stm')}: not used: it is no file of a download"
+
+
+def test_a_member_without_a_name_is_left_out(tmp_path: Path):
+    archive = scan_archive(write_zip(tmp_path / "archive.zip", {FILE: lines(good_rows()), ".": b"x"}))
+    assert [file.path for file in archive.files] == [FILE]
+    assert ".: left out: it has no name" in problems(archive)
+
+
 def test_one_strange_entry_does_not_hide_the_others(tmp_path: Path):
     members = {FILE: lines(good_rows()), OTHER_FILE: lines(good_rows(), OTHER)}
     path = altered(write_zip(tmp_path / "archive.zip", members), OTHER_FILE, {6: b"\xff\x00"})
