@@ -3,6 +3,7 @@
 import errno
 import itertools
 import os
+import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -11,11 +12,13 @@ import numpy as np
 import pytest
 
 from soilmoisture_assets.errors import MachineError, SourceError
+from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.foreign import why_unreadable
+from soilmoisture_assets.sources.ismn import SOURCE
 from soilmoisture_assets.sources.ismn.archive import Archive, read_station, scan_archive, station_table
 from soilmoisture_assets.sources.ismn.inspect import inspect_archive
 from soilmoisture_assets.sources.ismn.static import network_citations, static_variables
-from soilmoisture_assets.study import Domain
+from soilmoisture_assets.study import Domain, load_study
 from soilmoisture_assets_tests.sources.ismn.ismn_parts import FILE, FOLDER, HEADER, good_rows, lines, stamps, write_zip
 
 STATION = "SCAN__Waimea_Plain"
@@ -346,3 +349,55 @@ def test_inspect_counts_what_is_not_in_the_records_and_says_why(tmp_path: Path):
         assert reason in said
     assert "1 rows repeat an hour" in said
     assert "static_variables.csv: left out: its first line does not name the columns" in said
+
+
+@pytest.mark.parametrize("kind", ["zip", "member of a folder"])
+def test_an_archive_that_may_not_be_read_is_said_to_be_so(kind: str):
+    with tempfile.TemporaryDirectory() as folder:  # those of pytest are its user's alone
+        os.chmod(folder, 0o755)
+        closed = path = write_zip(Path(folder) / "archive.zip", {FILE: lines(good_rows())})
+        if kind != "zip":
+            path, closed = Path(folder), Path(folder) / OTHER_FILE.rpartition("/")[2]
+            closed.write_bytes(lines(good_rows(), OTHER))
+        closed.chmod(0)
+        is_root = os.geteuid() == 0
+        try:
+            if is_root:
+                os.seteuid(65534)
+            with pytest.raises(MachineError, match=f"{closed.name}: permission denied"):
+                scan_archive(path, workers=1)
+        finally:
+            if is_root:
+                os.seteuid(0)
+
+
+def test_a_file_that_was_broken_after_the_scan_is_not_left_out_without_a_word(tmp_path: Path):
+    deeper = FILE.replace("0.050800", "0.101600")
+    content = lines(good_rows(), HEADER.replace("0.0508 0.0508", "0.1016 0.1016"))
+    archive = beside_a_good_file(tmp_path, content, deeper)
+    beside_a_good_file(tmp_path, b"", deeper)
+    with pytest.raises(
+        SourceError, match=r"0\.1016.*no records where there were some\.\n.*changed since it was scanned"
+    ):
+        read_station(archive, STATION)
+
+
+def test_a_station_of_more_series_and_hours_than_any_has_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("soilmoisture_assets.sources.ismn.hours.MOST_CELLS", 47)
+    archive = beside_a_good_file(tmp_path, lines(good_rows(5), OTHER))
+    with pytest.raises(SourceError, match="1 series over 48 hours, which no station has"):
+        read_station(archive, STATION)
+    assert read_station(archive, "SCAN__Mana_House").sizes["time"] == 5
+
+
+def test_doctor_says_of_an_archive_without_station_files_what_a_run_says(tmp_path: Path):
+    path = write_zip(tmp_path / "archive.zip", {"Readme.txt": b"x"})
+    study = load_study("conus")
+    (need,) = SOURCE.needs(study, Settings(ismn_archive=path))
+    with pytest.raises(SourceError) as ran:
+        scan_archive(path)
+    with pytest.raises(SourceError) as looked:
+        need.check()
+    assert str(looked.value) == str(ran.value)
+    write_zip(path, {FILE: lines(good_rows())})
+    assert need.check() == f"{path}: 1 station files"
