@@ -1,10 +1,13 @@
 """The command line where a request cannot be served: one line that says why, the fix, exit code 2."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from soilmoisture_assets.cli import main
+from soilmoisture_assets.metadata.stations import station_id
+from soilmoisture_assets_tests.sources.ismn.ismn_parts import FILE, HEADER, good_rows, lines, write_zip
 
 
 @pytest.mark.parametrize(
@@ -31,3 +34,19 @@ def test_what_cannot_be_served_is_said_with_the_fix(
     assert reason.startswith("soilmoisture: ")
     assert words in reason
     assert fix.startswith("  ")
+
+
+def test_inspect_names_stations_as_a_run_does_and_says_what_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    content = lines([*good_rows(), "some <html>"], HEADER.replace("Waimea_Plain", "Site#"))
+    path = write_zip(tmp_path / "archive.zip", {FILE.replace("WaimeaPlain", "Site#"): content})
+    monkeypatch.setattr(sys, "argv", ["soilmoisture", "inspect", "ismn", str(path)])
+    monkeypatch.setenv("COLUMNS", "250")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    said = capsys.readouterr().out
+    assert station_id("SCAN", "Site#") in said
+    assert "1 lines without a time stamp or depth left out" in said
+    assert "not in the records: 0 files, 1 lines, 0 values, 0 repeated hours" in said

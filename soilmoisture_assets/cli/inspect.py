@@ -27,7 +27,7 @@ def inspect_ismn(path: Path, as_json: JsonOption = False) -> None:
         flags: dict[str, int] = file["flags"]
         good = sum(count for flag, count in flags.items() if flag in ("G", "U"))
         table.add_row(
-            f"{file['network']} {file['station']}",
+            file["station_id"],
             file["variable"],
             f"{file['depth_from']}-{file['depth_to']}",
             file["sensor"],
@@ -38,7 +38,8 @@ def inspect_ismn(path: Path, as_json: JsonOption = False) -> None:
         )
     out.print(table)
     for problem in found["problems"]:
-        out.print(f"left out: {problem}", markup=False)
+        out.print(problem, markup=False)
+    out.print("not in the records: " + ", ".join(f"{count:,} {what}" for what, count in found["lost"].items()))
 
 
 @app.command("era5")

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from soilmoisture_assets.errors import SoilMoistureError, SourceError
+from soilmoisture_assets.errors import MachineError, SoilMoistureError, SourceError
 from soilmoisture_assets.files import trouble_of_machine
 
 LONGEST_LINE = 1_000_000
@@ -43,9 +43,23 @@ def reading(what: object, remedy: str = "Download it again.") -> Iterator[None]:
     except SoilMoistureError:
         raise
     except Exception as error:
-        if (trouble := trouble_of_machine(error)) is not None:
-            raise trouble from error
-        raise SourceError(f"{what}: cannot be read ({reason_of(error)}).\n  {remedy}") from error
+        raise SourceError(f"{what}: {why_unreadable(error)}.\n  {remedy}") from error
+
+
+def why_unreadable(error: Exception) -> str:
+    """What keeps a file from being read, in one line without its name: for readers that leave it out and go on.
+
+    Raises
+    ------
+    MachineError : the reason lies in this machine (no room, no permission), not in the file.
+    """
+    if isinstance(error, MachineError):
+        raise error
+    if (trouble := trouble_of_machine(error)) is not None:
+        raise trouble from error
+    if isinstance(error, SoilMoistureError):
+        return " ".join(str(error).split())
+    return f"cannot be read ({reason_of(error)})"
 
 
 def reason_of(error: BaseException) -> str:

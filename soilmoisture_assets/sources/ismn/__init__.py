@@ -24,8 +24,16 @@ def ismn_archive(study: Study, settings: Settings) -> Path:
 
 
 def _needs(study: Study, settings: Settings) -> Iterator[Need]:
+    def listed() -> str:
+        from soilmoisture_assets.sources.ismn.archive import station_files
+        from soilmoisture_assets.sources.ismn.members import Members
+
+        path = ismn_archive(study, settings)
+        with Members(path) as members:
+            return f"{path}: {len(station_files(members)):,} station files"
+
     if not study.sandbox:
-        yield Need("raw/ismn", "ISMN archive", lambda: str(ismn_archive(study, settings)))
+        yield Need("raw/ismn", "ISMN archive", listed)
 
 
 SOURCE = Source(

@@ -19,17 +19,19 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
-from soilmoisture_assets.metadata.stations import unique_station_ids
 from soilmoisture_assets.progress import Progress
-from soilmoisture_assets.sources.ismn.files import SensorFile, count_rows, mark_copies, notes, read_head
-from soilmoisture_assets.sources.ismn.hours import GOOD_FLAGS, own_rows, station_coordinates, station_dataset
-from soilmoisture_assets.sources.ismn.members import UNREADABLE, Members, Problem
+from soilmoisture_assets.sources.foreign import why_unreadable
+from soilmoisture_assets.sources.ismn.files import SensorFile, count_rows, mark_copies, notes, own_rows, read_head
+from soilmoisture_assets.sources.ismn.hours import GOOD_FLAGS, one_an_hour, station_coordinates, station_dataset
+from soilmoisture_assets.sources.ismn.members import Members, Problem
 from soilmoisture_assets.sources.ismn.records import Records, read_records
 from soilmoisture_assets.study import Domain
 
 T = TypeVar("T")
 
-_HEAD = 4096
+_HEAD = 2**14
+_KINDS = (".stm", ".csv", ".txt", ".xml", ".json", ".log", ".pdf", ".zip")
+"""Endings of what downloads hold, and of what was seen beside them."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Archive:
     @cached_property
     def station_ids(self) -> dict[tuple[str, str], str]:
         """Station id by (network, station name), as in the files."""
-        names = sorted({(file.network, file.station_name) for file in self.files})
-        return dict(zip(names, unique_station_ids(names), strict=True))
+        one_each = {(file.network, file.station_name): file for file in self.files}
+        return {names: one_each[names].station for names in sorted(one_each)}
 
     @cached_property
     def series(self) -> dict[str, list[SensorFile]]:
@@ -78,8 +80,8 @@ def scan_archive(
 ) -> Archive:
     """Read every file of a zip or folder once and count its rows, flags and period.
 
-    Files may lie any number of folders deep. What cannot be read is named in ``problems``; the rest loads.
-    Memory depends on the largest file, not on the archive.
+    Files may lie any number of folders deep. What cannot be read or cannot serve is named in ``problems``; the rest
+    loads. Memory depends on the largest file, not on the archive, and files of more than any record has are left out.
 
     Parameters
     ----------
@@ -89,23 +91,14 @@ def scan_archive(
 
     Raises
     ------
-    SourceError : no such archive, or no station file in it.
+    SourceError : no such archive, or no station file in it that can be read.
+    MachineError : this machine cannot read it, for want of permission or memory.
     """
     good = tuple(good_flags)
     with Members(path) as members:
-        names = [name for name in members.names if name.lower().endswith(".stm")]
-        if not names:
-            inside = [name for name in members.names if name.lower().endswith(".zip")]
-            raise SourceError(
-                f"{path}: no station file (*.stm) in it{_named(members.problems)}.\n"
-                + (
-                    f"  It holds {inside[0]}: give that file."
-                    if inside
-                    else "  Give the zip downloaded from ismn.earth, or the folder it was unpacked to."
-                )
-            )
+        names = station_files(members)
         files: list[SensorFile] = []
-        problems = list(members.problems)
+        problems = [*members.problems, *_strange(members.names)]
         counted = _ordered(lambda name: _scan_file(members, name, good), names, workers)
         for done, (name, result) in enumerate(zip(names, counted, strict=True), start=1):
             if isinstance(result, Problem):
@@ -123,6 +116,35 @@ def scan_archive(
         return replace(archive, static_files=static_files, problems=(*problems, *unplaced))
 
 
+def station_files(members: Members) -> list[str]:
+    """Paths of the station files of an archive.
+
+    Raises
+    ------
+    SourceError : there is none.
+    """
+    names = [name for name in members.names if name.lower().endswith(".stm")]
+    if not names:
+        inside = [name for name in members.names if name.lower().endswith(".zip")]
+        raise SourceError(
+            f"{members.path}: no station file (*.stm) in it{_named(members.problems)}.\n"
+            + (
+                f"  It holds {inside[0]}: give that file."
+                if inside
+                else "  Give the zip downloaded from ismn.earth, or the folder it was unpacked to."
+            )
+        )
+    return names
+
+
+def _strange(names: Iterable[str]) -> Iterator[Problem]:
+    """Files that no download holds; one of them may be a station file whose name was damaged."""
+    for name in names:
+        base = name.rpartition("/")[2]
+        if not base.startswith(".") and not base.lower().endswith(_KINDS):
+            yield Problem(name, "not used: it is no file of a download")
+
+
 def _scan_file(members: Members, name: str, good_flags: tuple[str, ...]) -> list[SensorFile] | Problem:
     try:
         with members.open(name) as stream:
@@ -130,11 +152,10 @@ def _scan_file(members: Members, name: str, good_flags: tuple[str, ...]) -> list
         heads = read_head(name, head)
         with members.open(name) as stream:
             records = read_records(stream, heads[0].layout)
-    except UNREADABLE as error:
-        return Problem(name, f"left out: {error or type(error).__name__}")
-    return [
-        series for first, rows in zip(heads, records, strict=True) for series in count_rows(first, rows, good_flags)
-    ]
+        counted = [count_rows(first, rows, good_flags) for first, rows in zip(heads, records, strict=True)]
+    except Exception as error:  # whatever reading foreign bytes raises is about this one file
+        return Problem(name, f"left out: {why_unreadable(error)}")
+    return [series for each in counted for series in each]
 
 
 def _place_static_files(archive: Archive, members: Members) -> tuple[dict[str, str], list[Problem]]:
@@ -193,9 +214,7 @@ def station_table(
         place = max(chosen, key=lambda file: file.rows)
         if wanted and place.network not in wanted:
             continue
-        if domain and not (
-            domain.west <= place.longitude <= domain.east and domain.south <= place.latitude <= domain.north
-        ):
+        if domain and not domain.contains(place.longitude, place.latitude):
             continue
         rows.append((station, place, chosen))
     if not rows:
@@ -265,7 +284,7 @@ def read_station(archive: Archive, station: str, variable: str = "soil_moisture"
 
     Raises
     ------
-    SourceError : unknown station, or none of its files can be read.
+    SourceError : unknown station, or one of its files is no longer what the scan found.
     """
     with Members(archive.path) as members:
         return _read_station(members, archive, station, variable)
@@ -320,24 +339,35 @@ def _read_station(members: Members, archive: Archive, station: str, variable: st
             f"{archive.path}: station '{station}' has no {variable} records.\n"
             f"  It has: {', '.join(sorted({file.variable for file in archive.series[station]}))}."
         )
-    series.sort(key=lambda file: (file.depth_from, file.depth_to, file.start, file.sensor, file.path))
-    parsed: dict[str, tuple[Records, ...] | str] = {}
+    series.sort(key=_order)
+    usable: list[tuple[SensorFile, Records]] = []
+    reasons: list[str] = []
     for path in dict.fromkeys(file.path for file in series):
-        file = next(file for file in series if file.path == path)
+        layout = next(file.layout for file in series if file.path == path)
         try:
             with members.open(path) as stream:
-                parsed[path] = read_records(stream, file.layout)
-        except UNREADABLE as error:
-            parsed[path] = str(error)
-    readable = [(file, own_rows(file, found)) for file in series if isinstance(found := parsed[file.path], tuple)]
-    usable = [(file, rows) for file, rows in readable if len(rows)]
-    if not usable:
-        reason = next((text for text in parsed.values() if isinstance(text, str)), "no records where there were some")
+                records = read_records(stream, layout)
+        except Exception as error:  # whatever reading foreign bytes raises is about this one file
+            reasons.append(f"{path}: {why_unreadable(error)}")
+            continue
+        for file in series:
+            if file.path == path:
+                of_temperature = file.variable == "soil_temperature" or len(records) == 1
+                rows = one_an_hour(own_rows(file, records[0 if of_temperature else 1]))
+                if len(rows):
+                    usable.append((file, rows))
+                else:
+                    reasons.append(f"{path}: no records where there were some")
+    if reasons:
         raise SourceError(
-            f"{archive.path}: station '{station}': {series[0].path}: {reason}.\n"
+            f"{archive.path}: station '{station}': {reasons[0]}.\n"
             "  The archive has changed since it was scanned: materialize raw/ismn/stations again."
         )
-    return station_dataset(station, variable, usable)
+    return station_dataset(station, variable, sorted(usable, key=lambda pair: _order(pair[0])))
+
+
+def _order(file: SensorFile) -> tuple[Any, ...]:
+    return file.depth_from, file.depth_to, file.start, file.sensor, file.path
 
 
 def _ordered(work: Callable[[str], Any], items: Sequence[str], workers: int | None) -> Iterator[Any]:

@@ -6,6 +6,7 @@ Not here: parsing rows (records.py), which flags a study calls good (alignment/f
 """
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +14,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.sources.ismn.files import SensorFile
-from soilmoisture_assets.sources.ismn.records import CEOP_COMBINED, Records
+from soilmoisture_assets.sources.ismn.records import Records
 
 GOOD_FLAGS = ("G", "U")
 """Good in newer archives is ``G``, in older ones ``U`` (Dorigo et al. 2013, doi:10.2136/vzj2012.0097)."""
+
+MOST_CELLS = 100_000_000
+"""Series times hours of one station: 150 series since 1950, in 800 MB."""
 
 UNITS = {
     "soil_moisture": "m3 m-3",
@@ -78,34 +83,40 @@ class CodeTable:
         }
 
 
-def joined_codes(tables: Sequence[tuple[str, ...]]) -> CodeTable:
-    """One table for several, its texts sorted so that the same archive gives the same codes."""
+def joined_codes(station: str, tables: Sequence[tuple[str, ...]]) -> CodeTable:
+    """One table for several, its texts sorted so that the same archive gives the same codes (int16)."""
     texts = tuple(sorted({text for table in tables for text in table}))
+    if len(texts) > np.iinfo(np.int16).max:
+        raise SourceError(f"station '{station}': {len(texts):,} different flags, which no station has.")
     position = {text: code for code, text in enumerate(texts)}
     return CodeTable(
         texts, tuple(np.array([position[text] for text in table] or [0], dtype=np.int16) for table in tables)
     )
 
 
-def own_rows(file: SensorFile, records: tuple[Records, ...]) -> Records:
-    """Rows of one series: of combined CEOP those of its variable and depth."""
-    if file.layout.name != CEOP_COMBINED:
-        return records[0]
-    own = records[0 if file.variable == "soil_temperature" else 1]
-    assert own.depth is not None
-    return own.rows(np.abs(own.depth[:, 0] - file.depth_from) < 5e-5)
+def one_an_hour(records: Records) -> Records:
+    """The rows that stand for their hours, so that nothing more than these is held."""
+    _, kept = hourly(records, GOOD_FLAGS)
+    return records if len(kept) == len(records) else records.rows(kept)
 
 
 def station_dataset(station: str, variable: str, series: list[tuple[SensorFile, Records]]) -> xr.Dataset:
-    """All series of a station as ``sources.ismn.read_station`` returns them."""
+    """All series of a station as ``sources.ismn.read_station`` returns them.
+
+    Raises
+    ------
+    SourceError : more sensors and hours, or different flags, than any station has.
+    """
     rows = [hourly(records, GOOD_FLAGS) for _, records in series]
     hours, places = _union([hour for hour, _ in rows])
     shape = (len(series), len(hours))
+    if math.prod(shape) > MOST_CELLS:
+        raise SourceError(f"station '{station}': {shape[0]:,} series over {shape[1]:,} hours, which no station has.")
     values = np.full(shape, np.nan, dtype=np.float32)
     codes = {name: np.full(shape, -1, dtype=np.int16) for name in ("flag", "provider_flag")}
     tables = {
-        "flag": joined_codes([records.flag_table for _, records in series]),
-        "provider_flag": joined_codes([records.provider_table for _, records in series]),
+        "flag": joined_codes(station, [records.flag_table for _, records in series]),
+        "provider_flag": joined_codes(station, [records.provider_table for _, records in series]),
     }
     for index, ((_, records), (_, kept), place) in enumerate(zip(series, rows, places, strict=True)):
         values[index, place] = records.values[kept]

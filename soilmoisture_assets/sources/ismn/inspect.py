@@ -9,6 +9,7 @@ import numpy as np
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.sources.ismn.archive import coverage, scan_archive
 from soilmoisture_assets.sources.ismn.files import SensorFile
+from soilmoisture_assets.sources.ismn.static import static_variables
 
 
 def inspect_archive(path: Path | str, progress: Progress | None = None) -> dict[str, Any]:
@@ -17,19 +18,28 @@ def inspect_archive(path: Path | str, progress: Progress | None = None) -> dict[
     Returns
     -------
     ``path``, ``format``; ``files``: one entry per series with network, station, variable, depths [m], sensor, rows,
-    flags, period and what was put right; ``stations``: place, series, period, rows and coverage; ``problems``.
+    flags, period and what was put right; ``stations``: place, series, period, rows and coverage; ``problems``;
+    ``lost``: how many files, lines, values and repeated hours of the archive are not in the records of a run.
 
     Raises
     ------
     SourceError : nothing in it can be read.
     """
     archive = scan_archive(path, progress)
+    statics = static_variables(archive, sorted(archive.static_files))
+    left_out = sum(problem.message.startswith("left out") for problem in archive.problems)
     return {
         "path": str(archive.path),
         "format": " + ".join(archive.layouts),
         "files": [_file_entry(file, archive.station_ids[file.network, file.station_name]) for file in archive.files],
         "stations": [_station_entry(station, series) for station, series in archive.series.items() if series],
-        "problems": [str(problem) for problem in archive.problems],
+        "problems": [*map(str, archive.problems), *statics.attrs["problems"]],
+        "lost": {
+            "files": left_out + sum(bool(file.copy_of) for file in archive.files),
+            "lines": sum({file.path: file.unreadable for file in archive.files}.values()),
+            "values": sum(file.without_value for file in archive.files),
+            "repeated hours": sum(file.repeated for file in archive.files if not file.copy_of),
+        },
     }
 
 
@@ -59,6 +69,7 @@ def _file_entry(file: SensorFile, station: str) -> dict[str, Any]:
         "in_order": file.in_order,
         "unreadable": file.unreadable,
         "copy_of": file.copy_of or None,
+        "doubts": list(file.doubts),
     }
 
 

@@ -8,6 +8,9 @@ Rows are found by their tokens, not by column positions: widths, precision, blan
 LF CR) differ between downloads and within one. Source: "Readme.txt" of ISMN downloads; CEOP reference data format.
 """
 
+import codecs
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -16,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.sources.foreign import LONGEST_LINE
 
 HEADER_VALUES = "header_values"
 CEOP_SEPARATE = "ceop_separate"
@@ -24,9 +28,17 @@ CEOP_COMBINED = "ceop_combined"
 FILL_VALUES = (-9999.0, -9999.9, -999.99, -999.9, -999.0)
 """Values that stand for "missing" in ISMN files; all lie outside what any variable can reach."""
 
+MOST_ROWS = 3_000_000
+"""Lines of one file: five depths (combined CEOP) of 68 years of hours. A file of more is none of the network's."""
+MOST_FLAGS = 4096
+"""Distinct texts in a column of flags; archives have some dozens. A column of more holds something else."""
+
 _BLOCK = 2**20  # a thread needs about 20 times this while it parses
 _PADDING = b" " * 96
+_LARGEST = float(np.finfo(np.float32).max)
 _MINUTES_A_DAY = 1440
+_FIRST_LINE = re.compile(rb"\s*\S[^\r\n]*[\r\n]")
+_NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?", re.ASCII)
 _POWERS = 10.0 ** np.arange(18)  # exact up to 10**22, so that the quotient is rounded as float() rounds
 
 
@@ -51,7 +63,7 @@ class Records:
 
     ``minutes`` since 1970-01-01 UTC (int64), ``values`` float32 with NaN where missing, ``flag`` and ``provider_flag``
     codes (int16) into their tables of distinct texts, ``depth`` (n, 2) float32 or None; ``unreadable`` counts lines
-    without a stamp, ``without_value`` rows whose value is no number.
+    without a stamp or, where rows say it, a depth; ``without_value`` rows whose value is no number.
     """
 
     minutes: np.ndarray
@@ -110,38 +122,48 @@ def read_records(stream: BinaryIO, layout: Layout) -> tuple[Records, ...]:
 
     Raises
     ------
-    SourceError, zipfile.BadZipFile, zlib.error, EOFError, OSError : what the stream raises when it is cut or broken.
+    SourceError : a line is too long, there are too many, or too many different flags.
+    Exception : whatever the stream raises when it is cut or broken.
     """
-    blocks = [_parse(block, layout) for block in _line_blocks(stream, skip_header=layout.name == HEADER_VALUES)]
+    blocks, lines = [], 0
+    for block in _line_blocks(stream, skip_header=layout.name == HEADER_VALUES):
+        blocks.append(_parse(block, layout))
+        lines += len(blocks[-1][0]) + blocks[-1][0].unreadable
+        if lines > MOST_ROWS:
+            raise SourceError(f"more than {MOST_ROWS:,} lines, which no file of the network has")
     count = 1 if layout.second_value is None else 2
     return tuple(_join([block[k] for block in blocks]) for k in range(count))
 
 
 def _line_blocks(stream: BinaryIO, skip_header: bool) -> Iterator[bytes]:
-    rest = stream.read(4)
-    if rest[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        whole = (rest + stream.read()).decode("utf-16", errors="replace").encode()
-        yield _without_header(whole) if skip_header else whole
-        return
-    rest = rest.removeprefix(b"\xef\xbb\xbf")
-    while piece := stream.read(_BLOCK):
+    rest = b""
+    for piece in _pieces(stream):
         rest += piece
-        if skip_header:
-            rest, skip_header = _without_header(rest), False
-        cut = max(rest.rfind(b"\n"), rest.rfind(b"\r")) + 1
+        if skip_header and (header := _FIRST_LINE.match(rest)):
+            rest, skip_header = rest[header.end() :], False
+        cut = 0 if skip_header else max(rest.rfind(b"\n"), rest.rfind(b"\r")) + 1
         if cut:
             yield rest[:cut]
             rest = rest[cut:]
-    if skip_header:
-        rest = _without_header(rest)
-    if rest.strip():
+        if len(rest) > LONGEST_LINE:
+            raise SourceError(f"a line of more than {LONGEST_LINE:,} bytes")
+    if rest.strip() and not skip_header:
         yield rest
 
 
-def _without_header(text: bytes) -> bytes:
-    text = text.lstrip()
-    ends = [position for position in (text.find(b"\n"), text.find(b"\r")) if position >= 0]
-    return text[min(ends) + 1 :] if ends else b""
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    """The bytes of a file in pieces, as UTF-8 where it is UTF-16 by its first two."""
+    mark = stream.read(4)
+    if mark[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        decoder = codecs.getincrementaldecoder("utf-16")(errors="replace")
+        yield decoder.decode(mark).encode()
+        while piece := stream.read(_BLOCK):
+            yield decoder.decode(piece).encode()
+        yield decoder.decode(b"", final=True).encode()
+        return
+    yield mark.removeprefix(codecs.BOM_UTF8)
+    while piece := stream.read(_BLOCK):
+        yield piece
 
 
 def _parse(block: bytes, layout: Layout) -> tuple[Records, ...]:
@@ -194,6 +216,9 @@ def _parse(block: bytes, layout: Layout) -> tuple[Records, ...]:
                 without_value,
             )
         )
+    if depth is not None and not (known := np.isfinite(depth).all(axis=1)).all():
+        unreadable += int(np.count_nonzero(~known))
+        records = [replace(each.rows(known), unreadable=unreadable) for each in records]
     return tuple(records)
 
 
@@ -218,21 +243,25 @@ def _minutes(
     date = starts[first]
     following = np.minimum(first + 1, len(starts) - 1)
     clock = starts[following]
-    good = (tokens >= 2) & (ends[first] - date == 10) & (ends[following] - clock >= 5)
+    clock_length = ends[following] - clock
+    good = (tokens >= 2) & (ends[first] - date == 10) & (clock_length >= 5)
+    longer = np.flatnonzero(clock_length > 5)  # seconds are left out
+    good[longer] &= text[clock[longer] + 5] == ord(":")
     digits = text - np.uint8(48)  # anything that is no digit becomes larger than 9
     parts = []
     for begin, positions in ((date, (0, 1, 2, 3)), (date, (5, 6)), (date, (8, 9)), (clock, (0, 1)), (clock, (3, 4))):
-        number = np.zeros(len(first), dtype=np.int32)
+        part = np.zeros(len(first), dtype=np.int32)
         for position in positions:
             digit = digits[begin + position]
             good &= digit <= 9
-            number = number * 10 + digit
-        parts.append(number)
+            part = part * 10 + digit
+        parts.append(part)
     year, month, day, hour, minute = parts
     for position in (4, 7):
         mark = text[date + position]
         good &= (mark == ord("/")) | (mark == ord("-"))
-    good &= (text[clock + 2] == ord(":")) & (month >= 1) & (month <= 12) & (hour <= 24) & (minute <= 59)
+    good &= (text[clock + 2] == ord(":")) & (month >= 1) & (month <= 12) & (minute <= 59)
+    good &= hour * 60 + minute <= _MINUTES_A_DAY
     good &= (year >= 1900) & (year <= 2100)
     months = np.where(good, (year - 1970) * 12 + month - 1, 0).astype("datetime64[M]")
     month_start = months.astype("datetime64[D]").astype(np.int64)
@@ -263,22 +292,28 @@ def _numbers(text: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarr
             negative = character == ord("-")
             accepted |= negative | (character == ord("+"))
         plain &= accepted
+    short = np.flatnonzero(lengths <= 2)  # "-" and "." have no digit, and are no zeros
+    plain[short] &= (text[starts[short]] - np.uint8(48) <= 9) | (text[ends[short] - 1] - np.uint8(48) <= 9)
     values = mantissa / _POWERS[decimals]
     values[negative] *= -1
     for row in np.flatnonzero(~plain):  # exponents, "nan", words: rare
-        values[row] = _number(bytes(text[starts[row] : ends[row]]))
+        values[row] = number(bytes(text[starts[row] : ends[row]]).decode("latin-1"))
     return values
 
 
-def _number(token: bytes) -> float:
-    try:
-        return float(token)
-    except ValueError:
-        return float("nan")
+def number(token: str) -> float:
+    """A decimal number of a file; NaN for anything else, and what ``float`` takes besides: ``1_0``, ``inf``, ``١``."""
+    value = float(token) if _NUMBER.fullmatch(token) else math.nan
+    return value if abs(value) <= _LARGEST else math.nan
 
 
 def _texts(text: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Codes of short texts (int16) and the table of distinct texts in the order they appear."""
+    """Codes of short texts (int16) and the table of distinct texts in the order they appear.
+
+    Raises
+    ------
+    SourceError : more than ``MOST_FLAGS`` different ones.
+    """
     lengths = np.minimum(ends - starts, 255)
     codes = np.zeros(len(starts), dtype=np.int64)
     for begin in range(0, max(int(lengths.max(initial=0)), 1), 8):
@@ -289,10 +324,16 @@ def _texts(text: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.n
             word |= character << np.uint64(8 * (position - begin))
         of_word, distinct = pd.factorize(word)
         codes, _ = pd.factorize(codes * max(len(distinct), 1) + of_word)
+    _refuse_many(int(codes.max(initial=-1)) + 1)
     where = np.full(int(codes.max(initial=-1)) + 1, -1, dtype=np.int64)
     where[codes[::-1]] = np.arange(len(codes))[::-1]
     table = tuple(decode(bytes(text[starts[row] : starts[row] + lengths[row]])) for row in where)
     return codes.astype(np.int16), table
+
+
+def _refuse_many(flags: int) -> None:
+    if flags > MOST_FLAGS:
+        raise SourceError(f"more than {MOST_FLAGS:,} different flags; a column of flags has some dozens")
 
 
 def decode(text: bytes) -> str:
@@ -328,6 +369,7 @@ def _join(blocks: list[Records]) -> Records:
 
 def _join_codes(parts: list[tuple[np.ndarray, tuple[str, ...]]]) -> tuple[np.ndarray, tuple[str, ...]]:
     table = {text: 0 for _, texts in parts for text in texts}
+    _refuse_many(len(table))
     for code, text in enumerate(table):
         table[text] = code
     codes = [
@@ -341,8 +383,4 @@ def _is_date(token: str) -> bool:
 
 
 def _is_number(token: str) -> bool:
-    try:
-        float(token)
-    except ValueError:
-        return False
-    return True
+    return _NUMBER.fullmatch(token) is not None

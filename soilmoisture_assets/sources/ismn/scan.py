@@ -33,4 +33,4 @@ def scan_of(stored: Mapping[str, Any], archive: Path) -> Archive:
 
 def _sensor_file(fields: dict[str, Any]) -> SensorFile:
     stamps = {name: np.datetime64(fields[name]) if fields[name] else None for name in ("start", "end")}
-    return SensorFile(**fields | stamps | {"layout": Layout(**fields["layout"])})
+    return SensorFile(**fields | stamps | {"layout": Layout(**fields["layout"]), "doubts": tuple(fields["doubts"])})

@@ -4,6 +4,7 @@ Belongs here: reading those files, choosing between the map value and the one me
 citations of the networks. Not here: SoilGrids, MODIS and 3DEP (their own modules).
 """
 
+import codecs
 import csv
 import io
 import math
@@ -14,14 +15,20 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.metadata.variables import HWSD_VARIABLES, VARIABLES
+from soilmoisture_assets.sources.foreign import why_unreadable
 from soilmoisture_assets.sources.ismn.archive import Archive
-from soilmoisture_assets.sources.ismn.members import UNREADABLE, Members, Problem
-from soilmoisture_assets.sources.ismn.records import decode
+from soilmoisture_assets.sources.ismn.members import Members, Problem
+from soilmoisture_assets.sources.ismn.records import decode, number
 
 LAYERS = {"0_30cm": (0.0, 0.3), "30_100cm": (0.3, 1.0)}
 """HWSD layers in m; the numbers 1 and 2 of the reference study."""
 
+MOST_BYTES = 2**22
+"""Of a static variables file or a Readme; they have some kilobytes."""
+
+_MOST_COLUMNS = 100
 _CLIMATE_SOURCES = {"climate_2007": "koeppen_geiger_2007", "climate_2017": "koeppen_geiger_2017"}
 _CCI_SOURCES = {f"cci_land_cover_{year}": f"CCI_landcover_{year}" for year in (2000, 2005, 2010)}
 _IN_SITU = "insitu"
@@ -48,8 +55,16 @@ def read_static_rows(text: bytes) -> list[StaticRow]:
     """Rows of a static variables file; lines end in ``;``, columns are found by name.
 
     Rows without a quantity or a value are left out.
+
+    Raises
+    ------
+    SourceError : the first line does not name the columns. csv.Error : what the parser of the standard library says.
     """
-    rows = csv.DictReader(io.StringIO(decode(text)), delimiter=";", quoting=csv.QUOTE_NONE)
+    lines = io.StringIO(decode(text.removeprefix(codecs.BOM_UTF8)))
+    rows = csv.DictReader(lines, delimiter=";", quoting=csv.QUOTE_NONE)
+    columns = rows.fieldnames or ()
+    if len(columns) > _MOST_COLUMNS or not {"quantity_name", "value"} <= {*columns}:
+        raise SourceError("its first line does not name the columns quantity_name and value")
     found = []
     for row in rows:
         cells = {key: (value or "").strip() for key, value in row.items() if key}
@@ -93,18 +108,16 @@ def static_variables(archive: Archive, stations: Sequence[str], prefer_in_situ: 
                 problems.append(Problem(station, "the archive has no static variables of this station"))
                 continue
             try:
-                with members.open(path) as stream:
-                    rows = read_static_rows(stream.read())
-            except (*UNREADABLE, csv.Error) as error:
-                problems.append(Problem(path, f"left out: {error}"))
+                rows = read_static_rows(members.read(path, MOST_BYTES))
+            except Exception as error:  # whatever reading foreign bytes raises is about this one file
+                problems.append(Problem(path, f"left out: {why_unreadable(error)}"))
                 continue
             for name in HWSD_VARIABLES:
                 soil[name][index] = _soil_value(rows, name, prefer_in_situ, path, problems)
             for name, source in _CLIMATE_SOURCES.items():
                 climate[name][index] = _climate_code(rows, name, source, prefer_in_situ, path, problems)
             for name, source in _CCI_SOURCES.items():
-                codes = [row.value for row in rows if row.source == source and row.value.lstrip("-").isdigit()]
-                cci[name][index] = int(codes[0]) if codes else -1
+                cci[name][index] = _cci_code(rows, name, source, path, problems)
     cci_attributes = _cci_attributes()
     return xr.Dataset(
         {name: ("station", values, VARIABLES[name].attributes()) for name, values in soil.items()}
@@ -147,17 +160,26 @@ def _soil_value(rows: list[StaticRow], name: str, prefer_in_situ: bool, path: st
         for row, value in own
         if not row.in_situ and abs(row.depth_from - top) < 0.005 and abs(row.depth_to - bottom) < 0.005
     ]
-    if mapped and not variable.valid_min <= mapped[0] <= variable.valid_max:
+    if mapped and math.isnan(mapped[0]):
+        problems.append(Problem(path, f"{quantity}: its value is no number, kept as missing"))
+    elif mapped and not variable.valid_min <= mapped[0] <= variable.valid_max:
         problems.append(Problem(path, f"{quantity} {mapped[0]} is outside {variable.valid_min}-{variable.valid_max}"))
         return math.nan
     return mapped[0] if mapped else math.nan
 
 
+def _cci_code(rows: list[StaticRow], name: str, source: str, path: str, problems: list[Problem]) -> int:
+    found = [row.value for row in rows if row.source == source]
+    if not found:
+        return -1
+    if not re.fullmatch(r"[0-9]{1,3}", found[0]):
+        problems.append(Problem(path, f"{name}: '{found[0][:40]}' is no class of land cover, kept as missing"))
+        return -1
+    return int(found[0])
+
+
 def _in_units(row: StaticRow, units: str) -> float:
-    try:
-        value = float(row.value)
-    except ValueError:
-        return math.nan
+    value = number(row.value)
     if units == "m3 m-3" and row.unit.startswith("%"):
         return value / 100
     return value
@@ -174,15 +196,12 @@ def _climate_code(
     if not found:
         return -1
     if found[0] not in codes:
-        problems.append(Problem(path, f"{name}: '{found[0]}' is no land climate of the registry, kept as missing"))
+        problems.append(Problem(path, f"{name}: '{found[0][:40]}' is no land climate of the registry, kept as missing"))
     return codes.get(found[0], -1)
 
 
 def _depth(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        return math.nan
+    value = number(text)
     return math.nan if value <= -99 else value
 
 
@@ -208,10 +227,11 @@ def network_citations(archive: Archive, networks: Iterable[str]) -> dict[str, st
         for name in members.names:
             if name.rpartition("/")[2].lower() == "readme.txt":
                 try:
-                    with members.open(name) as stream:
-                        references |= _readme_references(decode(stream.read()))
-                except UNREADABLE:
+                    text = decode(members.read(name, MOST_BYTES))
+                except Exception as error:  # whatever reading foreign bytes raises; the list of the package serves
+                    why_unreadable(error)
                     continue
+                references |= _readme_references(text)
     return {
         network: references.get(network) or "; ".join(map(str, CITATIONS.get(network, [])))
         for network in sorted(set(networks))
@@ -220,15 +240,16 @@ def network_citations(archive: Archive, networks: Iterable[str]) -> dict[str, st
 
 def _readme_references(text: str) -> dict[str, str]:
     """References by network: names stand after one tab, their fields after two, a reference may span lines."""
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     network, reading = "", False
-    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
-        if match := re.match(r"^\t([^\t\s].*?)\s*$", line):
-            network, reading = match[1], False
-        elif match := re.match(r"^\t\t([A-Z][A-Za-z ]*):\s*(.*)$", line):
+    for line in map(str.rstrip, text.replace("\r", "\n").split("\n")):
+        if re.match(r"\t[^\t\s]", line):
+            network, reading = line[1:], False
+        elif match := re.match(r"\t\t([A-Z][A-Za-z ]*):", line):
             reading = match[1] == "Reference"
             if reading:
-                found[network] = match[2].strip()
-        elif reading and line.strip():
-            found[network] = f"{found[network]} {line.strip()}"
-    return {name: reference.strip(" ;") for name, reference in found.items() if reference.strip(" ;")}
+                found[network] = [line[match.end() :].strip()]
+        elif reading and line:
+            found[network].append(line.strip())
+    references = {name: " ".join(lines).strip(" ;") for name, lines in found.items()}
+    return {name: reference for name, reference in references.items() if reference}

@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.metadata.stations import station_id
 from soilmoisture_assets.sources.ismn.archive import (
     Archive,
     each_station,
@@ -215,7 +216,7 @@ def test_headers_of_every_spelling_are_read(tmp_path, header, station, latitude,
 def test_other_encodings_are_read(tmp_path, encoding):
     text = lines(good_rows(), header=HEADER.replace("Waimea_Plain", "Névé")).decode()
     archive = archive_of(tmp_path, text.encode(encoding))
-    assert list(archive.series) == ["SCAN__Neve"]
+    assert list(archive.series) == [station_id("SCAN", "Névé")]
     assert archive.files[0].rows == 48
 
 
