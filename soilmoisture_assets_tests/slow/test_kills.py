@@ -20,7 +20,7 @@ from soilmoisture_assets.study import Study
 from soilmoisture_assets_tests.slow.place import LEAST, TODAY, counted
 
 KILLS, SEED = 200, 13
-SECONDS = (0.1, 4.0)
+SECONDS = (0.1, 6.0)
 SECONDS_TO_END = 900
 STUDY = Study.model_validate(LEAST | {"name": "killed"})
 LAYERS = ("raw", "cube", "models", "analysis", "report")
@@ -72,33 +72,39 @@ def killed_after(folder: Path, seconds: float) -> bool:
     return False
 
 
+def lose_something(own: Deployment, moments: random.Random) -> None:
+    """Delete some assets, so that there is something to make in any layer."""
+    for path in moments.sample(sorted(wanted(own)), 3):
+        for name in own.store.listing(STUDY.name, path):
+            own.store.delete(own.address(path, name))
+
+
 def test_killed_at_two_hundred_moments_it_loses_nothing_and_ends_with_the_bytes_of_a_run_that_was_not(tmp_path: Path):
-    whole, folder = prepared(tmp_path / "whole"), prepared(tmp_path / "killed")
-    assert not killed_after(whole, SECONDS_TO_END)
-    expected = counted(deployment(whole), LAYERS)
-    moments = random.Random(SEED)
-    counts = Counter[str]()
-    before: dict[str, str] = {}
+    folder = prepared(tmp_path)
+    assert not killed_after(folder, SECONDS_TO_END)
+    expected = counted(deployment(folder), LAYERS)
+    moments, counts = random.Random(SEED), Counter[str]()
+    lose_something(deployment(folder), moments)
+    before = counted(deployment(folder), LAYERS)
     began = time.monotonic()
     while counts["kills"] < KILLS:
         killed = killed_after(folder, moments.uniform(*SECONDS))
         counts["kills"] += killed
+        counts["ends"] += not killed
         own = deployment(folder)
         counts["corrupted"] += sum("damaged" in each.trouble for each in own.verify())
         after = counted(own, LAYERS)
         counts["partitions checked"] += len(after)
         counts["lost"] += len(before.keys() - after.keys())
         counts["silently wrong"] += sum(expected[each] != found for each, found in after.items())
-        before = after
         if not killed:
             assert after.keys() == expected.keys()
-            for path in moments.sample(sorted(wanted(own)), 3):  # so that there is something to make again
-                for name in own.store.listing(STUDY.name, path):
-                    own.store.delete(own.address(path, name))
-            before = counted(own, LAYERS)
-            counts["ends"] += 1
+            lose_something(own, moments)
+            after = counted(own, LAYERS)
+        before = after
     counts["hung"] += killed_after(folder, SECONDS_TO_END)
     counts["tracebacks"] = (folder / "said").read_text().count("Traceback")
     print(f"\nseed {SEED}, {time.monotonic() - began:.0f} s: {dict(counts)}")
     assert counted(deployment(folder), LAYERS) == expected
+    assert counts["ends"]
     assert not any(counts[fault] for fault in ("lost", "corrupted", "silently wrong", "hung", "tracebacks"))
