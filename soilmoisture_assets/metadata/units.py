@@ -177,7 +177,7 @@ def _parsed(text: str) -> Any:
     if len(text) > _LONGEST or re.search(r"[A-Za-z]-?\d\d|\d{7}|//|%%|[^A-Za-z0-9 ./()%°_+-]", text):
         return None
     try:
-        parsed = registry.Quantity(registry.parse_expression(text))
+        parsed: Any = registry.Quantity(registry.parse_expression(text))
         return parsed if isinstance(float(parsed.magnitude), float) and parsed.magnitude > 0 else None
     except Exception:  # pint raises what its tokenizer, its grammar and Python's arithmetic raise
         return None

@@ -60,22 +60,25 @@ def read_target_file(path: str | Path, target: TargetSettings, period: Period, d
     UnitsError : units that cannot be converted to m3 m-3.
     TimeAxisError : stamps twice, unsorted or irregular.
     """
-    file = open_station_file(path, domain, target.networks)
-    variable = VARIABLES["soil_moisture"]
-    series, _ = read_variable(file, variable, _wanted(file, variable), target, period)
-    layer = _in_layer(file, series, target)
-    if not bool(variable.allows(layer).any()):
-        raise SourceError(
-            f"{path}: not a single good value of soil moisture ({variable.valid_min} ... {variable.valid_max} m3 m-3) "
-            f"in {period.start} ... {period.end}.\n  Check the units attribute, the depths and the period."
-        )
-    return _noted(layer.to_dataset(), file).transpose("station", "depth", "time")
+    with open_station_file(path, domain, target.networks) as file:
+        variable = VARIABLES["soil_moisture"]
+        series, _ = read_variable(file, variable, _wanted(file, variable), target, period)
+        depth = series.depth.values
+        inside = np.array([in_layer(d, d, target.depth_from, target.depth_to) for d in depth])
+        if not inside.any():
+            raise SourceError(
+                f"{path}: no depth between {target.depth_from} and {target.depth_to} m; "
+                f"it has {', '.join(f'{d:g}' for d in depth)} m.\n  Set target.depth_from and target.depth_to to hold one."
+            )
+        layer = series.isel(depth=np.flatnonzero(inside))
+        _refuse_all_bad(file, layer, period)
+        return _noted(layer.to_dataset(), file).transpose("station", "depth", "time")
 
 
 def read_stations_file(path: str | Path, networks: Sequence[str], domain: Domain) -> xr.Dataset:
     """Read the stations of a station file alone: coordinates latitude, longitude, elevation, network, station_name."""
-    file = open_station_file(path, domain, networks)
-    return _noted(file.stations, file)
+    with open_station_file(path, domain, networks) as file:
+        return _noted(file.stations, file)
 
 
 def read_dynamic_inputs_file(
@@ -87,19 +90,19 @@ def read_dynamic_inputs_file(
     limits stay in: see :func:`alignment.quality_control.within_limits`.
     Time, coordinates and errors are those of :func:`read_target_file`.
     """
-    file = open_station_file(path, domain)
-    series, intervals = {}, {}
-    for name in names:
-        own = _wanted(file, VARIABLES[name])
-        series[name], interval = read_variable(file, VARIABLES[name], own, source, period)
-        if series[name].dims != ("station", "time") or interval is None:
-            raise SourceError(f"{path}: '{own}' has dimensions {file.dimensions(own)}.\n  Give it as (station, time).")
-        intervals[name] = interval
-    if len(set(intervals.values())) > 1:
-        each = ", ".join(f"{name} every {interval_text(interval)}" for name, interval in intervals.items())
-        raise TimeAxisError(f"{path}: dynamic inputs of different intervals: {each}.\n  Give all at one interval.")
-    together = xr.merge(series.values(), join="outer", compat="override")
-    return _noted(regular(together, next(iter(intervals.values()))), file).transpose("station", "time")
+    with open_station_file(path, domain) as file:
+        series: dict[str, xr.DataArray] = {}
+        intervals: dict[str, pd.Timedelta] = {}
+        for name in names:
+            own = _wanted(file, VARIABLES[name])
+            series[name], interval = read_variable(file, VARIABLES[name], own, source, period)
+            assert interval is not None
+            intervals[name] = interval
+        if len(set(intervals.values())) > 1:
+            each = ", ".join(f"{name} every {interval_text(interval)}" for name, interval in intervals.items())
+            raise TimeAxisError(f"{path}: dynamic inputs of different intervals: {each}.\n  Give all at one interval.")
+        together = xr.merge(series.values(), join="outer", compat="override")
+        return _noted(regular(together, next(iter(intervals.values()))), file).transpose("station", "time")
 
 
 def read_static_attributes_file(path: str | Path, names: Sequence[str], domain: Domain) -> xr.Dataset:
@@ -108,20 +111,20 @@ def read_static_attributes_file(path: str | Path, names: Sequence[str], domain: 
     ``elevation`` is taken from the altitude coordinate where the file has no such variable; it is a variable of the
     result then, no coordinate.
     """
-    file = open_station_file(path, domain)
-    altitude = file.stations.altitude.reset_coords(drop=True)
-    values = {}
-    for name in names:
-        if name == "elevation" and np.isfinite(altitude).any() and not _is_variable(file, name):
-            values[name] = altitude.astype("float32").rename(name)
-            continue
-        own = _wanted(file, VARIABLES[name])
-        values[name] = read_variable(file, VARIABLES[name], own, FileSource())[0].reset_coords(drop=True)
-        _note_missing(file, name, values[name])
-    attributes = xr.Dataset(values, coords=file.stations.drop_vars("altitude").coords)
-    if "elevation" not in names:
-        attributes = attributes.assign_coords(elevation=altitude)
-    return attributes.assign_attrs({NOTES: "\n".join(file.notes)})
+    with open_station_file(path, domain) as file:
+        altitude = file.stations.altitude.reset_coords(drop=True)
+        values = {}
+        for name in names:
+            if name == "elevation" and np.isfinite(altitude).any() and not _is_variable(file, name):
+                values[name] = altitude.astype("float32").rename(name)
+                continue
+            own = _wanted(file, VARIABLES[name])
+            values[name] = read_variable(file, VARIABLES[name], own, FileSource())[0].reset_coords(drop=True)
+            _note_missing(file, name, values[name])
+        attributes = xr.Dataset(values, coords=file.stations.drop_vars("altitude").coords)
+        if "elevation" not in names:
+            attributes = attributes.assign_coords(elevation=altitude)
+        return attributes.assign_attrs({NOTES: "\n".join(file.notes)})
 
 
 def _is_variable(file: StationFile, name: str) -> bool:
@@ -159,7 +162,8 @@ def read_variable(
 
     Returns
     -------
-    (station), (station, time) or (station, level, time) float32; time is the END of each interval in UTC.
+    (station) of a static attribute, (station, depth, time) of soil moisture, else (station, time); float32. Time is the
+    END of each interval in UTC, depth in metres.
     """
     if variable.role == "static":
         found, interval = file.per_station(name), None
@@ -168,12 +172,29 @@ def read_variable(
     else:
         found, placed, bounded = file.series(name)
         found, interval = _ends(file, found, placed.interval, bounded, source, period), placed.interval
+        if variable.role == "target":
+            found = _at_depths(file, found)
+        elif found.dims != ("station", "time"):
+            dimensions = ", ".join(file.dimensions(name))
+            raise SourceError(f"{file.path}: '{name}' has dimensions ({dimensions}).\n  Give it as (station, time).")
     said = found.attrs.get("source") or file.raw.attrs.get("source") or f"station file {Path(file.path).name}"
     found = found.astype("float32").rename(name).assign_attrs(source=said)
     converted = convert_units(found, variable, file.path, interval)
     if "comment" in converted.attrs and converted.attrs["comment"] != found.attrs.get("comment"):
         file.note(f"{file.path}: '{name}': {converted.attrs['comment'].rpartition('; ')[2]}")
+    if variable.role == "target":
+        _refuse_all_bad(file, converted, period)
     return converted.rename(variable.name), interval
+
+
+def _refuse_all_bad(file: StationFile, series: xr.DataArray, period: Period | None) -> None:
+    variable = VARIABLES["soil_moisture"]
+    if not bool(variable.allows(series).any()):
+        when = f" in {period.start} ... {period.end}" if period else ""
+        raise SourceError(
+            f"{file.path}: not a single good value of soil moisture ({variable.valid_min} ... {variable.valid_max} "
+            f"m3 m-3){when}.\n  Check the units attribute, the depths and the period."
+        )
 
 
 def _of_standard_name(file: StationFile, variable: Variable) -> list[str]:
@@ -194,8 +215,8 @@ def _wanted(file: StationFile, variable: Variable) -> str:
     )
 
 
-def _in_layer(file: StationFile, series: xr.DataArray, target: TargetSettings) -> xr.DataArray:
-    """Soil moisture as (station, depth, time) at the depths of the layer, depth in metres, positive down."""
+def _at_depths(file: StationFile, series: xr.DataArray) -> xr.DataArray:
+    """Soil moisture as (station, depth, time), depth in metres, positive down."""
     levels = [str(d) for d in series.dims if d not in ("station", "time")]
     fitting = [
         name
@@ -227,14 +248,7 @@ def _in_layer(file: StationFile, series: xr.DataArray, target: TargetSettings) -
             f"{file.path}: '{name}' has {metres.size} depths, soil moisture dimensions {series.dims}.\n"
             "  Give one depth, or one per station or level."
         )
-    depth = series.depth.values
-    inside = np.array([in_layer(d, d, target.depth_from, target.depth_to) for d in depth])
-    if not inside.any():
-        raise SourceError(
-            f"{file.path}: no depth between {target.depth_from} and {target.depth_to} m; "
-            f"it has {', '.join(f'{d:g}' for d in depth)} m.\n  Set target.depth_from and target.depth_to to hold one."
-        )
-    return series.isel(depth=np.flatnonzero(inside)).transpose("station", "depth", "time")
+    return series.transpose("station", "depth", "time")
 
 
 def _metres(file: StationFile, name: str) -> np.ndarray:

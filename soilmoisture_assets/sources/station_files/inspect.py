@@ -26,32 +26,34 @@ def inspect_station_file(path: str | Path, source: FileSource | None = None) -> 
     ------
     SoilMoistureError : it has no stations that can be found.
     """
-    file = open_station_file(path, Domain())
-    variables = {}
-    for variable in VARIABLES.values():
-        if (name := find_variable(file, variable)) is not None:
-            variables[variable.name] = {"name": name, "units": file.attributes(name).get("units")}
-            variables[variable.name] |= _variable(file, variable, name, source or FileSource())
-    known = {str(each["name"]) for each in variables.values()}
-    other = [name for name in file.names if name not in known]
-    refused = [str(each["refused"]) for each in variables.values() if each["refused"]]
-    if not variables:
-        refused = [
-            f"{path}: no variable that a study can use; it has: {', '.join(other) or 'none'}.\n"
-            "  Name them as the registry does (soil_moisture, temperature, precipitation ...)."
-        ]
-    places = zip(*(file.stations[n].values.tolist() for n in ("station_name", "latitude", "longitude")), strict=True)
-    named = zip(file.stations.station.values.astype(str).tolist(), places, strict=True)
-    return {
-        "stations": {
-            station: {"name": name, "latitude": latitude, "longitude": longitude}
-            for station, (name, latitude, longitude) in named
-        },
-        "variables": variables,
-        "other": other,
-        "lost": file.notes,
-        "refused": refused[0] if refused else None,
-    }
+    with open_station_file(path, Domain()) as file:
+        variables = {}
+        for variable in VARIABLES.values():
+            if (name := find_variable(file, variable)) is not None:
+                variables[variable.name] = {"name": name, "units": file.attributes(name).get("units")}
+                variables[variable.name] |= _variable(file, variable, name, source or FileSource())
+        known = {str(each["name"]) for each in variables.values()}
+        other = [name for name in file.names if name not in known]
+        refused = [str(each["refused"]) for each in variables.values() if each["refused"]]
+        if not variables:
+            refused = [
+                f"{path}: no variable that a study can use; it has: {', '.join(other) or 'none'}.\n"
+                "  Name them as the registry does (soil_moisture, temperature, precipitation ...)."
+            ]
+        places = zip(
+            *(file.stations[n].values.tolist() for n in ("station_name", "latitude", "longitude")), strict=True
+        )
+        named = zip(file.stations.station.values.astype(str).tolist(), places, strict=True)
+        return {
+            "stations": {
+                station: {"name": name, "latitude": latitude, "longitude": longitude}
+                for station, (name, latitude, longitude) in named
+            },
+            "variables": variables,
+            "other": other,
+            "lost": file.notes,
+            "refused": refused[0] if refused else None,
+        }
 
 
 def _variable(file: StationFile, variable: Variable, name: str, source: FileSource) -> dict[str, Any]:
@@ -62,6 +64,8 @@ def _variable(file: StationFile, variable: Variable, name: str, source: FileSour
         return {"refused": str(error)}
     found: dict[str, Any] = {"values": int(np.isfinite(values.values).sum()), "refused": None}
     found["within_limits"] = int(variable.allows(values.values).sum())
+    if "depth" in values.dims:
+        found["depths"] = values.depth.values.tolist()
     if interval is not None:
         times = values.time.values.astype("datetime64[m]").astype(str)
         found |= {"interval": interval_text(interval), "first": times[0], "last": times[-1]}

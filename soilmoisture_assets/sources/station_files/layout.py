@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -54,6 +55,12 @@ class StationFile:
     rows: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
     notes: list[str] = field(default_factory=list)
     _stamps: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.raw.close()
 
     def attributes(self, name: str) -> dict[str, object]:
         return self.raw.variables[name].attrs
@@ -377,6 +384,14 @@ def open_station_file(path: str | Path, domain: Domain, networks: Sequence[str] 
     probe_netcdf(path, remedy=REMEDY)
     with reading(path, REMEDY):
         raw = xr.open_dataset(path, engine="netcdf4", decode_cf=False, create_default_indexes=False)
+    try:
+        return _with_stations(raw, path, domain, networks)
+    except BaseException:
+        raw.close()
+        raise
+
+
+def _with_stations(raw: xr.Dataset, path: str | Path, domain: Domain, networks: Sequence[str]) -> StationFile:
     identifier = _identifier(raw, path)
     variable = raw.variables[identifier]
     dimensions = variable.dims[:-1] if variable.dtype == "S1" and variable.ndim else variable.dims
