@@ -68,10 +68,11 @@ def read_target_file(path: str | Path, target: TargetSettings, period: Period, d
         if not inside.any():
             raise SourceError(
                 f"{path}: no depth between {target.depth_from} and {target.depth_to} m; "
-                f"it has {', '.join(f'{d:g}' for d in depth)} m.\n  Set target.depth_from and target.depth_to to hold one."
+                f"it has {', '.join(f'{d:g}' for d in depth)} m.\n"
+                "  Set target.depth_from and target.depth_to to hold one."
             )
         layer = series.isel(depth=np.flatnonzero(inside))
-        _refuse_all_bad(file, layer, period)
+        _refuse_all_bad(file, layer)
         return _noted(layer.to_dataset(), file).transpose("station", "depth", "time")
 
 
@@ -183,17 +184,16 @@ def read_variable(
     if "comment" in converted.attrs and converted.attrs["comment"] != found.attrs.get("comment"):
         file.note(f"{file.path}: '{name}': {converted.attrs['comment'].rpartition('; ')[2]}")
     if variable.role == "target":
-        _refuse_all_bad(file, converted, period)
+        _refuse_all_bad(file, converted)
     return converted.rename(variable.name), interval
 
 
-def _refuse_all_bad(file: StationFile, series: xr.DataArray, period: Period | None) -> None:
+def _refuse_all_bad(file: StationFile, series: xr.DataArray) -> None:
     variable = VARIABLES["soil_moisture"]
     if not bool(variable.allows(series).any()):
-        when = f" in {period.start} ... {period.end}" if period else ""
         raise SourceError(
             f"{file.path}: not a single good value of soil moisture ({variable.valid_min} ... {variable.valid_max} "
-            f"m3 m-3){when}.\n  Check the units attribute, the depths and the period."
+            "m3 m-3).\n  Check the units attribute, the depths and the period."
         )
 
 

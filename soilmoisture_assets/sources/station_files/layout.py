@@ -94,7 +94,7 @@ class StationFile:
             if name not in others
             and variable.dtype.kind in "iuf"
             and not self.is_time(str(name))
-            and variable.attrs.get("standard_name") not in ("latitude", "longitude", "depth")
+            and variable.attrs.get("standard_name") not in ("latitude", "longitude", "depth", *_ALTITUDES)
         ]
 
     @cached_property
