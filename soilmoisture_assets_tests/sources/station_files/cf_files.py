@@ -10,6 +10,7 @@ import netCDF4
 import numpy as np
 import pandas as pd
 
+HOURS = pd.date_range("2015-01-01T01:00", periods=16 * 24, freq="h")
 STATIONS = 3
 LATITUDES, LONGITUDES, ALTITUDES = [45.0, 40.0, 35.0], [-100.0, -95.0, -90.0], [300.0, 400.0, 500.0]
 
@@ -103,6 +104,17 @@ def written(
             _by_observation(file, plain, values, numbers, encoding, layout, random)
         for name, value in (attributes or {}).items():
             file[plain.name].setncattr(name, value)
+    return path
+
+
+def good(path: Path, layout: str = "orthogonal", encoding: TimeEncoding | None = None) -> Path:
+    """Soil moisture and temperature of three stations (of one, in a layout of one), hourly, for sixteen days."""
+    values = 0.1 + 0.2 * np.random.default_rng(0).random((3, len(HOURS)))
+    written(path, Plain(values, HOURS, "soil_moisture", "m3 m-3"), layout, encoding)
+    with netCDF4.Dataset(path, "a") as file:
+        moisture = file["soil_moisture"]
+        temperature = file.createVariable("temperature", "f4", moisture.dimensions)
+        temperature[:], temperature.units = 20 + 10 * moisture[:], "degC"
     return path
 
 
