@@ -42,7 +42,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 
 ROUNDED = "station.nc: 't': 288 of 1152 stamps lay up to 20 s off the interval of 1 h and are rounded to it"
-LACKING = ("weather.nc: lacks 1 stations of station.nc: NET__s2", "station.nc: lacks 1 stations of weather.nc")
+LACKING = ("weather.nc: lacks 1 station of station.nc: NET__s2", "station.nc: lacks 1 station of weather.nc")
 
 
 def test_a_run_names_what_is_lost_and_the_stations_that_are_out_with_the_reason(place: Workplace):

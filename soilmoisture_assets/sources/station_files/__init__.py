@@ -55,6 +55,7 @@ def _what(study: Study, role: Role, found: xr.Dataset) -> str:
     """What a file gives to the study, and below it what of it is lost; refuses intervals that cannot become steps."""
     from soilmoisture_assets.metadata.units import interval_text
     from soilmoisture_assets.sources.station_files.files import NOTES
+    from soilmoisture_assets.sources.station_files.layout import stations_in_words
     from soilmoisture_assets.sources.time_axis import check_interval, spacing
 
     section = _ROLES[role]
@@ -64,7 +65,7 @@ def _what(study: Study, role: Role, found: xr.Dataset) -> str:
         check_interval(interval, study.step, f"{path}: {section}")
         first, last = (str(found.time.values[at])[:16] for at in (0, -1))
         series = f", every {interval_text(interval)}, {first} ... {last}"
-    what = f"{path}: {', '.join(map(str, found.data_vars))} of {found.sizes['station']} stations{series}"
+    what = f"{path}: {', '.join(map(str, found.data_vars))} of {stations_in_words(found.sizes['station'])}{series}"
     return "\n".join(filter(None, (what, found.attrs[NOTES])))
 
 
@@ -93,7 +94,7 @@ def compare_stations(names: dict[str, set[str]]) -> str:
     ------
     SourceError : no station is in all of them.
     """
-    from soilmoisture_assets.sources.station_files.layout import some_names
+    from soilmoisture_assets.sources.station_files.layout import some_names, stations_in_words
 
     everywhere = set.intersection(*names.values())
     (first, wanted), *others = names.items()
@@ -109,7 +110,9 @@ def compare_stations(names: dict[str, set[str]]) -> str:
     for path, own in others:
         for there, lacking, missing in ((first, path, wanted - own), (path, first, own - wanted)):
             if missing:
-                lines.append(f"{lacking}: lacks {len(missing)} stations of {there}: {some_names(sorted(missing))}")
+                lines.append(
+                    f"{lacking}: lacks {stations_in_words(len(missing))} of {there}: {some_names(sorted(missing))}"
+                )
     return "\n".join(lines)
 
 

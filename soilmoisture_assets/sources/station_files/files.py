@@ -20,7 +20,12 @@ from soilmoisture_assets.errors import SourceError, TimeAxisError
 from soilmoisture_assets.metadata.stations import in_layer
 from soilmoisture_assets.metadata.units import interval_text
 from soilmoisture_assets.metadata.variables import VARIABLES, Variable, convert_units
-from soilmoisture_assets.sources.station_files.layout import StationFile, open_station_file, some_names
+from soilmoisture_assets.sources.station_files.layout import (
+    StationFile,
+    open_station_file,
+    some_names,
+    stations_in_words,
+)
 from soilmoisture_assets.sources.time_axis import DAY, HOUR, regular
 from soilmoisture_assets.study import Domain, FileSource, Period, TargetSettings
 
@@ -136,7 +141,7 @@ def _is_variable(file: StationFile, name: str) -> bool:
 def _note_missing(file: StationFile, name: str, values: xr.DataArray) -> None:
     missing = file.stations.station.values[~np.isfinite(values.values)].astype(str)
     if len(missing):
-        file.note(f"{file.path}: '{name}' is missing at {len(missing)} stations: {some_names(missing)}")
+        file.note(f"{file.path}: '{name}' is missing at {stations_in_words(len(missing))}: {some_names(missing)}")
 
 
 def _noted(found: xr.Dataset, file: StationFile) -> xr.Dataset:

@@ -415,6 +415,11 @@ def _with_stations(raw: xr.Dataset, path: str | Path, domain: Domain, networks: 
     return file
 
 
+def stations_in_words(count: int) -> str:
+    """Such as ``1 station``."""
+    return f"{count} station{'' if count == 1 else 's'}"
+
+
 def some_names(names: Iterable[str]) -> str:
     """The first few names, and how many there are beside them."""
     listed = list(names)

@@ -386,8 +386,8 @@ def test_files_of_two_groups_of_stations_are_refused_before_a_run_and_single_one
     edited(lambda file: file["who"].__setitem__(2, "NET__elsewhere"))(other)
     lost = check_inputs(table, Settings(), [("cube", "hourly")])
     assert lost == [
-        f"{other}: lacks 1 stations of {mine}: NET__s2",
-        f"{mine}: lacks 1 stations of {other}: NET__elsewhere",
+        f"{other}: lacks 1 station of {mine}: NET__s2",
+        f"{mine}: lacks 1 station of {other}: NET__elsewhere",
     ]
     for row in range(3):
         edited(lambda file, row=row: file["who"].__setitem__(row, f"X__{row}"))(other)
