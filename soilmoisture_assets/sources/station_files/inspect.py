@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
-from soilmoisture_assets.errors import SoilMoistureError
+from soilmoisture_assets.errors import SoilMoistureError, TimeAxisError
 from soilmoisture_assets.metadata.units import interval_text
 from soilmoisture_assets.metadata.variables import VARIABLES, Variable
 from soilmoisture_assets.sources.station_files.files import find_variable, read_variable
@@ -13,7 +15,7 @@ from soilmoisture_assets.sources.station_files.layout import StationFile, open_s
 from soilmoisture_assets.study import Domain, FileSource
 
 
-def inspect_station_file(path: str | Path, source: FileSource | None = None) -> dict[str, Any]:
+def inspect_station_file(path: str | Path) -> dict[str, Any]:
     """Read a whole station file as a run would, every variable of the registry that is in it.
 
     Returns
@@ -31,7 +33,7 @@ def inspect_station_file(path: str | Path, source: FileSource | None = None) -> 
         for variable in VARIABLES.values():
             if (name := find_variable(file, variable)) is not None:
                 variables[variable.name] = {"name": name, "units": file.attributes(name).get("units")}
-                variables[variable.name] |= _variable(file, variable, name, source or FileSource())
+                variables[variable.name] |= _variable(file, variable, name)
         known = {str(each["name"]) for each in variables.values()}
         other = [name for name in file.names if name not in known]
         refused = [str(each["refused"]) for each in variables.values() if each["refused"]]
@@ -56,10 +58,25 @@ def inspect_station_file(path: str | Path, source: FileSource | None = None) -> 
         }
 
 
-def _variable(file: StationFile, variable: Variable, name: str, source: FileSource) -> dict[str, Any]:
+def _read(file: StationFile, variable: Variable, name: str) -> tuple[xr.DataArray, pd.Timedelta | None]:
+    """A variable by the usual conventions, or as calendar days where it can be read as those alone."""
+    try:
+        return read_variable(file, variable, name, FileSource())
+    except TimeAxisError:
+        try:
+            found = read_variable(file, variable, name, FileSource(time_zone="local"))
+        except SoilMoistureError:
+            found = None
+        if found is None:
+            raise
+    file.note(f"{file.path}: '{name}' can be read with time_zone = 'local' in the study alone: as calendar days")
+    return found
+
+
+def _variable(file: StationFile, variable: Variable, name: str) -> dict[str, Any]:
     """What reading one variable ends with."""
     try:
-        values, interval = read_variable(file, variable, name, source)
+        values, interval = _read(file, variable, name)
     except SoilMoistureError as error:
         return {"refused": str(error)}
     found: dict[str, Any] = {"values": int(np.isfinite(values.values).sum()), "refused": None}

@@ -30,6 +30,8 @@ _PLACES = {"latitude": (_NORTH, ("lat", "latitude"), 90), "longitude": (_EAST, (
 _ALTITUDES = ("surface_altitude", "altitude", "height_above_mean_sea_level", "height_above_reference_ellipsoid")
 _NAMED_ALTITUDES = ("alt", "altitude", "elevation")
 _MOST_NAMED = 10
+_SAID = ("units", "standard_name", "long_name", "source", "comment", "depth", "cell_methods")
+"""Attributes of a variable that speak of its values, not of how a file keeps them."""
 
 
 @dataclass
@@ -365,7 +367,7 @@ class StationFile:
     def _at_stations(
         self, dims: Sequence[object], values: np.ndarray, name: str, times: np.ndarray | None = None
     ) -> xr.DataArray:
-        attributes = {k: v for k, v in self.attributes(name).items() if k not in ("_FillValue", "missing_value")}
+        attributes = {key: value for key, value in self.attributes(name).items() if key in _SAID}
         coordinates = dict(self.stations.coords)
         if times is not None:
             coordinates["time"] = xr.DataArray(pd.DatetimeIndex(times), dims="time")
@@ -379,7 +381,9 @@ def open_station_file(path: str | Path, domain: Domain, networks: Sequence[str] 
     ------
     SourceError : no such file, bytes that cannot be read, no stations or coordinates, or none of them is asked for.
     """
-    if not Path(path).is_file():
+    with reading(path, "Give the path of a CF timeSeries NetCDF file."):
+        there = Path(path).is_file()
+    if not there:
         raise SourceError(f"{path}: no such file.\n  Give the path of a CF timeSeries NetCDF file.")
     probe_netcdf(path, remedy=REMEDY)
     with reading(path, REMEDY):
@@ -553,6 +557,8 @@ def _texts(file: StationFile, name: str) -> list[str]:
         found = ["" if np.isin(value, missing) else str(int(value)) for value in values.reshape(-1)]
     else:
         found = [_text(value) for value in np.atleast_1d(file.variable(name).values).reshape(-1)]
+    if len(found) == 1:
+        found *= file.count  # said once for all
     if len(found) != file.count:
         raise SourceError(f"{file.path}: '{name}' has {len(found)} values for {file.count} stations.\n  Give one each.")
     return found

@@ -9,10 +9,12 @@ import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, TimeAxisError, UnitsError
 from soilmoisture_assets.sources.station_files.files import (
+    NOTES,
     read_dynamic_inputs_file,
     read_static_attributes_file,
     read_target_file,
 )
+from soilmoisture_assets.sources.station_files.inspect import inspect_station_file
 from soilmoisture_assets.study import Domain, FileSource, Period, TargetSettings
 from soilmoisture_assets_tests.alignment.station_file_parts import (
     meteorology_file,
@@ -152,6 +154,51 @@ def test_depths_of_a_file_are_compared_with_the_layer_to_the_centimetre(tmp_path
     path = soil_moisture_file(tmp_path, daily(), DAYS, [0.1016, 0.2])
     found = read_target_file(path, target(**LOCAL_DAYS), PERIOD, Domain())
     assert found.depth.values.tolist() == [0.1016]
+
+
+def test_a_domain_across_the_date_line_holds_stations_on_both_sides_however_longitudes_are_counted(tmp_path: Path):
+    for number, longitudes in enumerate(([179.95, -179.95], [179.95, 180.05])):
+        dataset = xr.open_dataset(soil_moisture_file(tmp_path, daily(), DAYS, [0.05, 0.2])).load()
+        path = written(dataset.assign_coords(lon=dataset.lon.copy(data=longitudes)), tmp_path / f"{number}.nc")
+        found = read_target_file(path, target(**LOCAL_DAYS), PERIOD, Domain(west=179, east=-179))
+        assert found.longitude.values.tolist() == pytest.approx([179.95, -179.95])
+        only = read_target_file(path, target(**LOCAL_DAYS), PERIOD, Domain(west=179, east=180))
+        assert only.station.values.tolist() == ["NET__north"]
+        assert "1 of 2 stations lie outside the domain" in only.attrs[NOTES]
+
+
+def test_rows_that_name_no_station_are_none_and_a_network_may_be_said_once(tmp_path: Path):
+    path = meteorology_file(tmp_path, DAYS, names=["", "7", "8"], temperature=np.zeros((3, 10)))
+    dataset = xr.open_dataset(path).load().assign(network=((), "SCAN"))
+    dataset.lat.values[0] = np.nan
+    found = read_dynamic_inputs_file(
+        written(dataset, tmp_path / "n.nc"), ["temperature"], FileSource(), PERIOD, Domain()
+    )
+    assert found.station.values.tolist() == ["SCAN__7", "SCAN__8"]
+    assert "1 rows of 'station' name no station and are lost" in found.attrs[NOTES]
+
+
+def test_days_that_do_not_end_at_midnight_are_refused_unless_they_are_calendar_days(tmp_path: Path):
+    path = meteorology_file(tmp_path, DAYS + pd.Timedelta("7h"), temperature=np.zeros((2, 10)))
+    with pytest.raises(TimeAxisError, match="would end at 2015-01-01 07:00:00 UTC.\\n  Set time_zone = 'local'"):
+        read_dynamic_inputs_file(path, ["temperature"], FileSource(), PERIOD, Domain())
+    found = read_dynamic_inputs_file(
+        path, ["temperature"], FileSource(time_zone="local", time_label="start"), PERIOD, Domain()
+    )
+    assert stamps(found)[0] == "2015-01-02T00"
+    said = inspect_station_file(path)
+    assert said["refused"] is None
+    assert "time_zone = 'local'" in said["lost"][0]
+
+
+def test_a_temperature_by_another_name_is_found_by_its_standard_name_and_two_are_not(tmp_path: Path):
+    path = meteorology_file(tmp_path, DAYS, temperature=np.ones((2, 10)))
+    dataset = xr.open_dataset(path).load().rename(temperature="t2m")
+    dataset.t2m.attrs["standard_name"] = "air_temperature"
+    read = [["temperature"], FileSource(), PERIOD, Domain()]
+    assert float(read_dynamic_inputs_file(written(dataset, tmp_path / "one.nc"), *read).temperature.mean()) == 1
+    with pytest.raises(SourceError, match="and 2 with its standard name \\(t2m, t10m\\)"):
+        read_dynamic_inputs_file(written(dataset.assign(t10m=dataset.t2m), tmp_path / "two.nc"), *read)
 
 
 # What cannot be used, and what is said about it
