@@ -157,8 +157,8 @@ def test_depths_of_a_file_are_compared_with_the_layer_to_the_centimetre(tmp_path
 
 
 def test_a_domain_across_the_date_line_holds_stations_on_both_sides_however_longitudes_are_counted(tmp_path: Path):
+    dataset = xr.open_dataset(soil_moisture_file(tmp_path, daily(), DAYS, [0.05, 0.2])).load()
     for number, longitudes in enumerate(([179.95, -179.95], [179.95, 180.05])):
-        dataset = xr.open_dataset(soil_moisture_file(tmp_path, daily(), DAYS, [0.05, 0.2])).load()
         path = written(dataset.assign_coords(lon=dataset.lon.copy(data=longitudes)), tmp_path / f"{number}.nc")
         found = read_target_file(path, target(**LOCAL_DAYS), PERIOD, Domain(west=179, east=-179))
         assert found.longitude.values.tolist() == pytest.approx([179.95, -179.95])
@@ -180,7 +180,7 @@ def test_rows_that_name_no_station_are_none_and_a_network_may_be_said_once(tmp_p
 
 def test_days_that_do_not_end_at_midnight_are_refused_unless_they_are_calendar_days(tmp_path: Path):
     path = meteorology_file(tmp_path, DAYS + pd.Timedelta("7h"), temperature=np.zeros((2, 10)))
-    with pytest.raises(TimeAxisError, match="would end at 2015-01-01 07:00:00 UTC.\\n  Set time_zone = 'local'"):
+    with pytest.raises(TimeAxisError, match=r"would end at 2015-01-01 07:00:00 UTC\.\n  Set time_zone = 'local'"):
         read_dynamic_inputs_file(path, ["temperature"], FileSource(), PERIOD, Domain())
     found = read_dynamic_inputs_file(
         path, ["temperature"], FileSource(time_zone="local", time_label="start"), PERIOD, Domain()
