@@ -7,6 +7,7 @@ Layouts: one station without a station dimension, (station, time) with one axis 
 contiguous or indexed. Source: CF Conventions 1.11, chapter 9 and appendix H.2 (timeSeries).
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,6 +30,8 @@ _EAST = {"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "deg
 _PLACES = {"latitude": (_NORTH, ("lat", "latitude"), 90), "longitude": (_EAST, ("lon", "longitude"), 360)}
 _ALTITUDES = ("surface_altitude", "altitude", "height_above_mean_sea_level", "height_above_reference_ellipsoid")
 _NAMED_ALTITUDES = ("alt", "altitude", "elevation")
+_LONGEST_ID = 80
+_IS_ID = re.compile(rf"[A-Za-z0-9.-]+(_[A-Za-z0-9.-]+)*{SEPARATOR}[A-Za-z0-9.-]+(_[A-Za-z0-9.-]+)*")
 _MOST_NAMED = 10
 _SAID = ("units", "standard_name", "long_name", "source", "comment", "depth", "cell_methods")
 """Attributes of a variable that speak of its values, not of how a file keeps them."""
@@ -461,11 +464,14 @@ def _find_stations(file: StationFile, identifier: str) -> None:
         name.split(SEPARATOR, 1)[0] if SEPARATOR in name else networks[row] or "FILE"
         for name, row in zip(names, rows, strict=True)
     ]
-    slugs = [
-        station_id(of, name.split(SEPARATOR, 1)[-1] if SEPARATOR in name else name)
-        for name, of in zip(names, network, strict=True)
-    ]
-    if len(set(slugs)) < len(slugs):
+    slugs = [_id(name, of) for name, of in zip(names, network, strict=True)]
+    first: dict[str, str] = {}
+    for slug in slugs:
+        if (other := first.setdefault(slug.casefold(), slug)) != slug:
+            raise SourceError(
+                f"{file.path}: stations '{other}' and '{slug}' differ in capitals alone.\n  Give them different names."
+            )
+    if len(first) < len(slugs):
         twice = next(slug for slug in slugs if slugs.count(slug) > 1)
         raise SourceError(f"{file.path}: station '{twice}' appears twice.\n  Keep one record per station identifier.")
     places = {name: _place(file, name)[rows] for name in _PLACES}
@@ -490,6 +496,13 @@ def _find_stations(file: StationFile, identifier: str) -> None:
         ),
     }
     file.stations, file.rows = xr.Dataset(coords=coordinates), rows
+
+
+def _id(name: str, network: str) -> str:
+    """An identifier that already is one of the platform is kept, so that the files of one study agree."""
+    if _IS_ID.fullmatch(name) and len(name) <= _LONGEST_ID:
+        return name
+    return station_id(network, name.split(SEPARATOR, 1)[-1] if SEPARATOR in name else name)
 
 
 def _choose(file: StationFile, inside: np.ndarray, words: tuple[str, str]) -> None:

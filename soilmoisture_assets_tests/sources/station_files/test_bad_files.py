@@ -180,6 +180,11 @@ BAD = {
         ("'NET__s0' appears twice",),
         edited(lambda file: file["who"].__setitem__(1, "NET__s1")),
     ),
+    "a name twice but for capitals": Bad(
+        edited(lambda file: file["who"].__setitem__(1, "NET__S0")),
+        ("'NET__s0' and 'NET__S0' differ in capitals alone",),
+        edited(lambda file: file["who"].__setitem__(1, "NET__s1")),
+    ),
     "no soil moisture": Bad(
         renamed("soil_moisture", "sm"), ("no variable 'soil_moisture'", "it has: sm"), renamed("sm", "soil_moisture"),
         by_the_study=True,

@@ -106,9 +106,9 @@ def test_a_file_of_any_layout_units_and_time_encoding_gives_the_series_it_was_ma
 def test_a_name_is_the_same_text_whatever_type_keeps_it(kind: str, layout: str, tmp_path: Path):
     path = written(tmp_path / "file.nc", plain(DAYS), layout, identifiers=kind)
     count = 1 if layout in ONE_STATION else STATIONS
-    names = [f"s{i}" if kind in ("text", "characters") else str(101 + i) for i in range(count)]
-    network = "NET" if kind in ("text", "characters") else "FILE"
-    assert read(path).station.values.tolist() == [station_id(network, name) for name in names]
+    of_text = kind in ("text", "characters")
+    expected = [f"NET__s{i}" if of_text else station_id("FILE", str(101 + i)) for i in range(count)]
+    assert read(path).station.values.tolist() == expected
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
