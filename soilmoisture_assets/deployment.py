@@ -244,12 +244,14 @@ class Deployment:
         return back is not None
 
     def verify(self) -> list[Damage]:
-        """Read every stored object again; what is damaged counts as failed, so that the next run makes it again."""
-        found = list(self.store.verify(self.study.name))
-        for address, trouble in {each.address: each.trouble for each in found if each.address is not None}.items():
+        """Read every stored object again; what is damaged, missing or not ours. See also verification.py."""
+        return list(self.store.verify(self.study.name))
+
+    def discard(self, damaged: Iterable[Damage]) -> None:
+        """Count what is damaged as failed, so that the next run makes it again; what has no record stays."""
+        for address, trouble in {each.address: each.trouble for each in damaged if each.address is not None}.items():
             if address.asset in self.graph:
                 self._discard(address.asset, address.partition, trouble)
-        return found
 
     def _discard(self, path: str, partition: str | None, reason: str) -> None:
         record = self._record(path, partition, None, "")

@@ -4,8 +4,11 @@ Belongs here: going through what the sources of a study say they need, before an
 is (``SOURCE`` in sources/<name>/), printing it (cli/doctor.py).
 """
 
+import shutil
+import tempfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from soilmoisture_assets.errors import SoilMoistureError, StudyError
 from soilmoisture_assets.settings import Settings
@@ -14,6 +17,8 @@ from soilmoisture_assets.sources.source import Need
 from soilmoisture_assets.study import Study
 
 TIMEOUT_SECONDS = 5.0
+LEAST_FREE_GIB = 1.0
+"""The demo takes a third of it; with less, a run may end for want of room."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ def diagnose(study: Study, settings: Settings) -> list[Finding]:
     except StudyError as error:
         return [_trouble("sources", error)]
     findings = [Finding("sources", True, ", ".join(source.title for source in sources_of(study)))]
+    findings += [_room(f"room for {what}", folder) for what, folder in settings.written_folders.items()]
     for need in _needs(study, settings):
         try:
             findings.append(Finding(need.what, True, need.check()))
@@ -72,6 +78,20 @@ def _needs(study: Study, settings: Settings) -> Iterator[Need]:
 def _trouble(what: str, error: SoilMoistureError) -> Finding:
     state, _, fix = str(error).partition("\n")
     return Finding(what, False, state, fix.strip())
+
+
+def _room(what: str, folder: Path) -> Finding:
+    """Whether a folder, or the one it would be made in, can be written to and has room."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(b"0")
+        free = shutil.disk_usage(there).free / 2**30
+    except OSError as error:
+        fix = f"Make room in {folder}, or give this user the right to write to it."
+        return Finding(what, False, f"{folder}: {error.strerror}", fix)
+    fix = "" if free >= LEAST_FREE_GIB else f"Free at least {LEAST_FREE_GIB:g} GiB, or set another folder."
+    return Finding(what, not fix, f"{folder}: {free:.1f} GiB free", fix)
 
 
 def _reach(what: str, url: str) -> Finding:

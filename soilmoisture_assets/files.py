@@ -6,7 +6,9 @@ Not here: the store (store/), which publishes with a record.
 import contextlib
 import errno
 import os
-import tempfile
+import re
+import shutil
+import sqlite3
 import uuid
 import zipfile
 from collections.abc import Iterator
@@ -17,6 +19,8 @@ from soilmoisture_assets.errors import MachineError
 EARLIEST = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a ZIP can say; the true one would make every file different."""
 PERMISSIONS = 0o644 << 16
+UNFINISHED_WORK = Path(".soilmoisture_cache")
+"""Folder of unfinished work, where the store is not on this machine and nothing else is set."""
 
 
 def zip_entry(name: str) -> zipfile.ZipInfo:
@@ -41,14 +45,17 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-_ROOM = "Free some room, or set {setting} to another folder; what is stored is kept."
-_RIGHT = "Give this user the right to it, or set {setting} to a folder of its own."
+_ELSEWHERE = "set SOILMOISTURE_DATA_DIR (for temporary files TMPDIR) to another folder"
+_ROOM = f"Free some room, or {_ELSEWHERE}; what is stored is kept."
+_RIGHT = f"Give this user the right to it, or {_ELSEWHERE}."
 _TROUBLES = {
     errno.ENOSPC: ("no space left", _ROOM),
     errno.EDQUOT: ("your quota is used up", _ROOM),
-    errno.EROFS: ("the file system is read-only", "Mount it for writing, or set {setting} to another folder."),
+    errno.EROFS: ("the file system is read-only", f"Mount it for writing, or {_ELSEWHERE}."),
     errno.EACCES: ("permission denied", _RIGHT),
     errno.EPERM: ("not permitted", _RIGHT),
+    errno.EISDIR: ("a folder is where a file belongs", "Move it away."),
+    errno.ENOTDIR: ("a file is where a folder belongs", "Move it away."),
     errno.EMFILE: ("too many files are open in this process", "Raise the limit with: ulimit -n 4096"),
     errno.ENFILE: ("too many files are open on this machine", "End other programs, or raise the limit of the system."),
     errno.EIO: ("the device failed to read or write", "Check the disk; copy what is on it before you go on."),
@@ -60,13 +67,64 @@ _TROUBLES = {
 """By error number of the system: what is wrong with this machine, and what to do about it."""
 
 
+_DATABASE_TROUBLES = {
+    sqlite3.SQLITE_FULL: ("no space left", _ROOM),
+    sqlite3.SQLITE_READONLY: ("it cannot be written to", _RIGHT),
+    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", _RIGHT),
+    sqlite3.SQLITE_IOERR: (
+        "the device failed to read or write, or its folder is gone",
+        "Check the disk; run it again.",
+    ),
+    sqlite3.SQLITE_CORRUPT: ("it is damaged", "Move its folder away: a new one is made, and only the history is lost."),
+    sqlite3.SQLITE_NOTADB: ("it is damaged", "Move its folder away: a new one is made, and only the history is lost."),
+    sqlite3.SQLITE_BUSY: ("another process keeps it busy", "Run it again when that has ended."),
+}
+"""By primary code of SQLite (sqlite.org/rescode.html)."""
+_SMALLEST_ROOM = 2**18
+
+
 def trouble_of_machine(error: BaseException) -> MachineError | None:
-    """What an error says of this machine: no room, no permission …; None where it is about something else."""
-    if not isinstance(error, OSError) or error.errno not in _TROUBLES:
+    """What an error, or one it was raised from, says of this machine; None where it is about something else."""
+    each: BaseException | None = error
+    while each is not None:
+        if isinstance(each, MachineError):
+            return each
+        if found := _trouble(each):
+            return found
+        each = getattr(each, "orig", None) or each.__cause__
+    return None
+
+
+@contextlib.contextmanager
+def telling_troubles() -> Iterator[None]:
+    """What this machine cannot do is raised as a MachineError that says so; everything else as it is."""
+    try:
+        yield
+    except Exception as error:
+        trouble = trouble_of_machine(error)
+        if trouble is None or trouble is error:
+            raise
+        raise trouble from error
+
+
+def _trouble(error: BaseException) -> MachineError | None:
+    if isinstance(error, sqlite3.Error):
+        known = _DATABASE_TROUBLES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        home = Path(os.environ.get("DAGSTER_HOME", "."))
+        if known and not home.is_dir():
+            known = ("its folder is gone", "Run it again: a new one is made, and only the history is lost.")
+        elif known and shutil.disk_usage(home).free < _SMALLEST_ROOM:  # of which SQLite says this and that
+            known = _TROUBLES[errno.ENOSPC]
+        return _told(f"the database of the Dagster instance in {home}", known)
+    if not isinstance(error, OSError | RuntimeError):
         return None
-    what, fix = _TROUBLES[error.errno]
-    path = error.filename2 or error.filename
-    of_temporary = path is not None and Path(os.fsdecode(path)).is_relative_to(tempfile.gettempdir())
-    setting = "TMPDIR" if of_temporary else "SOILMOISTURE_DATA_DIR"
-    named = f"{os.fsdecode(path)}: " if path is not None else ""
-    return MachineError(f"{named}{what}.\n  {fix.format(setting=setting)}")
+    number = getattr(error, "errno", None)
+    if number not in _TROUBLES and (said := re.search(r"errno = (\d+)", str(error))):  # as HDF5 says it
+        number = int(said[1])
+    path = getattr(error, "filename2", None) or getattr(error, "filename", None)
+    named = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
+    return _told(named, _TROUBLES.get(number or 0))
+
+
+def _told(what: str, known: tuple[str, str] | None) -> MachineError | None:
+    return MachineError(f"{what + ': ' if what else ''}{known[0]}.\n  {known[1]}") if known else None

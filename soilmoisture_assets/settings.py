@@ -5,12 +5,15 @@ Secrets are ``SecretStr``: they print as stars and never reach logs, metadata or
 """
 
 import datetime as dt
+import re
+import tempfile
 from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from soilmoisture_assets.errors import StudyError
+from soilmoisture_assets.files import UNFINISHED_WORK
 
 
 class Settings(BaseSettings):
@@ -51,6 +54,27 @@ class Settings(BaseSettings):
     """Stations in one backfill run: unset means all in one run, the fastest on one machine."""
     threads: int | None = None
     """Threads for training and analysis; unset: all cores."""
+
+    @property
+    def instance_folder(self) -> Path:
+        """Where the Dagster instance is: beside the studies on disk, else on this machine."""
+        if self.dagster_home is not None:
+            return self.dagster_home.resolve()
+        _, is_remote, place = self.data_dir.partition("://")
+        if is_remote:
+            return Path("data", "dagster_home_" + re.sub(r"[^\w.-]+", "_", place.strip("/"))).resolve()
+        return Path(self.data_dir).resolve() / "dagster_home"
+
+    @property
+    def written_folders(self) -> dict[str, Path]:
+        """The folders on this machine that a run writes to, by what they hold."""
+        _, is_remote, _ = self.data_dir.partition("://")
+        stored = (self.cache_dir or UNFINISHED_WORK) if is_remote else Path(self.data_dir)
+        return {
+            "unfinished work" if is_remote else "data": stored.resolve(),
+            "Dagster instance": self.instance_folder,
+            "temporary files": Path(tempfile.gettempdir()).resolve(),
+        }
 
 
 def load_settings() -> Settings:

@@ -31,11 +31,14 @@ def without_forecast() -> Study:
     return DEMO.model_copy(update={"model": DEMO.model.model_copy(update={"experiments": (Experiment.DRIVERS,)})})
 
 
-def test_what_verify_finds_damaged_has_failed_and_the_rest_has_not(tmp_path: Path):
+def test_what_verify_finds_damaged_and_is_discarded_has_failed_and_the_rest_has_not(tmp_path: Path):
     demo = of(DEMO, tmp_path)
     store(demo, MODEL, BASELINES)
     (tmp_path / "demo" / f"{MODEL}.safetensors").write_bytes(b"CONTENT")
-    assert [str(each) for each in demo.verify()] == [f"demo/{MODEL} is damaged (checksum differs)."]
+    damaged = demo.verify()
+    assert [str(each) for each in damaged] == [f"demo/{MODEL} is damaged (checksum differs)."]
+    assert demo.reasons(State.FAILED) == []
+    demo.discard(damaged)
     assert [(each.asset, each.reason) for each in demo.reasons(State.FAILED)] == [
         (MODEL, "is damaged (checksum differs).")
     ]

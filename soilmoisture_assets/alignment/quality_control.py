@@ -242,6 +242,23 @@ def within_limits(inputs: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     return inputs.assign(masked), xr.Dataset(count)
 
 
+def outside_limits(dataset: xr.Dataset) -> dict[str, int]:
+    """How many values of each variable of the registry lie outside its limits; of those that lie inside none is named.
+
+    Limits of amounts hold for hours, not for sums over a step: these are only asked not to be negative.
+    """
+    found = {}
+    for name in map(str, dataset.data_vars):
+        variable = VARIABLES.get(name)
+        if variable is None or variable.is_category:
+            continue
+        values = dataset[name].values
+        allowed = values >= 0 if variable.aggregation == "sum" else variable.allows(values)
+        if count := int((~np.isnan(values) & ~allowed).sum()):
+            found[name] = count
+    return found
+
+
 def _interval(series: xr.DataArray | xr.Dataset) -> pd.Timedelta:
     times = series.time.values
     return pd.Timedelta(times[1] - times[0]) if len(times) > 1 else DAY

@@ -15,6 +15,7 @@ import typer
 from soilmoisture_assets.cli import demo, doctor, inspect, report, run, status, ui, verify
 from soilmoisture_assets.cli.terminal import err
 from soilmoisture_assets.errors import SoilMoistureError
+from soilmoisture_assets.files import telling_troubles
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,7 +39,8 @@ def main() -> None:
     """Entry point: errors are one clear line with the fix, a traceback only with --debug."""
     warnings.filterwarnings("ignore", module="dagster.*")  # backfill policies are "beta"
     try:
-        app()
+        with telling_troubles():
+            app()
     except SoilMoistureError as error:
         if _debug:
             raise

@@ -1,7 +1,6 @@
 """What the commands share: the terminal, common options, the Dagster instance. Not here: commands."""
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -10,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+import yaml
 from rich.console import Console
 
 from soilmoisture_assets.errors import StudyError
+from soilmoisture_assets.files import replacing, telling_troubles
 from soilmoisture_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,15 +44,15 @@ def instance_of(settings: Settings) -> Iterator["dg.DagsterInstance"]:
 
     Raises
     ------
-    StudyError : its folder cannot be written to.
+    StudyError : its folder cannot be written to, or its settings (dagster.yaml) cannot be read.
     """
     import dagster as dg
+    from filelock import FileLock
 
-    home = instance_folder(settings)
+    home = settings.instance_folder
+    own = home.parent / "dagster.yaml"
     try:
         home.mkdir(parents=True, exist_ok=True)
-        own = home.parent / "dagster.yaml"
-        shutil.copy(own if own.exists() else TEMPLATE, home / "dagster.yaml")
         tempfile.TemporaryFile(dir=home).close()
     except OSError as error:
         raise StudyError(
@@ -59,15 +60,20 @@ def instance_of(settings: Settings) -> Iterator["dg.DagsterInstance"]:
             "  Set SOILMOISTURE_DATA_DIR to a folder on a disk with room that you may write to."
         ) from error
     os.environ["DAGSTER_HOME"] = str(home)
-    with dg.DagsterInstance.get() as instance:
+    with FileLock(home / ".opening.lock"), telling_troubles():  # two that make the same database trip over each other
+        with replacing(home / "dagster.yaml") as settings_file:
+            shutil.copyfile(own if own.exists() else TEMPLATE, settings_file)
+        try:
+            opened = dg.DagsterInstance.get()
+        except (
+            dg.DagsterInvalidConfigError,
+            UnicodeDecodeError,
+            yaml.YAMLError,
+            dg.DagsterInvariantViolationError,
+        ) as error:
+            raise StudyError(
+                f"{own}: not the settings of a Dagster instance ({' '.join(str(error).split())[:200]}).\n"
+                f"  Correct it, or delete it: {TEMPLATE} goes then."
+            ) from error
+    with opened as instance:
         yield instance
-
-
-def instance_folder(settings: Settings) -> Path:
-    """Where the Dagster instance is: beside the studies on disk, else on this machine."""
-    if settings.dagster_home is not None:
-        return settings.dagster_home.resolve()
-    _, is_remote, place = settings.data_dir.partition("://")
-    if is_remote:
-        return Path("data", "dagster_home_" + re.sub(r"[^\w.-]+", "_", place.strip("/"))).resolve()
-    return Path(settings.data_dir).resolve() / "dagster_home"

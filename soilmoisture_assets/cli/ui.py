@@ -9,21 +9,23 @@ from typing import Annotated
 
 import typer
 
-from soilmoisture_assets.cli.terminal import StudyOption, instance_folder, instance_of, out
+from soilmoisture_assets.cli.terminal import StudyOption, instance_of, out
 from soilmoisture_assets.errors import StudyError
 
 
 def ui(study: StudyOption = None, port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
     """Open the Dagster web UI and daemon on this machine only, with every study of the data folder or one of them."""
+    from soilmoisture_assets.defs.leases import end_dead_runs
     from soilmoisture_assets.deployment import known_studies, load_deployment, remember
 
     deployment = load_deployment(study)
     settings = deployment.settings
-    with instance_of(settings):  # creates the instance's database before webserver and daemon race for it
+    with instance_of(settings) as instance:  # creates its database before webserver and daemon race for it
+        end_dead_runs(instance)
         if study or not known_studies(deployment.store):
             remember(deployment)
     names = [deployment.study.name] if study else sorted(known_studies(deployment.store))
-    workspace = instance_folder(settings) / "workspace.yaml"
+    workspace = settings.instance_folder / "workspace.yaml"
     workspace.write_text(json.dumps({"load_from": [_location(name) for name in names]}, indent=1))  # JSON is YAML
     dagster = shutil.which("dagster", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if dagster is None:

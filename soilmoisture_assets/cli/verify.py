@@ -1,25 +1,44 @@
-"""``soilmoisture verify``: read every stored object again. Not here: checksums (store/)."""
+"""``soilmoisture verify``: read every stored thing again. Not here: checksums (store/), contents (verification.py)."""
 
 import sys
+from typing import Annotated
+
+import typer
 
 from soilmoisture_assets.cli.terminal import StudyOption, err, out
 
 
-def verify(study: StudyOption = None) -> None:
-    """Compare every stored object with the checksum in its record; name what is damaged, missing or not ours."""
+def verify(
+    study: StudyOption = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Discard what is damaged, so that the next run makes it again.")
+    ] = False,
+) -> None:
+    """Compare every stored object with its record, and what is in it with what it should be; name what is damaged,
+    missing or not ours."""
     from soilmoisture_assets.deployment import load_deployment
+    from soilmoisture_assets.verification import wrong_contents
 
     deployment = load_deployment(study)
     damaged = deployment.verify()
+    known = {each.address for each in damaged}
+    damaged += [each for each in wrong_contents(deployment) if each.address not in known]
     for each in damaged:
         err.print(str(each), style="red", markup=False, highlight=False, soft_wrap=True)
-    if damaged:
-        err.print(
-            f"soilmoisture run --study {deployment.settings.study} makes again what is damaged; what has no record is "
-            "read by nobody and can be deleted.",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+    if not damaged:
+        out.print(f"study {deployment.study.name}: every stored object is whole", highlight=False)
+        return
+    name = deployment.settings.study
+    if repair:
+        deployment.discard(damaged)
+        for each in damaged:
+            if each.address is None:
+                deployment.store.remove(each)
+        fix = f"Discarded. Make it again with: soilmoisture run --study {name}"
+    else:
+        fix = (
+            f"Make again what is damaged with: soilmoisture verify --study {name} --repair && soilmoisture run "
+            f"--study {name}\nThat deletes what has no record, which is read by nobody."
         )
-        sys.exit(1)
-    out.print(f"study {deployment.study.name}: every stored object is whole", highlight=False)
+    err.print(fix, markup=False, highlight=False, soft_wrap=True)
+    sys.exit(1)

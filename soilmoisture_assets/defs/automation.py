@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from soilmoisture_assets.defs.keys import asset_key
+from soilmoisture_assets.defs.leases import end_dead_runs
 from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.partitions import months_of, partitions_of
 from soilmoisture_assets.defs.raw.era5 import STATION_SERIES, month_assets
@@ -58,7 +59,7 @@ def sensors(deployment: Deployment) -> list[dg.SensorDefinition]:
     ]
     if ARCHIVE in deployment.graph:
         found.append(_archive_changed(deployment))
-    return [*found, _raw_follows(deployment)]
+    return [*found, _raw_follows(deployment), _dead_runs_ended(deployment)]
 
 
 def name_of(deployment: Deployment, name: str) -> str:
@@ -92,6 +93,20 @@ def _archive_changed(deployment: Deployment) -> dg.SensorDefinition:
         yield dg.RunRequest(run_key=state)
 
     return ismn_archive_changed
+
+
+def _dead_runs_ended(deployment: Deployment) -> dg.SensorDefinition:
+    @dg.sensor(
+        name=name_of(deployment, "dead_runs_ended"),
+        minimum_interval_seconds=10,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def dead_runs_ended(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        """Ends the runs whose process is gone, so that nobody waits for them."""
+        ended = end_dead_runs(context.instance)
+        return dg.SkipReason(f"ended {', '.join(ended)}" if ended else "every run has its process")
+
+    return dead_runs_ended
 
 
 def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:

@@ -5,17 +5,15 @@ Belongs here: the order of runs, what they are to make, launching in this proces
 """
 
 import difflib
-import os
-import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from soilmoisture_assets.defs.keys import asset_key, asset_path
+from soilmoisture_assets.defs.leases import PROCESS_TAG, await_room, end_dead_runs, this_process
 from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.refresh import due
 from soilmoisture_assets.deployment import Deployment
@@ -137,7 +135,7 @@ def bring_up_to_date(
     """
     end_dead_runs(instance)
     if deployment.store.local is not None:
-        deployment.verify()
+        deployment.discard(deployment.verify())
     deployment.withdraw()
     again = due(deployment)
     for stage in stages(deployment.graph, wanted):
@@ -177,10 +175,14 @@ def launch(
     assets: Sequence[str],
     partitions: Sequence[str],
 ) -> Outcome:
-    """Materialize assets in this process, in one run; an interrupt (Ctrl-C) ends it as an error."""
+    """Materialize assets in this process, in one run; an interrupt (Ctrl-C) ends it as an error.
+
+    Runs that fill a pool which it needs are waited for.
+    """
+    await_room(instance, {pool for path in assets if (pool := deployment.graph[path].pool)})
     job = definitions.resolve_implicit_global_asset_job_def()
     keys = [asset_key(deployment.study, path) for path in assets]
-    tags = {PROCESS_TAG: _this_process()}
+    tags = {PROCESS_TAG: this_process()}
     if partitions:
         definition = definitions.resolve_asset_graph().get(keys[0]).partitions_def
         assert definition is not None
@@ -196,40 +198,6 @@ def launch(
     if partitions:
         warnings += _check(definitions, instance, keys)
     return _outcome(result, warnings)
-
-
-PROCESS_TAG = "soilmoisture/process"
-"""Host, number and start of the process that a run lives in."""
-
-
-def end_dead_runs(instance: dg.DagsterInstance) -> None:
-    """End the runs of this host whose process is gone, so that the slots of their pools are free again.
-
-    Nobody else does: Dagster watches over runs that its daemon has launched.
-    """
-    unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
-        host, _, process = run.tags.get(PROCESS_TAG, "").partition(" ")
-        if host == socket.gethostname() and process != _started(int(process.partition(" ")[0])):
-            instance.report_run_failed(run, "Its process is gone; what it stored is kept.")
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-
-
-def _this_process() -> str:
-    return f"{socket.gethostname()} {_started(os.getpid())}"
-
-
-def _started(process: int) -> str:
-    """The number of a living process and when it started, as far as the system says; else nothing."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return ""
-    except PermissionError:
-        pass
-    about = Path(f"/proc/{process}/stat")
-    # the command, in brackets, may hold blanks; the start is the 20th field after it
-    return f"{process} {about.read_text().rpartition(')')[2].split()[19]}" if about.exists() else str(process)
 
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -8,10 +8,13 @@ import base64
 import html
 import io
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -212,12 +215,15 @@ def _groups(figures: Sequence[FigureEntry]) -> list[dict[str, Any]]:
 
 def _inlined(entries: Sequence[FigureEntry]) -> dict[Path, dict[str, Any]]:
     """Data URIs of all images, at the largest width of which all fit in the page."""
-    images: dict[Path, tuple[bytes, tuple[int, int]]] = {}
-    for width in _WIDTHS:
-        images |= {entry.path: _image(entry.path, width) for entry in entries if entry.path.suffix != ".webp"}
-        if sum(len(content) for content, _ in images.values()) <= IMAGE_BYTES:
-            break
-    images |= {entry.path: _animation(entry.path) for entry in entries if entry.path.suffix == ".webp"}
+    stills = [entry.path for entry in entries if entry.path.suffix != ".webp"]
+    animations = [entry.path for entry in entries if entry.path.suffix == ".webp"]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow works beside Python
+        moving = pool.map(_animation, animations)
+        for width in _WIDTHS:
+            images = dict(zip(stills, pool.map(_image, stills, repeat(width)), strict=True))
+            if sum(len(content) for content, _ in images.values()) <= IMAGE_BYTES:
+                break
+        images |= zip(animations, moving, strict=True)
     return {
         path: {
             "uri": "data:image/webp;base64," + base64.b64encode(content).decode(),

@@ -184,9 +184,8 @@ def saved_title_and_caption(path: Path) -> tuple[str, str]:
     from PIL import Image
 
     with Image.open(path) as image:
-        texts = getattr(image, "text", {})
-        if texts:
-            return texts.get("Title", ""), texts.get("Description", "")
+        if "Title" in image.info:  # what stands before the pixels, which are not decoded
+            return str(image.info["Title"]), str(image.info.get("Description", ""))
         stored = image.getexif().get(EXIF_DESCRIPTION)
         title, caption = json.loads(stored) if stored else ("", "")
         return title, caption

@@ -22,6 +22,8 @@ ENGINE: Literal["h5netcdf"] = "h5netcdf"
 
 GRID = ("time", "latitude", "longitude")
 HOURS_OF_CHUNK = 24
+COMPRESSORS = [{"name": "zstd", "configuration": {"level": 0, "checksum": False}}, {"name": "crc32c"}]
+"""Of Zarr chunks; the last is a checksum, so that whoever reads a chunk finds damage to it."""
 
 Encoding = Mapping[str, Mapping[str, Any]]
 
@@ -100,8 +102,13 @@ def _dump_zarr(dataset: xr.Dataset, path: Path, encoding: Encoding) -> None:
         name: variable.astype(object) for name, variable in dataset.variables.items() if variable.dtype.kind == "U"
     }
     files: dict[str, Buffer] = {}
+    checked = {
+        name: {"compressors": COMPRESSORS} | dict(encoding.get(str(name), {}))
+        for name, variable in dataset.variables.items()
+        if variable.dtype.kind in "fiu" and variable.ndim
+    }
     dataset.drop_encoding().assign(texts).to_zarr(
-        MemoryStore(files), mode="w-", zarr_format=3, consolidated=False, encoding=encoding
+        MemoryStore(files), mode="w-", zarr_format=3, consolidated=False, encoding=dict(encoding) | checked
     )
     # chunks are compressed already
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
@@ -122,9 +129,10 @@ def _load_zarr(path: Path) -> xr.Dataset:
 
 
 def _dump_netcdf(dataset: xr.Dataset, path: Path, encoding: Encoding) -> None:
+    """In memory first: HDF5 brings the process down where the disk is full while it closes a file."""
     ours = {name: _netcdf_encoding(variable) for name, variable in dataset.data_vars.items()}
     ordered = _in_order(dataset, list(dataset.data_vars))
-    ordered.drop_encoding().to_netcdf(path, engine=ENGINE, encoding=ours | dict(encoding))
+    path.write_bytes(ordered.drop_encoding().to_netcdf(engine=ENGINE, encoding=ours | dict(encoding)))
 
 
 def _in_order(dataset: xr.Dataset, names: list[Hashable]) -> xr.Dataset:
@@ -139,7 +147,7 @@ def _in_order(dataset: xr.Dataset, names: list[Hashable]) -> xr.Dataset:
 def _netcdf_encoding(variable: xr.DataArray) -> dict[str, Any]:
     if variable.dtype.kind not in "fiu" or variable.ndim == 0:
         return {}
-    encoding: dict[str, Any] = {"zlib": True, "complevel": 1, "shuffle": True}
+    encoding: dict[str, Any] = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
     if variable.dims == GRID:
         # a day after the other, as they are read; without a fill value nothing is masked on reading: missing is NaN
         encoding |= {"chunksizes": (min(HOURS_OF_CHUNK, len(variable)), *variable.shape[1:]), "_FillValue": None}

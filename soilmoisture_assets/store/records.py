@@ -130,7 +130,8 @@ class Record:
         return Address(self.study, self.asset, self.partition)
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+        said = dataclasses.asdict(self)
+        return json.dumps({DIGEST: _digest(said)} | said, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -138,14 +139,24 @@ class Record:
 
         Raises
         ------
-        ValueError : it is not a record.
+        ValueError : it is not a record, or a damaged one.
         """
         try:
             found = json.loads(text)
+            if found.pop(DIGEST, None) not in (None, _digest(found)):  # of none in what an earlier version wrote
+                raise ValueError("a damaged record")
             known = {part.name: found[part.name] for part in dataclasses.fields(cls) if part.name in found}
             return cls(**known | {"state": State(found["state"]), "names": tuple(found["names"])})
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a record: {error!r}") from error
+
+
+DIGEST = "digest"
+"""Under this name the file of a record says what the rest of it is."""
+
+
+def _digest(said: Mapping[str, Any]) -> str:
+    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
 @dataclass(frozen=True)

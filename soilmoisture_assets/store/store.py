@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from soilmoisture_assets.errors import DamagedError, SourceError, StudyError
+from soilmoisture_assets.files import UNFINISHED_WORK, telling_troubles
 from soilmoisture_assets.store.checksums import checksum as checksum_of
 from soilmoisture_assets.store.disk import Disk, Held
 from soilmoisture_assets.store.records import RECORDS, Address, Record, RecordName, State
@@ -27,7 +28,6 @@ from soilmoisture_assets.store.remote import Copy, Remote
 
 T = TypeVar("T")
 
-CACHE = Path(".soilmoisture_cache")
 WORKSPACE = ".workspace"
 """Marks a folder of work in progress."""
 
@@ -98,7 +98,7 @@ class Store:
         else:
             self.url = f"{protocol}://{rest.rstrip('/')}"
             self._root = Remote(self.url)
-        self._cache = (cache or CACHE).absolute()
+        self._cache = (cache or UNFINISHED_WORK).absolute()
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
@@ -115,7 +115,7 @@ class Store:
         address = _checked(record)
         if not re.fullmatch(r"(\.\w+)+", record.suffix):
             raise ValueError(f"{address}: suffix '{record.suffix}' of an object")
-        with self._root.attempt(address.stem) as folder:
+        with telling_troubles(), self._root.attempt(address.stem) as folder:
             path = folder / f"object{record.suffix}"
             write(path)
             with path.open("rb") as file:
@@ -217,9 +217,8 @@ class Store:
         ------
         SourceError : it is not stored, or what is there is damaged.
         """
-        names = self._names(address)
+        names, seen = self._names(address), None
         for _ in range(LOOKS):
-            seen = names
             for name in names:
                 if name.state is not State.STORED:
                     raise self._not_there(address, name)
@@ -231,9 +230,10 @@ class Store:
                     names = self._names(address, fresh=True)
                     break
             else:
-                names = self._names(address, fresh=True)
+                # an object may come to its place between two looks at its records: these are asked twice
                 if names == seen:
                     raise self._not_there(address, names[0] if names else None)
+                seen, names = names, self._names(address, fresh=True)
         raise SourceError(f"{address} was replaced {LOOKS} times while it was opened.\n  Try again later.")
 
     def path(self, address: Address) -> Path:
@@ -258,6 +258,17 @@ class Store:
         """Hash every object of a study, or of all: what is damaged, missing, or has no record that fits."""
         for name in self.studies() if study is None else [study]:
             yield from self._verify(name)
+
+    def remove(self, damage: Damage) -> None:
+        """Delete a file that belongs to no record.
+
+        Raises
+        ------
+        ValueError : it belongs to one.
+        """
+        if damage.address is not None:
+            raise ValueError(f"{damage} belongs to a record")
+        self._root.remove(damage.key)
 
     def workspace(self, study: str, *parts: str) -> Path:
         """A local folder for work that can be resumed, such as the answers of a service; it is made. No records."""
@@ -293,15 +304,14 @@ class Store:
 
     def _counting(self, address: Address) -> RecordName | None:
         """The record that counts: by its size if it is the only one, by its checksum among several."""
-        names = self._names(address)
+        names, seen = self._names(address), None
         for _ in range(LOOKS):
             for name in names:
                 if name.state is not State.STORED or self._has(name, by_size=len(names) == 1):
                     return name
-            again = self._names(address, fresh=True)
-            if again == names:
+            if names == seen:
                 return None
-            names = again
+            seen, names = names, self._names(address, fresh=True)
         return None
 
     def _owner(self, names: list[RecordName]) -> RecordName | None:
@@ -362,16 +372,16 @@ class Store:
     def _verified(self, names: list[RecordName]) -> Iterator[Damage]:
         newest = names[0]
         address = newest.address
-        for name in names:
-            if name.state is not State.STORED and not name.suffix:
+        for _ in range(2):  # an object may come to its place between two looks at its records
+            for name in names:
+                if name.suffix and self._root.checksum(name.object) != name.checksum:
+                    continue
+                with contextlib.suppress(FileNotFoundError):
+                    if self._content(name) is None:
+                        yield Damage(name.key, "has a damaged record.", address)
                 return
-            found = self._root.checksum(name.object)
-            if found == name.checksum:
-                if self._content(name) is None:
-                    yield Damage(name.key, "has a damaged record.", address)
-                return
-        if self._names(address, fresh=True) != names:
-            return  # published meanwhile
+            if self._names(address, fresh=True) != names:
+                return  # published meanwhile
         if self._root.size(newest.object) is None:
             yield Damage(newest.object, "is missing.", address)
         else:

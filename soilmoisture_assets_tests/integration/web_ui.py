@@ -58,19 +58,24 @@ class WebUi:
             time.sleep(1)
         raise AssertionError(f"the web UI did not start:\n{self.tail()}")
 
-    def backfill(self, key: dg.AssetKey, partitions: list[str]) -> str:
-        """Launch a backfill and wait for its end; returns how it ended."""
+    def launch_backfill(self, key: dg.AssetKey, partitions: list[str]) -> str:
+        """Launch a backfill; its id."""
         launched = self.ask(
             "mutation($p: LaunchBackfillParams!) {launchPartitionBackfill(backfillParams: $p)"
             "{__typename ... on LaunchBackfillSuccess {backfillId} ... on PythonError {message}}}",
             p={"assetSelection": [{"path": list(key.path)}], "partitionNames": partitions},
         )["launchPartitionBackfill"]
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        return str(launched["backfillId"])
+
+    def backfill(self, key: dg.AssetKey, partitions: list[str]) -> str:
+        """Launch a backfill and wait for its end; returns how it ended."""
+        backfill = self.launch_backfill(key, partitions)
         deadline = time.monotonic() + SECONDS_TO_FINISH
         while time.monotonic() < deadline:
             status: str = self.ask(
                 "query($id: String!) {partitionBackfillOrError(backfillId: $id){... on PartitionBackfill {status}}}",
-                id=launched["backfillId"],
+                id=backfill,
             )["partitionBackfillOrError"]["status"]
             if status not in ("REQUESTED", "CANCELING", "FAILING"):
                 return status
@@ -95,6 +100,12 @@ class WebUi:
     def tail(self) -> str:
         """The last lines of what webserver, daemon and code locations said."""
         return (self.place.data / "ui.log").read_text()[-3000:]
+
+    def kill(self) -> None:
+        """End webserver, daemon, code locations and their runs as a failing machine does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.log.close()
 
     def stop(self) -> None:
         os.killpg(self.process.pid, signal.SIGINT)

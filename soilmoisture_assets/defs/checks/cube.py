@@ -9,11 +9,11 @@ from collections.abc import Mapping
 import dagster as dg
 import numpy as np
 
+from soilmoisture_assets.alignment.quality_control import outside_limits
 from soilmoisture_assets.alignment.splits import SPLITS
 from soilmoisture_assets.assets import COMMON, CUBE
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.deployment import Deployment
-from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.sources.station_files.layout import some_names
 from soilmoisture_assets.store.records import State
 
@@ -29,16 +29,7 @@ def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
     @dg.asset_check(asset=key, blocking=True, description="Every variable lies within the limits of the registry.")
     def within_limits() -> dg.AssetCheckResult:
         """Count values outside the valid range of each variable."""
-        cube = deployment.read(CUBE)
-        outside: dict[str, int] = {}
-        for name in map(str, cube.data_vars):
-            variable = VARIABLES.get(name)
-            if variable is None or variable.is_category or variable.aggregation == "sum":
-                continue  # limits of amounts hold for hours, not for sums over a step
-            values = cube[name].values
-            count = int((np.isfinite(values) & ~variable.allows(values)).sum())
-            if count:
-                outside[name] = count
+        outside = outside_limits(deployment.read(CUBE))
         if outside:
             refuse(f"values outside the limits of the registry: {outside}")
         return dg.AssetCheckResult(passed=not outside, metadata={"outside": dg.MetadataValue.json(outside)})

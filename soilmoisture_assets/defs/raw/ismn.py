@@ -63,7 +63,7 @@ def _archive(work: Work) -> Iterator[Made]:
         today = work.deployment.today()
         end = min(work.study.axis_period(today).end, today)
         work.log("The sandbox writes its synthetic archive")
-        path = work.workspace("raw", "ismn") / ".archive.zip"
+        path = work.workspace("raw", "ismn") / f".archive-{work.context.run_id}.zip"  # another run may write one, too
         write_ismn_archive(synthetic_world(work.study, today), path, until=end)
         metadata = {"size_mb": _size_mb(path), "citation": SYNTHETIC_NOTICE, "until": str(end)}
         yield Made(path, metadata=metadata)

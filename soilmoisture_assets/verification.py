@@ -1,0 +1,67 @@
+"""Whether stored things are what they say: beyond their bytes, what is in them.
+
+Belongs here: identity, values and weights of stored things that count. Not here: checksums and records (store/), what
+to do about damage (deployment.py).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from soilmoisture_assets.alignment.quality_control import outside_limits
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.errors import SoilMoistureError
+from soilmoisture_assets.progress import Progress
+from soilmoisture_assets.store.store import Damage
+
+
+def wrong_contents(deployment: Deployment, progress: Progress | None = None) -> Iterator[Damage]:
+    """Read what counts of a study, and name what does not hold what it should.
+
+    Datasets say which study and asset they are of and where they come from; numbers are finite or missing; beyond the
+    raw layer, where sensors may say anything, values lie within the registry's limits. Weights of models are finite.
+    """
+    view = deployment.view()
+    things = [(path, name) for path in deployment.graph for name in view.current(path)]
+    for done, (path, name) in enumerate(things, start=1):
+        address = deployment.address(path, name)
+        try:
+            trouble = _trouble(deployment, path, deployment.read(path, name, view=view))
+        except SoilMoistureError as error:
+            trouble = str(error).partition("\n")[0]
+        if trouble:
+            yield Damage(address.stem + deployment.graph[path].suffix, trouble, address)
+        if progress:
+            progress(done, len(things), str(address))
+
+
+def _trouble(deployment: Deployment, path: str, value: Any) -> str:
+    if isinstance(value, xr.Dataset):
+        with value:
+            return _trouble_of_dataset(value, deployment.study.name, path)
+    if hasattr(value, "parameters"):
+        unfit = [name for name, weights in value.parameters.items() if not bool(weights.isfinite().all())]
+        return f"has weights that are not finite: {', '.join(unfit)}." if unfit else ""
+    return ""
+
+
+def _trouble_of_dataset(dataset: xr.Dataset, study: str, path: str) -> str:
+    said = dataset.attrs.get("study_name"), dataset.attrs.get("title")
+    if said != (study, f"{study}/{path}"):
+        return f"says that it is {said[1]} of study {said[0]}."
+    if not dataset.attrs.get("source"):
+        return "does not say where it comes from."
+    infinite = [
+        str(name)
+        for name, variable in dataset.variables.items()
+        if variable.dtype.kind == "f" and np.isinf(variable.values).any()
+    ]
+    if infinite:
+        return f"has infinite values: {', '.join(infinite)}."
+    outside = {} if path.startswith("raw/") else outside_limits(dataset)
+    if outside:
+        counted = ", ".join(f"{count} of {name}" for name, count in outside.items())
+        return f"has values outside the limits of the registry: {counted}."
+    return ""
