@@ -223,11 +223,9 @@ def _wanted(file: StationFile, variable: Variable) -> str:
 def _at_depths(file: StationFile, series: xr.DataArray) -> xr.DataArray:
     """Soil moisture as (station, depth, time), depth in metres, positive down."""
     levels = [str(d) for d in series.dims if d not in ("station", "time")]
-    fitting = [
-        name
-        for name in file.depths
-        if file.dimensions(name) in ((), (file.dimension,), tuple(levels)) or file.raw.variables[name].size == 1
-    ]
+    known = {(): "one", (file.dimension,): "station", tuple(levels): "level", (file.dimension, *levels): "both"}
+    alone = [name for name in file.depths if file.raw.variables[name].size == 1]
+    fitting = [name for name in file.depths if file.dimensions(name) in known] + alone
     if not fitting:
         beside = f"; '{file.depths[0]}' has dimensions {file.dimensions(file.depths[0])}" if file.depths else ""
         raise SourceError(
@@ -235,25 +233,25 @@ def _at_depths(file: StationFile, series: xr.DataArray) -> xr.DataArray:
             "  Add a coordinate depth with standard_name = 'depth' and units 'm': one, or one per station or level."
         )
     name = fitting[0]
-    metres = _metres(file, name)
-    if metres.size == 1 and not levels:
-        series = series.expand_dims(depth=metres.reshape(1))
-    elif levels and metres.size == series.sizes[levels[0]]:
-        series = series.rename({levels[0]: "depth"}).assign_coords(depth=metres.reshape(-1)).sortby("depth")
-    elif metres.size == file.count and not levels:
-        own = metres.reshape(-1)[file.rows]
-        different = np.unique(own[np.isfinite(own)])
-        if not np.isfinite(own).all():
-            lost = series.station.values[~np.isfinite(own)].astype(str)
-            raise SourceError(f"{file.path}: station '{lost[0]}' has no depth.\n  Give it, or leave the station out.")
-        at = xr.DataArray(own[:, None] == different, dims=("station", "depth"), coords={"depth": different})
-        series = series.where(at).assign_attrs(series.attrs)
-    else:
-        raise SourceError(
-            f"{file.path}: '{name}' has {metres.size} depths, soil moisture dimensions {series.dims}.\n"
-            "  Give one depth, or one per station or level."
-        )
-    return series.transpose("station", "depth", "time")
+    count = series.sizes[levels[0]] if levels else 1
+    metres, along = _metres(file, name), "one" if name in alone else known[file.dimensions(name)]
+    if along in ("one", "station") and count > 1:
+        raise SourceError(f"{file.path}: '{name}' is not given for each of {count} levels.\n  Give it as (level).")
+    own = metres.reshape(-1, count)
+    own = own[file.rows] if along in ("station", "both") else np.repeat(own, len(file.rows), axis=0)
+    if (lost := np.isnan(own).all(axis=1)).any():
+        station = series.station.values[lost].astype(str)[0]
+        raise SourceError(f"{file.path}: station '{station}' has no depth.\n  Give it, or leave the station out.")
+    values = series.transpose("station", *levels, "time").values.reshape(len(own), count, -1)
+    depth = own[0] if (own == own[0]).all() else np.unique(own[np.isfinite(own)])
+    if not (own == own[0]).all():  # every depth that any station has; the others have nothing there
+        spread = np.full((len(own), len(depth), values.shape[-1]), np.nan, dtype="float32")
+        for row, level in zip(*np.nonzero(np.isfinite(own)), strict=True):
+            spread[row, np.searchsorted(depth, own[row, level])] = values[row, level]
+        values = spread
+    coordinates = {n: c for n, c in series.coords.items() if set(c.dims) <= {"station", "time"}} | {"depth": depth}
+    placed = xr.DataArray(values, coordinates, ("station", "depth", "time"), series.name, series.attrs)
+    return placed.sortby("depth")
 
 
 def _metres(file: StationFile, name: str) -> np.ndarray:

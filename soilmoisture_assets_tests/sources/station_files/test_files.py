@@ -108,6 +108,16 @@ def test_depth_in_centimetres_scalar_depth_and_depth_per_station_are_understood(
     assert np.isfinite(found.soil_moisture.values[1]).any(axis=1).tolist() == [False, True]
 
 
+def test_each_station_may_have_depths_of_its_own(tmp_path: Path):
+    whole = xr.open_dataset(soil_moisture_file(tmp_path, daily(), DAYS, [0.05, 0.2])).load()
+    whole.soil_moisture.values[:] = np.array([[10, 20], [30, 40]])[:, :, None]
+    own = xr.DataArray([[0.05, 0.1], [0.08, 0.5]], dims=("station", "level"), attrs=whole.depth.attrs)
+    path = written(whole.drop_vars("depth").rename(depth="level").assign(depth=own), tmp_path / "own.nc")
+    found = read_target_file(path, target(**LOCAL_DAYS), PERIOD, Domain()).soil_moisture.isel(time=0)
+    assert found.depth.values.tolist() == [0.05, 0.08, 0.1]
+    np.testing.assert_allclose(found.values, [[0.1, np.nan, 0.2], [np.nan, 0.3, np.nan]], rtol=1e-6)
+
+
 def test_a_file_of_one_station_and_names_given_as_latitude_and_longitude_are_read(tmp_path: Path):
     dataset = xr.Dataset(
         {
