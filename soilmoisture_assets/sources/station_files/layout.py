@@ -35,6 +35,10 @@ _IS_ID = re.compile(rf"[A-Za-z0-9.-]+(_[A-Za-z0-9.-]+)*{SEPARATOR}[A-Za-z0-9.-]+
 _MOST_NAMED = 10
 _SAID = ("units", "standard_name", "long_name", "source", "comment", "depth", "cell_methods")
 """Attributes of a variable that speak of its values, not of how a file keeps them."""
+_TEXTS = (
+    *("units", "calendar", "cf_role", "standard_name", "axis", "bounds", "coordinates", "positive", "network", "source"),
+    *("sample_dimension", "instance_dimension", "comment", "long_name", "depth", "cell_methods"),
+)
 
 
 @dataclass
@@ -85,7 +89,7 @@ class StationFile:
         with reading(f"{self.path}: variable '{name}'", REMEDY):
             return xr.conventions.decode_cf_variable(
                 name, self.raw.variables[name].load(), decode_times=False, decode_timedelta=False
-            )
+            ).load()
 
     @cached_property
     def names(self) -> list[str]:
@@ -391,11 +395,18 @@ def open_station_file(path: str | Path, domain: Domain, networks: Sequence[str] 
     probe_netcdf(path, remedy=REMEDY)
     with reading(path, REMEDY):
         raw = xr.open_dataset(path, engine="netcdf4", decode_cf=False, create_default_indexes=False)
+    for attributes in (raw.attrs, *(variable.attrs for variable in raw.variables.values())):
+        attributes.update({key: _as_text(attributes[key]) for key in _TEXTS if key in attributes})
     try:
         return _with_stations(raw, path, domain, networks)
     except BaseException:
         raw.close()
         raise
+
+
+def _as_text(value: object) -> str:
+    """An attribute that speaks, whatever type a file keeps it in."""
+    return " ".join(map(str, value)) if isinstance(value, list | np.ndarray) else str(value)
 
 
 def _with_stations(raw: xr.Dataset, path: str | Path, domain: Domain, networks: Sequence[str]) -> StationFile:
