@@ -1,6 +1,8 @@
 """Ten thousand damaged station files and as many damaged studies: each is read or refused in a line."""
 
+import contextlib
 from pathlib import Path
+from typing import Any
 
 import netCDF4
 import numpy as np
@@ -60,6 +62,52 @@ def test_ten_thousand_damaged_station_files_are_read_or_refused(tmp_path: Path):
     print(f"station files, seed {SEED}: {dict(found)}")
     assert found["traceback"] == found["hang"] == found["refused badly"] == 0
     assert found["refused"] > COUNT / 4
+
+
+KEYS = (
+    *("units", "calendar", "cf_role", "standard_name", "axis", "bounds", "coordinates", "sample_dimension", "positive"),
+    *("instance_dimension", "missing_value", "scale_factor", "add_offset", "network", "comment", "_Unsigned"),
+)
+WORDS: tuple[Any, ...] = (
+    *("", "1", "time", "T", "depth", "latitude", "sample", "platform", "when", "t", "nowhere", "timeseries_id", "K"),
+    *("days since 2015-01-01", "months since 1", "hours since 0000-00-00", "noleap", "360_day", "furlong", "up"),
+    *(5, 1e300, np.float32(np.nan), np.array([1, 2, 3]), np.array([1.5, np.nan]), ["a", "b"]),
+)
+NAMES = ("depth", "lat", "network", "station_name", "elevation", "temperature", "a")
+
+
+def confuse(file: netCDF4.Dataset, random: np.random.Generator) -> None:
+    """Change what a file says of one of its variables, or one of its values."""
+    name = str(random.choice(list(file.variables)))
+    variable = file[name]
+    match random.integers(4):
+        case 0 | 1:
+            variable.setncattr(KEYS[random.integers(len(KEYS))], WORDS[random.integers(len(WORDS))])
+        case 2 if variable.ncattrs():
+            variable.delncattr(str(random.choice(variable.ncattrs())))
+        case 3 if name not in file.dimensions:
+            file.renameVariable(name, str(random.choice(NAMES)))
+
+
+@pytest.mark.timeout(3600)
+def test_thousands_of_files_that_say_odd_things_of_themselves_are_read_or_refused(tmp_path: Path):
+    originals, path = station_files(tmp_path), tmp_path / "odd.nc"
+    random = np.random.default_rng(SEED)
+
+    def read(content: bytes) -> None:
+        path.unlink(missing_ok=True)
+        path.write_bytes(content)
+        with netCDF4.Dataset(path, "a") as file:
+            for _ in range(random.integers(1, 4)):
+                with contextlib.suppress(OSError, RuntimeError, AttributeError, TypeError, ValueError, IndexError):
+                    confuse(file, random)
+        foreign._known.clear()
+        inspect_station_file(path)
+
+    chosen = (originals[2 * random.integers(len(LAYOUTS))] for _ in range(COUNT // 4))  # those in HDF5
+    found = outcomes(chosen, read)
+    print(f"station files that say odd things, seed {SEED}: {dict(found)}")
+    assert found["traceback"] == found["hang"] == found["refused badly"] == 0
 
 
 @pytest.mark.timeout(3600)

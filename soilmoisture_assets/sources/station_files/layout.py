@@ -36,7 +36,18 @@ _MOST_NAMED = 10
 _SAID = ("units", "standard_name", "long_name", "source", "comment", "depth", "cell_methods")
 """Attributes of a variable that speak of its values, not of how a file keeps them."""
 _TEXTS = (
-    *("units", "calendar", "cf_role", "standard_name", "axis", "bounds", "coordinates", "positive", "network", "source"),
+    *(
+        "units",
+        "calendar",
+        "cf_role",
+        "standard_name",
+        "axis",
+        "bounds",
+        "coordinates",
+        "positive",
+        "network",
+        "source",
+    ),
     *("sample_dimension", "instance_dimension", "comment", "long_name", "depth", "cell_methods"),
 )
 
