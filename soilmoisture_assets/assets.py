@@ -103,6 +103,7 @@ def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
             FILE_STATIONS,
             NETCDF,
             "Where the stations of the study's target file are; names their partitions.",
+            code="2",
             settings={"domain": True, "target": {"networks"}},
             files=(str(study.target.path),),
             kinds=frozenset({"netcdf"}),
@@ -295,6 +296,7 @@ def _cube(study: Study) -> Iterator[Asset]:
         HOURLY,
         ZARR,
         "Soil moisture with its checks and the weather of all stations on one axis, as the sources gave them.",
+        code="2" if files else "1",
         inputs={
             **(archive if of_archive else {}),
             **{name: Input(f"raw/{name}/station_series") for name in weather.sources if name != "file"},
@@ -330,6 +332,7 @@ def _cube(study: Study) -> Iterator[Asset]:
         "cube/static_attributes",
         ZARR,
         "The study's static attributes with units; categories as CF flags; land cover of the end of training.",
+        code="1" if services else "2",
         inputs={
             "in_situ": Input("raw/ismn/static_variables"),
             "soilgrids": Input("raw/soilgrids/properties"),

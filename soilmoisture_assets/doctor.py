@@ -31,8 +31,8 @@ class Finding:
     fix: str = ""
 
 
-def check_inputs(study: Study, settings: Settings, assets: Collection[tuple[str, ...]]) -> None:
-    """Read what the study names on this machine before a run writes anything.
+def check_inputs(study: Study, settings: Settings, assets: Collection[tuple[str, ...]]) -> list[str]:
+    """Read what the study names on this machine before a run writes anything; what of it is lost, a line each.
 
     Parameters
     ----------
@@ -43,10 +43,12 @@ def check_inputs(study: Study, settings: Settings, assets: Collection[tuple[str,
     SoilMoistureError : the first thing that is missing or cannot be used; names the file and the fix.
     """
     check(study)
+    lost: list[str] = []
     for need in _needs(study, settings):
         readers = tuple(need.asset.split("/"))
         if any(key[: len(readers)] == readers for key in assets):
-            need.check()
+            lost += need.check().splitlines()[1:]
+    return list(dict.fromkeys(lost))
 
 
 def diagnose(study: Study, settings: Settings) -> list[Finding]:

@@ -18,9 +18,14 @@ import pandas as pd
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from soilmoisture_assets.errors import StudyError
+from soilmoisture_assets.files import trouble_of_machine
 from soilmoisture_assets.metadata.variables import REFERENCE_STATIC_ATTRIBUTES, VARIABLES
 
 BUILT_IN = ("demo", "conus")
+LARGEST = 1_000_000
+"""Bytes; a study has a few thousand."""
+EARLIEST, LATEST = dt.date(1700, 1, 1), dt.date(2250, 12, 31)
+"""Days that time axes in nanoseconds can hold."""
 
 
 class Experiment(StrEnum):
@@ -47,8 +52,14 @@ class Experiment(StrEnum):
         }[self.value]
 
 
+def _within_reach(day: Any) -> Any:
+    if isinstance(day, dt.date) and not EARLIEST <= day <= LATEST:
+        raise ValueError(f"{day} lies outside the days {EARLIEST} ... {LATEST} that a time axis can have")
+    return day
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Period(_Section):
@@ -64,6 +75,8 @@ class Period(_Section):
     def _ordered(self) -> Self:
         if self.end < self.start:
             raise ValueError(f"the end {self.end} lies before the start {self.start}; swap them")
+        _within_reach(self.start)
+        _within_reach(self.end)
         return self
 
     @property
@@ -109,8 +122,8 @@ class Domain(_Section):
 
 
 def _hours(text: str) -> str:
-    if not re.fullmatch(r"\d+h", text) or int(text[:-1]) == 0:
-        raise ValueError(f"'{text}' is not a number of hours such as '12h'")
+    if not re.fullmatch(r"[0-9]{1,4}h", text) or int(text[:-1]) == 0:
+        raise ValueError(f"'{text[:40]}' is not a number of hours such as '12h'")
     return text
 
 
@@ -134,8 +147,9 @@ class FileSource(_Section):
 
     path: str | None = None
     time_zone: Literal["UTC", "local"] = "UTC"
-    time_label: Literal["start", "end"] = "end"
-    """Whether a stamp marks the start or the end of its interval. A calendar day is stamped at its start."""
+    time_label: Literal["start", "middle", "end"] = "end"
+    """What a stamp marks of its interval. A calendar day is stamped at its start. Bounds in the file say it better, and
+    stamps at half past or at noon show it themselves."""
 
 
 def _date_or_open(given: Any) -> Any:
@@ -144,7 +158,7 @@ def _date_or_open(given: Any) -> Any:
     return given
 
 
-Reach = Annotated[dt.date | Literal["open"], BeforeValidator(_date_or_open)]
+Reach = Annotated[dt.date | Literal["open"], BeforeValidator(_date_or_open), AfterValidator(_within_reach)]
 """Last day that the axis may have; "open": it goes on with the data."""
 
 
@@ -400,20 +414,44 @@ def load_study(name_or_path: str) -> Study:
         )
     else:
         path = Path(name_or_path)
-        if not path.is_file():
+        if not _is_file(path):
             raise StudyError(
                 f"study '{name_or_path}' is neither built in ({', '.join(BUILT_IN)}) nor a file.\n"
                 "  Give one of the names or the path of a TOML file."
             )
-        text, origin = path.read_text(), str(path)
+        text, origin = _text_of(path), str(path)
     try:
         table = tomllib.loads(_expand(text, origin))
     except tomllib.TOMLDecodeError as error:
-        raise StudyError(f"{origin}: not valid TOML: {error}.") from error
+        raise StudyError(f"{origin}: not valid TOML: {error}.\n  Correct that line.") from error
+    except RecursionError as error:
+        raise StudyError(f"{origin}: its lists or tables are nested too deep.\n  Write one level of them.") from error
+    except ValueError as error:  # a number of thousands of digits, a date that does not exist
+        raise StudyError(f"{origin}: not valid TOML: {str(error)[:200]}.\n  Correct that value.") from error
     try:
         return Study.model_validate(table)
     except ValidationError as error:
         raise StudyError(_explain(error, origin)) from error
+    except (ArithmeticError, RecursionError, ValueError, TypeError) as error:
+        raise StudyError(f"{origin}: a value cannot be used ({str(error)[:200]}).\n  Correct it.") from error
+
+
+def _text_of(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST:
+            raise StudyError(f"{path}: has more than {LARGEST} bytes, no study.\n  Give the path of a study file.")
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: byte {error.start + 1} is not UTF-8.\n  Save the file as UTF-8.") from error
+    except OSError as error:
+        raise trouble_of_machine(error) or StudyError(f"{path}: {error.strerror}.\n  Give a readable file.") from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds what no name may
+        return False
 
 
 def _expand(text: str, origin: str) -> str:

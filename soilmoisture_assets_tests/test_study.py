@@ -127,3 +127,68 @@ def test_what_is_learned_ends_with_the_test_period_however_far_the_axis_goes(tmp
 def test_a_reach_that_cannot_be_is_refused_with_what_to_write(tmp_path: Path, text: str, message: str):
     with pytest.raises(StudyError, match=message):
         load_study(written(tmp_path, text + MINIMAL))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xff\xfe" + MINIMAL.encode("utf-16-le"), "byte 1 is not UTF-8.\n  Save the file as UTF-8"),
+        (b'title = "Stra\xdfe"\n' + MINIMAL.encode(), "byte 14 is not UTF-8"),
+        (b"a = " + b"[" * 5000 + b"]" * 5000, "nested too deep"),
+        (b"a = " + b"{b=" * 3000 + b"1" + b"}" * 3000, "nested too deep"),
+        (b"seed = " + b"9" * 5000 + b"\n" + MINIMAL.encode(), "not valid TOML"),
+        (b"#" * 2_000_000, "more than 1000000 bytes"),
+        (b"\x00\x01\x02", "not valid TOML"),
+        (b"", "name: Field required"),
+    ],
+)
+def test_bytes_that_are_no_study_are_refused_in_a_line(tmp_path: Path, content: bytes, message: str):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(content)
+    with pytest.raises(StudyError) as error:
+        load_study(str(path))
+    assert str(error.value).startswith(str(path))
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("start = 2015-01-01\nend", "start = 0001-01-01\nend"), "0001-01-01 lies outside the days 1700-01-01"),
+        (("end = 2016-12-31\n[s", "end = 9999-12-31\n[s"), "9999-12-31 lies outside the days"),
+        (("start = 2015-01-01\nend", "start = 2015-02-30\nend"), "not valid TOML"),
+        (("start = 2015-01-01\nend", "start = 1e300\nend"), "period.start"),
+        (("start = 2015-01-01\nend", "start = 253402300800000\nend"), "period.start"),
+        (("start = 2015-01-01\nend", "start = 07:32:00\nend"), "period.start"),
+        (("[period]", "reach = 9999-12-31\n[period]"), "reach"),
+        (("[period]", "seed = inf\n[period]"), "seed"),
+        (("[period]", "seed = 1e999\n[period]"), "seed"),
+        (("[splits]", "[domain]\nwest = nan\n[splits]"), "domain.west"),
+        (("[splits]", "[target]\ndepth_to = inf\n[splits]"), "target.depth_to"),
+        (("[splits]", "[target]\npreferred_depth = nan\n[splits]"), "target.preferred_depth"),
+        (("[splits]", "[time]\nstep = '99999999999999999999h'\n[splits]"), "not a number of hours"),
+        (("[splits]", "[time]\nstep = '१२h'\n[splits]"), "not a number of hours"),
+        (("[splits]", "[model]\nhorizon = '999999999h'\n[splits]"), "not a number of hours"),
+        (("[splits]", "[era5]\nresolution = inf\n[splits]"), "era5.resolution"),
+    ],
+)
+def test_numbers_and_dates_that_cannot_be_are_refused_by_key(tmp_path: Path, change: tuple[str, str], message: str):
+    assert change[0] in MINIMAL
+    path = tmp_path / "mine.toml"
+    path.write_text(MINIMAL.replace(*change), encoding="utf-8")
+    with pytest.raises(StudyError) as error:
+        load_study(str(path))
+    assert str(error.value).startswith(str(path))
+    assert message in str(error.value)
+
+
+def test_a_byte_order_mark_is_no_trouble(tmp_path: Path):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + MINIMAL.encode())
+    assert load_study(str(path)).name == "mine"
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "/dev/null/x", "."])
+def test_what_cannot_be_the_name_of_a_file_is_no_study(name: str):
+    with pytest.raises(StudyError, match="neither built in"):
+        load_study(name)

@@ -20,10 +20,11 @@ from soilmoisture_assets.alignment.quality_control import SERIES, control_before
 from soilmoisture_assets.alignment.station_files import choose_depth
 from soilmoisture_assets.alignment.sun import clock_offset, fill_dark_hours
 from soilmoisture_assets.alignment.time_steps import HOUR, last_of_step, spacing, to_steps, valid_hours
-from soilmoisture_assets.errors import SourceError, StudyError
+from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.metadata.variables import VARIABLES, said_by_source
-from soilmoisture_assets.sources.station_files.files import read_dynamic_inputs_file, read_target_file
+from soilmoisture_assets.sources.station_files.files import NOTES, read_dynamic_inputs_file, read_target_file
+from soilmoisture_assets.sources.time_axis import check_interval
 from soilmoisture_assets.study import Study
 
 OF_TARGET = (*SERIES, "sensor", "quality_flag", "depth_choice", "sensor_series", "problem")
@@ -43,12 +44,13 @@ def file_target(study: Study, temperature: xr.DataArray | None = None, today: dt
 
     Returns
     -------
-    As :func:`quality_control.control`, hourly or daily as the file, with ``depth`` (station) [m] and ``sensor``
-    int16 (0 where there is an observation, -1 elsewhere: a file does not tell sensors apart).
+    As :func:`quality_control.control`, hourly or daily as the file, with ``depth`` (station) [m], the reader's
+    attribute ``notes`` and ``sensor`` int16 (0 where there is an observation, -1 elsewhere: a file does not tell
+    sensors apart).
 
     Raises
     ------
-    SourceError : no station has a valid value; and everything :func:`read_target_file` raises.
+    SoilMoistureError : everything that :func:`read_target_file` raises.
     """
     path = str(study.target.path)
     layer = read_target_file(path, study.target, study.axis_period(today), study.domain)
@@ -59,13 +61,8 @@ def file_target(study: Study, temperature: xr.DataArray | None = None, today: dt
         chosen.soil_moisture, study.target.quality_control, temperature, study.last_learned
     )
     observed = np.isfinite(checked.soil_moisture_scored)
-    if not observed.any():
-        variable = VARIABLES["soil_moisture"]
-        raise SourceError(
-            f"{path}: not a single good value of soil moisture ({variable.valid_min} ... {variable.valid_max} m3 m-3) "
-            f"in {study.period.start} ... {study.period.end}.\n  Check the units attribute, the depths and the period."
-        )
-    return checked.assign(sensor=observed.astype("int16") - np.int16(1)).assign_coords(depth=chosen.depth)
+    found = checked.assign(sensor=observed.astype("int16") - np.int16(1)).assign_coords(depth=chosen.depth)
+    return found.assign_attrs({NOTES: layer.attrs[NOTES]})
 
 
 def file_dynamic_inputs(study: Study, names: Sequence[str] | None = None, today: dt.date | None = None) -> xr.Dataset:
@@ -90,7 +87,7 @@ def file_dynamic_inputs(study: Study, names: Sequence[str] | None = None, today:
         agrees = abs(offset) <= CLOCK_TOLERANCE_HOURS
         masked["shortwave"] = fill_dark_hours(masked.shortwave).where(agrees, masked.shortwave)
         masked["clock_offset"] = offset
-    return masked.assign(count)
+    return masked.assign(count).assign_attrs({NOTES: inputs.attrs[NOTES]})
 
 
 def study_axis(hourly: xr.Dataset, study: Study, today: dt.date | None = None) -> pd.DatetimeIndex:
@@ -274,11 +271,7 @@ def on_axis(steps: xr.Dataset, axis: pd.DatetimeIndex) -> xr.Dataset:
 
 def _is_hourly(series: xr.Dataset, study: Study, section: str) -> bool:
     interval = spacing(series.time.values, section)
-    if interval not in (HOUR, study.step):
-        raise StudyError(
-            f"{section}: values every {interval} cannot become steps of {study.time.step}.\n"
-            f"  Give hourly values, or set time.step to the interval of the values."
-        )
+    check_interval(interval, study.step, section)
     return interval == HOUR
 
 

@@ -42,6 +42,32 @@ def inspect_ismn(path: Path, as_json: JsonOption = False) -> None:
     out.print("not in the records: " + ", ".join(f"{count:,} {what}" for what, count in found["lost"].items()))
 
 
+@app.command("stations")
+def inspect_stations(path: Path, as_json: JsonOption = False) -> None:
+    """What a station file (CF timeSeries NetCDF) holds, read as a run would; why it cannot serve if it cannot."""
+    from soilmoisture_assets.sources.station_files.inspect import inspect_station_file
+
+    found = inspect_station_file(path)
+    if as_json:
+        print(json.dumps(found, indent=1, default=str))
+    else:
+        table = Table(
+            "variable", "in the file", "units", "every", "from", "to", "values", "within limits", title=str(path)
+        )
+        for name, each in found["variables"].items():
+            texts = [each.get(key) for key in ("name", "units", "interval", "first", "last", "values", "within_limits")]
+            table.add_row(name, *("" if text is None else str(text) for text in texts))
+        out.print(table)
+        places = [f"{name} ({at['latitude']:g} N, {at['longitude']:g} E)" for name, at in found["stations"].items()]
+        out.print(f"{len(places)} stations: {', '.join(places)}", markup=False)
+        for line in found["lost"]:
+            out.print(f"lost or changed: {line}", markup=False)
+        if found["refused"]:
+            raise SourceError(found["refused"])
+    if found["refused"]:
+        sys.exit(2)
+
+
 @app.command("era5")
 def inspect_era5_command(path: Path, as_json: JsonOption = False) -> None:
     """What an ERA5 delivery (file, folder or zip) holds, after normalising; why it cannot serve if it cannot."""

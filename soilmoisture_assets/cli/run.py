@@ -35,12 +35,13 @@ def run(
     deployment = load_deployment(study)
     definitions = build_definitions(deployment)
     wanted = _selected(deployment, definitions, select)
-    check_inputs(deployment.study, deployment.settings, {tuple(path.split("/")) for path in wanted})
+    lost = check_inputs(deployment.study, deployment.settings, {tuple(path.split("/")) for path in wanted})
     started = time.monotonic()
     with instance_of(deployment.settings) as instance:
         remember(deployment)
         names = [name.strip() for name in stations.split(",")] if stations else []
         summary = _run(deployment, definitions, instance, wanted, names, force, quiet=as_json)
+    summary["warnings"] = lost + summary["warnings"]
     summary |= {"study": deployment.study.name, "seconds": round(time.monotonic() - started, 1)}
     if as_json:
         print(json.dumps(summary, indent=1))

@@ -14,6 +14,7 @@ from soilmoisture_assets.alignment.splits import SPLITS
 from soilmoisture_assets.assets import COMMON, CUBE, HOURLY, LEARNED
 from soilmoisture_assets.defs.following import FOLLOWS
 from soilmoisture_assets.defs.making import Made, Work, step
+from soilmoisture_assets.defs.raw.station_files import said_of_files
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.sources import variables_of
 
@@ -49,8 +50,9 @@ def _hourly(work: Work) -> Iterator[Made]:
     else:  # frozen soil needs the file's own temperature
         temperature = inputs["file"].get("temperature") if "file" in inputs else None
         moisture = file_target(study, temperature, today)
+    notes = said_of_files(work, moisture, *(given for given in inputs.values() if isinstance(given, xr.Dataset)))
     found = align_hourly(moisture, inputs, study, today)
-    yield Made(found, metadata={"stations": found.sizes["station"], "hours": found.sizes["time"]})
+    yield Made(found, metadata={"stations": found.sizes["station"], "hours": found.sizes["time"], **notes})
 
 
 def _in_order(months: Mapping[str, xr.Dataset]) -> Iterator[xr.Dataset]:
@@ -103,6 +105,7 @@ def _static_attributes(work: Work) -> Iterator[Made]:
         "stations": found.sizes["station"],
         "attributes": len(found.data_vars),
         "encodings": encodings(found),
+        **said_of_files(work, read),
     }
     yield Made(found, metadata=metadata)
 

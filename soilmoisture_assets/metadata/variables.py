@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.errors import UnitsError
+from soilmoisture_assets.metadata.units import conversion
 
 Aggregation = Literal["mean", "sum"]
 Role = Literal["target", "dynamic", "static"]
@@ -324,16 +326,15 @@ REFERENCE_STATIC_ATTRIBUTES = (
     "land_cover",
 )
 
-# Spellings found in files that the unit library does not know.
-_UNIT_SPELLINGS = {"vol%": "percent", "degrees_celsius": "degC", "celsius": "degC", "C": "degC", "°C": "degC"}
-
 
 def said_by_source(values: xr.DataArray) -> dict[str, object]:
     """Attributes in which a source speaks of itself; they win over the registry's general words."""
     return {key: values.attrs[key] for key in ("source", "comment", "depth") if key in values.attrs}
 
 
-def convert_units(values: xr.DataArray, variable: Variable, origin: str) -> xr.DataArray:
+def convert_units(
+    values: xr.DataArray, variable: Variable, origin: str, interval: pd.Timedelta | None = None
+) -> xr.DataArray:
     """Convert an array to the registry's units, which its ``units`` attribute then says.
 
     Parameters
@@ -341,10 +342,12 @@ def convert_units(values: xr.DataArray, variable: Variable, origin: str) -> xr.D
     values : any shape; ``values.attrs["units"]`` in UDUNITS spelling (CF section 3.1).
     variable : gives the units to convert to.
     origin : file the array came from, for the message.
+    interval : what each value covers; with it a rate becomes an amount and an amount a mean flux, and the attribute
+        ``comment`` says so.
 
     Raises
     ------
-    UnitsError : the attribute is missing, unknown, or of another dimension.
+    UnitsError : the attribute is missing, a spelling that is not known, or of another quantity.
     """
     found = values.attrs.get("units")
     if found is None:
@@ -352,32 +355,13 @@ def convert_units(values: xr.DataArray, variable: Variable, origin: str) -> xr.D
             f"{origin}: variable '{values.name}' has no units attribute.\n"
             f"  Set it to the units of the values, for example '{variable.units}'."
         )
+    found = str(found).strip()
     if found == variable.units or (variable.is_category and found in ("1", "")):
-        return values
-    scale, offset = _conversion(str(found), variable, f"{origin}: variable '{values.name}'")
-    return (
-        (values * np.float32(scale) + np.float32(offset))
-        .astype(values.dtype)
-        .assign_attrs(values.attrs | {"units": variable.units})
-    )
-
-
-def _conversion(found: str, variable: Variable, where: str) -> tuple[float, float]:
-    from cf_xarray.units import units as registry  # pint takes half a second to import
-
-    try:
-        unit = registry.Unit(_UNIT_SPELLINGS.get(found, found))
-        zero, one = (float(registry.Quantity(x, unit).to(variable.units).magnitude) for x in (0.0, 1.0))
-    except Exception as error:
-        if (
-            variable.standard_name
-            and variable.standard_name.startswith("lwe_thickness")
-            and found in ("kg m-2", "kg m**-2", "kg/m2", "kg/m^2")
-        ):
-            return 1.0, 0.0  # 1 kg of water on 1 m2 stands 1 mm high
-        fix = "m3 m-3, 1, percent, %" if variable.units == "m3 m-3" else variable.units
-        raise UnitsError(
-            f"{where} has units '{found}', which I cannot convert to '{variable.units}'.\n"
-            f"  Set the units attribute to one of: {fix}."
-        ) from error
-    return one - zero, zero
+        return values.assign_attrs(units=found)
+    way = conversion(found, variable, f"{origin}: variable '{values.name}'", interval)
+    said = {"units": variable.units}
+    if way.how:
+        said["comment"] = "; ".join(filter(None, (str(values.attrs.get("comment", "")), way.how)))
+    number = values.dtype.type
+    converted = values * number(way.scale) + number(way.offset)
+    return converted.astype(values.dtype).assign_attrs(values.attrs | said)

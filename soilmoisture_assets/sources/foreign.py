@@ -72,12 +72,13 @@ def reason_of(error: BaseException) -> str:
     return text if len(text) <= 200 else f"{text[:199]}…"
 
 
-def probe_netcdf(path: Path | str, name: str = "") -> None:
+def probe_netcdf(path: Path | str, name: str = "", remedy: str = "Download it again.") -> None:
     """Read every value of a NetCDF file once in a process of its own: on damaged bytes the library may crash.
 
     Parameters
     ----------
     name : of the file in messages; empty: its path.
+    remedy : what to do where it cannot be read.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def probe_netcdf(path: Path | str, name: str = "") -> None:
             _known[version] = _probe.ask(path)
         trouble = _known[version]
     if trouble:
-        raise SourceError(f"{name or path}: cannot be read as NetCDF ({trouble}).\n  Download it again.")
+        raise SourceError(f"{name or path}: cannot be read as NetCDF ({trouble}).\n  {remedy}")
 
 
 class _Probe:

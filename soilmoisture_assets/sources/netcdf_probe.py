@@ -21,7 +21,7 @@ def main() -> None:
             with netCDF4.Dataset(asked["path"]) as file:
                 trouble = _read(file, asked["most_bytes"])
         except Exception as error:
-            trouble = " ".join(str(error).split())[:200] or type(error).__name__
+            trouble = _said(error)
         print(json.dumps({"trouble": trouble}), flush=True)
 
 
@@ -37,14 +37,26 @@ def _read(file: Any, most_bytes: int) -> str:
             most_bytes -= math.prod(variable.shape) * itemsize
             if most_bytes < 0:
                 return f"with '{name}' it unpacks to more than is allowed"
-            {each: getattr(variable, each) for each in variable.ncattrs()}
-            if not variable.shape:
-                variable[...]
-                continue
-            rows = max(1, _BLOCK_VALUES // max(1, math.prod(variable.shape[1:])))
-            for first in range(0, variable.shape[0], rows):
-                variable[first : first + rows]
+            try:
+                _read_variable(variable)
+            except Exception as error:
+                return f"variable '{name}': {_said(error)}"
     return ""
+
+
+def _read_variable(variable: Any) -> None:
+    for name in variable.ncattrs():
+        variable.getncattr(name)
+    if not variable.shape:
+        variable[...]
+        return
+    rows = max(1, _BLOCK_VALUES // max(1, math.prod(variable.shape[1:])))
+    for first in range(0, variable.shape[0], rows):
+        variable[first : first + rows]
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 if __name__ == "__main__":

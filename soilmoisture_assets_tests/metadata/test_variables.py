@@ -31,13 +31,6 @@ def test_values_come_out_in_the_units_of_the_registry(name: str, units: str, giv
     assert found.dtype == np.float32
 
 
-def test_units_that_cannot_be_converted_are_refused_with_file_and_fix():
-    with pytest.raises(UnitsError) as error:
-        convert_units(array("soil_moisture", [1.0], units="furlong"), VARIABLES["soil_moisture"], "stations.nc")
-    assert "stations.nc: variable 'soil_moisture' has units 'furlong'" in str(error.value)
-    assert "Set the units attribute to one of: m3 m-3, 1, percent, %." in str(error.value)
-
-
 def test_missing_units_are_refused():
     with pytest.raises(UnitsError, match="has no units attribute"):
         convert_units(array("temperature", [1.0]), VARIABLES["temperature"], "stations.nc")

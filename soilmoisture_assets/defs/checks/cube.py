@@ -1,22 +1,25 @@
 """Checks of the cube: values within the registry's limits, inputs present, splits populated. Blocking: no model is
-trained on a cube that fails.
+trained on a cube that fails. And which stations are not in it, with the reasons: a warning.
 
 Not here: which stations are in the cube (alignment/common_stations.py).
 """
+
+from collections.abc import Mapping
 
 import dagster as dg
 import numpy as np
 
 from soilmoisture_assets.alignment.quality_control import outside_limits
 from soilmoisture_assets.alignment.splits import SPLITS
-from soilmoisture_assets.assets import CUBE
+from soilmoisture_assets.assets import COMMON, CUBE
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.sources.station_files.layout import some_names
 from soilmoisture_assets.store.records import State
 
 
 def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
-    """The two checks of the cube."""
+    """The two checks of the cube, and that of the stations that are in it."""
     key = asset_key(deployment.study, CUBE)
 
     def refuse(reason: str) -> None:
@@ -45,4 +48,33 @@ def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
             refuse(f"stations without an observation in a split: {empty}")
         return dg.AssetCheckResult(passed=not any(empty.values()), metadata={"empty": dg.MetadataValue.json(empty)})
 
-    return [within_limits, splits_observed]
+    @dg.asset_check(
+        asset=asset_key(deployment.study, COMMON),
+        description="Every station is in the study; those that are not are named with the reason.",
+    )
+    def every_station_included() -> dg.AssetCheckResult:
+        """Say which stations are out and why; the command line repeats its text."""
+        with deployment.read(COMMON) as table:
+            out = table.included.values == 0
+            reasons = dict(
+                zip(table.station.values[out].astype(str), table.reason.values[out].astype(str), strict=True)
+            )
+            count = table.sizes["station"]
+        return dg.AssetCheckResult(
+            passed=not reasons,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{len(reasons)} of {count} stations are not in the study: {_by_reason(reasons)}"
+            if reasons
+            else None,
+            metadata={"out": dg.MetadataValue.json(reasons)},
+        )
+
+    return [within_limits, splits_observed, every_station_included]
+
+
+def _by_reason(reasons: Mapping[str, str]) -> str:
+    """Stations with the same reason together; of many, the first few."""
+    stations: dict[str, list[str]] = {}
+    for station, reason in reasons.items():
+        stations.setdefault(reason, []).append(station)
+    return "; ".join(f"{some_names(names)} ({reason})" for reason, names in stations.items())

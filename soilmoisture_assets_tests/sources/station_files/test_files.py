@@ -9,10 +9,12 @@ import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, TimeAxisError, UnitsError
 from soilmoisture_assets.sources.station_files.files import (
+    NOTES,
     read_dynamic_inputs_file,
     read_static_attributes_file,
     read_target_file,
 )
+from soilmoisture_assets.sources.station_files.inspect import inspect_station_file
 from soilmoisture_assets.study import Domain, FileSource, Period, TargetSettings
 from soilmoisture_assets_tests.alignment.station_file_parts import (
     meteorology_file,
@@ -106,6 +108,16 @@ def test_depth_in_centimetres_scalar_depth_and_depth_per_station_are_understood(
     assert np.isfinite(found.soil_moisture.values[1]).any(axis=1).tolist() == [False, True]
 
 
+def test_each_station_may_have_depths_of_its_own(tmp_path: Path):
+    whole = xr.open_dataset(soil_moisture_file(tmp_path, daily(), DAYS, [0.05, 0.2])).load()
+    whole.soil_moisture.values[:] = np.array([[10, 20], [30, 40]])[:, :, None]
+    own = xr.DataArray([[0.05, 0.1], [0.08, 0.5]], dims=("station", "level"), attrs=whole.depth.attrs)
+    path = written(whole.drop_vars("depth").rename(depth="level").assign(depth=own), tmp_path / "own.nc")
+    found = read_target_file(path, target(**LOCAL_DAYS), PERIOD, Domain()).soil_moisture.isel(time=0)
+    assert found.depth.values.tolist() == [0.05, 0.08, 0.1]
+    np.testing.assert_allclose(found.values, [[0.1, np.nan, 0.2], [np.nan, 0.3, np.nan]], rtol=1e-6)
+
+
 def test_a_file_of_one_station_and_names_given_as_latitude_and_longitude_are_read(tmp_path: Path):
     dataset = xr.Dataset(
         {
@@ -154,6 +166,51 @@ def test_depths_of_a_file_are_compared_with_the_layer_to_the_centimetre(tmp_path
     assert found.depth.values.tolist() == [0.1016]
 
 
+def test_a_domain_across_the_date_line_holds_stations_on_both_sides_however_longitudes_are_counted(tmp_path: Path):
+    dataset = xr.open_dataset(soil_moisture_file(tmp_path, daily(), DAYS, [0.05, 0.2])).load()
+    for number, longitudes in enumerate(([179.95, -179.95], [179.95, 180.05])):
+        path = written(dataset.assign_coords(lon=dataset.lon.copy(data=longitudes)), tmp_path / f"{number}.nc")
+        found = read_target_file(path, target(**LOCAL_DAYS), PERIOD, Domain(west=179, east=-179))
+        assert found.longitude.values.tolist() == pytest.approx([179.95, -179.95])
+        only = read_target_file(path, target(**LOCAL_DAYS), PERIOD, Domain(west=179, east=180))
+        assert only.station.values.tolist() == ["NET__north"]
+        assert "1 of 2 stations lie outside the domain" in only.attrs[NOTES]
+
+
+def test_rows_that_name_no_station_are_none_and_a_network_may_be_said_once(tmp_path: Path):
+    path = meteorology_file(tmp_path, DAYS, names=["", "7", "8"], temperature=np.zeros((3, 10)))
+    dataset = xr.open_dataset(path).load().assign(network=((), "SCAN"))
+    dataset.lat.values[0] = np.nan
+    found = read_dynamic_inputs_file(
+        written(dataset, tmp_path / "n.nc"), ["temperature"], FileSource(), PERIOD, Domain()
+    )
+    assert found.station.values.tolist() == ["SCAN__7", "SCAN__8"]
+    assert "1 rows of 'station' name no station and are lost" in found.attrs[NOTES]
+
+
+def test_days_that_do_not_end_at_midnight_are_refused_unless_they_are_calendar_days(tmp_path: Path):
+    path = meteorology_file(tmp_path, DAYS + pd.Timedelta("7h"), temperature=np.zeros((2, 10)))
+    with pytest.raises(TimeAxisError, match=r"would end at 2015-01-01 07:00:00 UTC\.\n  Set time_zone = 'local'"):
+        read_dynamic_inputs_file(path, ["temperature"], FileSource(), PERIOD, Domain())
+    found = read_dynamic_inputs_file(
+        path, ["temperature"], FileSource(time_zone="local", time_label="start"), PERIOD, Domain()
+    )
+    assert stamps(found)[0] == "2015-01-02T00"
+    said = inspect_station_file(path)
+    assert said["refused"] is None
+    assert "time_zone = 'local'" in said["lost"][0]
+
+
+def test_a_temperature_by_another_name_is_found_by_its_standard_name_and_two_are_not(tmp_path: Path):
+    path = meteorology_file(tmp_path, DAYS, temperature=np.ones((2, 10)))
+    dataset = xr.open_dataset(path).load().rename(temperature="t2m")
+    dataset.t2m.attrs["standard_name"] = "air_temperature"
+    read = [["temperature"], FileSource(), PERIOD, Domain()]
+    assert float(read_dynamic_inputs_file(written(dataset, tmp_path / "one.nc"), *read).temperature.mean()) == 1
+    with pytest.raises(SourceError, match="and 2 with its standard name \\(t2m, t10m\\)"):
+        read_dynamic_inputs_file(written(dataset.assign(t10m=dataset.t2m), tmp_path / "two.nc"), *read)
+
+
 # What cannot be used, and what is said about it
 
 
@@ -174,8 +231,8 @@ def good(tmp_path: Path) -> xr.Dataset:
 
 
 def test_unknown_units_are_named_with_those_that_are_allowed(good: xr.Dataset, tmp_path: Path):
-    good.soil_moisture.attrs["units"] = "furlong"
-    refused(good, tmp_path, UnitsError, "'soil_moisture' has units 'furlong'", "m3 m-3, 1, percent, %")
+    good.soil_moisture.attrs["units"] = "wetness"
+    refused(good, tmp_path, UnitsError, "'soil_moisture' has units 'wetness', a spelling", "m3 m-3, 1, percent, %")
 
 
 def test_missing_units_are_refused(good: xr.Dataset, tmp_path: Path):
@@ -236,7 +293,7 @@ def test_a_repeated_time_is_named(good: xr.Dataset, tmp_path: Path):
 
 
 def test_times_without_units_are_refused(good: xr.Dataset, tmp_path: Path):
-    refused(good.assign_coords(time=np.arange(10)), tmp_path, TimeAxisError, "no decodable time")
+    refused(good.assign_coords(time=np.arange(10)), tmp_path, TimeAxisError, "no time coordinate", "hours since")
 
 
 def test_a_network_that_is_not_there_is_refused(good: xr.Dataset, tmp_path: Path):
