@@ -311,6 +311,8 @@ class Study(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.sandbox and self.domain.east < self.domain.west:
+            raise ValueError("domain: the synthetic world of the sandbox does not lie across the date line")
         for section, role in (("dynamic_inputs", "dynamic"), ("static_attributes", "static")):
             allowed = [name for name, variable in VARIABLES.items() if variable.role == role]
             unknown = [name for name in getattr(self, section).variables if name not in allowed]

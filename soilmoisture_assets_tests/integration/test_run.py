@@ -119,7 +119,8 @@ def test_bad_input_exits_with_two_and_writes_nothing(tmp_path: Path):
     cases = {
         "unknown key": (text + "\n[weather]\nsource = 1\n", "weather: unknown key"),
         "inverted period": (text.replace("end = 2019-06-30\n", "end = 2017-06-30\n", 1), "lies before the start"),
-        "empty domain": (text.replace("west = -125.0", "west = -60.0"), "the domain is empty"),
+        "empty domain": (text.replace("west = -125.0", "west = -66.0"), "the domain is empty"),
+        "turned domain": (text.replace("west = -125.0", "west = -60.0"), "does not lie across the date line"),
         "missing archive": (text.replace("sandbox = true", "sandbox = false"), "no ISMN archive is named"),
         "not TOML": ("name = ", "not valid TOML"),
     }
