@@ -206,7 +206,7 @@ def test_a_station_that_a_service_did_not_answer_for_is_a_warning_that_says_what
         assert outcome.warnings == []
 
 
-def test_a_failing_asset_ends_the_runs_and_what_follows_is_not_made(tmp_path: Path):
+def test_what_follows_a_failing_asset_is_not_made(tmp_path: Path):
     def broken(work: Work) -> Iterator[Made]:
         raise SourceError("nothing to average.\n  Bring more.")
         yield Made()
@@ -217,6 +217,28 @@ def test_a_failing_asset_ends_the_runs_and_what_follows_is_not_made(tmp_path: Pa
         assert paths == (MEAN, SHOWN)
         assert outcome.error == "nothing to average.\n  Bring more."  # without Dagster's wrapping
         assert not place.deployment.is_current(SHOWN)
+
+
+def test_what_does_not_need_what_failed_is_made_and_what_does_is_passed_over_in_silence(tmp_path: Path):
+    def broken(work: Work) -> Iterator[Made]:
+        raise SourceUnavailable("nobody is there.\n  Try later.")
+        yield Made()
+
+    more = [
+        (Asset("raw/soilgrids/properties", ".csv", "Of a service that is down."), broken),
+        (Asset("cube/own", ".csv", "Needs it.", inputs={"mean": Input("raw/soilgrids/properties")}), copy),
+        (Asset("cube/beside", ".csv", "In the same run, of the stations.", inputs={"mean": Input(MEAN)}), copy),
+        (Asset("models/own", ".csv", "Of each.", inputs={"x": Input("cube/own")}, names_from=TABLE,
+               partitions="station"), each(moisture)),
+        (Asset("analysis/last", ".csv", "After these.", inputs={"x": Input("models/own")}), copy),
+        (Asset(SHOWN, ".csv", "Of the mean.", inputs={"mean": Input("cube/beside")}), copy),
+    ]  # fmt: skip
+    with bench(tmp_path, more=more) as place:
+        outcomes = place.outcomes()
+        assert [outcome.error for _, _, outcome in outcomes if outcome.error] == ["nobody is there.\n  Try later."]
+        assert {path for path in place.deployment.graph if place.deployment.view().current(path)} == {
+            TABLE, SERIES, MEAN, "cube/beside", SHOWN,
+        }  # fmt: skip
 
 
 def test_only_the_stations_that_are_named_are_made(tmp_path: Path):
