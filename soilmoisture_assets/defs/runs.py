@@ -137,6 +137,7 @@ def bring_up_to_date(
     Yields each run twice, before (without an outcome) and after: its assets, partitions and outcome.
     """
     end_dead_runs(instance)
+    deployment.patience.renew()
     if deployment.store.local is not None:
         deployment.verify()
     deployment.withdraw()

@@ -48,7 +48,7 @@ def reading(what: object, remedy: str = "Download it again.") -> Iterator[None]:
         raise SourceError(f"{what}: cannot be read ({reason_of(error)}).\n  {remedy}") from error
 
 
-def reason_of(error: BaseException) -> str:
+def reason_of(error: object) -> str:
     """What an error says, in one line of at most 200 characters; its name where it says nothing."""
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, MemoryError):

@@ -136,7 +136,9 @@ def test_an_interrupted_station_resumes_at_the_point_where_it_stopped(fetch, sta
 def test_answers_that_are_no_elevation_are_recognised():
     assert read_elevation(b"Invalid or missing input parameters.")["elevation"] is None
     assert read_elevation(b'{"value": "-1000000", "resolution": 1}')["elevation"] is None
-    for body in (b"Call failed. Failed to open raster", b'{"value": null}', b'{"value": "99999", "resolution": 1}'):
+    for body in (b"", b" \n", b'{"value": null}', b'{"value": ""}', b'{"value": "NaN"}', b'{"value": "99999"}'):
+        assert read_elevation(body)["elevation"] is None
+    for body in (b"Call failed. Failed to open raster", b"{}", b"[]", b'{"value": true}', b'{"value": "1_000"}'):
         with pytest.raises(UnusableAnswer):
             read_elevation(body)
 
