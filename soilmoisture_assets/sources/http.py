@@ -40,6 +40,8 @@ LEAST_RATE = 5_000.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _NO_PROXY = {"http": "", "https": "", "all": ""}  # a proxy of the environment cannot reach this machine's loopback
 _PIECE = 65536
+PROBE_SECONDS = 20.0
+"""A service that takes longer to answer something small does not answer; ``doctor`` asks once."""
 _SECRET_HEADERS = ("authorization", "private-token")
 
 
@@ -102,7 +104,9 @@ class BoundedSession(requests.Session):
         for scheme in ("http://", "https://"):
             self.mount(scheme, HTTPAdapter(pool_maxsize=16))
 
-    def request(self, method: Any, url: Any, *, timeout: Any = 60.0, **options: Any) -> requests.Response:
+    def request(  # type: ignore[override]
+        self, method: str, url: str, *, timeout: float = 60.0, **options: Any
+    ) -> requests.Response:
         """As in requests; ``timeout`` is that of the whole answer, which is read."""
         timeout = min(timeout, max(self._left(), 0.1))
         if self.home and self.should_strip_auth(self.home, url) and _secrets_in(options.get("headers")):
@@ -273,7 +277,7 @@ class HttpClient:
                     asked_wait = retry_after(response.headers.get("Retry-After"))
                     if asked_wait is not None and asked_wait > min(LONGEST_WAIT, self._clock.left):
                         raise self._clock.dead(f"{trouble} and asks to wait {asked_wait:.0f} s")
-                    wait = wait if asked_wait is None else asked_wait
+                    wait = max(wait, asked_wait or 0.0)
                 except UnusableAnswer as error:
                     trouble = str(error)
                 except requests.Timeout:

@@ -17,7 +17,7 @@ from geographiclib.geodesic import Geodesic
 from soilmoisture_assets.errors import SourceUnavailable
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.progress import Progress
-from soilmoisture_assets.sources.http import HttpClient, Parameters, UnusableAnswer, number, read_json
+from soilmoisture_assets.sources.http import PROBE_SECONDS, HttpClient, Parameters, UnusableAnswer, number, read_json
 from soilmoisture_assets.sources.patience import Patience
 from soilmoisture_assets.sources.station_cache import (
     Place,
@@ -126,6 +126,12 @@ def fetch_slope(
     dataset = _dataset(stations, columns, resolution)
     add_problems(dataset, missing, records.problems)
     return dataset
+
+
+def probe(url: str) -> str:
+    """Ask once for the elevation of a place known to have one. Raises SourceError where that is not what comes."""
+    found = _query(HttpClient("EPQS", timeout=PROBE_SECONDS, attempts=1), url, *_HAS_DATA)
+    return f"{url} answers: {found['elevation']:.0f} m at {_HAS_DATA[0]} N {_HAS_DATA[1]} E"
 
 
 def horn_slope(heights: np.ndarray, spacing: float) -> dict[str, float]:

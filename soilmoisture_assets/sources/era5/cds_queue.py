@@ -28,7 +28,7 @@ from soilmoisture_assets.errors import SoilMoistureError, SourceError, SourceUna
 from soilmoisture_assets.files import trouble_of_machine
 from soilmoisture_assets.sources.era5.account import cds_account
 from soilmoisture_assets.sources.foreign import reason_of
-from soilmoisture_assets.sources.http import BoundedSession, download
+from soilmoisture_assets.sources.http import PROBE_SECONDS, BoundedSession, download
 from soilmoisture_assets.sources.patience import Clock, Patience, spoken
 
 Log = Callable[[str], None]
@@ -453,6 +453,35 @@ class CdsQueue:
     def _pass_on(self, words: object, *_: object) -> None:
         """What the service says to all its users."""
         self._log(without_secrets(reason_of(words), self._key))
+
+
+def probe(url: str | None, key: str | None, dataset: str) -> str:
+    """Look once whether the service knows the key and the dataset, and has a licence accepted; nothing is queued.
+
+    Raises
+    ------
+    SourceError : no account that can serve, no licence, or another answer than one that a run could go on with.
+    """
+    import tempfile
+
+    account = cds_account(url, key)
+    with tempfile.TemporaryDirectory() as folder:
+        queue = CdsQueue(account.url, account.key.get_secret_value(), Path(folder), patience=Patience(PROBE_SECONDS))
+
+        def ask() -> None:
+            client = queue._connected()
+            client.check_authentication()
+            client.get_process(dataset)
+            if not client.get_accepted_licences():
+                page = f"https://cds.climate.copernicus.eu/datasets/{dataset}?tab=download#manage-licences"
+                raise _Hopeless(f"the licence of the dataset has not been accepted.\n  Accept it once at {page}")
+
+        try:
+            queue._asked("probe", ask)
+        except _Troubled as troubled:
+            words = reason_of(troubled.words)
+            raise SourceUnavailable(f"{account.url}: {words}.\n  Check the address, or try again later.") from None
+    return f"{account.url} answers, knows the key and {dataset}"
 
 
 class _Hopeless(SourceError):

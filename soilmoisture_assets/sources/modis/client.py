@@ -22,7 +22,7 @@ from soilmoisture_assets.metadata.variables import IGBP_CLASSES, IGBP_COLOURS, V
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.foreign import reason_of
-from soilmoisture_assets.sources.http import LOOPBACK, Answer, HttpClient, number, read_json
+from soilmoisture_assets.sources.http import LOOPBACK, PROBE_SECONDS, Answer, HttpClient, number, read_json
 from soilmoisture_assets.sources.patience import Patience
 from soilmoisture_assets.sources.station_cache import Place, StationCache, add_problems, places_of, station_coordinates
 
@@ -134,6 +134,7 @@ def connect(
     url: str | None = None,
     timeout: float = 300,
     backoff: float = 2.0,
+    attempts: int = 5,
     patience: Patience | None = None,
 ) -> None:
     """Connect the process to Earth Engine.
@@ -152,20 +153,32 @@ def connect(
     import ee
     import ee.deprecation
 
-    on_loopback = url is not None and urlsplit(url).hostname in LOOPBACK
-    credentials = _anonymous() if on_loopback else _credentials(service_account_file)
+    credentials, project = account_of(project, service_account_file, url)
     # The client would look for notices on deprecated assets on the internet, without a timeout.
     ee.deprecation.InitializeDeprecatedAssets = lambda: None
-    client = HttpClient("Earth Engine", timeout=timeout, backoff=backoff, patience=patience)
+    client = HttpClient("Earth Engine", timeout=timeout, backoff=backoff, attempts=attempts, patience=patience)
     _translate(
         lambda: ee.Initialize(
             credentials=credentials,
-            project=project or ("sandbox" if on_loopback else getattr(credentials, "project_id", None)),
+            project=project,
             url=url,
             http_transport=_Transport(client),
         )
     )
     ee.data.setMaxRetries(0)  # the transport retries
+
+
+def probe(settings: Settings) -> str:
+    """Connect as a run would, and ask once for the years there are. Raises SourceError where that is not what comes."""
+    connect(
+        project=settings.earthengine_project,
+        service_account_file=settings.earthengine_service_account_file,
+        url=settings.earthengine_url,
+        timeout=PROBE_SECONDS,
+        attempts=1,
+    )
+    years = available_years()
+    return f"{settings.earthengine_url or 'Earth Engine'} answers: land cover of {years[0]} to {years[-1]}"
 
 
 def available_years() -> list[int]:
@@ -284,30 +297,45 @@ class _Transport:
         return httplib2.Response({**answer.headers, "status": answer.status}), answer.body
 
 
-def _anonymous() -> "Credentials":
-    from google.auth.credentials import AnonymousCredentials
+def account_of(
+    project: str | None, service_account_file: Path | None, url: str | None
+) -> "tuple[Credentials, str | None]":
+    """The account that is asked with, and its project, None where a service account brings its own; see ``connect``.
 
-    return AnonymousCredentials()
-
-
-def _credentials(service_account_file: Path | None) -> "Credentials":
+    Raises
+    ------
+    SourceError : there is none that can serve; says which is missing or cannot be read, and never what is in it.
+    """
     import ee
+    from google.auth.credentials import AnonymousCredentials
     from google.oauth2 import service_account
 
+    if url is not None and urlsplit(url).hostname in LOOPBACK:
+        return AnonymousCredentials(), project or "sandbox"
     if service_account_file is not None:
         try:
-            return service_account.Credentials.from_service_account_file(
+            key = service_account.Credentials.from_service_account_file(
                 str(service_account_file), scopes=ee.oauth.SCOPES
             )
-        except (OSError, ValueError) as error:
+        except Exception as error:
+            what = "no such key file" if isinstance(error, FileNotFoundError) else f"{type(error).__name__}"
             raise SourceError(
                 f"Earth Engine: {service_account_file} is not the key file of a service account "
-                f"({type(error).__name__}).\n{_ACCOUNT_HELP}"
-            ) from error
+                f"({what}).\n{_ACCOUNT_HELP}"
+            ) from None
+        return key, project or key.project_id
     try:
-        return ee.data.get_persistent_credentials()
-    except ee.EEException as error:
-        raise SourceError(f"Earth Engine: no account on this machine.\n{_ACCOUNT_HELP}") from error
+        own = ee.data.get_persistent_credentials()
+    except ee.EEException:
+        raise SourceError(f"Earth Engine: no account on this machine.\n{_ACCOUNT_HELP}") from None
+    except Exception as error:
+        raise SourceError(
+            f"Earth Engine: {ee.oauth.get_credentials_path()} cannot be read ({type(error).__name__}).\n"
+            "  Run `earthengine authenticate` again."
+        ) from None
+    if not (project or own.quota_project_id):
+        raise SourceError(f"Earth Engine: no project is named.\n{_ACCOUNT_HELP}")
+    return own, project or own.quota_project_id
 
 
 def _translate(call: Callable[[], Any]) -> Any:

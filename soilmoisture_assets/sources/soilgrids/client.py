@@ -18,7 +18,7 @@ from geographiclib.geodesic import Geodesic
 from soilmoisture_assets.errors import SourceUnavailable
 from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABLES
 from soilmoisture_assets.progress import Progress
-from soilmoisture_assets.sources.http import HttpClient, Parameters, UnusableAnswer, number, read_json
+from soilmoisture_assets.sources.http import PROBE_SECONDS, HttpClient, Parameters, UnusableAnswer, number, read_json
 from soilmoisture_assets.sources.patience import Patience
 from soilmoisture_assets.sources.station_cache import (
     Place,
@@ -134,6 +134,12 @@ def fetch_soilgrids(
     return dataset
 
 
+def probe(url: str) -> str:
+    """Ask once for the clay of a place known to have some. Raises SourceError where that is not what comes."""
+    _SoilGrids(HttpClient("SoilGrids", timeout=PROBE_SECONDS, attempts=1), url).check_for_outage()
+    return f"{url} answers"
+
+
 def read_properties(answer: Any) -> Layers:
     """Layers of one answer of ``properties/query``, properties that are not the platform's left out.
 
@@ -230,7 +236,7 @@ class _SoilGrids:
         wanted = list(SOILGRIDS_PROPERTIES)
         layers = self._query(place.latitude, place.longitude, wanted)
         if not _any_value(layers):  # water, a city, or an outage that looks like it
-            self._check_for_outage()
+            self.check_for_outage()
             layers = self._query(place.latitude, place.longitude, wanted)
         if _is_whole("clay", layers["clay"]):
             self._known = (place.latitude, place.longitude)
@@ -244,10 +250,10 @@ class _SoilGrids:
                 if _is_whole(name, filled):
                     layers[name] = filled
         if not _any_value(layers):
-            self._check_for_outage()
+            self.check_for_outage()
         return {"asked": wanted, "needed": list(TOPSOIL), "layers": layers}
 
-    def _check_for_outage(self) -> None:
+    def check_for_outage(self) -> None:
         """Raises SourceUnavailable where the service answers nulls for a place that has data."""
         if not _is_whole("clay", self._query(*self._known, ["clay"])["clay"]):
             raise SourceUnavailable(
