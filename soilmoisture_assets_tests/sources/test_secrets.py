@@ -1,0 +1,190 @@
+"""No secret leaves: not in errors, logs, the terminal or files, also where services send back what they got."""
+
+import datetime as dt
+import json
+import logging
+import os
+import re
+import socket
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from soilmoisture_assets.errors import SoilMoistureError, SourceError, without_secrets
+from soilmoisture_assets.sandbox.ismn_archive import write_ismn_archive
+from soilmoisture_assets.sandbox.server import Sandbox
+from soilmoisture_assets.sandbox.world import World
+from soilmoisture_assets.sources.era5.months import Era5Client
+from soilmoisture_assets.sources.http import BoundedSession, HttpClient
+from soilmoisture_assets.sources.patience import Patience
+from soilmoisture_assets.study import Domain
+from soilmoisture_assets_tests.slow.place import LEAST
+from soilmoisture_assets_tests.sources.conftest import answering
+
+CANARY = "canary-5ecret"
+PLAINS = Domain(west=-104, east=-96, south=36, north=44)
+STATUSES = (200, 201, 400, 401, 403, 404, 409, 429, 500, 503)
+
+
+def sent_back(status: int) -> Callable[..., tuple[int, bytes]]:
+    """A service that answers with all it was sent, as those do that are debugged in public."""
+
+    def reply(request, body: bytes) -> tuple[int, bytes]:
+        got = f"{request.command} {request.path} {dict(request.headers)} {body.decode(errors='replace')}"
+        said = {"title": got, "detail": got, "message": got, "messages": [{"content": got, "severity": "warning"}]}
+        return status, json.dumps(said).encode()
+
+    return reply
+
+
+def written_in(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_key_is_in_no_error_and_no_log_of_a_failing_service(
+    status: int, served, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+):
+    caplog.set_level(logging.DEBUG)
+    lines: list[str] = []
+    url = served(sent_back(status))
+    client = Era5Client(url, CANARY, tmp_path / "state", poll_seconds=0.02, patience=Patience(0.5), log=lines.append)
+    try:
+        months = client.fetch_months({"2019-01": tmp_path / "a.zip"}, domain=PLAINS, variables=("temperature",))
+        raise next(months).error or AssertionError("it should have failed")
+    except SourceError as error:
+        told = "".join(traceback.format_exception(error))
+    printed = capfd.readouterr()
+    everything = f"{told} {lines} {caplog.text} {printed.out} {printed.err}".encode() + written_in(tmp_path)
+    assert CANARY.encode() not in everything
+
+
+def test_a_key_goes_to_its_service_and_not_where_an_answer_points(served):
+    elsewhere: list[str] = []
+
+    def thief(request, _: bytes) -> tuple[int, bytes]:
+        elsewhere.append(str(dict(request.headers)))
+        return 200, b"{}"
+
+    session = BoundedSession()
+    session.home = served(thief).replace("127.0.0.1", "localhost")
+    with pytest.raises(requests.RequestException, match="another host"):
+        session.request("GET", served(thief), headers={"private-token": CANARY})
+    assert elsewhere == []
+
+
+def test_a_key_stays_behind_on_a_redirect_to_another_host(served):
+    got: list[str] = []
+
+    def stranger(request, _: bytes) -> tuple[int, bytes]:
+        got.append(str(dict(request.headers)))
+        return 200, b"{}"
+
+    here = served(redirected(served(stranger))).replace("127.0.0.1", "localhost")
+    BoundedSession().request("GET", here, headers={"PRIVATE-TOKEN": CANARY, "Authorization": CANARY})
+    assert len(got) == 1
+    assert CANARY not in got[0]
+
+
+def redirected(target: str) -> Callable[..., tuple[int, bytes]]:
+    def reply(request, _: bytes) -> tuple[int, bytes]:
+        said = request.send_response
+        request.send_response = lambda status: (said(status), request.send_header("Location", target))
+        return 302, b""
+
+    return reply
+
+
+def test_a_password_in_an_address_or_a_proxy_is_in_no_error(monkeypatch: pytest.MonkeyPatch):
+    assert CANARY not in str(SoilMoistureError(f"https://user:{CANARY}@example.org/path: HTTP 500"))
+    assert CANARY not in without_secrets(f"proxy http://{CANARY}@host:3128 refused, Authorization: Bearer {CANARY}")
+    assert without_secrets("ask someone@example.org or see https://example.org/@you") == (
+        "ask someone@example.org or see https://example.org/@you"
+    )
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, f"http://user:{CANARY}@127.0.0.1:9")
+    for url in ("http://example.invalid", "https://example.invalid"):
+        with pytest.raises(SourceError) as failed:
+            HttpClient("a service", attempts=1, patience=Patience(1)).get(url, {})
+        assert CANARY not in "".join(traceback.format_exception(failed.value))
+
+
+def test_servers_of_ours_are_on_loopback(world: World):
+    with Sandbox(world) as sandbox:
+        assert {url.split("//")[1].split(":")[0] for url in sandbox.urls.values()} == {"127.0.0.1"}
+        own = [address[4][0] for address in socket.getaddrinfo(socket.gethostname(), 0, socket.AF_INET)]
+        port = int(sandbox.urls["cds"].split(":")[2].split("/")[0])
+        for address in own:
+            if not address.startswith("127."):
+                with pytest.raises(OSError, match=r".*"), socket.create_connection((address, port), timeout=2):
+                    pass
+
+
+def secrets_everywhere(home: Path, services: str) -> dict[str, str]:
+    """An environment with a canary in every place that takes a secret, whose services are at an address."""
+    (home / ".cdsapirc").write_text(f"url: {services}\nkey: {CANARY}\n")
+    key = home / "key.json"
+    key.write_text(json.dumps({"type": "service_account", "private_key": CANARY}))
+    urls = {name: f"{services}/{name}" for name in ("CDS", "SOILGRIDS", "ELEVATION", "EARTHENGINE")}
+    keep = {name: value for name, value in os.environ.items() if not name.startswith(("SOILMOISTURE_", "CDSAPI_"))}
+    return keep | {
+        "HOME": str(home),
+        "CDSAPI_KEY": CANARY,
+        "SOILMOISTURE_CDS_KEY": CANARY,
+        "SOILMOISTURE_EARTHENGINE_SERVICE_ACCOUNT_FILE": str(key),
+        "SOILMOISTURE_EARTHENGINE_PROJECT": "own",
+        "SOILMOISTURE_SERVICE_PATIENCE_SECONDS": "1",
+        "SOILMOISTURE_CDS_POLL_SECONDS": "0.05",
+        "SOILMOISTURE_SOILGRIDS_REQUESTS_PER_MINUTE": "60000",
+        "http_proxy": f"http://user:{CANARY}@127.0.0.1:9",
+        "AWS_SECRET_ACCESS_KEY": CANARY,
+        **{f"SOILMOISTURE_{name}_URL": url for name, url in urls.items()},
+    }
+
+
+def command(environment: dict[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    environment = environment | {"SOILMOISTURE_DATA_DIR": str(folder / "data")}
+    program = str(Path(sys.executable).with_name("soilmoisture"))
+    return subprocess.run([program, *arguments], env=environment, cwd=folder, capture_output=True, check=False)
+
+
+def study_file(folder: Path, settings: dict) -> Path:
+    """A study as TOML, which JSON of one level and inline tables nearly is."""
+
+    def plain(value: object) -> str:
+        if isinstance(value, dict):
+            return "{" + ", ".join(f"{name} = {plain(each)}" for name, each in value.items()) + "}"
+        return json.dumps(value)
+
+    path = folder / "study.toml"
+    text = "\n".join(f"{name} = {plain(value)}" for name, value in settings.items())
+    path.write_text(re.sub(r'"(\d{4}-\d\d-\d\d)"', r"\1", text))
+    return path
+
+
+def test_a_run_with_failing_services_and_the_doctor_show_no_secret(tmp_path: Path):
+    home, work = tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    work.mkdir()
+    days = dt.date(2017, 12, 1), dt.date(2018, 2, 20)
+    archive = write_ismn_archive(World(11, -125, -66, 27, 39, *days, stations=7), work / "archive.zip")
+    study = study_file(work, LEAST | {"sandbox": False, "target": LEAST["target"] | {"path": str(archive)}})
+    with answering(sent_back(500)) as services:
+        environment = secrets_everywhere(home, services)
+        ran = [
+            command(environment, work, *arguments, "--study", str(study))
+            for arguments in (
+                ["doctor"],
+                ["doctor", "--json"],
+                ["--debug", "run", "--select", "group:raw or group:cube"],
+            )
+        ]
+    assert [each.returncode for each in ran] == [1, 1, 2], ran
+    assert b"500" in ran[2].stderr
+    shown = b"".join(each.stdout + each.stderr for each in ran)
+    assert CANARY.encode() not in shown + written_in(work)
