@@ -45,14 +45,14 @@ class Clock:
         self.service = service
         self._seconds = seconds
         self._silent, self._since, self._asking = 0.0, 0.0, 0
-        self.is_dead = False
+        self.is_dead, self._why = False, ""
         self._lock = threading.Lock()
 
     @contextmanager
     def asking(self) -> Iterator[None]:
         """Let the time run. Raises SourceUnavailable where the service is dead."""
         if self.is_dead:
-            raise SourceUnavailable(f"{self.service}: not asked again, it is out of order.\n  {_LATER}")
+            raise SourceUnavailable(f"{self.service}: not asked again ({self._why}).\n  {_LATER}")
         with self._lock:
             self._since = self._since if self._asking else time.monotonic()
             self._asking += 1
@@ -78,7 +78,7 @@ class Clock:
 
     def dead(self, trouble: str) -> SourceUnavailable:
         """Call the service dead: the error that says why. Whoever asks it from now on is refused at once."""
-        self.is_dead = True
+        self.is_dead, self._why = True, trouble
         return SourceUnavailable(f"{self.service}: {trouble}.\n  {_LATER}")
 
     def over(self, trouble: str) -> SourceUnavailable:

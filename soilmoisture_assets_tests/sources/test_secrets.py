@@ -1,13 +1,8 @@
 """No secret leaves: not in errors, logs, the terminal or files, also where services send back what they got."""
 
-import datetime as dt
 import json
 import logging
-import os
-import re
 import socket
-import subprocess
-import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -15,16 +10,15 @@ from pathlib import Path
 import pytest
 import requests
 
+from soilmoisture_assets.doctor import diagnose
 from soilmoisture_assets.errors import SoilMoistureError, SourceError, without_secrets
-from soilmoisture_assets.sandbox.ismn_archive import write_ismn_archive
 from soilmoisture_assets.sandbox.server import Sandbox
 from soilmoisture_assets.sandbox.world import World
+from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.era5.months import Era5Client
 from soilmoisture_assets.sources.http import BoundedSession, HttpClient
 from soilmoisture_assets.sources.patience import Patience
-from soilmoisture_assets.study import Domain
-from soilmoisture_assets_tests.slow.place import LEAST
-from soilmoisture_assets_tests.sources.conftest import answering
+from soilmoisture_assets.study import Domain, load_study
 
 CANARY = "canary-5ecret"
 PLAINS = Domain(west=-104, east=-96, south=36, north=44)
@@ -43,6 +37,7 @@ def sent_back(status: int) -> Callable[..., tuple[int, bytes]]:
 
 
 def written_in(folder: Path) -> bytes:
+    """Every byte of every file below a folder."""
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 
@@ -125,66 +120,17 @@ def test_servers_of_ours_are_on_loopback(world: World):
                     pass
 
 
-def secrets_everywhere(home: Path, services: str) -> dict[str, str]:
-    """An environment with a canary in every place that takes a secret, whose services are at an address."""
-    (home / ".cdsapirc").write_text(f"url: {services}\nkey: {CANARY}\n")
-    key = home / "key.json"
-    key.write_text(json.dumps({"type": "service_account", "private_key": CANARY}))
-    urls = {name: f"{services}/{name}" for name in ("CDS", "SOILGRIDS", "ELEVATION", "EARTHENGINE")}
-    keep = {name: value for name, value in os.environ.items() if not name.startswith(("SOILMOISTURE_", "CDSAPI_"))}
-    return keep | {
-        "HOME": str(home),
-        "CDSAPI_KEY": CANARY,
-        "SOILMOISTURE_CDS_KEY": CANARY,
-        "SOILMOISTURE_EARTHENGINE_SERVICE_ACCOUNT_FILE": str(key),
-        "SOILMOISTURE_EARTHENGINE_PROJECT": "own",
-        "SOILMOISTURE_SERVICE_PATIENCE_SECONDS": "1",
-        "SOILMOISTURE_CDS_POLL_SECONDS": "0.05",
-        "SOILMOISTURE_SOILGRIDS_REQUESTS_PER_MINUTE": "60000",
-        "http_proxy": f"http://user:{CANARY}@127.0.0.1:9",
-        "AWS_SECRET_ACCESS_KEY": CANARY,
-        **{f"SOILMOISTURE_{name}_URL": url for name, url in urls.items()},
-    }
-
-
-def command(environment: dict[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    environment = environment | {"SOILMOISTURE_DATA_DIR": str(folder / "data")}
-    program = str(Path(sys.executable).with_name("soilmoisture"))
-    return subprocess.run([program, *arguments], env=environment, cwd=folder, capture_output=True, check=False)
-
-
-def study_file(folder: Path, settings: dict) -> Path:
-    """A study as TOML, which JSON of one level and inline tables nearly is."""
-
-    def plain(value: object) -> str:
-        if isinstance(value, dict):
-            return "{" + ", ".join(f"{name} = {plain(each)}" for name, each in value.items()) + "}"
-        return json.dumps(value)
-
-    path = folder / "study.toml"
-    text = "\n".join(f"{name} = {plain(value)}" for name, value in settings.items())
-    path.write_text(re.sub(r'"(\d{4}-\d\d-\d\d)"', r"\1", text))
-    return path
-
-
-def test_a_run_with_failing_services_and_the_doctor_show_no_secret(tmp_path: Path):
-    home, work = tmp_path / "home", tmp_path / "work"
-    home.mkdir()
-    work.mkdir()
-    days = dt.date(2017, 12, 1), dt.date(2018, 2, 20)
-    archive = write_ismn_archive(World(11, -125, -66, 27, 39, *days, stations=7), work / "archive.zip")
-    study = study_file(work, LEAST | {"sandbox": False, "target": LEAST["target"] | {"path": str(archive)}})
-    with answering(sent_back(500)) as services:
-        environment = secrets_everywhere(home, services)
-        ran = [
-            command(environment, work, *arguments, "--study", str(study))
-            for arguments in (
-                ["doctor"],
-                ["doctor", "--json"],
-                ["--debug", "run", "--select", "group:raw or group:cube"],
-            )
-        ]
-    assert [each.returncode for each in ran] == [1, 1, 2], ran
-    assert b"500" in ran[2].stderr
-    shown = b"".join(each.stdout + each.stderr for each in ran)
-    assert CANARY.encode() not in shown + written_in(work)
+def test_the_doctor_shows_no_secret_that_a_service_sends_back(
+    served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("CDSAPI_RC", str(tmp_path / ".cdsapirc"))
+    for name in ("CDSAPI_URL", "CDSAPI_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for status in STATUSES:
+        url = served(sent_back(status))
+        (tmp_path / ".cdsapirc").write_text(f"url: {url}\nkey: {CANARY}\n")
+        addresses = {f"{name}_url": url for name in ("soilgrids", "elevation", "earthengine")}
+        found = diagnose(load_study("conus"), Settings(_env_file=None, **addresses))  # type: ignore[arg-type]
+        assert [each.ok for each in found if each.what == "CDS credentials"] == [True]
+        assert not any(each.ok for each in found if each.what in ("CDS", "SoilGrids", "EPQS", "Earth Engine")), found
+        assert CANARY not in f"{found} {capfd.readouterr()}"
