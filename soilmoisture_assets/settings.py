@@ -28,9 +28,9 @@ def refuse_address(address: str, where: str = "") -> str:
         port_is_one = split.port is None or split.port > 0
     except ValueError:
         split, port_is_one = urlsplit(""), False
-    if "@" in split.netloc:
+    if "@" in split.netloc or split.query or split.fragment:
         raise StudyError(
-            f"{named}a user name or password stands in the address, which is printed and stored.\n"
+            f"{named}a user name, password or token stands in the address, which is printed and stored.\n"
             "  Leave it out; keys have settings of their own."
         )
     if split.scheme not in ("http", "https") or not split.hostname or not port_is_one or " " in address.strip():

@@ -59,7 +59,7 @@ def need(what: str, given: Settings) -> Need:
         (f"{URL}\nkey: {TOKEN}\n", "is not the address of the Climate Data Store"),
         (f"{URL.replace('https', 'http')}/api\nkey: {TOKEN}\n", "is not the address of the Climate Data Store"),
         (f"url: cds.climate.copernicus.eu/api\nkey: {TOKEN}\n", "it is no address"),
-        (f"url: https://me:{TOKEN}@example.org/api\nkey: {TOKEN}\n", "password stands in the address"),
+        (f"url: https://me:{TOKEN}@example.org/api\nkey: {TOKEN}\n", "password or token stands in the address"),
         (f"{URL}/api\n", "no line 'key: <your token>'"),
         (f"{URL}/api\nkey:\n", "no line 'key: <your token>'"),
         ("", "no line 'key: <your token>'"),
@@ -191,10 +191,11 @@ def test_a_key_that_is_not_accepted_and_a_licence_that_is_missing_are_said(reach
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("SOILGRIDS_URL", "https://user:canary@example.org/v2.0", "password stands in the address"),
-        ("ELEVATION_URL", "https://canary@example.org", "password stands in the address"),
+        ("SOILGRIDS_URL", "https://user:canary@example.org/v2.0", "password or token stands in the address"),
+        ("ELEVATION_URL", "https://canary@example.org", "password or token stands in the address"),
         ("EARTHENGINE_URL", "http://user:ca/nary@example.org", "no address"),
-        ("CDS_URL", "https://user:canary@example.org/api", "password stands in the address"),
+        ("EARTHENGINE_URL", "https://example.org/v1?key=canary", "password or token stands in the address"),
+        ("CDS_URL", "https://user:canary@example.org/api", "password or token stands in the address"),
         ("CDS_URL", "ftp://canary.example.org", "no address"),
         ("SOILGRIDS_URL", "rest.canary.org", "no address"),
         ("DATA_DIR", "s3://user:canary@bucket/prefix", "password stands in it"),

@@ -81,7 +81,7 @@ def test_the_whole_graph_shows_and_stores_no_secret(folders: tuple[Path, Path]):
     environment = secrets_everywhere(home, "http://127.0.0.1:9") | {"SOILMOISTURE_TODAY": str(TODAY)}
     for arguments in (["--debug", "run"], ["status"], ["report"]):
         ran = command(environment, work, *arguments, "--study", str(study))
-        assert ran.returncode == 0, ran
+        assert ran.returncode == 0, ran.stderr.decode()
         assert CANARY.encode() not in ran.stdout + ran.stderr
     everything = written_in(work)
     print(f"canary: {len(everything):,} bytes stored, none of them secret")
