@@ -124,6 +124,16 @@ def test_so_does_one_whose_name_nobody_knows(service: str, asks: dict[str, Ask])
     assert seconds_of(asks[service], "http://no-such-service.invalid") < SECONDS + SLACK
 
 
+@pytest.mark.parametrize("service", ["soilgrids", "cds"])
+def test_so_does_one_whose_name_is_being_looked_up_for_ever(
+    service: str, asks: dict[str, Ask], monkeypatch: pytest.MonkeyPatch
+):
+    ended = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: ended.wait(60) and [])
+    assert seconds_of(asks[service], "http://service.example") < SECONDS + SLACK
+    ended.set()
+
+
 def test_one_that_answers_in_between_is_alive(sandbox: Sandbox, stations_at: Callable[..., xr.Dataset], tmp_path: Path):
     for step in range(12):
         sandbox.add_fault(Fault("soilgrids", "500", path_contains=f"lon={-100.0 + step}"))
