@@ -1,6 +1,8 @@
 """The command line where a request cannot be served: one line that says why, the fix, exit code 2."""
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +33,15 @@ def test_what_cannot_be_served_is_said_with_the_fix(
     assert reason.startswith("soilmoisture: ")
     assert words in reason
     assert fix.startswith("  ")
+
+
+def test_the_web_ui_listens_on_this_machine_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda program, arguments: started.append(arguments))
+    monkeypatch.setattr(sys, "argv", ["soilmoisture", "ui", "--study", "demo"])
+    monkeypatch.setenv("DAGSTER_HOME", "")  # which the command sets
+    monkeypatch.setenv("SOILMOISTURE_DATA_DIR", str(tmp_path))
+    with pytest.raises(SystemExit):
+        main()
+    [arguments] = started
+    assert arguments[1:4] == ["dev", "-h", "127.0.0.1"]
