@@ -135,14 +135,14 @@ def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
              "each; answers are cached.", "elevation", "usgs"),
         ):  # fmt: skip
             yield Asset(
-                path, NETCDF, text, code="2", inputs=places, settings=services, kinds=frozenset({"netcdf", kind}),
+                path, NETCDF, text, code="3", inputs=places, settings=services, kinds=frozenset({"netcdf", kind}),
                 pool=pool,
             )  # fmt: skip
         yield Asset(
             "raw/modis/land_cover",
             NETCDF,
             "IGBP class of the 500 m pixel of each station (MCD12Q1 v061), one file per year.",
-            code="2",
+            code="3",
             inputs=places,
             settings=services,
             partitions="year",

@@ -22,6 +22,7 @@ from soilmoisture_assets.errors import DamagedError, SourceError
 from soilmoisture_assets.metadata.provenance import code_version, with_provenance
 from soilmoisture_assets.settings import Settings, load_settings
 from soilmoisture_assets.sources import check, citations, licences, sources_of
+from soilmoisture_assets.sources.patience import Patience
 from soilmoisture_assets.store import formats
 from soilmoisture_assets.store.graph import BASIS, Expected, Graph, View
 from soilmoisture_assets.store.records import Address, Record, State
@@ -55,6 +56,7 @@ class Deployment:
             declarations.add_folder(folder)
         check(study)
         self.study, self.settings = study, settings
+        self.patience = Patience(settings.service_patience_seconds)
         self.store = store if store is not None else Store(settings.data_dir, cache=settings.cache_dir)
 
     @cached_property

@@ -1,7 +1,7 @@
 """What a study needs and whether it is there: files, credentials, reachable services.
 
-Belongs here: going through what the sources of a study say they need, before anything is written. Not here: what that
-is (``SOURCE`` in sources/<name>/), printing it (cli/doctor.py).
+Belongs here: going through what the sources of a study say they need, and asking their services, before anything is
+written. Not here: what that is (``SOURCE`` in sources/<name>/), printing it (cli/doctor.py).
 """
 
 import shutil
@@ -16,7 +16,6 @@ from soilmoisture_assets.sources import check, sources_of
 from soilmoisture_assets.sources.source import Need
 from soilmoisture_assets.study import Study
 
-TIMEOUT_SECONDS = 5.0
 LEAST_FREE_GIB = 1.0
 """The demo takes a third of it; with less, a run may end for want of room."""
 
@@ -59,20 +58,28 @@ def diagnose(study: Study, settings: Settings) -> list[Finding]:
         return [_trouble("sources", error)]
     findings = [Finding("sources", True, ", ".join(source.title for source in sources_of(study)))]
     findings += [_room(f"room for {what}", folder) for what, folder in settings.written_folders.items()]
-    for need in _needs(study, settings):
-        try:
-            findings.append(Finding(need.what, True, need.check()))
-        except SoilMoistureError as error:
-            findings.append(_trouble(need.what, error))
+    for source in sources_of(study):
+        needed = [_checked(need) for need in source.needs(study, settings)]
+        lacking = [finding.what for finding in needed if not finding.ok]
+        findings += needed
+        for probe in [] if study.sandbox else source.probes(study, settings):
+            not_asked = Finding(probe.what, False, f"not asked: it takes {', '.join(lacking)}")
+            findings.append(not_asked if lacking else _checked(probe))
     if study.sandbox:
-        return [*findings, Finding("services", True, "embedded sandbox on loopback (synthetic data)")]
-    addresses = [item for source in sources_of(study) for item in source.addresses(study, settings).items()]
-    return findings + [_reach(what, url) for what, url in addresses]
+        findings.append(Finding("services", True, "embedded sandbox on loopback (synthetic data)"))
+    return findings
 
 
 def _needs(study: Study, settings: Settings) -> Iterator[Need]:
     for source in sources_of(study):
         yield from source.needs(study, settings)
+
+
+def _checked(need: Need) -> Finding:
+    try:
+        return Finding(need.what, True, need.check())
+    except SoilMoistureError as error:
+        return _trouble(need.what, error)
 
 
 def _trouble(what: str, error: SoilMoistureError) -> Finding:
@@ -92,14 +99,3 @@ def _room(what: str, folder: Path) -> Finding:
         return Finding(what, False, f"{folder}: {error.strerror}", fix)
     fix = "" if free >= LEAST_FREE_GIB else f"Free at least {LEAST_FREE_GIB:g} GiB, or set another folder."
     return Finding(what, not fix, f"{folder}: {free:.1f} GiB free", fix)
-
-
-def _reach(what: str, url: str) -> Finding:
-    import requests
-
-    try:
-        answer = requests.get(url, timeout=TIMEOUT_SECONDS)
-    except requests.RequestException as error:
-        return Finding(what, False, f"{url}: {type(error).__name__}", "Check the network, or try again later.")
-    ok = answer.status_code < 500
-    return Finding(what, ok, f"{url}: HTTP {answer.status_code}", "" if ok else "The service is down; try again later.")

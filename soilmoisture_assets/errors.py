@@ -1,12 +1,26 @@
 """Errors a user can act on: one class per kind of trouble, all below SoilMoistureError.
 
-Belongs here: exception classes. Not here: messages; each is written where the trouble is seen and
-names the file or station, what is wrong and what to do. The command line prints the message and exits 2.
+Belongs here: exception classes, and what no message may hold. Not here: messages; each is written where the trouble is
+seen and names the file or station, what is wrong and what to do. The command line prints the message and exits 2.
 """
+
+import re
+
+_SECRETS = re.compile(r"(?<=://)[^\s/]+(?=@)|(?<=\bBearer )\S+")
+
+
+def without_secrets(text: str, *secrets: str) -> str:
+    """A text of others without passwords in addresses, tokens, and the secrets named."""
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "…")
+    return _SECRETS.sub("…", text)
 
 
 class SoilMoistureError(Exception):
-    """Something is wrong with what the platform was given, and the message says what to do."""
+    """Something is wrong with what the platform was given, and the message says what to do; it holds no secrets."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(without_secrets(message))
 
 
 class StudyError(SoilMoistureError):

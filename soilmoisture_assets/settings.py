@@ -8,22 +8,70 @@ import datetime as dt
 import re
 import tempfile
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.files import UNFINISHED_WORK
 
 
+def refuse_address(address: str, where: str = "") -> str:
+    """The address of a service, without a slash at its end.
+
+    Raises
+    ------
+    StudyError : it is none, or holds a password: addresses are printed and stored. Says where, and not what.
+    """
+    named = f"{where}: " if where else ""
+    try:
+        split = urlsplit(address.strip())
+        port_is_one = split.port is None or split.port > 0
+    except ValueError:
+        split, port_is_one = urlsplit(""), False
+    if "@" in split.netloc or split.query or split.fragment:
+        raise StudyError(
+            f"{named}a user name, password or token stands in the address, which is printed and stored.\n"
+            "  Leave it out; keys have settings of their own."
+        )
+    if split.scheme not in ("http", "https") or not split.hostname or not port_is_one or " " in address.strip():
+        raise StudyError(f"{named}it is no address of a service.\n  Write one such as https://example.org/api.")
+    return address.strip().rstrip("/")
+
+
+def _address(address: str) -> str:
+    try:
+        return refuse_address(address)
+    except StudyError as error:
+        raise ValueError(str(error)) from None
+
+
+def _without_password(place: str) -> str:
+    _, is_url, rest = place.partition("://")
+    if is_url and "@" in rest.partition("/")[0]:
+        raise ValueError(
+            "a user name or password stands in it, and it is printed and stored.\n"
+            "  Leave it out; the credentials of a store are in the environment."
+        )
+    return place
+
+
+Address = Annotated[str, AfterValidator(_address)]
+"""Where a service is asked; it holds no secret."""
+
+
 class Settings(BaseSettings):
     """Settings of one machine. Every field is an environment variable with the prefix ``SOILMOISTURE_``."""
 
-    model_config = SettingsConfigDict(env_prefix="SOILMOISTURE_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SOILMOISTURE_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     study: str = "demo"
     """Name of a built-in study or path of a study file."""
-    data_dir: str = "data"
+    data_dir: Annotated[str, AfterValidator(_without_password)] = "data"
     """The store: a folder, or an fsspec URL such as ``s3://bucket/prefix``; a study is below ``<data_dir>/<study>``."""
     cache_dir: Path | None = None
     """Folder on this machine for unfinished work where the store is elsewhere; unset: ``.soilmoisture_cache``."""
@@ -38,15 +86,18 @@ class Settings(BaseSettings):
     ismn_archive: Path | None = None
     """ISMN download (zip or folder); a study may name its own instead."""
 
-    cds_url: str | None = None
+    cds_url: Address | None = None
     cds_key: SecretStr | None = None
     """Copernicus Climate Data Store; where unset, cdsapi reads ``CDSAPI_URL``, ``CDSAPI_KEY`` or ``~/.cdsapirc``."""
     cds_poll_seconds: float = 5.0
     """First pause between looks at a job in the queue of the Climate Data Store; pauses grow to two minutes."""
-    soilgrids_url: str = "https://rest.isric.org/soilgrids/v2.0"
+    service_patience_seconds: float = Field(default=600.0, gt=0)
+    """A service without a usable answer for so long, retries included, is dead to a command: nobody asks it any more.
+    A job that waits in a living queue is waited for longer."""
+    soilgrids_url: Address = "https://rest.isric.org/soilgrids/v2.0"
     soilgrids_requests_per_minute: float = 5.0
-    elevation_url: str = "https://epqs.nationalmap.gov/v1"
-    earthengine_url: str | None = None
+    elevation_url: Address = "https://epqs.nationalmap.gov/v1"
+    earthengine_url: Address | None = None
     earthengine_project: str | None = None
     earthengine_service_account_file: Path | None = None
 
@@ -82,6 +133,8 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_input=False)[0]
         name = "SOILMOISTURE_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise StudyError(f"{name}: {first['msg']}.\n  Set it in the environment or in .env.") from error
+        what, _, fix = first["msg"].removeprefix("Value error, ").partition("\n")
+        fix = fix.strip() or "Set it in the environment or in .env."
+        raise StudyError(f"{name}: {what.rstrip('.')}.\n  {fix}") from None

@@ -1,5 +1,6 @@
 """The command line where a request cannot be served: one line that says why, the fix, exit code 2."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -50,3 +51,15 @@ def test_inspect_names_stations_as_a_run_does_and_says_what_is_lost(
     assert station_id("SCAN", "Site#") in said
     assert "1 lines without a time stamp or depth left out" in said
     assert "not in the records: 0 files, 1 lines, 0 values, 0 repeated hours" in said
+
+
+def test_the_web_ui_listens_on_this_machine_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda program, arguments: started.append(arguments))
+    monkeypatch.setattr(sys, "argv", ["soilmoisture", "ui", "--study", "demo"])
+    monkeypatch.setenv("DAGSTER_HOME", "")  # which the command sets
+    monkeypatch.setenv("SOILMOISTURE_DATA_DIR", str(tmp_path))
+    with pytest.raises(SystemExit):
+        main()
+    [arguments] = started
+    assert arguments[1:4] == ["dev", "-h", "127.0.0.1"]

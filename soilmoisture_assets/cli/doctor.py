@@ -22,5 +22,7 @@ def doctor(study: StudyOption = None, as_json: JsonOption = False) -> None:
         for finding in findings:
             table.add_row("[green]ok" if finding.ok else "[red]missing", finding.what, finding.state, finding.fix)
         out.print(table)
+        lacking = [finding.what for finding in findings if not finding.ok]
+        out.print(f"A run would lack: {', '.join(lacking)}." if lacking else "A run has what it needs.", markup=False)
     if not all(finding.ok for finding in findings):
         sys.exit(1)

@@ -10,6 +10,7 @@ recorded one by one, so that a crash keeps what is done; one that fails stays mi
 import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -35,6 +36,7 @@ from soilmoisture_assets.io_managers import io_manager_key
 from soilmoisture_assets.io_managers.stored import Publishable
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.sources.services import ServiceUrls, services
 from soilmoisture_assets.store.graph import Asset
 from soilmoisture_assets.store.records import Record, State
 from soilmoisture_assets.study import Study
@@ -158,6 +160,10 @@ class Work:
 
     def log(self, text: str) -> None:
         self.context.log.info(text)
+
+    def services(self) -> AbstractContextManager[ServiceUrls]:
+        """Addresses by source that work within the block: those of the settings, or of a sandbox."""
+        return services(self.study, self.settings, self.deployment.today())
 
     def workspace(self, *parts: str) -> Path:
         """A folder on this machine for what services told so far."""

@@ -36,13 +36,14 @@ class Outcome:
     """How a run ended.
 
     ``error`` is None where it succeeded or where only single partitions failed; ``warnings`` tell of checks of this
-    severity that did not pass.
+    severity that did not pass; ``interrupted`` where the user ended it.
     """
 
     run_id: str
     error: str | None
     failed_partitions: Mapping[str, str]
     warnings: Sequence[str]
+    interrupted: bool = False
 
 
 def stages(graph: Graph, wanted: Collection[str]) -> list[Stage]:
@@ -129,15 +130,17 @@ def bring_up_to_date(
     stations: Collection[str] = (),
     force: bool = False,
 ) -> Iterator[tuple[tuple[str, ...], list[str], Outcome | None]]:
-    """Make what is out of date, run by run, until a run ends with an error.
+    """Make what is out of date, run by run; what needs something that could not be made is passed over.
 
     Yields each run twice, before (without an outcome) and after: its assets, partitions and outcome.
     """
     end_dead_runs(instance)
+    deployment.patience.renew()
     if deployment.store.local is not None:
         deployment.discard(deployment.verify())
     deployment.withdraw()
     again = due(deployment)
+    lost: set[str] = set()
     for stage in stages(deployment.graph, wanted):
         for path in stage.assets:
             if stage.partitions is not None:
@@ -148,16 +151,28 @@ def bring_up_to_date(
             for name in names if stage.partitions else [None]:
                 deployment.come_back(path, name, view)
         todo = [(stage.assets, names)] if force else list(outdated(view, stage, names, again))
-        for assets, parts in todo:
-            if stage.partitions is not None and not parts:
+        for asked, parts in todo:
+            assets = _without_lost(view, asked, parts, lost)
+            if not assets or (stage.partitions is not None and not parts):
                 continue
             yield assets, parts, None
             outcome = launch(deployment, definitions, instance, assets, parts)
             if stage.partitions is None:
                 _leave_out(deployment, assets, outcome.run_id)
             yield assets, parts, outcome
-            if outcome.error:
+            if outcome.interrupted:
                 return
+            if outcome.error:
+                view = deployment.view()
+                lost |= {path for path in assets if not view.current(path) and not view.settled(path, None)}
+
+
+def _without_lost(view: View, assets: Sequence[str], partitions: Sequence[str], lost: set[str]) -> tuple[str, ...]:
+    """The assets that need nothing that could not be made in this command; the others are lost too."""
+    for path in (path for path in view.graph if path in assets):
+        if lost.intersection(view.lacking(path, partitions[0] if partitions else None)):
+            lost.add(path)
+    return tuple(path for path in assets if path not in lost)
 
 
 def _leave_out(deployment: Deployment, assets: Sequence[str], run: str) -> None:
@@ -224,24 +239,33 @@ def _warnings(result: dg.ExecuteInProcessResult) -> list[str]:
 def _outcome(result: dg.ExecuteInProcessResult, warnings: Sequence[str]) -> Outcome:
     errors: list[str] = []
     failed: dict[str, str] = {}
+    interrupted = False
     for event in result.filter_events(lambda event: event.is_step_failure):
         failure = event.step_failure_data.user_failure_data
         if failure is not None and "failed" in failure.metadata:
             failed |= dict(failure.metadata["failed"].value)  # type: ignore[arg-type]
         elif event.step_failure_data.error is not None:
-            errors.append(_message(event.step_key, event.step_failure_data.error))
+            error = event.step_failure_data.error
+            interrupted = interrupted or _chain(error)[-1].cls_name == dg.DagsterExecutionInterruptedError.__name__
+            errors.append(_message(event.step_key, error))
         else:
             errors.append(event.message or "step failed")
     if not result.success and not errors and not failed:
         errors.append(f"run {result.run_id} failed; see it in the web UI")
-    return Outcome(result.run_id, "\n".join(errors) or None, failed, warnings)
+    return Outcome(result.run_id, "\n".join(errors) or None, failed, warnings, interrupted)
+
+
+def _chain(error: Any) -> list[Any]:
+    """An error of a step and what it was raised from, the origin last."""
+    chain = [error]
+    while chain[-1].cause is not None:
+        chain.append(chain[-1].cause)
+    return chain
 
 
 def _message(step: str | None, error: Any) -> str:
     """What the asset raised, without Dagster's wrapping; a fault of the code keeps its last lines of traceback."""
-    chain = [error]
-    while chain[-1].cause is not None:
-        chain.append(chain[-1].cause)
+    chain = _chain(error)
     if chain[-1].cls_name == dg.DagsterExecutionInterruptedError.__name__:
         return "interrupted.\n  What is stored is kept: run it again to go on."
     for each in chain:  # the outermost own error says what to do; what it was raised from is for developers

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from soilmoisture_assets.sandbox.world import World
 
 _NO_DATA = -1000000
+_UNITED_STATES = (-125.0, -66.0, 24.0, 50.0)
+"""West, east, south, north: where the service has data, whatever part of it a world is about."""
 _REFUSAL = Response(200, b"Invalid or missing input parameters.", "text/plain")
 
 
 def epqs_service(world: "World", today: dt.date | None = None) -> Handler:
-    """The service over a world, the same on every day: refuses points outside its domain, has no data over water."""
+    """The service over a world, the same on every day: refuses points outside the US, has no data over water."""
+
+    covered = (_UNITED_STATES, (world.west, world.east, world.south, world.north))
 
     def answer(request: Request) -> Response | None:
         if request.path != "/json":
@@ -28,7 +32,7 @@ def epqs_service(world: "World", today: dt.date | None = None) -> Handler:
             x, y = float(request.query["x"]), float(request.query["y"])
         except (KeyError, ValueError):
             return _REFUSAL
-        if not (world.west <= x <= world.east and world.south <= y <= world.north):
+        if not any(west <= x <= east and south <= y <= north for west, east, south, north in covered):
             return _REFUSAL
         here = np.array([y]), np.array([x])
         empty = request.fault == "nulls" or not world.is_land(*here)[0]

@@ -4,6 +4,7 @@ Belongs here: HTTP itself, mounting the services, counting requests, injecting f
 Not here: what a service answers (cds.py, soilgrids.py, elevation.py, earthengine.py), the world (world.py).
 """
 
+import contextlib
 import datetime as dt
 import json
 import logging
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FaultKind = Literal["429", "500", "timeout", "reset", "truncated", "html", "nulls", "wrong_variable"]
+FaultKind = Literal["429", "500", "timeout", "trickle", "reset", "truncated", "html", "nulls", "wrong_variable"]
 SERVICES = ("cds", "soilgrids", "epqs", "earthengine")
 
 _FACTORIES = {
@@ -77,8 +78,9 @@ def json_response(content: object, status: int = 200) -> Response:
 class Fault:
     """A service's bad day: the next ``times`` requests to ``service`` whose path or query contains the text fail.
 
-    ``seconds`` is what Retry-After says for "429" and how long "timeout" keeps silent. "truncated" announces the
-    whole body and sends half, "html" answers 200 with a page, "nulls" and "wrong_variable" are left to the service.
+    ``seconds`` is what Retry-After says for "429" and how long "timeout" keeps silent. "trickle" sends a byte of an
+    endless body now and then, "truncated" announces the whole body and sends half, "html" answers 200 with a page,
+    "nulls" and "wrong_variable" are left to the service.
     """
 
     service: str
@@ -159,9 +161,9 @@ class Sandbox:
             return json_response({"detail": f"{type(error).__name__}: {error}"}, 500)
         return response or json_response({"detail": f"no such path: {request.path}"}, 404)
 
-    def keep_silent(self, seconds: float) -> None:
-        """Wait, but not beyond the end of the sandbox."""
-        self._closing.wait(seconds)
+    def keep_silent(self, seconds: float) -> bool:
+        """Wait, but not beyond the end of the sandbox; whether that has come."""
+        return self._closing.wait(seconds)
 
 
 class _Server(ThreadingHTTPServer):
@@ -190,7 +192,7 @@ class _Connection(BaseHTTPRequestHandler):
         sandbox = self.server.sandbox
         fault = sandbox.record(service, self.command, path)
         kind = fault.kind if fault else None
-        if fault and kind in ("429", "500", "html", "timeout", "reset"):
+        if fault and kind in ("429", "500", "html", "timeout", "trickle", "reset"):
             self._fail(fault)
             return
         values = parse_qs(split.query, keep_blank_values=True)
@@ -220,10 +222,20 @@ class _Connection(BaseHTTPRequestHandler):
         else:
             if fault.kind == "timeout":
                 self.server.sandbox.keep_silent(fault.seconds)
+            elif fault.kind == "trickle":
+                self._trickle()
             else:  # closing with lingering off sends RST
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.connection.shutdown(socket.SHUT_RD)
             self.close_connection = True
+
+    def _trickle(self) -> None:
+        with contextlib.suppress(OSError):  # until the client has gone
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            while not self.server.sandbox.keep_silent(0.05):
+                self.wfile.write(b" ")
 
     def _send(self, response: Response, truncated: bool = False) -> None:
         try:

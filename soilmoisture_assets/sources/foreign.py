@@ -62,7 +62,7 @@ def why_unreadable(error: Exception) -> str:
     return f"cannot be read ({reason_of(error)})"
 
 
-def reason_of(error: BaseException) -> str:
+def reason_of(error: object) -> str:
     """What an error says, in one line of at most 200 characters; its name where it says nothing."""
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, MemoryError):

@@ -49,7 +49,7 @@ from soilmoisture_assets.study import Study
 
 @dataclass(frozen=True)
 class Need:
-    """Something on this machine that assets read, and how to see whether it is there.
+    """Something that assets read, and how to see whether it is there.
 
     ``asset`` is the path of the asset that reads it, or of the folder of those that do, such as ``raw/era5``. ``check``
     returns what was found in a line, and below it, a line each, what of it is lost or changed on the way; it raises a
@@ -92,10 +92,6 @@ def _no_needs(study: Study, settings: Settings) -> Iterator[Need]:
     return iter(())
 
 
-def _no_addresses(study: Study, settings: Settings) -> Mapping[str, str]:
-    return {}
-
-
 def _own_address(settings: Settings) -> None:
     return None
 
@@ -113,7 +109,7 @@ class Source:
     place : whether it is asked for points, gives a grid, or brings stations of its own.
     account : what one needs to use it, in a line; empty for nothing.
     needs : what must be on this machine before a run.
-    addresses : services that must be reachable, by the name people know them by.
+    probes : services that must answer: each is asked for something small on the path that a run takes. ``doctor`` does.
     url : base address that the settings of this machine give; None where the client knows its own.
     sandbox : its twin among the addresses of the sandbox server; None where it has none.
     code : raised when ``fetch`` gives other values than before, so that its months are fetched again.
@@ -131,7 +127,7 @@ class Source:
     account: str = ""
     code: str = "1"
     needs: Callable[[Study, Settings], Iterator[Need]] = field(default=_no_needs, repr=False)
-    addresses: Callable[[Study, Settings], Mapping[str, str]] = field(default=_no_addresses, repr=False)
+    probes: Callable[[Study, Settings], Iterator[Need]] = field(default=_no_needs, repr=False)
     url: Callable[[Settings], str | None] = field(default=_own_address, repr=False)
     sandbox: str | None = None
     fetch: Callable[[SeriesRequest], xr.Dataset] | None = field(default=None, repr=False)

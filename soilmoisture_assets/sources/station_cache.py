@@ -4,6 +4,7 @@ Belongs here: the files, the loop over stations and the record of gaps that ever
 Not here: what is asked and how an answer is read (soilgrids, elevation, modis).
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -41,7 +42,7 @@ class Records:
 
 
 class StationCache:
-    """A folder with one JSON file per station. A record counts only for the place it was asked for."""
+    """A folder with one JSON file per station. A record counts if it is whole, and for the place it was asked for."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -49,9 +50,12 @@ class StationCache:
     def load(self, place: Place) -> dict[str, Any] | None:
         """The record of a station, None where there is none, it is damaged or the station has moved since."""
         try:
-            record = json.loads((self._folder / f"{place.station}.json").read_text())
+            content = json.loads((self._folder / f"{place.station}.json").read_text())
+            record = content.get("record", content)  # early files hold nothing but the record
+            if record is not content and content["checksum"] != _checksum(record):
+                return None
             moved = max(abs(record["latitude"] - place.latitude), abs(record["longitude"] - place.longitude))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, AttributeError, KeyError, TypeError):
             return None
         return record if moved < 1e-6 else None
 
@@ -59,7 +63,11 @@ class StationCache:
         """Write a record whole or not at all."""
         content = {"latitude": place.latitude, "longitude": place.longitude, **record}
         with replacing(self._folder / f"{place.station}.json") as partial:
-            partial.write_text(json.dumps(content))
+            partial.write_text(json.dumps({"checksum": _checksum(content), "record": content}))
+
+
+def _checksum(record: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def ask_stations(

@@ -11,12 +11,10 @@ import dagster as dg
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.defs import service
 from soilmoisture_assets.defs.checks import failures, raw
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.making import Made, Work
 from soilmoisture_assets.defs.runs import stages
-from soilmoisture_assets.defs.service import open_services
 from soilmoisture_assets.errors import SourceError, SourceUnavailable, StudyError
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
@@ -162,25 +160,24 @@ def test_an_interrupt_ends_the_run_and_keeps_what_is_stored(tmp_path: Path):
         assert place.deployment.current(SERIES) == ["a"]
 
 
-@pytest.mark.parametrize(("error", "attempts"), [(SourceUnavailable("down"), 3), (SourceError("no such key"), 1)])
-def test_a_step_is_tried_again_where_a_service_is_down_and_for_no_other_reason(
-    error: SourceError, attempts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(service, "SECONDS_BEFORE_RETRY", 0.0)
+def test_a_service_that_is_dead_to_one_asset_is_not_asked_for_the_next(tmp_path: Path):
     tried = []
 
-    def fetched(work: Work) -> Iterator[Made]:
-        with open_services(work):
-            tried.append(work.context.retry_number)
-            raise error
+    def asking(work: Work) -> Iterator[Made]:
+        clock = work.deployment.patience.of("a service")
+        with clock.asking():
+            tried.append(work.assets)
+            raise clock.over("it is silent")
         yield Made()
 
-    asked = Asset(PROPERTIES, ".nc", "From a service.")
+    makes = [(Asset(path, ".nc", "From a service."), asking) for path in (PROPERTIES, "raw/soilgrids/others")]
     with dg.instance_for_test() as instance:
-        place = Bench(tmp_path, [(asked, fetched)], instance, sandbox=False)
-        [(_, _, outcome)] = place.outcomes()
-    assert str(error) in str(outcome.error)
-    assert tried == list(range(attempts))
+        place = Bench(tmp_path, makes, instance)
+        for commands in (1, 2):
+            [(_, _, outcome)] = place.outcomes()
+            assert len(tried) == commands
+            assert "a service: it is silent; no usable answer within 10 minutes" in str(outcome.error)
+            assert "a service: not asked again" in str(outcome.error)
 
 
 def test_a_station_that_a_service_did_not_answer_for_is_a_warning_that_says_what_to_do(tmp_path: Path):
@@ -206,7 +203,7 @@ def test_a_station_that_a_service_did_not_answer_for_is_a_warning_that_says_what
         assert outcome.warnings == []
 
 
-def test_a_failing_asset_ends_the_runs_and_what_follows_is_not_made(tmp_path: Path):
+def test_what_follows_a_failing_asset_is_not_made(tmp_path: Path):
     def broken(work: Work) -> Iterator[Made]:
         raise SourceError("nothing to average.\n  Bring more.")
         yield Made()
@@ -217,6 +214,28 @@ def test_a_failing_asset_ends_the_runs_and_what_follows_is_not_made(tmp_path: Pa
         assert paths == (MEAN, SHOWN)
         assert outcome.error == "nothing to average.\n  Bring more."  # without Dagster's wrapping
         assert not place.deployment.is_current(SHOWN)
+
+
+def test_what_does_not_need_what_failed_is_made_and_what_does_is_passed_over_in_silence(tmp_path: Path):
+    def broken(work: Work) -> Iterator[Made]:
+        raise SourceUnavailable("nobody is there.\n  Try later.")
+        yield Made()
+
+    more = [
+        (Asset("raw/soilgrids/properties", ".csv", "Of a service that is down."), broken),
+        (Asset("cube/own", ".csv", "Needs it.", inputs={"mean": Input("raw/soilgrids/properties")}), copy),
+        (Asset("cube/beside", ".csv", "In the same run, of the stations.", inputs={"mean": Input(MEAN)}), copy),
+        (Asset("models/own", ".csv", "Of each.", inputs={"x": Input("cube/own")}, names_from=TABLE,
+               partitions="station"), each(moisture)),
+        (Asset("analysis/last", ".csv", "After these.", inputs={"x": Input("models/own")}), copy),
+        (Asset(SHOWN, ".csv", "Of the mean.", inputs={"mean": Input("cube/beside")}), copy),
+    ]  # fmt: skip
+    with bench(tmp_path, more=more) as place:
+        outcomes = place.outcomes()
+        assert [outcome.error for _, _, outcome in outcomes if outcome.error] == ["nobody is there.\n  Try later."]
+        assert {path for path in place.deployment.graph if place.deployment.view().current(path)} == {
+            TABLE, SERIES, MEAN, "cube/beside", SHOWN,
+        }  # fmt: skip
 
 
 def test_only_the_stations_that_are_named_are_made(tmp_path: Path):

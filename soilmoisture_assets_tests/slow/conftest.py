@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from soilmoisture_assets_tests.integration.conftest import finished as finished
+from soilmoisture_assets_tests.sources.conftest import stations_at as stations_at
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

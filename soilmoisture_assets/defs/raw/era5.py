@@ -14,7 +14,6 @@ import dagster as dg
 import xarray as xr
 
 from soilmoisture_assets.defs.making import Made, Work, step
-from soilmoisture_assets.defs.service import open_services
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SoilMoistureError, SourceUnavailable
 from soilmoisture_assets.sources import variables_of
@@ -52,6 +51,7 @@ def _client(work: Work, urls: Mapping[str, str | None], log: Any) -> "Era5Client
         "sandbox" if sandbox else key,
         work.workspace("raw", "era5", "requests"),
         poll_seconds=SANDBOX_POLL_SECONDS if sandbox else work.settings.cds_poll_seconds,
+        patience=work.deployment.patience,
         log=log,
     )
 
@@ -70,7 +70,7 @@ def _invariants(work: Work) -> Iterator[Made]:
             yield Made(found)
         return
     path = work.workspace("raw", "era5") / ".invariants.zip"
-    with open_services(work) as urls:
+    with work.services() as urls:
         _client(work, urls, work.log).fetch_invariants(path, domain=study.domain, resolution=era5.resolution)
     yield Made(path)
     path.unlink()
@@ -87,7 +87,7 @@ def _months(work: Work) -> Iterator[Made]:
         return
     log = _QueueLog(work)
     folder = work.workspace("raw", "era5", "deliveries")
-    with open_services(work) as urls:
+    with work.services() as urls:
         for done, fetched in enumerate(_fetched(work, _client(work, urls, log), months, folder), start=1):
             report(done, len(months), fetched.month)
             if fetched.path is None:

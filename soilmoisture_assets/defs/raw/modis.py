@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import dagster as dg
 
 from soilmoisture_assets.defs.making import Made, Work, step
-from soilmoisture_assets.defs.service import open_services
 from soilmoisture_assets.deployment import Deployment
 
 LAND_COVER = "raw/modis/land_cover"
@@ -21,7 +20,7 @@ def _land_cover(work: Work) -> Iterator[Made]:
     from soilmoisture_assets.sources.modis.client import fetch_land_cover
 
     years, settings = [int(year) for year in work.partitions], work.settings
-    with open_services(work) as urls:
+    with work.services() as urls:
         found = fetch_land_cover(
             work.given()["stations"],
             work.workspace("raw", "modis", "answers"),
@@ -30,6 +29,7 @@ def _land_cover(work: Work) -> Iterator[Made]:
             project="sandbox" if work.study.sandbox else settings.earthengine_project,
             service_account_file=settings.earthengine_service_account_file,
             url=urls.get("modis"),
+            patience=work.deployment.patience,
         )
     published = found.year.values.tolist()
     if absent := sorted(set(years) - set(published)):

@@ -6,7 +6,6 @@ import dagster as dg
 import xarray as xr
 
 from soilmoisture_assets.defs.making import Made, Work, step
-from soilmoisture_assets.defs.service import open_services
 from soilmoisture_assets.deployment import Deployment
 
 SANDBOX_RATE = 60_000.0
@@ -27,23 +26,28 @@ def _properties(work: Work) -> Iterator[Made]:
     from soilmoisture_assets.sources.soilgrids.client import fetch_soilgrids
 
     rate = SANDBOX_RATE if work.study.sandbox else work.settings.soilgrids_requests_per_minute
-    with open_services(work) as urls:
+    with work.services() as urls:
         found = fetch_soilgrids(
-            work.given()["stations"], work.workspace("raw", "soilgrids", "answers"), str(urls["soilgrids"]), rate,
+            work.given()["stations"],
+            work.workspace("raw", "soilgrids", "answers"),
+            str(urls["soilgrids"]),
+            rate,
             work.progress,
-        )  # fmt: skip
+            patience=work.deployment.patience,
+        )
     yield Made(found, metadata=_problems(found))
 
 
 def _slope(work: Work) -> Iterator[Made]:
     from soilmoisture_assets.sources.elevation.client import fetch_slope
 
-    with open_services(work) as urls:
+    with work.services() as urls:
         found = fetch_slope(
             work.given()["stations"],
             work.workspace("raw", "elevation", "answers"),
             str(urls["elevation"]),
             work.progress,
+            patience=work.deployment.patience,
         )
     yield Made(found, metadata=_problems(found))
 

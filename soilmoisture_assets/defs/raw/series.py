@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import dagster as dg
 
 from soilmoisture_assets.defs.making import Made, Make, Work, step
-from soilmoisture_assets.defs.service import open_services
 from soilmoisture_assets.deployment import Deployment
-from soilmoisture_assets.errors import SoilMoistureError, SourceUnavailable
+from soilmoisture_assets.errors import SoilMoistureError, SourceError, SourceUnavailable
 from soilmoisture_assets.sources import sources, variables_of
 from soilmoisture_assets.sources.series import fetch_month
 from soilmoisture_assets.sources.source import SeriesRequest, Source
@@ -27,7 +26,8 @@ def _months(source: Source) -> Make:
     def months(work: Work) -> Iterator[Made]:
         """Fetch the months one by one; one that fails does not hinder the others."""
         names, stations = work.partitions, None
-        with open_services(work) as urls:
+        clock = work.deployment.patience.of(source.title)
+        with work.services() as urls:
             for done, month in enumerate(names, start=1):
                 if stations is None:
                     stations = work.given(partition=month)["stations"].load()
@@ -41,8 +41,12 @@ def _months(source: Source) -> Make:
                     progress=work.progress,
                 )
                 try:
-                    found = fetch_month(source, request)
+                    with clock.asking():
+                        found = fetch_month(source, request)
+                        clock.answered()
                 except SoilMoistureError as error:
+                    if isinstance(error, SourceError) and clock.left <= 0 and not clock.is_dead:
+                        error = clock.over(str(error).partition("\n")[0])
                     yield Made(partition=month, failure=str(error), passing=isinstance(error, SourceUnavailable))
                 else:
                     yield Made(found, month, metadata={"stations": found.sizes["station"]})

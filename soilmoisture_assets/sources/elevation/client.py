@@ -17,7 +17,8 @@ from geographiclib.geodesic import Geodesic
 from soilmoisture_assets.errors import SourceUnavailable
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.progress import Progress
-from soilmoisture_assets.sources.http import HttpClient, Parameters, UnusableAnswer, read_json
+from soilmoisture_assets.sources.http import PROBE_SECONDS, HttpClient, Parameters, UnusableAnswer, number, read_json
+from soilmoisture_assets.sources.patience import Patience
 from soilmoisture_assets.sources.station_cache import (
     Place,
     StationCache,
@@ -33,9 +34,11 @@ SPACING = 100.0
 
 _NO_DATA = -1_000_000.0
 _NO_DATA_HERE = "the elevation service has no data here"
+_NOT_COVERED = "outside the coverage of the US elevation service"
 _HAS_DATA = 41.75, -93.90
 """A field in Iowa: a service that has no data there has an outage."""
 _OUTSIDE = b"Invalid or missing input parameters"
+_NO_VALUE = ("", "null", "none", "nan", "na", "nodata")
 
 # Bearing and distance (in spacings) of the nine points, north-west to south-east, row by row.
 _NINE = (
@@ -56,6 +59,7 @@ def fetch_slope(
     at_once: int = 4,
     timeout: float = 60,
     backoff: float = 1.0,
+    patience: Patience | None = None,
 ) -> xr.Dataset:
     """Terrain at stations from nine elevations around each.
 
@@ -79,7 +83,7 @@ def fetch_slope(
     ------
     SourceUnavailable : the service answered for no station.
     """
-    client = HttpClient("EPQS", timeout=timeout, backoff=backoff)
+    client = HttpClient("EPQS", timeout=timeout, backoff=backoff, patience=patience)
     cache = StationCache(cache_dir)
     places = places_of(stations)
 
@@ -124,6 +128,12 @@ def fetch_slope(
     return dataset
 
 
+def probe(url: str) -> str:
+    """Ask once for the elevation of a place known to have one. Raises SourceError where that is not what comes."""
+    found = _query(HttpClient("EPQS", timeout=PROBE_SECONDS, attempts=1), url, *_HAS_DATA)
+    return f"{url} answers: {found['elevation']:.0f} m at {_HAS_DATA[0]} N {_HAS_DATA[1]} E"
+
+
 def horn_slope(heights: np.ndarray, spacing: float) -> dict[str, float]:
     """Slope, aspect, elevation and curvature of a 3 x 3 window of heights.
 
@@ -158,24 +168,33 @@ def nine_points(place: Place, spacing: float) -> list[tuple[float, float]]:
 
 
 def read_elevation(body: bytes) -> dict[str, Any]:
-    """Elevation [m] and resolution [m] of one answer of EPQS, elevation None outside the US or without data.
+    """Elevation [m] and resolution [m] of one answer of EPQS, elevation None with a reason where there is none.
 
+    Outside its coverage the service answers with a text or with nothing, where it lacks data with null, an empty text
+    or a number far below any. Resolution is None where the answer has none.
     Raises UnusableAnswer for anything else that is no elevation, such as a web page or a failed call.
     """
-    if body.strip().startswith(_OUTSIDE):
-        return {"elevation": None, "resolution": None, "reason": "outside the coverage of the US elevation service"}
+    if not body.strip() or body.strip().startswith(_OUTSIDE):
+        return _nothing(_NOT_COVERED)
     answer = read_json(body)
-    try:
-        value = float(answer["value"])
-        resolution = float(answer["resolution"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise UnusableAnswer(f"it answered JSON without an elevation ({type(error).__name__})") from error
-    if value <= _NO_DATA or not math.isfinite(value):
-        return {"elevation": None, "resolution": None, "reason": _NO_DATA_HERE}
+    if not isinstance(answer, dict) or "value" not in answer:
+        raise UnusableAnswer("it answered JSON without an elevation")
+    given, value = answer["value"], number(answer["value"])
+    if given is None or (isinstance(given, str) and given.strip().lower() in _NO_VALUE):
+        return _nothing(_NO_DATA_HERE)
+    if value is None:
+        raise UnusableAnswer(f"it answered JSON without an elevation ({str(given)[:20]})")
+    if value <= _NO_DATA:
+        return _nothing(_NO_DATA_HERE)
     elevation = VARIABLES["elevation"]
     if not elevation.valid_min <= value <= elevation.valid_max:
-        raise UnusableAnswer(f"it answered an elevation of {value:g} m")
-    return {"elevation": value, "resolution": resolution, "reason": ""}
+        return _nothing(f"the elevation service says {value:g} m, which no place has")
+    resolution = number(answer.get("resolution"))
+    return {"elevation": value, "resolution": resolution if resolution and resolution > 0 else None, "reason": ""}
+
+
+def _nothing(reason: str) -> dict[str, Any]:
+    return {"elevation": None, "resolution": None, "reason": reason}
 
 
 def _query(client: HttpClient, url: str, latitude: float, longitude: float) -> dict[str, Any]:
@@ -190,10 +209,10 @@ def _query(client: HttpClient, url: str, latitude: float, longitude: float) -> d
     point = client.get(address, parameters, read_elevation)
     if point["elevation"] is None:  # once more: a missing elevation is kept for good, so it must not be a slip
         point = client.get(address, parameters, read_elevation)
-    if point["reason"] == _NO_DATA_HERE:
+    if point["elevation"] is None:
         latitude, longitude = _HAS_DATA
         known = client.get(address, {**parameters, "x": longitude, "y": latitude}, read_elevation)
-        if known["reason"] == _NO_DATA_HERE:
+        if known["elevation"] is None:
             raise SourceUnavailable(
                 "EPQS: it answers without elevation even where it has data: an outage.\n"
                 "  Run it again later; what has been fetched is kept."

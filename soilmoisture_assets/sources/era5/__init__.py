@@ -1,7 +1,6 @@
 """ERA5 from the Climate Data Store, or from files already downloaded. Not here: other sources, assets (defs/)."""
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from soilmoisture_assets.errors import SourceError
@@ -9,8 +8,6 @@ from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.era5.variables import ERA5_VARIABLES
 from soilmoisture_assets.sources.source import Need, Source
 from soilmoisture_assets.study import Study
-
-PUBLIC_ADDRESS = "https://cds.climate.copernicus.eu/api"
 
 
 def _needs(study: Study, settings: Settings) -> Iterator[Need]:
@@ -28,21 +25,20 @@ def _folder(study: Study) -> str:
 
 
 def _credentials(settings: Settings) -> str:
-    if settings.cds_key is not None:
-        return "SOILMOISTURE_CDS_KEY"
-    if os.environ.get("CDSAPI_KEY"):
-        return "CDSAPI_KEY"
-    rc_file = Path(os.environ.get("CDSAPI_RC", "~/.cdsapirc")).expanduser()
-    if rc_file.exists():
-        return str(rc_file)
-    raise SourceError(
-        "no credentials for the Copernicus Climate Data Store.\n  Make a free account at "
-        "https://cds.climate.copernicus.eu, accept the licence of ERA5 there, and set SOILMOISTURE_CDS_KEY to your key."
-    )
+    from soilmoisture_assets.sources.era5.account import cds_account
+
+    key = settings.cds_key.get_secret_value() if settings.cds_key else None
+    return cds_account(settings.cds_url, key).where
 
 
-def _addresses(study: Study, settings: Settings) -> Mapping[str, str]:
-    return {} if study.era5.access == "files" else {"CDS": settings.cds_url or PUBLIC_ADDRESS}
+def _probes(study: Study, settings: Settings) -> Iterator[Need]:
+    from soilmoisture_assets.sources.era5.cds_queue import probe
+    from soilmoisture_assets.sources.era5.months import GRID_DATASET, POINT_DATASET
+
+    if study.era5.access != "files":
+        key = settings.cds_key.get_secret_value() if settings.cds_key else None
+        dataset = POINT_DATASET if study.era5.access == "timeseries" else GRID_DATASET
+        yield Need("raw/era5", "CDS", lambda: probe(settings.cds_url, key, dataset))
 
 
 SOURCE = Source(
@@ -56,7 +52,7 @@ SOURCE = Source(
     licence="Copernicus licence (CC BY 4.0)",
     account="free account at https://cds.climate.copernicus.eu; accept the ERA5 licence there",
     needs=_needs,
-    addresses=_addresses,
+    probes=_probes,
     url=lambda settings: settings.cds_url,
     sandbox="cds",
 )

@@ -1,8 +1,12 @@
 """Jobs in the queue of the Climate Data Store: submitted once, waited for, resumed, split, downloaded and checked.
 
 Belongs here: everything about jobs, whatever their dataset. ``cdsapi`` speaks the protocol; its own retries are off,
-because repeating a submission whose answer was lost would queue the job twice.
-Not here: what to request and how deliveries are put together (months.py).
+because repeating a submission whose answer was lost would queue the job twice, and files are downloaded here.
+Not here: what to request and how deliveries are put together (months.py), the account (account.py).
+
+Two patiences: a service without a usable answer is dead after the one of the command (patience.py). A service that
+answers is alive: a job that it has taken is waited for up to ``LONGEST_QUEUED``, and a queue that takes no job is asked
+again up to ``LONGEST_REJECTED``.
 """
 
 import contextlib
@@ -11,6 +15,7 @@ import json
 import os
 import re
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,13 +24,23 @@ from typing import IO, Any, Literal
 
 import requests
 
-from soilmoisture_assets.errors import SoilMoistureError, SourceError, SourceUnavailable
+from soilmoisture_assets.errors import SoilMoistureError, SourceError, SourceUnavailable, without_secrets
+from soilmoisture_assets.files import trouble_of_machine
+from soilmoisture_assets.sources.era5.account import cds_account
+from soilmoisture_assets.sources.foreign import reason_of
+from soilmoisture_assets.sources.http import PROBE_SECONDS, BoundedSession, download
+from soilmoisture_assets.sources.patience import Clock, Patience, spoken
 
 Log = Callable[[str], None]
 Trouble = Literal["busy", "rejected", "too large", "gone", "unusable", "unpublished", "final"]
 
+SERVICE = "the Climate Data Store"
+LONGEST_QUEUED = dt.timedelta(days=2)
+LONGEST_REJECTED = dt.timedelta(hours=2)
+
 _LONGEST_POLL = 120.0
 _LONGEST_PAUSE = 600.0
+_TIMEOUT = 60.0
 _SUBMISSION_MARGIN = dt.timedelta(minutes=10)
 _MOST_UNUSABLE = 3
 _LONGEST_KEPT = dt.timedelta(days=1)
@@ -65,7 +80,7 @@ class _Job:
     unusable: int = 0
     finished: bool = False
     started: float = field(default_factory=time.monotonic)
-    troubled_since: float | None = None
+    rejected_since: float | None = None
 
 
 @dataclass
@@ -99,7 +114,7 @@ class CdsQueue:
     state_dir : job ids and finished downloads lie here until they are taken.
     at_once : jobs queued or running at a time.
     poll_seconds : first pause between looks at a job; pauses grow to two minutes.
-    patience : how long a service may stay out of order before a request is given up; the next run goes on from there.
+    patience : of the command that asks; when it is over all requests are given up, and the next run goes on from there.
     log : receives a line for each change of state.
     """
 
@@ -111,15 +126,18 @@ class CdsQueue:
         *,
         at_once: int = 4,
         poll_seconds: float = 1.0,
-        patience: dt.timedelta = dt.timedelta(hours=2),
+        patience: Patience | None = None,
         log: Log = lambda line: None,
     ) -> None:
-        self._url, self._key = url, key
+        self._account_of = lambda: cds_account(url, key)
+        self._key = ""
         self._state_dir = state_dir
         self._at_once = at_once
         self._poll_seconds = poll_seconds
-        self._patience = patience.total_seconds()
+        self._patience = patience or Patience()
+        self._silences: dict[str, contextlib.ExitStack] = {}
         self._log = log
+        self._session = BoundedSession(left=lambda: self._patience.of(SERVICE).left)
         self._client: Any = None
 
     def fetch(
@@ -180,6 +198,7 @@ class CdsQueue:
                     due = [job.due for job in active] + [now + self._poll_seconds] * locked
                     time.sleep(max(0.0, min(due, default=now) - now))
         finally:
+            self._end_silences(list(self._silences))
             for job in active:
                 job.lock.close()
 
@@ -217,8 +236,9 @@ class CdsQueue:
         job = _Job(request, lock, poll=self._poll_seconds)
         state_file = self._state_dir / f"{request.name}.json"
         if state_file.is_file():
-            state = json.loads(state_file.read_text())
-            job.intended, job.job_id = state["intended"], state["job_id"]
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # damaged: it is queued again
+                state = json.loads(state_file.read_text())
+                job.intended, job.job_id = state["intended"], state["job_id"]
             if job.job_id:
                 self._log(f"{request.name}: resuming job {job.job_id}")
         return job
@@ -241,21 +261,67 @@ class CdsQueue:
             return list(split(job.request))
         try:
             if job.job_id is None:
-                self._submit(job)
+                self._asked("submissions", lambda: self._submit(job))
                 job.due = time.monotonic() + min(self._poll_seconds, 0.1)
                 return None
-            if not self._is_ready(job):
+            if not self._asked("queue", lambda: self._is_ready(job)):
+                if time.monotonic() - job.started > LONGEST_QUEUED.total_seconds():
+                    raise SourceUnavailable(
+                        f"{job.request.name}: still {job.status} after {LONGEST_QUEUED.days} days.\n"
+                        "  The next run takes up the job."
+                    )
                 job.due = time.monotonic() + job.poll
                 job.poll = min(job.poll * 1.5, _LONGEST_POLL)
                 return None
-            self._download(job, file, check)
+            self._asked("downloads", lambda: self._download(job, file, check))
             return file
-        except SourceUnavailable:
-            raise
-        except (requests.RequestException, RuntimeError, OSError, SourceError, ValueError, KeyError) as error:
-            if isinstance(error, _Hopeless):
+        except _Troubled as troubled:
+            return self._troubled(job, troubled, split)
+
+    def _asked(self, step: str, ask: Callable[[], Any]) -> Any:
+        """Ask for something of one kind; each has a clock, and the whole service.
+
+        Raises
+        ------
+        _Troubled : it was no success. SourceUnavailable : this kind or all of the service is dead.
+        MachineError : this machine could not store what came.
+        """
+        names = (SERVICE, f"{SERVICE}, {step}")
+        clocks = [self._patience.of(name) for name in names]
+        with contextlib.ExitStack() as asking:
+            for clock in clocks:
+                asking.enter_context(clock.asking())
+            try:
+                found = ask()
+            except (SourceUnavailable, _Hopeless):
                 raise
-            return self._troubled(job, error, split)
+            except Exception as error:  # whatever the client raises on answers that are not what it expects
+                if (machine := trouble_of_machine(error)) is not None:
+                    raise machine from None
+                trouble, words = _understood(error, self._key)
+                if trouble != "busy":
+                    self._heard(clocks)
+                elif over := [clock.over(reason_of(words)) for clock in clocks if clock.left <= 0]:
+                    raise over[0] from None
+                else:
+                    for clock in clocks:
+                        if clock.service not in self._silences:  # its time runs on between attempts
+                            self._silences[clock.service] = contextlib.ExitStack()
+                            self._silences[clock.service].enter_context(clock.asking())
+                raise _Troubled(trouble, words, min(clock.left for clock in clocks)) from None
+            self._heard(clocks)
+            return found
+
+    def _heard(self, clocks: Sequence[Clock]) -> None:
+        """A usable answer came."""
+        for clock in clocks:
+            clock.answered()
+        self._end_silences([clock.service for clock in clocks])
+
+    def _end_silences(self, services: Sequence[str]) -> None:
+        for service in services:
+            if service in self._silences:
+                self._silences.pop(service).close()
 
     def _submit(self, job: _Job) -> None:
         """Queue the job, unless an earlier attempt whose answer was lost did."""
@@ -294,31 +360,23 @@ class CdsQueue:
             seconds = time.monotonic() - job.started
             self._log(f"{job.request.name}: {job.status} after {seconds:.0f} s (job {job.job_id})")
         if not ready:
-            job.troubled_since = None
+            job.rejected_since = None
         return ready
 
     def _download(self, job: _Job, file: Path, check: Callable[[CdsRequest, Path], None]) -> None:
         """Download beside the file, check size and content, then rename: a file that exists is whole."""
         partial = file.with_suffix(".part")
-        job.remote.download(str(partial))  # compares the size with the announced one
-        try:
-            check(job.request, partial)
-        except SourceError as error:
-            job.unusable += 1
-            if job.unusable >= _MOST_UNUSABLE:
-                raise SourceUnavailable(
-                    f"{job.request.name}: the service keeps delivering unusable files.\n  {error}"
-                ) from error
-            raise
+        results = job.remote._make_results(wait=False)  # the public one would wait, for ever if the service lied
+        download(self._session, results.location, partial, results.content_length, _TIMEOUT)
+        check(job.request, partial)
         os.replace(partial, file)
         self._log(f"{job.request.name}: downloaded {file.stat().st_size / 1e6:.1f} MB")
 
     def _troubled(
-        self, job: _Job, error: Exception, split: Callable[[CdsRequest], Sequence[CdsRequest]]
+        self, job: _Job, troubled: "_Troubled", split: Callable[[CdsRequest], Sequence[CdsRequest]]
     ) -> list[CdsRequest] | None:
         """Wait, queue again, split or give up, according to what went wrong."""
-        trouble, words = _understood(error)
-        name = job.request.name
+        trouble, words, name = troubled.trouble, troubled.words, job.request.name
         if trouble == "too large":
             parts = list(split(job.request))
             if parts:
@@ -331,17 +389,27 @@ class CdsQueue:
             raise SourceUnavailable(f"{name}: not published yet. {words}\n  The daily schedule will ask again.")
         if trouble == "final" or (trouble == "gone" and job.job_id is None):
             self._drop(job)
-            raise SourceError(f"{name}: the Climate Data Store refused it.\n  {words}")
+            raise SourceError(f"{name}: {SERVICE} refused it.\n  {words}")
         now = time.monotonic()
-        job.troubled_since = job.troubled_since or now
-        if now - job.troubled_since > self._patience:
-            raise SourceUnavailable(f"{name}: no success for {self._patience / 3600:.1f} h.\n  {words}")
+        if trouble == "rejected":
+            job.rejected_since = job.rejected_since or now
+            if now - job.rejected_since > LONGEST_REJECTED.total_seconds():
+                waited = spoken(LONGEST_REJECTED.total_seconds())
+                raise SourceUnavailable(f"{name}: its queue takes no job, for {waited} now.\n  {words}")
+        if trouble in ("unusable", "gone"):
+            job.unusable += 1
+            if job.unusable >= _MOST_UNUSABLE:
+                self._drop(job)
+                keeps = "delivering unusable files" if trouble == "unusable" else "losing the job"
+                raise SourceUnavailable(f"{name}: the service keeps {keeps}.\n  {words}")
         if trouble in ("rejected", "gone", "unusable"):
             self._drop(job)
         base = self._poll_seconds * (10 if trouble == "rejected" else 1)
         job.pause = min(max(job.pause * 2, base), _LONGEST_PAUSE)
         asked = re.search(r"wait (\d+) seconds", words)
         pause = max(job.pause, float(asked.group(1)) if asked else 0.0)
+        if trouble == "busy":
+            pause = min(pause, troubled.left)
         job.due = now + pause
         self._log(f"{name}: {trouble}, next attempt in {pause:.0f} s ({words.splitlines()[-1]})")
         return None
@@ -357,36 +425,80 @@ class CdsQueue:
         os.replace(partial, file)
 
     def _connected(self) -> Any:
-        """The datastores client behind ``cdsapi``. Raises SourceError where there are no credentials."""
+        """The datastores client behind ``cdsapi``. Raises _Hopeless where there is no account that can serve."""
         if self._client is None:
             import cdsapi
 
             try:
-                client = cdsapi.Client(
-                    url=self._url, key=self._key, quiet=True, progress=False, retry_max=1, wait_until_complete=False
-                )
-            except Exception as error:  # cdsapi raises plain Exception for a missing configuration
-                raise _Hopeless(
-                    "the Climate Data Store needs an account: no address or key found.\n"
-                    "  Put 'url: https://cds.climate.copernicus.eu/api' and 'key: <your token>' into ~/.cdsapirc, "
-                    "or set SOILMOISTURE_CDS_URL and SOILMOISTURE_CDS_KEY."
-                ) from error
-            if not hasattr(client, "client"):
-                raise _Hopeless(
-                    "the key of the Climate Data Store is of the old form <uid>:<key>, which is out of use.\n"
-                    "  Copy the personal access token from your profile page to SOILMOISTURE_CDS_KEY or ~/.cdsapirc."
-                )
-            self._client = client.client
+                account = self._account_of()
+            except SoilMoistureError as error:
+                raise _Hopeless(str(error)) from None
+            self._key, self._session.home = account.key.get_secret_value(), account.url
+            with warnings.catch_warnings():  # where its greeting is not answered; what is asked next will say so
+                warnings.simplefilter("ignore", UserWarning)
+                self._client = cdsapi.Client(
+                    url=account.url,
+                    key=self._key,
+                    quiet=True,
+                    progress=False,
+                    timeout=_TIMEOUT,
+                    retry_max=1,
+                    wait_until_complete=False,
+                    warning_callback=self._pass_on,
+                    error_callback=self._pass_on,
+                    session=self._session,
+                ).client
         return self._client
+
+    def _pass_on(self, words: object, *_: object) -> None:
+        """What the service says to all its users."""
+        self._log(without_secrets(reason_of(words), self._key))
+
+
+def probe(url: str | None, key: str | None, dataset: str) -> str:
+    """Look once whether the service knows the key and the dataset, and has a licence accepted; nothing is queued.
+
+    Raises
+    ------
+    SourceError : no account that can serve, no licence, or another answer than one that a run could go on with.
+    """
+    import tempfile
+
+    account = cds_account(url, key)
+    with tempfile.TemporaryDirectory() as folder:
+        queue = CdsQueue(account.url, account.key.get_secret_value(), Path(folder), patience=Patience(PROBE_SECONDS))
+
+        def ask() -> None:
+            client = queue._connected()
+            client.check_authentication()
+            client.get_process(dataset)
+            if not client.get_accepted_licences():
+                page = f"https://cds.climate.copernicus.eu/datasets/{dataset}?tab=download#manage-licences"
+                raise _Hopeless(f"the licence of the dataset has not been accepted.\n  Accept it once at {page}")
+
+        try:
+            queue._asked("probe", ask)
+        except _Troubled as troubled:
+            words = reason_of(troubled.words)
+            raise SourceUnavailable(f"{account.url}: {words}.\n  Check the address, or try again later.") from None
+    return f"{account.url} answers, knows the key and {dataset}"
 
 
 class _Hopeless(SourceError):
     """Nothing can be fetched until the user acts."""
 
 
-def _understood(error: Exception) -> tuple[Trouble, str]:
+class _Troubled(Exception):
+    """An attempt without success: what it means, in the words of the service, and seconds until it counts as dead."""
+
+    def __init__(self, trouble: Trouble, words: str, left: float) -> None:
+        super().__init__(words)
+        self.trouble, self.words, self.left = trouble, words, left
+
+
+def _understood(error: Exception, key: str) -> tuple[Trouble, str]:
     """What an error of the service means, and its words. Raises _Hopeless for credentials and licences."""
-    words = str(error).strip() or type(error).__name__
+    words = without_secrets(str(error).strip() or type(error).__name__, key)
     said = words.lower()
     response = error.response if isinstance(error, requests.HTTPError) else None
     status = response.status_code if response is not None else None
@@ -395,14 +507,14 @@ def _understood(error: Exception) -> tuple[Trouble, str]:
     if "licence" in said and status == 403:
         page = re.search(r"https?://\S+", words.split("\n", 1)[-1])
         where = page.group().rstrip(".,;") if page else "the dataset's download page"
-        raise _Hopeless(f"the licence of the dataset has not been accepted.\n  Accept it once at {where}") from error
+        raise _Hopeless(f"the licence of the dataset has not been accepted.\n  Accept it once at {where}") from None
     if "cost limits exceeded" in said or "request is too large" in said:
         return "too large", words
     if status in (401, 403):
         raise _Hopeless(
-            "the Climate Data Store does not accept the key.\n"
+            f"{SERVICE} does not accept the key.\n"
             "  Check SOILMOISTURE_CDS_KEY or ~/.cdsapirc against the token on your profile page."
-        ) from error
+        ) from None
     if "temporarily limited" in said or "has been rejected" in said:
         return "rejected", words
     if "available yet" in said or "returned no data" in said:
@@ -411,7 +523,7 @@ def _understood(error: Exception) -> tuple[Trouble, str]:
         return "gone", words
     if status is not None and status < 500 and status not in (408, 429):
         return "final", words
-    return "busy", words
+    return "busy", words if isinstance(error, requests.RequestException | RuntimeError) else reason_of(error)
 
 
 def _same(found: dict[str, Any], inputs: dict[str, Any]) -> bool:

@@ -31,6 +31,7 @@ from soilmoisture_assets.sources.era5.delivery import (
 from soilmoisture_assets.sources.era5.formats import Paths, normalise
 from soilmoisture_assets.sources.era5.parts import FINAL, PRELIMINARY, UNKNOWN
 from soilmoisture_assets.sources.era5.variables import GEOPOTENTIAL, LAND_SEA_MASK, request_names
+from soilmoisture_assets.sources.patience import Patience
 from soilmoisture_assets.sources.time_axis import month_hours
 from soilmoisture_assets.study import Domain, Period
 
@@ -112,7 +113,7 @@ class Era5Client:
         *,
         at_once: int = 4,
         poll_seconds: float = 1.0,
-        patience: dt.timedelta = dt.timedelta(hours=2),
+        patience: Patience | None = None,
         log: Log = lambda line: None,
     ) -> None:
         self._queue = CdsQueue(

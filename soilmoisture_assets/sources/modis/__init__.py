@@ -1,9 +1,7 @@
 """MODIS land cover over Earth Engine. Not here: other sources, assets (defs/)."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.source import Need, Source
 from soilmoisture_assets.study import Study
@@ -15,23 +13,17 @@ def _needs(study: Study, settings: Settings) -> Iterator[Need]:
 
 
 def _credentials(settings: Settings) -> str:
-    if settings.earthengine_project is None:
-        raise SourceError(
-            "no Earth Engine project is named.\n  Register one at https://code.earthengine.google.com/register and set "
-            "SOILMOISTURE_EARTHENGINE_PROJECT."
-        )
+    from soilmoisture_assets.sources.modis.client import account_of
+
     file = settings.earthengine_service_account_file
-    if file is not None:
-        if not file.exists():
-            raise SourceError(f"{file}: no such key file.\n  Correct SOILMOISTURE_EARTHENGINE_SERVICE_ACCOUNT_FILE.")
-        return str(file)
-    user = Path("~/.config/earthengine/credentials").expanduser()
-    if not user.exists():
-        raise SourceError(
-            "no Earth Engine credentials.\n  Run `earthengine authenticate` once, or set "
-            "SOILMOISTURE_EARTHENGINE_SERVICE_ACCOUNT_FILE to the key file of a service account."
-        )
-    return str(user)
+    _, project = account_of(settings.earthengine_project, file, settings.earthengine_url)
+    return f"{file or 'the account of this user'}, project {project or 'of the account'}"
+
+
+def _probes(study: Study, settings: Settings) -> Iterator[Need]:
+    from soilmoisture_assets.sources.modis.client import probe
+
+    yield Need("raw/modis", "Earth Engine", lambda: probe(settings))
 
 
 SOURCE = Source(
@@ -44,6 +36,7 @@ SOURCE = Source(
     licence="NASA EOSDIS: open",
     account="an Earth Engine project; `earthengine authenticate`, or a service account",
     needs=_needs,
+    probes=_probes,
     url=lambda settings: settings.earthengine_url,
     sandbox="earthengine",
 )

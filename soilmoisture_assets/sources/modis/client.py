@@ -7,6 +7,7 @@ Source: Friedl and Sulla-Menashe 2022, doi:10.5067/MODIS/MCD12Q1.061;
 developers.google.com/earth-engine/datasets/catalog/MODIS_061_MCD12Q1.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,13 @@ from urllib.parse import urlsplit
 import numpy as np
 import xarray as xr
 
-from soilmoisture_assets.errors import SourceError, SourceUnavailable
+from soilmoisture_assets.errors import SoilMoistureError, SourceError, SourceUnavailable
 from soilmoisture_assets.metadata.variables import IGBP_CLASSES, IGBP_COLOURS, VARIABLES
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.settings import Settings
-from soilmoisture_assets.sources.http import LOOPBACK, Answer, HttpClient, read_json
+from soilmoisture_assets.sources.foreign import reason_of
+from soilmoisture_assets.sources.http import LOOPBACK, PROBE_SECONDS, Answer, HttpClient, number, read_json
+from soilmoisture_assets.sources.patience import Patience
 from soilmoisture_assets.sources.station_cache import Place, StationCache, add_problems, places_of, station_coordinates
 
 if TYPE_CHECKING:
@@ -28,9 +31,17 @@ if TYPE_CHECKING:
 
 COLLECTION = "MODIS/061/MCD12Q1"
 BAND = "LC_Type1"
+_INDEX = re.compile(r"2\d{3}_01_01")
 STATIONS_PER_REQUEST = 1000
 """Earth Engine returns at most 5000 features, and large graphs are refused."""
 MISSING = np.int8(-1)
+_FILL = 255
+"""What the product writes where it has no class, where the service does not mask it."""
+_FARMLAND = Place("a field in Iowa", 41.75, -93.90)
+"""Asked about with every batch: a service that has no class there has an outage."""
+
+Classes = dict[int, Any]
+"""Per year the code as it came, None where there is none."""
 
 _ACCOUNT_HELP = (
     "  Either a service account: SOILMOISTURE_EARTHENGINE_SERVICE_ACCOUNT_FILE=<its JSON key file>\n"
@@ -50,6 +61,7 @@ def fetch_land_cover(
     url: str | None = None,
     timeout: float = 300,
     backoff: float = 2.0,
+    patience: Patience | None = None,
 ) -> xr.Dataset:
     """The IGBP class of the 500 m pixel each station lies in, per year.
 
@@ -78,7 +90,14 @@ def fetch_land_cover(
     known = {place.station: _classes(cache.load(place)) for place in places}
     wanted = sorted(set(years or ()))
     if years is None or any(year not in known[place.station] for place in places for year in wanted):
-        connect(project=project, service_account_file=service_account_file, url=url, timeout=timeout, backoff=backoff)
+        connect(
+            project=project,
+            service_account_file=service_account_file,
+            url=url,
+            timeout=timeout,
+            backoff=backoff,
+            patience=patience,
+        )
         there = available_years()
         wanted = there if years is None else [year for year in wanted if year in there]
     missing = [place for place in places if not set(wanted) <= set(known[place.station])]
@@ -96,6 +115,9 @@ def fetch_land_cover(
             problems |= {place.station: str(error).partition("\n")[0] for place in batch}
         else:
             for place in batch:
+                if place.station not in classes:
+                    problems[place.station] = "Earth Engine: its answer lacks the station"
+                    continue
                 known[place.station] |= classes[place.station]
                 cache.save(place, {"classes": {str(year): code for year, code in known[place.station].items()}})
         if progress:
@@ -112,6 +134,8 @@ def connect(
     url: str | None = None,
     timeout: float = 300,
     backoff: float = 2.0,
+    attempts: int = 5,
+    patience: Patience | None = None,
 ) -> None:
     """Connect the process to Earth Engine.
 
@@ -129,15 +153,14 @@ def connect(
     import ee
     import ee.deprecation
 
-    on_loopback = url is not None and urlsplit(url).hostname in LOOPBACK
-    credentials = _anonymous() if on_loopback else _credentials(service_account_file)
+    credentials, project = account_of(project, service_account_file, url)
     # The client would look for notices on deprecated assets on the internet, without a timeout.
     ee.deprecation.InitializeDeprecatedAssets = lambda: None
-    client = HttpClient("Earth Engine", timeout=timeout, backoff=backoff)
+    client = HttpClient("Earth Engine", timeout=timeout, backoff=backoff, attempts=attempts, patience=patience)
     _translate(
         lambda: ee.Initialize(
             credentials=credentials,
-            project=project or ("sandbox" if on_loopback else getattr(credentials, "project_id", None)),
+            project=project,
             url=url,
             http_transport=_Transport(client),
         )
@@ -145,12 +168,33 @@ def connect(
     ee.data.setMaxRetries(0)  # the transport retries
 
 
+def probe(settings: Settings) -> str:
+    """Connect as a run would, and ask once for the years there are. Raises SourceError where that is not what comes."""
+    connect(
+        project=settings.earthengine_project,
+        service_account_file=settings.earthengine_service_account_file,
+        url=settings.earthengine_url,
+        timeout=PROBE_SECONDS,
+        attempts=1,
+    )
+    years = available_years()
+    return f"{settings.earthengine_url or 'Earth Engine'} answers: land cover of {years[0]} to {years[-1]}"
+
+
 def available_years() -> list[int]:
     """The years the collection has, in order; needs ``connect`` first."""
     import ee
 
-    indices = _translate(ee.ImageCollection(COLLECTION).aggregate_array("system:index").getInfo)
-    years = sorted(int(str(index)[:4]) for index in indices)
+    return read_years(_translate(ee.ImageCollection(COLLECTION).aggregate_array("system:index").getInfo))
+
+
+def read_years(indices: Any) -> list[int]:
+    """Years, in order, of the images that the collection says it has; what is no index of a year is passed over.
+
+    Raises SourceUnavailable where there is none.
+    """
+    texts = [text for text in indices if isinstance(text, str)] if isinstance(indices, list) else []
+    years = sorted({int(text[:4]) for text in texts if _INDEX.fullmatch(text)})
     if not years:
         raise SourceUnavailable(f"Earth Engine: {COLLECTION} is empty.\n  Run it again later.")
     return years
@@ -185,32 +229,48 @@ def earthengine_tiles(settings: Settings, years: Sequence[int]) -> dict[int, str
     return land_cover_tiles(years)
 
 
-def _sample(places: list[Place], years: list[int]) -> dict[str, dict[int, int | None]]:
-    """Class per station and year, None where the pixel has none: one request."""
+def _sample(places: list[Place], years: list[int]) -> dict[str, Classes]:
+    """Class per station and year: one request."""
     import ee
 
     indices = [f"{year}_01_01" for year in years]
     images = ee.ImageCollection(COLLECTION).filter(ee.Filter.inList("system:index", indices)).select(BAND)
     points = ee.FeatureCollection(
-        [ee.Feature(ee.Geometry.Point([p.longitude, p.latitude]), {"station": p.station}) for p in places]
+        [ee.Feature(ee.Geometry.Point([p.longitude, p.latitude]), {"station": p.station}) for p in (*places, _FARMLAND)]
     )
     # without a scale the pixels are the product's own
     sampled = images.toBands().reduceRegions(collection=points, reducer=ee.Reducer.first())
-    features = _translate(sampled.getInfo)["features"]
-    bands = [f"{index}_{BAND}" for index in indices]
+    return read_classes(_translate(sampled.getInfo), years)
+
+
+def read_classes(sampled: Any, years: Sequence[int]) -> dict[str, Classes]:
+    """Class per station and year of a sampled collection, whose stations include the field that has classes.
+
+    Raises SourceUnavailable where that has none, or the answer is no such collection: an outage.
+    """
+    bands = [f"{year}_01_01_{BAND}" for year in years]
     only = "first" if len(bands) == 1 else ""  # an image of one band names its output after the reducer
-    result: dict[str, dict[int, int | None]] = {}
-    for feature in features:
-        properties = feature["properties"]
-        codes = [properties.get(band, properties.get(only)) for band in bands]
-        if strange := [code for code in codes if code is not None and code not in IGBP_CLASSES]:
-            raise SourceError(f"Earth Engine: it answered land cover class {strange[0]}, which IGBP does not have")
-        result[properties["station"]] = dict(zip(years, codes, strict=True))
-    if len(result) < len(places) or all(code is None for codes in result.values() for code in codes.values()):
+    found: dict[str, Classes] = {}
+    for feature in _list_of(sampled, "features"):
+        properties = feature.get("properties") if isinstance(feature, dict) else None
+        if isinstance(properties, dict) and isinstance(properties.get("station"), str):
+            codes = [properties.get(band, properties.get(only)) for band in bands]
+            found[properties["station"]] = dict(zip(years, codes, strict=True))
+    if not any(_is_class(code) for code in found.pop(_FARMLAND.station, {}).values()):
         raise SourceUnavailable(
-            "Earth Engine: it answered without land cover for any station: an outage.\n  Run it again later."
+            "Earth Engine: it answered without land cover even where there is some: an outage.\n  Run it again later."
         )
-    return result
+    return found
+
+
+def _list_of(answer: Any, name: str) -> list[Any]:
+    content = answer.get(name) if isinstance(answer, dict) else None
+    return content if isinstance(content, list) else []
+
+
+def _is_class(code: Any) -> bool:
+    """Whether a code is a class of IGBP."""
+    return not isinstance(code, str) and number(code) in IGBP_CLASSES
 
 
 class _Transport:
@@ -237,30 +297,45 @@ class _Transport:
         return httplib2.Response({**answer.headers, "status": answer.status}), answer.body
 
 
-def _anonymous() -> "Credentials":
-    from google.auth.credentials import AnonymousCredentials
+def account_of(
+    project: str | None, service_account_file: Path | None, url: str | None
+) -> "tuple[Credentials, str | None]":
+    """The account that is asked with, and its project, None where a service account brings its own; see ``connect``.
 
-    return AnonymousCredentials()
-
-
-def _credentials(service_account_file: Path | None) -> "Credentials":
+    Raises
+    ------
+    SourceError : there is none that can serve; says which is missing or cannot be read, and never what is in it.
+    """
     import ee
+    from google.auth.credentials import AnonymousCredentials
     from google.oauth2 import service_account
 
+    if url is not None and urlsplit(url).hostname in LOOPBACK:
+        return AnonymousCredentials(), project or "sandbox"
     if service_account_file is not None:
         try:
-            return service_account.Credentials.from_service_account_file(
+            key = service_account.Credentials.from_service_account_file(
                 str(service_account_file), scopes=ee.oauth.SCOPES
             )
-        except (OSError, ValueError) as error:
+        except Exception as error:
+            what = "no such key file" if isinstance(error, FileNotFoundError) else f"{type(error).__name__}"
             raise SourceError(
                 f"Earth Engine: {service_account_file} is not the key file of a service account "
-                f"({type(error).__name__}).\n{_ACCOUNT_HELP}"
-            ) from error
+                f"({what}).\n{_ACCOUNT_HELP}"
+            ) from None
+        return key, project or key.project_id
     try:
-        return ee.data.get_persistent_credentials()
-    except ee.EEException as error:
-        raise SourceError(f"Earth Engine: no account on this machine.\n{_ACCOUNT_HELP}") from error
+        own = ee.data.get_persistent_credentials()
+    except ee.EEException:
+        raise SourceError(f"Earth Engine: no account on this machine.\n{_ACCOUNT_HELP}") from None
+    except Exception as error:
+        raise SourceError(
+            f"Earth Engine: {ee.oauth.get_credentials_path()} cannot be read ({type(error).__name__}).\n"
+            "  Run `earthengine authenticate` again."
+        ) from None
+    if not (project or own.quota_project_id):
+        raise SourceError(f"Earth Engine: no project is named.\n{_ACCOUNT_HELP}")
+    return own, project or own.quota_project_id
 
 
 def _translate(call: Callable[[], Any]) -> Any:
@@ -271,14 +346,20 @@ def _translate(call: Callable[[], Any]) -> Any:
 
     try:
         return call()
-    except (ee.EEException, GoogleAuthError, GoogleApiError) as error:
+    except SoilMoistureError:
+        raise
+    except Exception as error:
+        if not isinstance(error, ee.EEException | GoogleAuthError | GoogleApiError):  # it stumbles over the answer
+            raise SourceUnavailable(
+                f"Earth Engine: it answered something that cannot be read ({reason_of(error)}).\n  Run it again later."
+            ) from None
         message = " ".join(str(error).split())
         account = any(word in message.lower() for word in ("project", "permission", "credential", "auth", "token"))
         advice = _ACCOUNT_HELP if account else "  Ask for fewer stations or years, or run it again later."
-        raise SourceError(f"Earth Engine: {message}.\n{advice}") from error
+        raise SourceError(f"Earth Engine: {message}.\n{advice}") from None
 
 
-def _classes(record: dict[str, Any] | None) -> dict[int, int | None]:
+def _classes(record: dict[str, Any] | None) -> Classes:
     return {int(year): code for year, code in (record or {}).get("classes", {}).items()}
 
 
@@ -286,16 +367,18 @@ def _dataset(
     stations: xr.Dataset,
     places: list[Place],
     years: list[int],
-    known: dict[str, dict[int, int | None]],
+    known: dict[str, Classes],
     problems: dict[str, str],
 ) -> xr.Dataset:
     codes = np.full((len(places), len(years)), MISSING, dtype="int8")
     missing = []
     for row, place in enumerate(places):
         found = known[place.station]
-        codes[row] = [MISSING if found.get(year) is None else found[year] for year in years]
-        blank = [str(year) for year in years if year in found and found[year] is None]
-        missing.append(f"no class in {', '.join(blank)}" if blank else "")
+        codes[row] = [int(found[year]) if _is_class(found.get(year)) else MISSING for year in years]
+        blank = {year: found[year] for year in years if year in found and not _is_class(found[year])}
+        strange = next((str(code)[:20] for code in blank.values() if code not in (None, _FILL)), "")
+        said = f" (it answered '{strange}', which IGBP does not have)" if strange else ""
+        missing.append(f"no class in {', '.join(map(str, blank))}{said}" if blank else "")
     dataset = station_coordinates(stations).assign_coords(year=("year", np.array(years, dtype="int32")))
     dataset["land_cover"] = (("station", "year"), codes, VARIABLES["land_cover"].attributes())
     dataset["land_cover"].encoding["_FillValue"] = MISSING

@@ -15,10 +15,11 @@ import numpy as np
 import xarray as xr
 from geographiclib.geodesic import Geodesic
 
-from soilmoisture_assets.errors import SourceError, SourceUnavailable
+from soilmoisture_assets.errors import SourceUnavailable
 from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABLES
 from soilmoisture_assets.progress import Progress
-from soilmoisture_assets.sources.http import HttpClient, Parameters, UnusableAnswer, read_json
+from soilmoisture_assets.sources.http import PROBE_SECONDS, HttpClient, Parameters, UnusableAnswer, number, read_json
+from soilmoisture_assets.sources.patience import Patience
 from soilmoisture_assets.sources.station_cache import (
     Place,
     StationCache,
@@ -40,6 +41,10 @@ DEPTH_LAYERS = {
 TOPSOIL = ("0-5cm", "5-15cm", "15-30cm")
 STOCK_LAYER = "0-30cm"
 """The one layer of the organic carbon stock (ocs)."""
+
+# What the integers are divided by. An answer with another divisor is of another service than this one.
+_DIVISORS = {"bdod": 100, "nitrogen": 100}
+_DIVISOR = 10
 
 # Units after dividing by d_factor as the service names them (powers written plainly), and the registry's. The service
 # calls the density's target hg/m³ although dg/dm³ (= hg/m³) divided by 10 is kg/m³.
@@ -65,7 +70,8 @@ _FARMLAND = (41.75, -93.90)
 """A field in Iowa: a service that has nothing here has an outage."""
 
 Layers = dict[str, dict[str, Any]]
-"""Per property: d_factor, target_units, values (label to integer or None)."""
+"""Per property: d_factor, target_units, values (label to integer or None), strange (what is no value of it, in words).
+"""
 
 
 def fetch_soilgrids(
@@ -77,12 +83,14 @@ def fetch_soilgrids(
     *,
     timeout: float = 60,
     backoff: float = 5.0,
+    patience: Patience | None = None,
 ) -> xr.Dataset:
     """The 14 soil properties at stations.
 
-    Each station is one request, kept in ``cache_dir``: an interrupted run resumes where it stopped. A property that
-    is null at the station (water, city) is taken from the nearest valid of the cells asked at 0.5 to 5 km around;
-    ``fallback_distance`` says how far. Whether nulls are data is checked against a place known to have data.
+    Each station is one request, kept in ``cache_dir``: an interrupted run resumes where it stopped. Where the station
+    (water, city) lacks a layer of 0-30 cm of a property, that property's missing layers are taken from the nearest of
+    the cells asked at 0.5 to 5 km around that completes it; ``fallback_distance`` says how far. Deeper layers may be
+    missing (shallow soil). Whether nulls are data is checked against a place known to have data.
 
     Parameters
     ----------
@@ -100,7 +108,9 @@ def fetch_soilgrids(
     ------
     SourceUnavailable : the service answered for no station: it is down, or sends nulls and web pages for data.
     """
-    client = HttpClient("SoilGrids", requests_per_minute=requests_per_minute, timeout=timeout, backoff=backoff)
+    client = HttpClient(
+        "SoilGrids", requests_per_minute=requests_per_minute, timeout=timeout, backoff=backoff, patience=patience
+    )
     places = places_of(stations)
     records = ask_stations(
         places, StationCache(cache_dir), _SoilGrids(client, url).ask, _is_complete, "SoilGrids", progress
@@ -115,19 +125,26 @@ def fetch_soilgrids(
         layers = records.found.get(place.station, {}).get("layers", {})
         for name, layer in layers.items():
             values[name][row] = depth_values(name, layer)
-        if layers:
-            distance[row] = max(layer["distance_km"] for layer in layers.values())
-        if place.station in records.found and (absent := [name for name in SOILGRIDS_PROPERTIES if name not in layers]):
-            missing[row] = f"no {', '.join(absent)} within {FALLBACK_KM:g} km: water, city or ice"
+        if whole := [layer for name, layer in layers.items() if _is_whole(name, layer)]:
+            distance[row] = max(layer["distance_km"] for layer in whole)
+        if place.station in records.found:
+            missing[row] = _what_is_missing(layers)
     dataset = _dataset(stations, values, distance)
     add_problems(dataset, missing, records.problems)
     return dataset
 
 
+def probe(url: str) -> str:
+    """Ask once for the clay of a place known to have some. Raises SourceError where that is not what comes."""
+    _SoilGrids(HttpClient("SoilGrids", timeout=PROBE_SECONDS, attempts=1), url).check_for_outage()
+    return f"{url} answers"
+
+
 def read_properties(answer: Any) -> Layers:
     """Layers of one answer of ``properties/query``, properties that are not the platform's left out.
 
-    Raises UnusableAnswer where the answer has another shape or other units than documented.
+    A value that is no number or lies outside the registry's range is left out, and only that one.
+    Raises UnusableAnswer where the answer has another shape, other units or other divisors than documented.
     """
     layers: Layers = {}
     try:
@@ -136,15 +153,19 @@ def read_properties(answer: Any) -> Layers:
             if name not in SOILGRIDS_PROPERTIES:
                 continue
             target = _TARGET_UNITS.get(unit["target_units"].translate(_PLAIN_POWERS))
-            if target != VARIABLES[name].units or not unit["d_factor"] > 0:
+            divisor = _DIVISORS.get(name, _DIVISOR)
+            if target != VARIABLES[name].units or number(unit["d_factor"]) != divisor:
                 raise UnusableAnswer(
                     f"it answered '{name}' in {unit['target_units']} with d_factor {unit['d_factor']}, "
                     f"which I cannot read as {VARIABLES[name].units}"
                 )
+            values = {depth["label"]: depth["values"]["mean"] for depth in layer["depths"]}
+            strange = {label: value for label, value in values.items() if not _is_value(name, value, divisor)}
             layers[name] = {
-                "d_factor": unit["d_factor"],
+                "d_factor": divisor,
                 "target_units": unit["target_units"],
-                "values": {depth["label"]: depth["values"]["mean"] for depth in layer["depths"]},
+                "values": values | dict.fromkeys(strange),
+                "strange": [f"{name} {label}: {str(value)[:20]}" for label, value in strange.items()],
             }
     except (AttributeError, KeyError, TypeError) as error:
         raise UnusableAnswer(f"it answered JSON without what was asked ({type(error).__name__}: {error})") from error
@@ -152,20 +173,47 @@ def read_properties(answer: Any) -> Layers:
 
 
 def depth_values(name: str, layer: dict[str, Any]) -> np.ndarray:
-    """Values per depth layer (ocs: its one layer) in the registry's units, float32, NaN where null.
-
-    Raises SourceError where a value lies outside the registry's range, as it does when units have changed.
-    """
+    """Values per depth layer (ocs: its one layer) in the registry's units, float32, NaN where null."""
     labels = [STOCK_LAYER] if name == "ocs" else list(DEPTH_LAYERS)
     integers = [layer["values"].get(label) for label in labels]
-    values = np.array([np.nan if integer is None else integer for integer in integers], "float64") / layer["d_factor"]
-    variable = VARIABLES[name]
-    if (outside := values[(values < variable.valid_min) | (values > variable.valid_max)]).size:
-        raise SourceError(
-            f"SoilGrids: {name} is {outside[0]:g} {variable.units}, outside {variable.valid_min:g} to "
-            f"{variable.valid_max:g}: the service's units may have changed"
-        )
-    return values.astype("float32")
+    values = np.array([np.nan if integer is None else integer for integer in integers], "float64")
+    return (values / layer["d_factor"]).astype("float32")
+
+
+def _is_value(name: str, value: Any, divisor: float) -> bool:
+    """Whether it is null, or a number within the registry's range of a property."""
+    if value is None:
+        return True
+    found, variable = number(value), VARIABLES[name]
+    if found is None or isinstance(value, str):
+        return False
+    return variable.valid_min <= found / divisor <= variable.valid_max
+
+
+def _is_whole(name: str, layer: dict[str, Any]) -> bool:
+    """Whether a property has every layer of 0-30 cm, which is what studies use."""
+    needed = (STOCK_LAYER,) if name == "ocs" else TOPSOIL
+    return all(layer["values"].get(label) is not None for label in needed)
+
+
+def _filled(own: dict[str, Any], other: dict[str, Any], distance_km: float) -> dict[str, Any]:
+    """A property of a station with what it lacks from another cell: what it has stays."""
+    present = {label: value for label, value in own["values"].items() if value is not None}
+    return own | {"values": other["values"] | present, "distance_km": distance_km}
+
+
+def _what_is_missing(layers: Layers) -> str:
+    """Why values of a station that was answered for are missing."""
+    whole = [name for name in SOILGRIDS_PROPERTIES if name in layers and _is_whole(name, layers[name])]
+    absent = [name for name in SOILGRIDS_PROPERTIES if name not in whole]
+    shallow = [name for name in whole if name != "ocs" and np.isnan(depth_values(name, layers[name])).any()]
+    strange = [text for layer in layers.values() for text in layer.get("strange", ())]
+    said = (
+        f"no {', '.join(absent)} within {FALLBACK_KM:g} km: water, city or ice" if absent else "",
+        f"no {', '.join(shallow)} in some layers below 30 cm" if shallow else "",
+        f"no values: {', '.join(strange[:3])}" if strange else "",
+    )
+    return "; ".join(filter(None, said))
 
 
 def thickness_weighted_mean(values: np.ndarray, labels: tuple[str, ...] = tuple(DEPTH_LAYERS)) -> np.ndarray:
@@ -186,30 +234,28 @@ class _SoilGrids:
     def ask(self, place: Place) -> dict[str, Any]:
         """The record of a station: per property its layers and how far away they are from."""
         wanted = list(SOILGRIDS_PROPERTIES)
-        layers = self._valid(place.latitude, place.longitude, wanted, distance_km=0.0)
-        if not layers:  # water, a city, or an outage that looks like it
-            self._check_for_outage()
-            layers = self._valid(place.latitude, place.longitude, wanted, distance_km=0.0)
-        if layers:
+        layers = self._query(place.latitude, place.longitude, wanted)
+        if not _any_value(layers):  # water, a city, or an outage that looks like it
+            self.check_for_outage()
+            layers = self._query(place.latitude, place.longitude, wanted)
+        if _is_whole("clay", layers["clay"]):
             self._known = (place.latitude, place.longitude)
+        layers = {name: layer | {"distance_km": 0.0} for name, layer in layers.items()}
         for distance, latitude, longitude in cells_around(place):
-            missing = [name for name in wanted if name not in layers]
-            if not missing:
+            lacking = [name for name in wanted if not _is_whole(name, layers[name])]
+            if not lacking:
                 break
-            layers.update(self._valid(latitude, longitude, missing, distance))
-        if not layers:
-            self._check_for_outage()
-        return {"asked": wanted, "layers": layers}
+            for name, other in self._query(latitude, longitude, lacking).items():
+                filled = _filled(layers[name], other, distance)
+                if _is_whole(name, filled):
+                    layers[name] = filled
+        if not _any_value(layers):
+            self.check_for_outage()
+        return {"asked": wanted, "needed": list(TOPSOIL), "layers": layers}
 
-    def _valid(self, latitude: float, longitude: float, names: list[str], distance_km: float) -> Layers:
-        """The properties of which a cell holds every layer."""
-        answer = self._query(latitude, longitude, names)
-        layers = {name: {**answer[name], "distance_km": distance_km} for name in names}
-        return {name: layer for name, layer in layers.items() if np.isfinite(depth_values(name, layer)).all()}
-
-    def _check_for_outage(self) -> None:
+    def check_for_outage(self) -> None:
         """Raises SourceUnavailable where the service answers nulls for a place that has data."""
-        if not self._valid(*self._known, ["clay"], distance_km=0.0):
+        if not _is_whole("clay", self._query(*self._known, ["clay"])["clay"]):
             raise SourceUnavailable(
                 "SoilGrids: it answers with nulls even where it has data: an outage.\n"
                 "  Run it again later; what has been fetched is kept."
@@ -220,7 +266,7 @@ class _SoilGrids:
             layers = read_properties(read_json(body))
             if absent := [name for name in names if name not in layers]:
                 raise UnusableAnswer(f"its answer lacks {', '.join(absent)}")
-            return layers
+            return {name: layers[name] for name in names}
 
         parameters: Parameters = {
             "lon": round(longitude, 6),
@@ -241,7 +287,14 @@ def cells_around(place: Place) -> Iterator[tuple[float, float, float]]:
 
 
 def _is_complete(record: dict[str, Any]) -> bool:
-    return set(record.get("asked", ())) >= set(SOILGRIDS_PROPERTIES)
+    """Whether nothing is left to ask; an early record without a property may have it, as it asked for every layer."""
+    if not set(record.get("asked", ())) >= set(SOILGRIDS_PROPERTIES):
+        return False
+    return record.get("needed") == list(TOPSOIL) or set(record["layers"]) >= set(SOILGRIDS_PROPERTIES)
+
+
+def _any_value(layers: Layers) -> bool:
+    return any(value is not None for layer in layers.values() for value in layer["values"].values())
 
 
 def _dataset(stations: xr.Dataset, values: dict[str, np.ndarray], distance: np.ndarray) -> xr.Dataset:

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -97,6 +98,46 @@ def test_no_data_is_not_an_elevation(fetch, stations_at):
     assert "no data" in terrain["problem"].item(0)
 
 
+def in_the_us(request, empty: bytes) -> tuple[int, bytes]:
+    """The service as it answers abroad: with nothing, or without a value."""
+    x = float(parse_qs(urlsplit(request.path).query)["x"][0])
+    return 200, json.dumps({"value": "500.1", "resolution": 1}).encode() if -125 < x < -66 else empty
+
+
+ABROAD = ((36.52, -5.59), (37.5, -5.97), (55.8, 9.2), (48, 11), (47, 8), (46, 7), (45, 6), (44, 5), (43, 4))
+
+
+@pytest.mark.parametrize("empty", [b"", b'{"value": null}', b"Invalid or missing input parameters."])
+@pytest.mark.parametrize("first", [((41.0, -100.0),), ()])
+def test_stations_abroad_have_no_data_and_the_others_are_asked(
+    first: tuple, empty: bytes, served, stations_at, tmp_path: Path
+):
+    places = (*first, *ABROAD, (41.5, -100.5), (42.0, -101.0))
+    url = served(lambda request, _: in_the_us(request, empty))
+    terrain = fetch_slope(stations_at(*places), tmp_path, url, backoff=0.01)
+    american = [longitude < -66 for _, longitude in places]
+    assert terrain.elevation.notnull().values.tolist() == american
+    assert terrain.answered.values.tolist() == [1] * len(places)
+    assert [not text for text in terrain.problem.values] == american
+    assert fetch_slope(stations_at(*ABROAD), tmp_path / "own", url, backoff=0.01).slope.isnull().all()
+
+
+def test_nothing_everywhere_is_an_outage(served, stations_at, tmp_path: Path):
+    with pytest.raises(SourceUnavailable, match="an outage"):
+        fetch_slope(stations_at((41.0, -100.0)), tmp_path, served(lambda request, _: (200, b"")), backoff=0.01)
+
+
+def test_a_strange_height_spoils_only_its_station(served, stations_at, tmp_path: Path):
+    def reply(request, _: bytes) -> tuple[int, bytes]:
+        strange = "y=41.00" in request.path
+        return 200, json.dumps({"value": "99999" if strange else "500.1", "resolution": "?"}).encode()
+
+    terrain = fetch_slope(stations_at((41.0, -100.0), (42.0, -100.0)), tmp_path, served(reply), backoff=0.01)
+    assert terrain.slope.notnull().values.tolist() == [False, True]
+    assert "99999 m" in terrain.problem.item(0)
+    assert terrain.terrain_resolution.isnull().all()
+
+
 def test_an_answered_place_without_elevation_is_not_asked_again(fetch, stations_at, sandbox: Sandbox):
     stations = stations_at((30.0, -75.0), MOUNTAINS[0])
     fetch(stations)
@@ -136,7 +177,9 @@ def test_an_interrupted_station_resumes_at_the_point_where_it_stopped(fetch, sta
 def test_answers_that_are_no_elevation_are_recognised():
     assert read_elevation(b"Invalid or missing input parameters.")["elevation"] is None
     assert read_elevation(b'{"value": "-1000000", "resolution": 1}')["elevation"] is None
-    for body in (b"Call failed. Failed to open raster", b'{"value": null}', b'{"value": "99999", "resolution": 1}'):
+    for body in (b"", b" \n", b'{"value": null}', b'{"value": ""}', b'{"value": "NaN"}', b'{"value": "99999"}'):
+        assert read_elevation(body)["elevation"] is None
+    for body in (b"Call failed. Failed to open raster", b"{}", b"[]", b'{"value": true}', b'{"value": "1_000"}'):
         with pytest.raises(UnusableAnswer):
             read_elevation(body)
 

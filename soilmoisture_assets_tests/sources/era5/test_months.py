@@ -34,6 +34,7 @@ from soilmoisture_assets.sources.era5.months import (
     newest_hour,
     normalise_month,
 )
+from soilmoisture_assets.sources.patience import Patience
 from soilmoisture_assets.study import Domain, Period
 
 NAMES = ("temperature", "precipitation", "shortwave")
@@ -160,7 +161,7 @@ def test_a_service_that_only_sends_wrong_files_is_given_up(sandbox, store, tmp_p
 
 def test_a_service_out_of_order_is_given_up_after_a_while(sandbox, store, tmp_path):
     sandbox.add_fault(Fault("cds", "500", times=999))
-    client = client_of(sandbox, tmp_path, patience=dt.timedelta(seconds=0.2))
+    client = client_of(sandbox, tmp_path, patience=Patience(0.2))
     [month] = fetch(client, tmp_path, "2019-01")
     assert isinstance(month.error, SourceUnavailable)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,50 @@ def test_a_fault_that_stays_is_an_outage_and_never_data(fetch, stations_at, sand
     with pytest.raises(SourceUnavailable, match="Earth Engine"):
         fetch(stations_at(*PLACES), [2018])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def altered(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str, dict], None]], None]:
+    """Makes the sandbox alter the properties of each sampled station."""
+
+    def make(alter: Callable[[str, dict], None]) -> None:
+        truly = sandbox.answer
+
+        def answer(service: str, request):
+            response = truly(service, request)
+            content = json.loads(response.body)
+            result = content.get("result")
+            if isinstance(result, dict):
+                for feature in result["features"]:
+                    alter(feature["properties"]["station"], feature["properties"])
+            return replace(response, body=json.dumps(content).encode())
+
+        monkeypatch.setattr(sandbox, "answer", answer)
+
+    return make
+
+
+@pytest.mark.parametrize("strange", [99, -3, True, "7", 2.5, [7]])
+def test_a_strange_class_spoils_only_its_station_and_year(fetch, stations_at, altered, strange: object):
+    altered(lambda name, found: found.update({"2018_01_01_LC_Type1": strange} if name == "TEST__1" else {}))
+    cover = fetch(stations_at(*PLACES), [2017, 2018])
+    assert (cover["land_cover"] > 0).values.tolist() == [[True, True], [True, False], [True, True], [True, True]]
+    assert f"no class in 2018 (it answered '{strange}'" in cover["problem"].item(1)
+
+
+def test_a_station_where_there_is_no_class_is_answered(fetch, stations_at, altered):
+    altered(lambda name, found: found.update({"first": None} if name == "TEST__0" else {}))
+    for _ in range(2):
+        cover = fetch(stations_at(PLACES[0]), [2018])
+        assert (cover["land_cover"].item(), cover["answered"].item()) == (-1, 1)
+        assert cover["problem"].item() == "no class in 2018"
+
+
+def test_a_station_that_is_not_in_the_answer_is_asked_for_again(fetch, stations_at, altered):
+    altered(lambda name, found: found.update({"station": "another"} if name == "TEST__1" else {}))
+    cover = fetch(stations_at(*PLACES), [2018])
+    assert cover["answered"].values.tolist() == [1, 0, 1, 1]
+    assert (cover["land_cover"][:, 0] > 0).values.tolist() == [True, False, True, True]
 
 
 def test_years_that_are_not_published_are_left_out(fetch, stations_at):

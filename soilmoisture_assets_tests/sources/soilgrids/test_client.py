@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.sources.http import UnusableAnswer
 from soilmoisture_assets.sources.soilgrids.client import (
+    DEPTH_LAYERS,
     cells_around,
     depth_values,
     fetch_soilgrids,
@@ -121,6 +123,83 @@ def test_a_station_in_the_sea_stays_missing_and_says_why(fetch, stations_at, san
     before = sandbox.count("soilgrids")
     fetch(stations)
     assert sandbox.count("soilgrids") == before  # known to be empty, not asked again
+
+
+UNITS = {
+    "bdod": ("kg/dm³", 100, 140), "cec": ("cmol(c)/kg", 10, 200), "cfvo": ("cm³/100cm³", 10, 50),
+    "clay": ("%", 10, 250), "nitrogen": ("g/kg", 100, 200), "ocd": ("kg/m³", 10, 300), "ocs": ("kg/m²", 10, 50),
+    "phh2o": ("-", 10, 65), "sand": ("%", 10, 400), "silt": ("%", 10, 350), "soc": ("g/kg", 10, 200),
+    "wv0010": ("10^-2cm³/cm³", 10, 350), "wv0033": ("10^-2cm³/cm³", 10, 300), "wv1500": ("10^-2cm³/cm³", 10, 150),
+}  # fmt: skip
+
+
+@pytest.fixture
+def of_cells(served, stations_at, tmp_path: Path) -> Callable[..., tuple[xr.Dataset, list[bool]]]:
+    """Fetches one station from a service whose values are a function of property, layer and whether it is the
+    station's own cell; also whether each request was for that."""
+
+    def run(value: Callable[[str, str, bool, int], object]) -> tuple[xr.Dataset, list[bool]]:
+        asked: list[bool] = []
+
+        def reply(request, _: bytes) -> tuple[int, bytes]:
+            query = parse_qs(urlsplit(request.path).query)
+            own = (query["lat"], query["lon"]) == (["8.25"], ["10.25"])
+            asked.append(own)
+            layers = [
+                {
+                    "name": name,
+                    "unit_measure": {"d_factor": UNITS[name][1], "target_units": UNITS[name][0]},
+                    "depths": [
+                        {"label": label, "values": {"mean": value(name, label, own, UNITS[name][2])}}
+                        for label in (["0-30cm"] if name == "ocs" else DEPTH_LAYERS)
+                    ],
+                }
+                for name in query["property"]
+            ]
+            return 200, json.dumps({"properties": {"layers": layers}}).encode()
+
+        stations = stations_at((8.25, 10.25))
+        return fetch_soilgrids(stations, tmp_path, served(reply), 1e6, timeout=5, backoff=0.01), asked
+
+    return run
+
+
+def test_shallow_soil_keeps_its_own_topsoil_and_takes_one_request(of_cells):
+    soil, asked = of_cells(lambda name, label, own, usual: None if label == "100-200cm" else usual)
+    assert asked == [True]
+    assert soil.clay.item() == 25
+    assert all(np.isfinite(soil[name].item()) for name in SOILGRIDS_PROPERTIES)
+    assert np.isnan(soil.clay_0_200cm.item())
+    assert np.isfinite(soil.clay_by_depth.values[0]).tolist() == [True] * 5 + [False]
+    assert soil.fallback_distance.item() == 0
+    assert "below 30 cm" in soil.problem.item()
+
+
+def test_what_a_station_has_of_its_own_is_not_replaced_by_a_neighbour(of_cells):
+    def value(name: str, label: str, own: bool, usual: int) -> int | None:
+        return (None if label == "15-30cm" else 2 * usual) if own and name == "clay" else usual
+
+    soil, asked = of_cells(value)
+    assert asked == [True, False]
+    assert soil.clay_by_depth.values[0].tolist() == [50, 50, 25, 50, 50, 50]
+    assert soil.sand.item() == 40
+    assert soil.fallback_distance.item() == 0.5
+
+
+@pytest.mark.parametrize("strange", [99999, -1, "250", True, "NaN", float("inf"), {"mean": 250}, [250]])
+def test_a_strange_value_spoils_only_itself(of_cells, strange: object):
+    soil, asked = of_cells(lambda name, label, own, usual: strange if (name, label) == ("clay", "60-100cm") else usual)
+    assert asked == [True]
+    assert soil.clay.item() == 25
+    assert np.isfinite(soil.clay_by_depth.values[0]).tolist() == [True] * 4 + [False, True]
+    assert np.isfinite(soil.sand_by_depth.values).all()
+    assert "clay 60-100cm" in soil.problem.item()
+
+
+def test_a_record_of_before_shallow_soil_counted_is_asked_for_again(fetch, stations_at, tmp_path, sandbox: Sandbox):
+    record = {"latitude": 40.0, "longitude": -100.0, "asked": list(SOILGRIDS_PROPERTIES), "layers": {}}
+    (tmp_path / "TEST__0.json").write_text(json.dumps(record))
+    assert np.isfinite(fetch(stations_at(PLAINS[0])).clay.item())
 
 
 def on_the_coast(world: World) -> tuple[float, float]:

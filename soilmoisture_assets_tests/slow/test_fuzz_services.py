@@ -1,0 +1,315 @@
+"""Answers of every service, damaged at random: each is read right, refused, or missing; never a traceback or a hang."""
+
+import copy
+import datetime as dt
+import json
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from requests.adapters import BaseAdapter
+
+from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.metadata.variables import IGBP_CLASSES, SOILGRIDS_PROPERTIES, VARIABLES
+from soilmoisture_assets.sandbox.cds import CdsService
+from soilmoisture_assets.sandbox.server import Request, Sandbox
+from soilmoisture_assets.sandbox.world import World
+from soilmoisture_assets.sources.elevation.client import read_elevation
+from soilmoisture_assets.sources.era5 import cds_queue
+from soilmoisture_assets.sources.era5.cds_queue import CdsQueue, CdsRequest
+from soilmoisture_assets.sources.http import Answer, HttpClient, UnusableAnswer, read_json
+from soilmoisture_assets.sources.modis.client import COLLECTION, _translate, read_classes, read_years
+from soilmoisture_assets.sources.patience import Patience
+from soilmoisture_assets.sources.soilgrids.client import DEPTH_LAYERS, depth_values, read_properties
+
+SEED, TRIALS = 20261128, 10_000
+LONGEST = 5.0
+"""Seconds; one body that takes longer hangs."""
+STRANGE: tuple[Any, ...] = (
+    None, True, False, 0, -1, 1e308, -1e308, 10**400, 0.5, "", "NaN", "1_0", "x" * 300, "ÿ\x00", [], {}, [None], [[]],
+    {"mean": 1}, math.nan, math.inf, -32768, 255, "2018_01_01", "http://127.0.0.1:9/x", "successful", "failed",
+)  # fmt: skip
+
+Read = Callable[[bytes], Any]
+
+
+def damaged(body: bytes, chance: random.Random) -> bytes:
+    """The body with bytes flipped, cut, repeated or put in, or as JSON with one thing exchanged, moved or gone."""
+    kind = chance.randrange(8)
+    if kind < 4:
+        content = json.loads(body)
+        for _ in range(chance.randint(1, 3)):
+            _exchange(content, chance)
+        return json.dumps(content).encode()
+    if kind == 4:
+        return body[: chance.randrange(len(body) + 1)]
+    if kind == 5:
+        at = chance.randrange(len(body) + 1)
+        nested = chance.choice((b"[", b'{"a":', b"\xff\xfe", b"<html>", b"1e9", b"\x00", b'"')) * chance.choice(
+            (1, 5000)
+        )
+        return body[:at] + nested + body[at:]
+    flipped = bytearray(body)
+    for _ in range(chance.choice((1, 1, 3, 30))):
+        flipped[chance.randrange(len(flipped))] ^= 1 << chance.randrange(8)
+    return bytes(flipped)
+
+
+def _exchange(content: Any, chance: random.Random) -> None:
+    """Exchange, repeat or remove something somewhere in a tree."""
+    while isinstance(content, dict | list) and content:
+        places: list[Any] = list(content) if isinstance(content, dict) else list(range(len(content)))
+        place = chance.choice(places)
+        if isinstance(content[place], dict | list) and content[place] and chance.random() < 0.8:
+            content = content[place]
+            continue
+        choice = chance.random()
+        if choice < 0.2:
+            del content[place]
+        elif choice < 0.3 and isinstance(content, list):
+            content.append(copy.deepcopy(content[place]))
+        elif choice < 0.4 and isinstance(content, dict):
+            content[f"{place} "] = content.pop(place)
+        else:
+            content[place] = copy.deepcopy(chance.choice(STRANGE))
+        return
+
+
+def fuzzed(name: str, bodies: list[bytes], read: Read, agrees: Callable[[bytes, Any], bool]) -> Counter[str]:
+    """Feed damaged bodies to a reader and count what became of them."""
+    chance, counts = random.Random(SEED), Counter[str]()
+    for _ in range(TRIALS):
+        body = damaged(chance.choice(bodies), chance)
+        began = time.monotonic()
+        try:
+            found = read(body)
+        except (UnusableAnswer, SourceError):
+            counts["refused"] += 1
+        except Exception as error:
+            counts["tracebacks"] += 1
+            print(f"{name}: {type(error).__name__}: {error}: {body[:300]!r}")
+        else:
+            counts["read" if agrees(body, found) else "silently wrong"] += 1
+            if not agrees(body, found):
+                print(f"{name}: {found}: {body[:300]!r}")
+        counts["hung"] += time.monotonic() - began > LONGEST
+    print(f"\n{name}: seed {SEED}, {TRIALS} damaged answers: {dict(counts)}")
+    return counts
+
+
+def assert_none_got_through(counts: Counter[str]) -> None:
+    assert (counts["tracebacks"], counts["hung"], counts["silently wrong"]) == (0, 0, 0)
+    assert counts["read"] > TRIALS / 50
+    assert counts["refused"] > TRIALS / 50
+
+
+@pytest.fixture
+def served(sandbox: Sandbox) -> Callable[..., bytes]:
+    """The body that the sandbox answers with."""
+
+    def answer(service: str, path: str, **query: str | list[str]) -> bytes:
+        values = {name: [value] if isinstance(value, str) else value for name, value in query.items()}
+        single = {name: each[-1] for name, each in values.items()}
+        return sandbox.answer(service, Request("GET", path, single, values=values)).body
+
+    return answer
+
+
+def test_answers_of_soilgrids(served):
+    places = (("40.0", "-100.0"), ("30.0", "-75.0"))
+    asked = {"property": list(SOILGRIDS_PROPERTIES), "depth": [*DEPTH_LAYERS, "0-30cm"]}
+    bodies = [served("soilgrids", "/properties/query", lat=lat, lon=lon, **asked) for lat, lon in places]
+
+    def read(body: bytes) -> dict[str, np.ndarray]:
+        return {name: depth_values(name, layer) for name, layer in read_properties(read_json(body)).items()}
+
+    def agrees(body: bytes, found: dict[str, np.ndarray]) -> bool:
+        """Each value is what the body says at its place, and none lies outside what a soil can have."""
+        said = {str(layer["name"]): layer for layer in json.loads(body)["properties"]["layers"]}
+        for name, values in found.items():
+            layer, variable = said[name], VARIABLES[name]
+            means = {str(depth["label"]): depth["values"]["mean"] for depth in layer["depths"]}
+            labels = ["0-30cm"] if name == "ocs" else list(DEPTH_LAYERS)
+            for label, value in zip(labels, values.tolist(), strict=True):
+                if math.isnan(value):
+                    continue
+                right = means[label] / layer["unit_measure"]["d_factor"]
+                if isinstance(means[label], bool) or not math.isclose(value, right, rel_tol=1e-5, abs_tol=1e-9):
+                    return False
+                if not variable.valid_min <= right <= variable.valid_max:
+                    return False
+        return True
+
+    assert_none_got_through(fuzzed("SoilGrids", bodies, read, agrees))
+
+
+def test_answers_of_the_elevation_service(served):
+    places = (("-105.5", "39.7"), ("-75.0", "30.0"))
+    bodies = [served("epqs", "/json", x=x, y=y, units="Meters") for x, y in places]
+
+    def agrees(body: bytes, found: dict[str, Any]) -> bool:
+        if found["elevation"] is None:
+            return bool(found["reason"])
+        said, variable = json.loads(body)["value"], VARIABLES["elevation"]
+        right = float(said) == found["elevation"] and not isinstance(said, bool)
+        return right and variable.valid_min <= found["elevation"] <= variable.valid_max
+
+    assert_none_got_through(fuzzed("EPQS", bodies, read_elevation, agrees))
+
+
+@pytest.mark.parametrize("through_its_client", [False, True])
+def test_answers_of_earth_engine(
+    served, sandbox: Sandbox, through_its_client: bool, tmp_path: Path, stations_at, monkeypatch: pytest.MonkeyPatch
+):
+    import ee
+
+    from soilmoisture_assets.sources.modis import client
+
+    bodies: list[bytes] = []
+    truly = sandbox.answer
+
+    def kept(service: str, request: Request):
+        response = truly(service, request)
+        if request.path.endswith("value:compute"):
+            bodies.append(response.body)
+        return response
+
+    sandbox.answer = kept  # type: ignore[method-assign]
+    places = stations_at((40.0, -100.0), (47.5, -121.0))
+    client.fetch_land_cover(places, tmp_path, [2018, 2019], url=sandbox.urls["earthengine"])
+    ofyears, sampled = bodies
+    years, expression = [2018, 2019], ee.ImageCollection(COLLECTION).aggregate_array("system:index")
+
+    def read(body: bytes) -> Any:
+        result = read_json(body)
+        result = through_client(body) if through_its_client else result.get("result") if isinstance(result, dict) else 0
+        return read_years(result) if isinstance(result, list) else read_classes(result, years)
+
+    def through_client(body: bytes) -> Any:
+        def send(client: HttpClient, method: str, url: str, look: Callable[[Answer], Answer], **_: Any) -> Answer:
+            return look(Answer(200, {"content-type": "application/json"}, body))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(HttpClient, "send", send)
+            return _translate(expression.getInfo)
+
+    def agrees(body: bytes, found: Any) -> bool:
+        if isinstance(found, list):
+            said = json.loads(body)["result"]
+            return all(f"{year}_01_01" in said and 2000 <= year < 3000 for year in found)
+        said = {
+            each["properties"]["station"]: each["properties"]
+            for each in json.loads(body)["result"]["features"]
+            if isinstance(each, dict) and isinstance(each.get("properties"), dict)
+            and isinstance(each["properties"].get("station"), str)
+        }  # fmt: skip
+        known = [(said[name].get(f"{year}_01_01_LC_Type1"), code) for name, own in found.items()
+                 for year, code in own.items() if client._is_class(code)]  # fmt: skip
+        return all(right == code and int(code) in IGBP_CLASSES for right, code in known)
+
+    try:
+        assert_none_got_through(fuzzed("Earth Engine", [ofyears, sampled, sampled], read, agrees))
+    finally:
+        ee.Reset()
+
+
+class _Damaging(BaseAdapter):
+    """Answers as the sandbox does, in this process, and damages the answers of one step."""
+
+    def __init__(self, store: CdsService, chance: random.Random) -> None:
+        super().__init__()
+        self._store, self._chance = store, chance
+        self.step = 0
+        self._asked = 0
+
+    def begin(self) -> None:
+        self.step, self._asked = self._chance.randrange(1, 9), 0
+
+    def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:  # type: ignore[override]
+        self._asked += 1
+        path = str(request.path_url).partition("?")[0].removeprefix("/cds")
+        query = dict(part.partition("=")[::2] for part in str(request.path_url).partition("?")[2].split("&"))
+        body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        asked = Request(str(request.method), path, query, headers, body, service_url="http://cds.example/cds")
+        answer = self._store(asked)
+        response = requests.Response()
+        response.status_code, response.request, response.url = 404, request, str(request.url)
+        content = b"{}"
+        if answer is not None:
+            response.status_code, content = answer.status, answer.body
+        if self._asked >= self.step and self._chance.random() < 0.7:
+            content = damaged(content, self._chance) if content[:1] == b"{" else content[: self._chance.randrange(99)]
+            if self._chance.random() < 0.2:
+                response.status_code = self._chance.choice((200, 201, 400, 404, 408, 422, 429, 500, 503))
+        response.raw = _Body(content)
+        return response
+
+    def close(self) -> None:
+        pass
+
+
+class _Body:
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def read1(self, *_: Any, **__: Any) -> bytes:
+        content, self._content = self._content, b""
+        return content
+
+    def close(self) -> None:
+        pass
+
+    def release_conn(self) -> None:
+        pass
+
+
+def test_answers_of_the_climate_data_store(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cds_queue, "LONGEST_REJECTED", dt.timedelta(seconds=0.02))
+    store, chance = CdsService(world, polls=1), random.Random(SEED)
+    inputs = {"variable": ["2m_temperature"], "location": {"latitude": 40.0, "longitude": -100.0},
+              "date": ["2019-01-01/2019-01-02"], "data_format": "csv"}  # fmt: skip
+    request = CdsRequest("one", cds_queue_dataset(), inputs)
+    right = store._file(next(iter(_job(store, request).values())))[0]
+    counts, adapter = Counter[str](), _Damaging(store, chance)
+    for trial in range(TRIALS):
+        folder = tmp_path / str(trial % 50)
+        queue = CdsQueue("http://cds.example/cds", "token", folder, poll_seconds=0.0005, patience=Patience(0.005))
+        for scheme in ("http://", "https://"):
+            queue._session.mount(scheme, adapter)
+        adapter.begin()
+        store.jobs.clear()
+        began = time.monotonic()
+        try:
+            [outcome] = queue.fetch([request], check=lambda request, file: None, split=lambda request: [])
+            if outcome.error is not None:
+                counts["refused"] += 1
+            else:
+                counts["read" if outcome.files[0].read_bytes() == right else "silently wrong"] += 1
+                queue.forget(outcome)
+        except SourceError:
+            counts["refused"] += 1
+        except Exception as error:
+            counts["tracebacks"] += 1
+            print(f"CDS: {type(error).__name__}: {error}")
+        counts["hung"] += time.monotonic() - began > LONGEST
+    print(f"\nClimate Data Store: seed {SEED}, {TRIALS} deliveries with damaged answers: {dict(counts)}")
+    assert_none_got_through(counts)
+
+
+def cds_queue_dataset() -> str:
+    return "reanalysis-era5-single-levels-timeseries"
+
+
+def _job(store: CdsService, request: CdsRequest) -> dict[str, Any]:
+    body = json.dumps({"inputs": request.inputs}).encode()
+    path = f"/retrieve/v1/processes/{request.dataset}/execution"
+    store(Request("POST", path, headers={"private-token": "token"}, body=body))
+    return store.jobs
