@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from soilmoisture_assets.errors import MachineError
+from soilmoisture_assets.errors import MachineError, SoilMoistureError
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a ZIP can say; the true one would make every file different."""
@@ -87,8 +87,6 @@ def trouble_of_machine(error: BaseException) -> MachineError | None:
     """What an error, or one it was raised from, says of this machine; None where it is about something else."""
     each: BaseException | None = error
     while each is not None:
-        if isinstance(each, MachineError):
-            return each
         if found := _trouble(each):
             return found
         each = getattr(each, "orig", None) or each.__cause__
@@ -100,9 +98,10 @@ def telling_troubles() -> Iterator[None]:
     """What this machine cannot do is raised as a MachineError that says so; everything else as it is."""
     try:
         yield
+    except SoilMoistureError:
+        raise
     except Exception as error:
-        trouble = trouble_of_machine(error)
-        if trouble is None or trouble is error:
+        if (trouble := trouble_of_machine(error)) is None:
             raise
         raise trouble from error
 
