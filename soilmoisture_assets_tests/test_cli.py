@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from soilmoisture_assets.cli import main
+from soilmoisture_assets.cli import main, terminal
 from soilmoisture_assets.metadata.stations import station_id
 from soilmoisture_assets_tests.sources.ismn.ismn_parts import FILE, HEADER, good_rows, lines, write_zip
 
@@ -43,7 +43,7 @@ def test_inspect_names_stations_as_a_run_does_and_says_what_is_lost(
     content = lines([*good_rows(), "some <html>"], HEADER.replace("Waimea_Plain", "Site#"))
     path = write_zip(tmp_path / "archive.zip", {FILE.replace("WaimeaPlain", "Site#"): content})
     monkeypatch.setattr(sys, "argv", ["soilmoisture", "inspect", "ismn", str(path)])
-    monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.setattr(terminal.out, "width", 250)
     with pytest.raises(SystemExit) as ended:
         main()
     assert not ended.value.code
