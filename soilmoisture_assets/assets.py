@@ -16,6 +16,7 @@ from soilmoisture_assets.methods import methods
 from soilmoisture_assets.plots.figure import figure_files
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources import sources
+from soilmoisture_assets.sources.source import named_sources
 from soilmoisture_assets.store.graph import Asset, Input
 from soilmoisture_assets.study import Experiment, Study
 
@@ -149,6 +150,19 @@ def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
             kinds=frozenset({"netcdf", "earthengine"}),
             pool="earthengine",
         )
+
+
+def _statics(study: Study) -> dict[str, Input]:
+    """Where static attributes come from; what offers none of those of the study is not needed."""
+    given = {
+        "ismn": ("in_situ", "raw/ismn/static_variables"),
+        "soilgrids": ("soilgrids", "raw/soilgrids/properties"),
+        "elevation": ("terrain", "raw/elevation/slope"),
+        "modis": ("land_cover", "raw/modis/land_cover"),
+    }
+    wanted = set(study.static_attributes.variables)
+    offering = [name for name in named_sources(study, "static") if wanted & set(sources()[name].offers["static"])]
+    return {argument: Input(path) for argument, path in (given[name] for name in offering)}
 
 
 def _ismn(study: Study, settings: Settings) -> Iterator[Asset]:
@@ -333,14 +347,7 @@ def _cube(study: Study) -> Iterator[Asset]:
         ZARR,
         "The study's static attributes with units; categories as CF flags; land cover of the end of training.",
         code="1" if services else "2",
-        inputs={
-            "in_situ": Input("raw/ismn/static_variables"),
-            "soilgrids": Input("raw/soilgrids/properties"),
-            "terrain": Input("raw/elevation/slope"),
-            "land_cover": Input("raw/modis/land_cover"),
-        }
-        if services
-        else {},
+        inputs=_statics(study) if services else {},
         settings={
             "static_attributes": _ASKED,
             **({"splits": {"train": {"end"}}} if services else {"domain": True}),

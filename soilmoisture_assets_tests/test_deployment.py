@@ -7,6 +7,7 @@ import xarray as xr
 
 from soilmoisture_assets.cli.status import status
 from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.store.graph import Expected
 from soilmoisture_assets.store.records import State
@@ -67,3 +68,25 @@ def test_status_counts_what_failed_and_says_why(
     [row] = [line.split() for line in printed.out.splitlines() if MODEL in line]
     assert row == [MODEL, "1"]
     assert printed.err == f"failed of {MODEL}: no finite loss.\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "inputs"),
+    [
+        (("slope", "clay"), {"raw/elevation/slope", "raw/soilgrids/properties"}),
+        (("land_cover",), {"raw/modis/land_cover"}),
+        (("climate_2007", "sand"), {"raw/ismn/static_variables", "raw/soilgrids/properties"}),
+    ],
+)
+def test_static_attributes_need_the_services_that_give_them_and_no_other(
+    variables: tuple[str, ...], inputs: set[str], tmp_path: Path
+):
+    static = DEMO.static_attributes.model_copy(update={"variables": variables})
+    needed = of(DEMO.model_copy(update={"static_attributes": static}), tmp_path).graph.inputs("cube/static_attributes")
+    assert {each.asset for each in needed.values()} == inputs
+
+
+def test_what_the_archive_alone_knows_is_refused_where_the_target_is_not_of_it(tmp_path: Path):
+    target = DEMO.target.model_copy(update={"source": "file", "path": "stations.nc"})
+    with pytest.raises(StudyError, match="'saturation_0_30cm' is not offered by soilgrids or modis or elevation"):
+        of(DEMO.model_copy(update={"sandbox": False, "target": target}), tmp_path)

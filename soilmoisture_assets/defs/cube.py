@@ -115,16 +115,13 @@ def _from_services(work: Work) -> xr.Dataset:
     from soilmoisture_assets.alignment.static_encoding import land_cover_before
 
     given, study = work.given(), work.study
-    land_cover = given["land_cover"]
-    years = xr.concat([land_cover[year].land_cover for year in sorted(land_cover)], dim="year")
-    in_situ = given["in_situ"]
-    merged = in_situ.drop_vars(list(in_situ.data_vars))
-    for part in (
-        in_situ,
-        given["soilgrids"],
-        given["terrain"],
-        land_cover_before(years, study.splits.train).to_dataset(),
-    ):
+    parts = [given[name] for name in ("in_situ", "soilgrids", "terrain") if name in given]
+    if "land_cover" in given:
+        by_year = given["land_cover"]
+        years = xr.concat([by_year[year].land_cover for year in sorted(by_year)], dim="year")
+        parts.append(land_cover_before(years, study.splits.train).to_dataset())
+    merged = parts[0].drop_vars(list(parts[0].data_vars))
+    for part in parts:
         wanted = [name for name in study.static_attributes.variables if name in part.data_vars]
         merged = merged.drop_vars(wanted, errors="ignore").assign(part[wanted].reset_coords(drop=True))
     return merged.load()

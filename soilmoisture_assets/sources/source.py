@@ -137,4 +137,7 @@ def named_sources(study: Study, role: Role) -> tuple[str, ...]:
     """Names of the sources that a study names for a role, in its order; whether there are such is not asked here."""
     if role == "target":
         return study.target.sources
-    return study.dynamic_inputs.sources if role == "dynamic" else study.static_attributes.sources
+    if role == "dynamic":
+        return study.dynamic_inputs.sources
+    of_archive = "ismn" in study.target.sources  # whose stations it knows alone
+    return tuple(name for name in study.static_attributes.sources if name != "ismn" or of_archive)
