@@ -58,6 +58,27 @@ def reason_of(error: BaseException) -> str:
     return text if len(text) <= 200 else f"{text[:199]}…"
 
 
+def bounded_lines(path: Path, what: object, most_lines: int) -> None:
+    """See that a text has lines that a parser can take, before one does.
+
+    Raises
+    ------
+    SourceError : a line is longer than any format has, or there are more than ``most_lines``.
+    MachineError : it may not be read.
+    """
+    lines, length = 0, 0
+    with reading(what), path.open("rb") as text:
+        while block := text.read(2**20):
+            first, last = block.find(b"\n"), block.rfind(b"\n")
+            length += first if first >= 0 else len(block)
+            if length > LONGEST_LINE:
+                raise SourceError(f"{what}: line {lines + 1} has more than {LONGEST_LINE} bytes.\n  Download it again.")
+            lines += block.count(b"\n")
+            if lines > most_lines:
+                raise SourceError(f"{what}: has more than {most_lines} lines.\n  Give it in several files.")
+            length = len(block) - 1 - last if first >= 0 else length
+
+
 def probe_netcdf(path: Path | str, name: str = "") -> None:
     """Read every value of a NetCDF file once in a process of its own: on damaged bytes the library may crash.
 

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from soilmoisture_assets.errors import SoilMoistureError, SourceUnavailable
+from soilmoisture_assets.errors import SoilMoistureError, SourceError, SourceUnavailable
 from soilmoisture_assets.sources.era5.cds_queue import CdsQueue, CdsRequest, Log
 from soilmoisture_assets.sources.era5.delivery import (
     assemble,
@@ -28,7 +28,7 @@ from soilmoisture_assets.sources.era5.delivery import (
     check_content,
     requested_on,
 )
-from soilmoisture_assets.sources.era5.formats import Paths, normalise
+from soilmoisture_assets.sources.era5.formats import Era5Folder, normalise
 from soilmoisture_assets.sources.era5.parts import FINAL, PRELIMINARY, UNKNOWN
 from soilmoisture_assets.sources.era5.variables import GEOPOTENTIAL, LAND_SEA_MASK, request_names
 from soilmoisture_assets.sources.time_axis import month_hours
@@ -229,19 +229,39 @@ class Era5Client:
         return lambda request, file: check_content(file, request.inputs, _today(today))
 
 
-def normalise_month(delivery: Paths, month: str, variables: Sequence[str], domain: Domain | None = None) -> xr.Dataset:
-    """Exactly the hours of a month from its delivery, or from the files of a folder that hold them.
+def normalise_month(delivery: Path, month: str, variables: Sequence[str]) -> xr.Dataset:
+    """Exactly the hours of a month from its delivery.
 
     Returns
     -------
-    as :func:`era5_formats.normalise`, on :func:`month_hours`; NaN and ``expver`` 0 where not yet published. Where the
+    as :func:`formats.normalise`, on :func:`month_hours`; NaN and ``expver`` 0 where not yet published. Where the
     files do not say, hours of a delivery count as preliminary until final data may be expected (MONTHS_PRELIMINARY).
     """
-    return normalise(delivery, variables, hours=month_hours(month), domain=domain, unmarked=_unmarked(delivery, month))
+    unmarked = _unmarked(delivery, month)
+    return normalise(delivery, variables, hours=month_hours(month), unmarked=unmarked, of_single_hours=True)
 
 
-def _unmarked(delivery: Paths, month: str) -> int:
-    requested = requested_on(Path(delivery)) if isinstance(delivery, Path | str) else None
+def month_of_folder(folder: Era5Folder, month: str, variables: Sequence[str], domain: Domain) -> xr.Dataset:
+    """Exactly the hours of a month from the user's own files that hold them.
+
+    Returns
+    -------
+    as :func:`formats.normalise`, cut to the domain.
+
+    Raises
+    ------
+    SourceError : they cannot serve; where other files of the folder cannot be read, these may be why, and are named.
+    """
+    try:
+        return normalise(folder.months.get(_key(month), []), variables, hours=month_hours(month), domain=domain)
+    except SourceError as error:
+        if not folder.left_out:
+            raise
+        raise SourceError("\n  ".join([str(error), "Left out of the folder:", *folder.left_out])) from error
+
+
+def _unmarked(delivery: Path, month: str) -> int:
+    requested = requested_on(delivery)
     if requested is None:
         return UNKNOWN
     return PRELIMINARY if pd.Period(month, "M") >= pd.Period(requested, "M") - MONTHS_PRELIMINARY else FINAL
@@ -257,8 +277,13 @@ def _settled_stations(delivery: Path, month: str, stations: xr.Dataset) -> set[s
     return {
         name
         for name, cell in cells.items()
-        if name in now and max(abs(one - other) for one, other in zip(cell, now[name], strict=True)) <= HALF_A_CELL
+        if name in now and abs(cell[0] - now[name][0]) <= HALF_A_CELL and _apart(cell[1], now[name][1]) <= HALF_A_CELL
     }
+
+
+def _apart(longitude: float, other: float) -> float:
+    """Degrees between two meridians, the short way round."""
+    return abs((longitude - other + 180) % 360 - 180)
 
 
 def _key(month: str) -> str:
@@ -292,10 +317,15 @@ def _published_days(month: str, today: dt.date | None) -> tuple[dt.date, dt.date
 
 
 def _area(domain: Domain, resolution: float) -> list[float]:
-    """North, west, south, east on multiples of the resolution, outwards, so that every station has cells around it."""
-    north, east = (math.ceil(v / resolution - 1e-9) * resolution for v in (domain.north, domain.east))
+    """North, west, south, east on multiples of the resolution, outwards, so that every station has cells around it.
+
+    An area across the date line has its east below its west ("areas can be defined to wrap around the globe": ECMWF,
+    keyword "area" of MARS, which serves ERA5 to the Climate Data Store).
+    """
+    north, east = (math.ceil(v / resolution - 1e-9) * resolution for v in (domain.north, domain.west + domain.width))
     south, west = (math.floor(v / resolution + 1e-9) * resolution for v in (domain.south, domain.west))
     east = min(east, west + 360.0 - resolution)  # around the globe no meridian comes twice
+    east = east - 360.0 if east > 180.0 else east
     return [round(v, 6) for v in (min(north, 90.0), west, max(south, -90.0), east)]
 
 
@@ -323,6 +353,8 @@ def _grid_request(
 def _point_request(
     station: str, latitude: float, longitude: float, days: tuple[dt.date, dt.date], names: list[str]
 ) -> CdsRequest:
+    if longitude > 180.0 - HALF_A_CELL:  # the service looks for the nearest meridian from -180 to 179.75 on a line
+        longitude = -180.0
     inputs: dict[str, Any] = {
         "variable": names,
         "location": {"longitude": round(longitude, 5), "latitude": round(latitude, 5)},

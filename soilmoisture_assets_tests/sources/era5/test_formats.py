@@ -9,13 +9,14 @@ import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, UnitsError
 from soilmoisture_assets.sources.era5.formats import (
+    Era5Folder,
     inspect_era5,
     months_in_files,
     normalise,
     preliminary_share,
     read_invariants,
 )
-from soilmoisture_assets.sources.era5.months import normalise_month
+from soilmoisture_assets.sources.era5.months import month_of_folder, normalise_month
 from soilmoisture_assets.study import Domain
 from soilmoisture_assets_tests.sources.era5.era5_parts import column, grid_file, zipped
 
@@ -158,12 +159,13 @@ def test_a_missing_variable_is_named_as_it_must_be_requested(tmp_path):
         normalise(grid_file(tmp_path / "a.nc", "2020-01-01", 24), ["temperature", "precipitation"])
 
 
-def test_amounts_that_add_up_from_midnight_are_refused(tmp_path):
+def test_amounts_that_add_up_from_midnight_become_those_of_hours(tmp_path):
     since_midnight = np.tile(np.cumsum(np.full(24, 5e-4)), 4)
     file = grid_file(tmp_path / "land.nc", "2020-01-01T01:00", 96, ["tp"], values={"tp": column(since_midnight)})
-    with pytest.raises(SourceError, match="adds up from midnight"):
-        normalise(file)
-    assert "adds up from midnight" in inspect_era5(file)["refused"]
+    found = normalise(file)
+    np.testing.assert_allclose(found.precipitation.values, 0.5, rtol=1e-4)
+    assert "adds up from midnight" in found.attrs["notes"]
+    assert any("adds up from midnight" in note for note in inspect_era5(file)["notes"])
 
 
 def test_amounts_of_single_hours_are_not_taken_for_sums(tmp_path):
@@ -183,10 +185,11 @@ def test_rounding_below_zero_becomes_zero_and_real_negatives_are_refused(tmp_pat
 
 def test_units_that_era5_does_not_use_are_refused(tmp_path):
     with xr.open_dataset(grid_file(tmp_path / "a.nc", "2020-01-01", 24, ["tp"])) as stored:
-        stored["tp"].attrs["units"] = "furlong"
-        stored.to_netcdf(tmp_path / "b.nc")
-    with pytest.raises(UnitsError, match="furlong"):
-        normalise(tmp_path / "b.nc")
+        for units, words in (("kelvin", "of another quantity"), ("rainlets", "a spelling that I do not know")):
+            stored["tp"].attrs["units"] = units
+            stored.to_netcdf(tmp_path / "b.nc")
+            with pytest.raises(UnitsError, match=f"b.nc: 'tp' \\(precipitation\\) has units '{units}', .*{words}"):
+                normalise(tmp_path / "b.nc")
 
 
 @pytest.mark.parametrize(
@@ -195,7 +198,7 @@ def test_units_that_era5_does_not_use_are_refused(tmp_path):
         (b"GRIB\x00\x00\x00\x01" + b"\x00" * 600, "GRIB"),
         (b"<html>502 Bad Gateway</html>", "neither NetCDF"),
         (b"\x89HDF\r\n\x1a\n" + b"\x00" * 600, "cannot be read as NetCDF"),
-        (b"PK\x03\x04" + b"\x00" * 600, "broken ZIP"),
+        (b"PK\x03\x04" + b"\x00" * 600, "cannot be read (File is not a zip file)"),
     ],
 )
 def test_what_is_not_era5_is_refused_in_words(tmp_path, content, words):
@@ -213,11 +216,11 @@ def test_names_in_a_zip_cannot_lead_out_of_it(tmp_path):
 
 
 def test_a_month_is_its_hours_up_to_midnight_of_the_next(tmp_path):
-    hours = np.arange(32 * 24) + 200.0
+    hours = np.arange(32 * 24) / 10 + 250
     file = grid_file(tmp_path / "a.nc", "2020-01-01", 32 * 24, values={"t2m": column(hours)})
     found = normalise_month(file, "2020-01", ["temperature"])
     assert (str(found.time.values[0])[:16], str(found.time.values[-1])[:16]) == ("2020-01-01T01:00", "2020-02-01T00:00")
-    np.testing.assert_allclose(found.temperature[[0, -1], 0, 0], [201 - 273.15, 200 + 744 - 273.15], atol=1e-3)
+    np.testing.assert_allclose(found.temperature[[0, -1], 0, 0], [250.1 - 273.15, 250 + 74.4 - 273.15], atol=1e-3)
 
 
 def test_hours_not_yet_published_are_missing_and_of_no_release(tmp_path):
@@ -237,11 +240,12 @@ def test_a_month_that_begins_late_is_refused(tmp_path):
 def test_files_of_a_folder_are_grouped_to_months(tmp_path):
     first = grid_file(tmp_path / "january.nc", "2020-01-01", 31 * 24, ["t2m", "tp"])
     second = grid_file(tmp_path / "february.nc", "2020-02-01", 29 * 24, ["t2m", "tp"])
-    months = months_in_files(tmp_path)
+    folder = months_in_files(tmp_path)
+    months = folder.months
     # 00:00 on 1 January closes December; 00:00 on 1 February is in the second file
     assert list(months) == ["2019-12", "2020-01", "2020-02"]
     assert sorted(months["2020-01"]) == sorted([first, second])
-    found = normalise_month(months["2020-01"], "2020-01", ["temperature", "precipitation"])
+    found = month_of_folder(folder, "2020-01", ["temperature", "precipitation"], Domain())
     assert bool(np.isfinite(found.temperature).all())
 
 
@@ -254,7 +258,7 @@ def test_two_grids_in_one_folder_are_refused(tmp_path):
 
 def test_nothing_given_for_a_month_is_said_so():
     with pytest.raises(SourceError, match="no file holds hours"):
-        normalise_month([], "2020-01", ["temperature"])
+        month_of_folder(Era5Folder({}, ()), "2020-01", ["temperature"], Domain())
 
 
 def test_a_wave_stream_on_its_own_grid_is_ignored(tmp_path):
@@ -276,15 +280,15 @@ def test_a_global_file_is_cut_to_the_domain_and_one_cell_around(tmp_path):
         2,
         latitude=tuple(range(90, -91, -10)),
         longitude=tuple(longitude),
-        values={"t2m": 273.15 + longitude},
+        values={"t2m": 273.15 + longitude / 10},
     )
     found = normalise(file, domain=Domain(west=-125, east=-66, south=24, north=50))
     assert found.latitude.values.tolist() == [20, 30, 40, 50]
     assert found.longitude.values.tolist() == [-130, -120, -110, -100, -90, -80, -70, -60]
-    np.testing.assert_allclose(found.temperature.values[0, 0], found.longitude.values + 360, atol=1e-3)
+    np.testing.assert_allclose(found.temperature.values[0, 0], found.longitude.values / 10 + 36, atol=1e-3)
     across_greenwich = normalise(file, domain=Domain(west=-12, east=12, south=0, north=10))
     assert across_greenwich.longitude.values.tolist() == [-20, -10, 0, 10, 20]
-    np.testing.assert_allclose(across_greenwich.temperature.values[0, 0], [340, 350, 0, 10, 20], atol=1e-3)
+    np.testing.assert_allclose(across_greenwich.temperature.values[0, 0], [34, 35, 0, 1, 2], atol=1e-3)
 
 
 def test_files_outside_the_domain_are_refused(tmp_path):
@@ -311,12 +315,13 @@ def test_groups_of_the_point_dataset_are_one_series(tmp_path):
     assert found.sizes == {"point": 1, "time": 48}
 
 
-def test_era5_land_series_that_add_up_from_midnight_are_refused_on_inspection(tmp_path):
+def test_series_that_add_up_from_midnight_are_known_whatever_their_name(tmp_path):
     stamps = pd.date_range("2020-01-01T01:00", periods=96, freq="h")
     sums = np.tile(np.cumsum(np.full(24, 5e-4)), 4)
     table = pd.DataFrame({"valid_time": stamps, "tp": sums, "latitude": 40.0, "longitude": -100.0})
     table.to_csv(tmp_path / "reanalysis-era5-land-timeseries-sfc.csv", index=False)
-    assert "adds up from midnight" in inspect_era5(tmp_path)["refused"]
+    assert any("adds up from midnight" in note for note in inspect_era5(tmp_path)["notes"])
+    np.testing.assert_allclose(normalise(tmp_path).precipitation, 0.5, rtol=1e-4)
 
 
 def test_a_file_on_pressure_levels_is_refused_in_words(tmp_path):
@@ -410,5 +415,5 @@ def test_files_in_folders_below_count_whatever_they_are_called(tmp_path):
     (tmp_path / "2020" / "jan").mkdir(parents=True)
     grid_file(tmp_path / "2020" / "jan" / "download", "2020-01-01", 31 * 24)
     (tmp_path / "2020" / "notes.txt").write_text("downloaded on Monday")
-    assert list(months_in_files(tmp_path)) == ["2019-12", "2020-01"]
+    assert list(months_in_files(tmp_path).months) == ["2019-12", "2020-01"]
     assert inspect_era5(tmp_path)["hours"] == 744
