@@ -51,8 +51,9 @@ from soilmoisture_assets.study import Study
 class Need:
     """Something on this machine that assets read, and how to see whether it is there.
 
-    ``asset`` is the path of the asset that reads it, or of the folder of those that do, such as ``raw/era5``. ``check``
-    returns what was found, in words, and raises a SoilMoistureError that names the fix where it is not there.
+    ``asset`` is the path of the asset that reads it, or of the folder of those that do, such as ``raw/era5``; empty
+    where a run sees for itself as it goes on, and only ``doctor`` looks. ``check`` returns what was found, in words,
+    and raises a SoilMoistureError that names the fix where it is not there.
     """
 
     asset: str

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 DELIVERY, INVARIANTS = "raw/era5/delivery", "raw/era5/invariants"
 HOURLY, STATION_SERIES = "raw/era5/hourly", "raw/era5/station_series"
+LEFT_OUT, WITHOUT_CELL = "left_out", "stations_without_cell"
+"""Metadata: files of the user's folder that cannot be read, stations that lie outside of what was given."""
 SANDBOX_POLL_SECONDS = 0.05
 
 
@@ -177,7 +179,9 @@ class _Months:
         notes = found.attrs.get("notes", "")
         for line in notes.splitlines():
             self._work.log(f"{HOURLY} {month[:7]}: {line}")
-        return found, {"hours": found.sizes["time"], "preliminary_share": preliminary_share(found), "notes": notes}
+        left_out = list(self._in_files.left_out) if self._in_files else []
+        share = preliminary_share(found)
+        return found, {"hours": found.sizes["time"], "preliminary_share": share, "notes": notes, LEFT_OUT: left_out}
 
     def _series(self, month: str) -> tuple[xr.Dataset, dict[str, Any]]:
         from soilmoisture_assets.alignment.collocation import collocate
@@ -192,7 +196,7 @@ class _Months:
             self._work.context.log.warning(
                 f"{STATION_SERIES} {month[:7]}: no cell of ERA5 at {', '.join(outside)}: outside of what was given"
             )
-        return found, {"stations": found.sizes["station"], "stations_without_cell": outside}
+        return found, {"stations": found.sizes["station"], WITHOUT_CELL: outside}
 
 
 class _QueueLog:

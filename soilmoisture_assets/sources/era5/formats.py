@@ -112,7 +112,14 @@ def read_invariants(paths: Paths, domain: Domain | None = None) -> xr.Dataset | 
     -------
     (latitude, longitude) float32: ``land_sea_mask`` (share of land, 0 ... 1) and ``surface_elevation`` [m]; or None.
     """
-    with _delivery(paths, domain) as delivery:
+    invariants = (LAND_SEA_MASK.short_name, GEOPOTENTIAL.short_name)
+    with contextlib.ExitStack() as stack:
+        given = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
+        parts = [part for path in given for part in stack.enter_context(opened(path))]
+        holding = [part for part in parts if any(name in part.fields for name in invariants)]
+        if not holding:
+            return None
+        delivery = Delivery(holding, ", ".join(part.name for part in holding[:3]), domain)
         layers = {}
         for name, wire, scale, units in (
             ("land_sea_mask", LAND_SEA_MASK, 1.0, "1"),
@@ -189,7 +196,7 @@ def months_in_files(folder: Path | str) -> Era5Folder:
         raise SourceError(f"{folder}: not a folder.\n  Set era5.folder to the folder of your ERA5 files.")
     for file in readable_files(folder, left_out):
         try:
-            with opened(file) as parts:
+            with opened(file, name=str(file.relative_to(folder))) as parts:
                 stamps = np.unique(np.concatenate([part.times for part in parts]))
         except SoilMoistureError as error:
             left_out.append(str(error))

@@ -74,6 +74,8 @@ def _rolled(longitude: np.ndarray, columns: np.ndarray, first: int) -> tuple[np.
 
 def _cut(longitude: np.ndarray, columns: np.ndarray, domain: Domain) -> tuple[np.ndarray, np.ndarray]:
     """The cells of a domain and one to each side, on the circle."""
+    if domain.width == 360:
+        return longitude, columns
     if goes_around(longitude):
         if domain.width > 360 - 2 * float(np.median(np.diff(longitude))):
             return longitude, columns
@@ -81,11 +83,13 @@ def _cut(longitude: np.ndarray, columns: np.ndarray, domain: Domain) -> tuple[np
         beyond[beyond > 360 - 1e-6] = 0.0
         # from the last cell that is not east of the western edge on
         longitude, columns = _rolled(longitude, columns, int(np.argmax(np.where(beyond == 0, 360.0, beyond))))
-    for turn in (0, 360, -360):
-        cells = _around(longitude, domain.west + turn, domain.west + turn + domain.width)
-        if len(longitude[cells]):
-            return _rolled(longitude[cells], columns[cells], 0)
-    return longitude[:0], columns[:0]
+    west = [domain.west + turn for turn in (-360, 0, 360)]
+    slices = [_around(longitude, edge, edge + domain.width) for edge in west]
+    found = [cells for cells in slices if len(longitude[cells])]
+    if not found:
+        return longitude[:0], columns[:0]
+    cells = slice(min(each.start for each in found), max(each.stop for each in found))
+    return _rolled(longitude[cells], columns[cells], 0)
 
 
 def goes_around(longitude: np.ndarray) -> bool:

@@ -20,6 +20,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.errors import SoilMoistureError, SourceError, SourceUnavailable
+from soilmoisture_assets.sources import variables_of
 from soilmoisture_assets.sources.era5.cds_queue import CdsQueue, CdsRequest, Log
 from soilmoisture_assets.sources.era5.delivery import (
     assemble,
@@ -32,7 +33,7 @@ from soilmoisture_assets.sources.era5.formats import Era5Folder, normalise
 from soilmoisture_assets.sources.era5.parts import FINAL, PRELIMINARY, UNKNOWN
 from soilmoisture_assets.sources.era5.variables import GEOPOTENTIAL, LAND_SEA_MASK, request_names
 from soilmoisture_assets.sources.time_axis import month_hours
-from soilmoisture_assets.study import Domain, Period
+from soilmoisture_assets.study import Domain, Period, Study
 
 GRID_DATASET = "reanalysis-era5-single-levels"
 POINT_DATASET = "reanalysis-era5-single-levels-timeseries"
@@ -258,6 +259,22 @@ def month_of_folder(folder: Era5Folder, month: str, variables: Sequence[str], do
         if not folder.left_out:
             raise
         raise SourceError("\n  ".join([str(error), "Left out of the folder:", *folder.left_out])) from error
+
+
+def axis_months(study: Study, newest: str) -> list[str]:
+    """Months that a study asks of its files; of an open one those up to the newest that there is."""
+    axis = study.axis_period()
+    months = [f"{month:%Y-%m}" for month in pd.period_range(axis.start, axis.end, freq="M")]
+    return [month for month in months if month <= newest] if study.reach == "open" else months
+
+
+def judge_month(folder: Era5Folder, month: str, study: Study) -> tuple[str, list[str]]:
+    """Why a month of the user's files cannot be made, empty where it can, and what is lost on the way."""
+    try:
+        found = month_of_folder(folder, month, variables_of(study, "era5"), study.domain)
+    except SoilMoistureError as error:
+        return str(error), []
+    return "", str(found.attrs.get("notes", "")).splitlines()
 
 
 def _unmarked(delivery: Path, month: str) -> int:

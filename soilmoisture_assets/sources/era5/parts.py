@@ -28,6 +28,7 @@ STATION_FOLDER = "station="
 
 _WAVE_POINTS = "timeseries-wav"
 _AS_DELIVERED = "Give the file as the Climate Data Store delivered it."
+_NAMES_OF_FIELDS = (".nc", ".nc4", ".cdf", ".zip")
 _ROUNDING = np.timedelta64(2, "m")
 """Stamps that passed through floats or other tools lie so close to their full hour."""
 _VALUES_AT_ONCE = 20_000_000
@@ -63,12 +64,13 @@ class Part:
 
 
 @contextlib.contextmanager
-def opened(path: Path, left_out: list[str] | None = None) -> Iterator[list[Part]]:
+def opened(path: Path, left_out: list[str] | None = None, name: str = "") -> Iterator[list[Part]]:
     """Open a file, a ZIP (also of ZIPs) or a folder; everything is closed and removed again afterwards.
 
     Parameters
     ----------
     left_out : takes the reason why a file of a folder cannot be read, and the others are opened; None: it is raised.
+    name : of the file in messages; empty: that of the path.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def opened(path: Path, left_out: list[str] | None = None) -> Iterator[list[Part]
         raise SourceError(f"{path}: not found.\n  Give an ERA5 file (NetCDF, CSV, ZIP) or a folder of such files.")
     with contextlib.ExitStack() as stack:
         if not path.is_dir():
-            yield _parts(path, path.name, stack)
+            yield _parts(path, name or path.name, stack)
             return
         links: list[str] = []
         files = readable_files(path, links)
@@ -135,8 +137,14 @@ def readable_files(folder: Path, left_out: list[str] | None = None) -> list[Path
                     f"{path}: a link that leads out of the folder is not followed. Put the file itself there."
                 )
             continue
-        if path.is_file() and _looks_like_era5(path):
+        if not path.is_file():
+            continue
+        if _looks_like_era5(path):
             found.append(path)
+        elif left_out is not None and path.suffix.lower() in _NAMES_OF_FIELDS:
+            left_out.append(
+                f"{path}: this is not what its name says.\n  Download it again; an error page may be in it."
+            )
     return found
 
 
