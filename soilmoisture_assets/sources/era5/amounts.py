@@ -110,7 +110,7 @@ def evidence(times: np.ndarray, values: np.ndarray, traits: Traits) -> Evidence:
     risen = table[:, 2:] > np.fmin.reduce(table, axis=1)[:, None] + tolerance
     stands = (still[:, 1:] & still[:, :-1] & (table[:, 2:] > clear) & risen).any(axis=1)
     if traits.falls_daily:
-        stands |= np.isfinite(table).all(axis=1) & (midnight > first + tolerance)
+        stands |= np.isfinite(table).all(axis=1) & (midnight > np.maximum(first + tolerance, clear))
     hours = differs & (falls | goes_on)
     sums = differs & ~hours & stands
     either = differs & ~hours & ~sums

@@ -143,7 +143,7 @@ def readable_files(folder: Path, left_out: list[str] | None = None) -> list[Path
             found.append(path)
         elif left_out is not None and path.suffix.lower() in _NAMES_OF_FIELDS:
             left_out.append(
-                f"{path}: this is not what its name says.\n  Download it again; an error page may be in it."
+                f"{path}: this is not what its name says.\n  Download it again; an error page was perhaps saved."
             )
     return found
 
