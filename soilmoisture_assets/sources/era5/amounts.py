@@ -107,8 +107,9 @@ def evidence(times: np.ndarray, values: np.ndarray, traits: Traits) -> Evidence:
     next_first = np.where(follows, np.roll(first, -1, axis=0), np.nan)
     goes_on = (np.abs(next_first - midnight) <= tolerance) & (midnight > clear)
     still = np.abs(later - earlier) <= tolerance
-    risen = table[:, 2:] > np.fmin.reduce(table, axis=1)[:, None] + tolerance
-    stands = (still[:, 1:] & still[:, :-1] & (table[:, 2:] > clear) & risen).any(axis=1)
+    rises = (later > earlier + tolerance).sum(axis=1) + (first > tolerance)
+    # one rise alone may as well be steady rain that ends at midnight
+    stands = (still[:, 1:] & still[:, :-1] & (table[:, 2:] > clear)).any(axis=1) & (rises > 1)
     if traits.falls_daily:
         stands |= np.isfinite(table).all(axis=1) & (midnight > np.maximum(first + tolerance, clear))
     hours = differs & (falls | goes_on)
