@@ -35,7 +35,7 @@ class _Budget:
 
     name: str
     allowed: int
-    members: int = MOST_MEMBERS
+    members: int
 
     def take(self, size: int) -> None:
         self.allowed -= size
@@ -45,8 +45,8 @@ class _Budget:
                 "  Download it again, or give the files that it holds."
             )
 
-    def take_member(self) -> None:
-        self.members -= 1
+    def take_members(self, count: int) -> None:
+        self.members -= count
         if self.members < 0:
             raise SourceError(f"{self.name}: holds more than {MOST_MEMBERS} files.\n  Give one file per month.")
 
@@ -67,7 +67,7 @@ def files_in(path: Path, name: str, stack: contextlib.ExitStack) -> Iterator[tup
     """
     with reading(name):
         size = path.stat().st_size
-    budget = _Budget(name, max(_LEAST_ROOM, _TIMES_ITS_SIZE * size))
+    budget = _Budget(name, max(_LEAST_ROOM, _TIMES_ITS_SIZE * size), MOST_MEMBERS)
     yield from _files(path, name, stack, budget, depth=0)
 
 
@@ -100,8 +100,8 @@ def _extract(archive: Path, name: str, folder: Path, budget: _Budget) -> Iterato
         with reading(name):
             packed = stack.enter_context(zipfile.ZipFile(archive))
             members = [member for member in packed.infolist() if not member.is_dir()]
+        budget.take_members(len(members))
         for number, member in enumerate(members):
-            budget.take_member()
             file = folder / f"{number:06d}"
             with reading(f"{name}/{member.filename}"), packed.open(member) as source:
                 head = source.read(_HEAD)
