@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-import zlib
 
 import numpy as np
 import pandas as pd
@@ -10,9 +9,12 @@ import pytest
 import xarray as xr
 
 from soilmoisture_assets.errors import SoilMoistureError
+from soilmoisture_assets.sources.era5 import archives
 from soilmoisture_assets.sources.era5.formats import inspect_era5, normalise
 from soilmoisture_assets_tests.sources.era5.era5_parts import column, grid_file, since_midnight, zipped
 
+FILES, ROOM = 2000, 2**25
+"""Limits of these tests; the true ones would take minutes to reach."""
 BAD = {}
 """What makes a bad file in a folder and returns it, by name: with the words of the refusal."""
 
@@ -133,7 +135,7 @@ def a_gap(folder):
     return changed(folder, lambda stored: stored.isel(valid_time=np.r_[0:10, 15:48]))
 
 
-@bad("calendar is 'noleap'")
+@bad("calendar 'noleap'")
 def another_calendar(folder):
     def change(stored):
         return stored.convert_calendar("noleap", dim="valid_time")
@@ -280,12 +282,10 @@ def archives_nested_1500_deep(folder):
 
 @bad("holds more than", "files")
 def an_archive_of_endless_files(folder):
-    record = zlib.crc32(b"")
     with zipfile.ZipFile(folder / "bad.zip", "w") as archive:
         archive.writestr("a.csv", b"")
         entry = archive.filelist[0]
-        archive.filelist = [entry] * 200_001
-    assert record == 0
+        archive.filelist = [entry] * (FILES + 1)
     return folder / "bad.zip"
 
 
@@ -293,10 +293,7 @@ def an_archive_of_endless_files(folder):
 def an_archive_that_unpacks_to_much_more_than_it_is(folder):
     block = b"1" * 999_999 + b"\n"
     with zipfile.ZipFile(folder / "bad.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        with archive.open("a.csv", "w", force_zip64=True) as member:
-            member.write(b"valid_time,t2m,latitude,longitude\n")
-            for _ in range(1100):
-                member.write(block)
+        archive.writestr("a.csv", b"valid_time,t2m,latitude,longitude\n" + block * (ROOM // len(block) + 1))
     return folder / "bad.zip"
 
 
@@ -307,10 +304,15 @@ def a_netcdf_of_more_values_than_bytes(folder):
     with netCDF4.Dataset(folder / "bad.nc", "w") as stored:
         for name, size in (("valid_time", 500_000), ("latitude", 721), ("longitude", 1440)):
             stored.createDimension(name, size)
-        stored.createVariable(
-            "t2m", "f4", ("valid_time", "latitude", "longitude"), chunksizes=(1, 721, 1440), zlib=True
-        )
+        dims = ("valid_time", "latitude", "longitude")
+        stored.createVariable("t2m", "f4", dims, chunksizes=(1, 721, 1440), zlib=True)
     return folder / "bad.nc"
+
+
+@pytest.fixture(autouse=True)
+def lower_limits(monkeypatch):
+    monkeypatch.setattr(archives, "MOST_MEMBERS", FILES)
+    monkeypatch.setattr(archives, "_LEAST_ROOM", ROOM)
 
 
 @pytest.mark.parametrize("name", BAD)
