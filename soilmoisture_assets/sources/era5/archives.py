@@ -23,8 +23,8 @@ LONGITUDES = ("longitude", "lon")
 Kind = Literal["zip", "netcdf", "grib", "csv", "other"]
 
 _HEAD = 512
-_MOST_ROWS = 20_000_000
-"""Rows of a CSV: all hours since 1940 at 26 points."""
+_MOST_ROWS, _MOST_CSV_BYTES = 10_000_000, 2**30
+"""Of a CSV, which is parsed as a whole: all hours since 1940 at a dozen points."""
 _LEAST_ROOM, _TIMES_ITS_SIZE = 2**30, 100
 """An archive may unpack to the larger of the two: fields of zeros shrink to a hundredth, and hardly further."""
 
@@ -90,6 +90,8 @@ def _files(
         )
     else:
         if kind == "csv":
+            if path.stat().st_size > _MOST_CSV_BYTES:
+                raise SourceError(f"{name}: a CSV of more than {_MOST_CSV_BYTES} bytes.\n  Give it in several files.")
             bounded_lines(path, name, _MOST_ROWS)
         yield name, path
 
