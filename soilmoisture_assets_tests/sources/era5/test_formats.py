@@ -1,5 +1,6 @@
 """Every format of ERA5, real and made: one form, or a refusal that says why."""
 
+import datetime as dt
 import zipfile
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, UnitsError
+from soilmoisture_assets.sandbox.era5_files import grid_file as sandbox_grid
+from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.sources.era5.formats import (
     Era5Folder,
     inspect_era5,
@@ -417,3 +420,127 @@ def test_files_in_folders_below_count_whatever_they_are_called(tmp_path):
     (tmp_path / "2020" / "notes.txt").write_text("downloaded on Monday")
     assert list(months_in_files(tmp_path).months) == ["2019-12", "2020-01"]
     assert inspect_era5(tmp_path)["hours"] == 744
+
+
+@pytest.mark.parametrize(
+    ("expver", "code"),
+    [("0001", 1), ("0005", 5), (b"0005", 5), (1, 1), (5, 5), (1.0, 1), (5.0, 5), (np.nan, 0), ("0070", 0), (" 5 ", 5)],
+)
+def test_the_release_is_known_as_text_bytes_or_number(tmp_path, expver, code):
+    file = grid_file(tmp_path / "a.nc", "2020-01-01", 24)
+    with xr.open_dataset(file) as stored:
+        marked = stored.load().assign_coords(expver=("valid_time", np.full(24, expver)))
+    marked.to_netcdf(tmp_path / "b.nc")
+    assert set(normalise(tmp_path / "b.nc").expver.values.tolist()) == {code}
+    place = {"latitude": 40.0, "longitude": 1.0}
+    rows = pd.DataFrame({"valid_time": marked.valid_time, "t2m": 280.0, "expver": np.full(24, expver)} | place)
+    rows["expver"] = rows["expver"].map(lambda value: value.decode() if isinstance(value, bytes) else value)
+    rows.to_csv(tmp_path / "c.csv", index=False)
+    assert set(normalise(tmp_path / "c.csv").expver.values.tolist()) == {code}
+
+
+def test_the_release_of_an_hour_comes_from_all_cells_of_all_variables(tmp_path):
+    times = pd.date_range("2020-01-01", periods=4, freq="h")
+    final = np.full((4, 3, 3), np.nan, "float32")
+    preliminary = final.copy()
+    final[0], final[1] = 280.0, 280.0
+    final[1, 0, 0], preliminary[1, 0, 0] = np.nan, 281.0  # one cell, and not the one in the middle
+    preliminary[2, :2] = 282.0
+    amounts = np.where(np.isnan(final), np.nan, 0.0), np.where(np.isnan(preliminary), np.nan, 0.0)
+    amounts[0][0], amounts[1][0] = np.nan, 0.0
+    dims = ("time", "expver", "latitude", "longitude")
+    fields = {"t2m": (dims, np.stack([final, preliminary], 1)), "tp": (dims, np.stack(amounts, 1).astype("float32"))}
+    coords = {"time": times, "latitude": [42.0, 41.0, 40.0], "longitude": [0.0, 1.0, 2.0], "expver": [1, 5]}
+    for names, codes in ((["t2m"], [1, 5, 5, 0]), (["t2m", "tp"], [5, 5, 5, 0])):
+        stored = xr.Dataset({name: fields[name] for name in names}, coords)
+        stored.transpose(..., "longitude", "expver").to_netcdf(tmp_path / "old.nc")
+        assert normalise(tmp_path / "old.nc", ["temperature"]).expver.values.tolist() == codes
+
+
+def first_month(folder, hours=744):
+    """The first month of ERA5: instants from 00:00, amounts from 07:00."""
+    one = grid_file(folder / "instant.nc", "1940-01-01T00:00", hours, ["t2m"])
+    other = grid_file(folder / "accum.nc", "1940-01-01T07:00", hours - 7, ["tp"], values={"tp": 1e-3})
+    return zipped(folder / "a.zip", one, other)
+
+
+def test_the_first_hours_of_era5_are_missing_and_said(tmp_path):
+    found = normalise_month(first_month(tmp_path), "1940-01", ["temperature", "precipitation"])
+    assert int(np.isnan(found.temperature[:, 0, 0]).sum()) == 1  # the last of the month, in the next file
+    assert np.flatnonzero(np.isnan(found.precipitation[:, 0, 0])).tolist() == [0, 1, 2, 3, 4, 5, 743]
+    assert "'tp' begins 6 h after the others: hours without it" in found.attrs["notes"]
+    assert "ends at 1940-01-31T23:00: 1 h after it are missing" in found.attrs["notes"]
+    alone = normalise_month(tmp_path / "accum.nc", "1940-01", ["precipitation"])
+    assert "begins at 1940-01-01T07:00: 6 h before it are missing" in alone.attrs["notes"]
+    assert any("'tp' begins 7 h after" in note for note in inspect_era5(tmp_path / "a.zip")["notes"])
+
+
+def test_the_first_month_as_the_service_delivers_it(tmp_path):
+    first, last = dt.date(1940, 1, 1), dt.date(1940, 2, 1)
+    world = World(seed=7, west=-125, east=-66, south=24, north=50, start=first, end=last, stations=4)
+    request = {"variable": ["2m_temperature", "total_precipitation"], "date": ["1940-01-01/1940-02-01"]}
+    content, _ = sandbox_grid(world, request | {"area": [41, -100, 40, -99], "grid": [1, 1]}, None, None)
+    (tmp_path / "a.zip").write_bytes(content)
+    found = normalise_month(tmp_path / "a.zip", "1940-01", ["temperature", "precipitation"])
+    assert int(np.isnan(found.precipitation[:, 0, 0]).sum()) == 6
+    assert bool(np.isfinite(found.temperature).all())
+
+
+def test_the_series_of_points_leave_out_the_first_day(tmp_path):
+    file = grid_file(tmp_path / "a.nc", "1940-01-02T00:00", 720)
+    assert int(np.isnan(normalise_month(file, "1940-01", ["temperature"]).temperature[:, 0, 0]).sum()) == 24
+
+
+@pytest.mark.parametrize(
+    ("names", "units", "value", "expected"),
+    [
+        ("t2m", "kelvin", 280.15, 7.0),
+        ("t2m", "Kelvin", 280.15, 7.0),
+        ("t2m", "C", 7.0, 7.0),
+        ("t2m", "celsius", 7.0, 7.0),
+        ("t2m", "degree_Celsius", 7.0, 7.0),
+        ("t2m", "degF", 44.6, 7.0),
+        ("tp", "mm", 2.0, 2.0),
+        ("tp", "metres", 2e-3, 2.0),
+        ("tp", "kg/m2", 2.0, 2.0),
+        ("tp", "kg m**-2", 2.0, 2.0),
+        ("tp", "kg m-2 s-1", 2.0 / 3600, 2.0),
+        ("tp", "mm/h", 2.0, 2.0),
+        ("ssrd", "J/m2", 7.2e5, 200.0),
+        ("ssrd", "MJ m-2", 0.72, 200.0),
+        ("ssrd", "W/m^2", 200.0, 200.0),
+        ("sd", "kg m-2", 100.0, 0.1),
+    ],
+)
+def test_units_as_people_write_them_are_converted(tmp_path, names, units, value, expected):
+    with xr.open_dataset(grid_file(tmp_path / "a.nc", "2020-01-01", 24, [names], values={names: value})) as stored:
+        stored[names].attrs["units"] = units
+        stored.to_netcdf(tmp_path / "b.nc")
+    [found] = normalise(tmp_path / "b.nc").data_vars.values()
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_every_file_is_read_in_its_own_units(tmp_path):
+    grid_file(tmp_path / "a.nc", "2020-01-01", 24, values={"t2m": 280.15})
+    with xr.open_dataset(grid_file(tmp_path / "celsius", "2020-01-02", 24, values={"t2m": 7.0})) as stored:
+        stored["t2m"].attrs["units"] = "degC"
+        stored.to_netcdf(tmp_path / "b.nc")
+    (tmp_path / "celsius").unlink()
+    np.testing.assert_allclose(normalise(tmp_path).temperature, 7, atol=1e-3)
+
+
+@pytest.mark.parametrize("stamps", ["six decimals of a day", "float32 days", "one minute early"])
+def test_stamps_off_by_less_than_two_minutes_are_rounded_and_said(tmp_path, stamps):
+    with xr.open_dataset(grid_file(tmp_path / "a.nc", "2020-01-01", 240)) as stored:
+        days = np.arange(240) / 24
+        days = {
+            "six decimals of a day": np.round(days, 6),
+            "float32 days": days.astype("float32"),
+            "one minute early": days - 1 / 1440,
+        }[stamps]
+        changed = stored.load().assign_coords(valid_time=("valid_time", days, {"units": "days since 2020-01-01"}))
+    changed.to_netcdf(tmp_path / "b.nc")
+    found = normalise(tmp_path / "b.nc")
+    assert pd.DatetimeIndex(found.time).equals(pd.date_range("2020-01-01", periods=240, freq="h", unit="ns"))
+    assert "stamps off the full hour by up to" in found.attrs["notes"]
+    assert inspect_era5(tmp_path / "b.nc")["refused"] is None
