@@ -25,8 +25,8 @@ MOST_MEMBERS = 200_000
 """Files in an archive; the whole ISMN has about 20,000."""
 DEEPEST = 4
 """Archives within archives."""
-PROBE_SECONDS = 600.0
-"""A file that takes longer to be read once cannot serve."""
+PROBE_SECONDS, BYTES_PER_SECOND = 30.0, 1e6
+"""A file that takes longer to be read once than its size explains cannot serve: damage sends readers in circles."""
 
 
 @contextlib.contextmanager
@@ -98,7 +98,7 @@ def probe_netcdf(path: Path | str, name: str = "") -> None:
     version = (str(path.resolve()), status.st_size, status.st_mtime_ns)
     with _lock:
         if version not in _known:
-            _known[version] = _probe.ask(path)
+            _known[version] = _probe.ask(path).replace(f": '{path.resolve()}'", "")
         trouble = _known[version]
     if trouble:
         raise SourceError(f"{name or path}: cannot be read as NetCDF ({trouble}).\n  Download it again.")
@@ -112,6 +112,29 @@ class _Probe:
 
     def ask(self, path: Path) -> str:
         """Why a file cannot be read; empty where it can."""
+        seconds = PROBE_SECONDS + path.stat().st_size / BYTES_PER_SECOND
+        try:
+            process = self._started()
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps({"path": str(path.resolve()), "most_bytes": MOST_UNPACKED}) + "\n")
+            process.stdin.flush()
+            if not select.select([process.stdout], [], [], seconds)[0]:
+                self.end()
+                return f"reading it takes more than {seconds:.0f} s"
+            answer = process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        except BaseException:  # an answer that comes late would be taken for that of the next file
+            self.end()
+            raise
+        if not answer:
+            self.end()
+            return "its bytes are damaged: they crash the reader"
+        return str(json.loads(answer)["trouble"])
+
+    def _started(self) -> subprocess.Popen[str]:
+        """The process, started where there is none; it says when it is ready, which takes a second or more."""
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "soilmoisture_assets.sources.netcdf_probe"],
@@ -120,22 +143,9 @@ class _Probe:
                 stderr=subprocess.DEVNULL,
                 text=True,
             )
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write(json.dumps({"path": str(path.resolve()), "most_bytes": MOST_UNPACKED}) + "\n")
-            process.stdin.flush()
-            if not select.select([process.stdout], [], [], PROBE_SECONDS)[0]:
-                self.end()
-                return f"reading it takes more than {PROBE_SECONDS:.0f} s"
-            answer = process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
-        if not answer:
-            self.end()
-            return "its bytes are damaged: they crash the reader"
-        return str(json.loads(answer)["trouble"])
+            assert self._process.stdout is not None
+            self._process.stdout.readline()
+        return self._process
 
     def end(self) -> None:
         """Stop the process, if there is one."""

@@ -15,6 +15,7 @@ _MOST_MEMORY = 4 * 2**30
 def main() -> None:
     """Answer each line of JSON with one: ``trouble`` says why the file cannot be read, or is empty."""
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    print("ready", flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
         try:

@@ -6,6 +6,7 @@ Not here: unpacking them (archives.py), merging parts (merge.py), units and name
 
 import contextlib
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ STATION_FOLDER = "station="
 _WAVE_POINTS = "timeseries-wav"
 _AS_DELIVERED = "Give the file as the Climate Data Store delivered it."
 _NAMES_OF_FIELDS = (".nc", ".nc4", ".cdf", ".zip")
+_OWN_CALENDARS = ("", "standard", "gregorian", "proleptic_gregorian")
 _ROUNDING = np.timedelta64(2, "m")
 """Stamps that passed through floats or other tools lie so close to their full hour."""
 _VALUES_AT_ONCE = 20_000_000
@@ -157,7 +159,7 @@ def _looks_like_era5(path: Path) -> bool:
 
 def _open_netcdf(file: Path, name: str, stack: contextlib.ExitStack) -> Part:
     probe_netcdf(file, name)
-    with reading(name):
+    with reading(name), warnings.catch_warnings(category=xr.SerializationWarning, action="ignore"):
         stored = stack.enter_context(xr.open_dataset(file, engine="netcdf4", decode_timedelta=False))
     with reading(name, _AS_DELIVERED):
         return _part(stored, name)
@@ -211,11 +213,11 @@ def _part(stored: xr.Dataset, name: str) -> Part:
 def _full_hours(stored: xr.DataArray, name: str) -> tuple[xr.DataArray, tuple[str, ...]]:
     """Stamps on full hours: those that lie within two minutes of one are meant to be it, which is noted."""
     if stored.dtype.kind != "M":
-        calendar = stored.encoding.get("calendar") or getattr(next(iter(stored.values.flat), None), "calendar", None)
-        if calendar:
-            raise SourceError(
-                f"{name}: its times are in the calendar '{calendar}', which ERA5 has not.\n  {_AS_DELIVERED}"
-            )
+        calendar = str(stored.encoding.get("calendar", ""))
+        if stored.dtype.kind == "O" and calendar in _OWN_CALENDARS:
+            raise SourceError(f"{name}: its times lie in no year of ERA5.\n  Download it again.")
+        if stored.dtype.kind == "O":
+            raise SourceError(f"{name}: its calendar is '{calendar}', which ERA5 never has.\n  {_AS_DELIVERED}")
         raise SourceError(f"{name}: its times are not dates.\n  {_AS_DELIVERED}")
     exact = stored.values.astype("datetime64[ns]")
     if np.isnat(exact).any():

@@ -135,7 +135,7 @@ def a_gap(folder):
     return changed(folder, lambda stored: stored.isel(valid_time=np.r_[0:10, 15:48]))
 
 
-@bad("calendar 'noleap'")
+@bad("calendar is 'noleap'")
 def another_calendar(folder):
     def change(stored):
         return stored.convert_calendar("noleap", dim="valid_time")
