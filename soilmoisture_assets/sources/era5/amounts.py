@@ -99,6 +99,8 @@ def evidence(times: np.ndarray, values: np.ndarray, traits: Traits) -> Evidence:
     table, days = _by_day(times, traits.sign * values)
     tolerance = max(traits.smallest, traits.share * float(np.nanmax(table, initial=0.0)))
     clear = _CLEAR * tolerance
+    if not np.isfinite(tolerance):
+        return Evidence()
     earlier, later = table[:, :-1], table[:, 1:]
     differs = (np.isfinite(later) & ~(earlier <= tolerance) & ((later > tolerance) | (earlier > tolerance))).any(axis=1)
     falls = (later < earlier - tolerance).any(axis=1)

@@ -311,7 +311,8 @@ class Delivery:
         scale, offset = conversion(part.fields[name].attrs.get("units"), name, part.name)
         if (scale, offset) == (1.0, 0.0):
             return values if values.flags.writeable else values.copy()
-        return values * np.float32(scale) + np.float32(offset)
+        with np.errstate(over="ignore"):  # what becomes infinite is refused with its name
+            return values * np.float32(scale) + np.float32(offset)
 
     def _is_since_midnight(self, number: int, name: str) -> bool:
         """Whether the amounts of a variable in a part add up from midnight.
