@@ -20,7 +20,7 @@ from soilmoisture_assets.files import trouble_of_machine
 LONGEST_LINE = 1_000_000
 """Bytes; a longer line of a text is none that any of the formats has."""
 MOST_UNPACKED = 8 * 2**30
-"""Bytes that one file may unpack to."""
+"""Bytes that one file may unpack to; a NetCDF file of more than a fiftieth of it to fifty times its size."""
 MOST_MEMBERS = 200_000
 """Files in an archive; the whole ISMN has about 20,000."""
 DEEPEST = 4
@@ -79,12 +79,13 @@ def bounded_lines(path: Path, what: object, most_lines: int) -> None:
             length = len(block) - 1 - last if first >= 0 else length
 
 
-def probe_netcdf(path: Path | str, name: str = "") -> None:
+def probe_netcdf(path: Path | str, name: str = "", fields: bool = True) -> None:
     """Read every value of a NetCDF file once in a process of its own: on damaged bytes the library may crash.
 
     Parameters
     ----------
     name : of the file in messages; empty: its path.
+    fields : False: attributes and coordinates alone, where nothing else is to be read.
 
     Raises
     ------
@@ -95,10 +96,10 @@ def probe_netcdf(path: Path | str, name: str = "") -> None:
     with reading(name or path):
         path.open("rb").close()
         status = path.stat()
-    version = (str(path.resolve()), status.st_size, status.st_mtime_ns)
+    version = (str(path.resolve()), status.st_size, status.st_mtime_ns, fields)
     with _lock:
         if version not in _known:
-            _known[version] = _probe.ask(path).replace(f": '{path.resolve()}'", "")
+            _known[version] = _probe.ask(path, fields).replace(f": '{path.resolve()}'", "")
         trouble = _known[version]
     if trouble:
         raise SourceError(f"{name or path}: cannot be read as NetCDF ({trouble}).\n  Download it again.")
@@ -110,14 +111,16 @@ class _Probe:
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
 
-    def ask(self, path: Path) -> str:
+    def ask(self, path: Path, fields: bool) -> str:
         """Why a file cannot be read; empty where it can."""
-        seconds = PROBE_SECONDS + path.stat().st_size / BYTES_PER_SECOND
+        size = path.stat().st_size
+        seconds = PROBE_SECONDS + size / BYTES_PER_SECOND
         try:
             process = self._started()
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.write(json.dumps({"path": str(path.resolve()), "most_bytes": MOST_UNPACKED}) + "\n")
+            asked = {"path": str(path.resolve()), "most_bytes": max(MOST_UNPACKED, 50 * size), "fields": fields}
+            process.stdin.write(json.dumps(asked) + "\n")
             process.stdin.flush()
             if not select.select([process.stdout], [], [], seconds)[0]:
                 self.end()
@@ -156,5 +159,5 @@ class _Probe:
 
 
 _probe, _lock = _Probe(), threading.Lock()
-_known: dict[tuple[str, int, int], str] = {}
+_known: dict[tuple[str, int, int, bool], str] = {}
 atexit.register(_probe.end)

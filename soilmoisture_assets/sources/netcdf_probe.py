@@ -20,14 +20,14 @@ def main() -> None:
         asked = json.loads(line)
         try:
             with netCDF4.Dataset(asked["path"]) as file:
-                trouble = _read(file, asked["most_bytes"])
+                trouble = _read(file, asked["most_bytes"], asked["fields"])
         except Exception as error:
             trouble = " ".join(str(error).split())[:200] or type(error).__name__
         print(json.dumps({"trouble": trouble}), flush=True)
 
 
-def _read(file: Any, most_bytes: int) -> str:
-    """Why the values cannot be read, or nothing."""
+def _read(file: Any, most_bytes: int, fields: bool) -> str:
+    """Why the values cannot be read, or nothing; without ``fields`` attributes and coordinates alone."""
     file.set_auto_maskandscale(False)
     groups = [file]
     while groups:
@@ -35,10 +35,12 @@ def _read(file: Any, most_bytes: int) -> str:
         groups += group.groups.values()
         for name, variable in group.variables.items():
             itemsize = getattr(variable.dtype, "itemsize", 8)
-            most_bytes -= math.prod(variable.shape) * itemsize
+            most_bytes -= math.prod(variable.shape) * itemsize if fields else 0
             if most_bytes < 0:
                 return f"with '{name}' it unpacks to more than is allowed"
             {each: getattr(variable, each) for each in variable.ncattrs()}
+            if not fields and len(variable.shape) > 1:
+                continue
             if not variable.shape:
                 variable[...]
                 continue

@@ -180,6 +180,7 @@ class _Months:
         for line in notes.splitlines():
             self._work.log(f"{HOURLY} {month[:7]}: {line}")
         left_out = list(self._in_files.left_out) if self._in_files else []
+        left_out += [line.removeprefix("left out: ") for line in notes.splitlines() if line.startswith("left out: ")]
         share = preliminary_share(found)
         return found, {"hours": found.sizes["time"], "preliminary_share": share, "notes": notes, LEFT_OUT: left_out}
 

@@ -18,7 +18,7 @@ from soilmoisture_assets.errors import SoilMoistureError, SourceError
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.sources.era5.amounts import HOUR
 from soilmoisture_assets.sources.era5.merge import Delivery
-from soilmoisture_assets.sources.era5.parts import FINAL, PRELIMINARY, UNKNOWN, opened, readable_files, units_of
+from soilmoisture_assets.sources.era5.parts import FINAL, PRELIMINARY, UNKNOWN, Part, opened, readable_files, units_of
 from soilmoisture_assets.sources.era5.variables import (
     ERA5_VARIABLES,
     GEOPOTENTIAL,
@@ -53,6 +53,7 @@ def normalise(
     domain: Domain | None = None,
     unmarked: int = UNKNOWN,
     of_single_hours: bool = False,
+    left_out: list[str] | None = None,
 ) -> xr.Dataset:
     """Read one delivery in the platform's form.
 
@@ -66,6 +67,7 @@ def normalise(
     unmarked : expver code of hours whose file does not say whether they are final.
     of_single_hours : the files are known to be ERA5 on single levels; else amounts that may as well add up from
         midnight (ERA5-Land) are refused.
+    left_out : takes the reason why a file cannot be read, and the others are taken; None: it is raised.
 
     Returns
     -------
@@ -81,7 +83,7 @@ def normalise(
     SourceError : streams with different time stamps, monthly means, hours missing at the start or in the middle,
         a missing variable, different grids, amounts that may be either, unreadable files; says what to do.
     """
-    with _delivery(paths, domain, hours, of_single_hours) as delivery:
+    with _delivery(paths, domain, hours, of_single_hours, left_out) as delivery:
         names = list(variables) if variables is not None else _registry_names(delivery.names)
         times, expver = _checked(names, delivery)
         axis = times if hours is None else hours.to_numpy("datetime64[ns]")
@@ -115,8 +117,12 @@ def read_invariants(paths: Paths, domain: Domain | None = None) -> xr.Dataset | 
     invariants = (LAND_SEA_MASK.short_name, GEOPOTENTIAL.short_name)
     with contextlib.ExitStack() as stack:
         given = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
-        parts = [part for path in given for part in stack.enter_context(opened(path))]
-        holding = [part for part in parts if any(name in part.fields for name in invariants)]
+        holding: list[Part] = []
+        for path in given:
+            with opened(path, fields=False) as parts:
+                holds = any(name in part.fields for part in parts for name in invariants)
+            opened_parts = stack.enter_context(opened(path)) if holds else []
+            holding += [part for part in opened_parts if any(name in part.fields for name in invariants)]
         if not holding:
             return None
         delivery = Delivery(holding, ", ".join(part.name for part in holding[:3]), domain)
@@ -196,7 +202,7 @@ def months_in_files(folder: Path | str) -> Era5Folder:
         raise SourceError(f"{folder}: not a folder.\n  Set era5.folder to the folder of your ERA5 files.")
     for file in readable_files(folder, left_out):
         try:
-            with opened(file, name=str(file.relative_to(folder))) as parts:
+            with opened(file, name=str(file.relative_to(folder)), fields=False) as parts:
                 stamps = np.unique(np.concatenate([part.times for part in parts]))
         except SoilMoistureError as error:
             left_out.append(str(error))
@@ -222,7 +228,16 @@ def _delivery(
     if not given:
         raise SourceError("ERA5: no file holds hours of this period.\n  Add the files of the missing months.")
     with contextlib.ExitStack() as stack:
-        parts = [part for path in given for part in stack.enter_context(opened(path, left_out))]
+        parts: list[Part] = []
+        for path in given:
+            try:
+                parts += stack.enter_context(opened(path, left_out))
+            except SoilMoistureError as error:
+                if left_out is None or len(given) == 1:
+                    raise
+                left_out.append(str(error))
+        if not parts:
+            raise SourceError("\n".join(left_out or [f"{given[0]}: no ERA5 file.\n  Give other files."]))
         origin = ", ".join(path.name for path in given[:3]) + (", ..." if len(given) > 3 else "")
         yield Delivery(parts, origin, domain, hours, of_single_hours)
 

@@ -253,12 +253,23 @@ def month_of_folder(folder: Era5Folder, month: str, variables: Sequence[str], do
     ------
     SourceError : they cannot serve; where other files of the folder cannot be read, these may be why, and are named.
     """
+    left_out: list[str] = []
+    files, hours = folder.months.get(_key(month), []), month_hours(month)
     try:
-        return normalise(folder.months.get(_key(month), []), variables, hours=month_hours(month), domain=domain)
+        found = normalise(files, variables, hours=hours, domain=domain, left_out=left_out)
     except SourceError as error:
-        if not folder.left_out:
+        others = [reason for reason in (*folder.left_out, *left_out) if reason != str(error)]
+        if not others:
             raise
-        raise SourceError("\n  ".join([str(error), "Left out of the folder:", *folder.left_out])) from error
+        raise SourceError("\n  ".join([str(error), "Left out of the folder:", *others])) from error
+    if left_out:
+        lines = [*str(found.attrs.get("notes", "")).splitlines(), *(f"left out: {_line(each)}" for each in left_out)]
+        found.attrs["notes"] = "\n".join(lines)
+    return found
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def axis_months(study: Study, newest: str) -> list[str]:

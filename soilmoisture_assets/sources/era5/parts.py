@@ -66,13 +66,14 @@ class Part:
 
 
 @contextlib.contextmanager
-def opened(path: Path, left_out: list[str] | None = None, name: str = "") -> Iterator[list[Part]]:
+def opened(path: Path, left_out: list[str] | None = None, name: str = "", fields: bool = True) -> Iterator[list[Part]]:
     """Open a file, a ZIP (also of ZIPs) or a folder; everything is closed and removed again afterwards.
 
     Parameters
     ----------
     left_out : takes the reason why a file of a folder cannot be read, and the others are opened; None: it is raised.
     name : of the file in messages; empty: that of the path.
+    fields : False: for times and places alone; fields are not looked at, and releases unknown.
 
     Raises
     ------
@@ -84,7 +85,7 @@ def opened(path: Path, left_out: list[str] | None = None, name: str = "") -> Ite
         raise SourceError(f"{path}: not found.\n  Give an ERA5 file (NetCDF, CSV, ZIP) or a folder of such files.")
     with contextlib.ExitStack() as stack:
         if not path.is_dir():
-            yield _parts(path, name or path.name, stack)
+            yield _parts(path, name or path.name, stack, fields)
             return
         links: list[str] = []
         files = readable_files(path, links)
@@ -92,7 +93,7 @@ def opened(path: Path, left_out: list[str] | None = None, name: str = "") -> Ite
         reasons: list[SoilMoistureError] = []
         for file in files:
             try:
-                parts += _parts(file, str(file.relative_to(path)), stack)
+                parts += _parts(file, str(file.relative_to(path)), stack, fields)
             except SoilMoistureError as error:
                 if left_out is None:
                     raise
@@ -110,12 +111,12 @@ def opened(path: Path, left_out: list[str] | None = None, name: str = "") -> Ite
         yield parts
 
 
-def _parts(file: Path, name: str, stack: contextlib.ExitStack) -> list[Part]:
+def _parts(file: Path, name: str, stack: contextlib.ExitStack, fields: bool) -> list[Part]:
     """The parts of one file; what is opened before an error is closed."""
     with contextlib.ExitStack() as own:
         parts = []
         for member, path in files_in(file, name, own):
-            parts += _open_csv(path, member) if kind_of(path) == "csv" else [_open_netcdf(path, member, own)]
+            parts += _open_csv(path, member) if kind_of(path) == "csv" else [_open_netcdf(path, member, own, fields)]
         if not parts:
             raise SourceError(f"{name}: no ERA5 file in it.\n  Give NetCDF, CSV or ZIP files as the CDS delivers them.")
         stack.enter_context(own.pop_all())
@@ -157,15 +158,15 @@ def _looks_like_era5(path: Path) -> bool:
         return True  # it may not be read: said where it is opened
 
 
-def _open_netcdf(file: Path, name: str, stack: contextlib.ExitStack) -> Part:
-    probe_netcdf(file, name)
+def _open_netcdf(file: Path, name: str, stack: contextlib.ExitStack, fields: bool) -> Part:
+    probe_netcdf(file, name, fields)
     with reading(name), warnings.catch_warnings(category=xr.SerializationWarning, action="ignore"):
         stored = stack.enter_context(xr.open_dataset(file, engine="netcdf4", decode_timedelta=False))
     with reading(name, _AS_DELIVERED):
-        return _part(stored, name)
+        return _part(stored, name, fields)
 
 
-def _part(stored: xr.Dataset, name: str) -> Part:
+def _part(stored: xr.Dataset, name: str, values: bool) -> Part:
     time_name = _first(TIMES, stored, name, "time")
     if stored[time_name].ndim > 1 or "step" in stored.dims:
         raise SourceError(
@@ -195,7 +196,7 @@ def _part(stored: xr.Dataset, name: str) -> Part:
     fields = fields.rename({old: new for old, new in OTHER_NAMES.items() if old in fields and new not in fields})
     own = ("time", "latitude", "longitude", "expver")
     fields = fields.squeeze([d for d, size in fields.sizes.items() if size == 1 and d not in own], drop=True)
-    fields, expver = _releases(fields)
+    fields, expver = _releases(fields, values)
     keep = {"time", "latitude", "longitude", "release"}
     fields = fields[[v for v in fields.data_vars if set(fields[v].dims) <= keep and fields[v].dtype.kind in "fiu"]]
     fields = fields.drop_vars([v for v in fields.data_vars if v != "z" and v != "lsm" and "time" not in fields[v].dims])
@@ -267,10 +268,10 @@ def _first(names: tuple[str, ...], stored: xr.Dataset, file: str, what: str) -> 
     )
 
 
-def _releases(fields: xr.Dataset) -> tuple[xr.Dataset, np.ndarray]:
+def _releases(fields: xr.Dataset, values: bool) -> tuple[xr.Dataset, np.ndarray]:
     """Take ``expver`` off: a code per time, and a dimension ``release`` where the old format mixes both.
 
-    An hour counts as preliminary where any cell of any variable is.
+    An hour counts as preliminary where any cell of any variable is; unknown where ``values`` are not to be read.
     """
     count = fields.sizes["time"]
     if "expver" not in fields.variables:
@@ -280,7 +281,9 @@ def _releases(fields: xr.Dataset) -> tuple[xr.Dataset, np.ndarray]:
         codes = _codes(stored.values)
         order = np.argsort(codes)
         mixed = fields.isel(expver=order).drop_vars("expver").rename(expver="release")
-        return mixed, _of_mixed(mixed, codes[order])
+        return mixed, _of_mixed(mixed, codes[order]) if values else np.full(count, UNKNOWN, "int8")
+    if not values and stored.ndim > 1:
+        return fields.drop_vars("expver"), np.full(count, UNKNOWN, "int8")
     codes = _codes(stored.values).reshape(stored.shape)
     over_time = [codes] if "time" not in stored.dims else np.moveaxis(codes, stored.dims.index("time"), 0)
     per_time = [_together(of_hour) for of_hour in over_time]

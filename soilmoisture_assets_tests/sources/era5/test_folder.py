@@ -41,6 +41,20 @@ def test_a_bad_file_is_named_and_the_months_that_do_not_need_it_are_made(folder)
         month_of_folder(found, "2020-02", ["temperature"], Domain())
 
 
+def test_damage_among_the_values_costs_the_hours_that_need_them(folder):
+    whole = grid_file(folder / "february.nc", "2020-02-01", 696, ["t2m", "tp"]).read_bytes()
+    at = len(whole) // 2
+    (folder / "february.nc").write_bytes(whole[:at] + bytes(len(whole) - at))
+    grid_file(folder / "january.nc", "2020-01-01T01:00", 743, ["t2m", "tp"])
+    found = months_in_files(folder)
+    january = month_of_folder(found, "2020-01", ["temperature"], Domain())
+    assert int(np.isnan(january.temperature[:, 0, 0]).sum()) == 1
+    reasons = [*found.left_out, january.attrs["notes"]]
+    assert any("february.nc: cannot be read as NetCDF" in reason for reason in reasons)
+    with pytest.raises(SourceError, match=r"february\.nc: cannot be read as NetCDF"):
+        month_of_folder(found, "2020-02", ["temperature"], Domain())
+
+
 def test_inspecting_a_folder_names_the_bad_file_and_describes_the_others(folder):
     report = inspect_era5(folder)
     assert (report["hours"], report["refused"]) == (744, None)
