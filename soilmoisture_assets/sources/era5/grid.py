@@ -12,6 +12,9 @@ from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.sources.era5.parts import Part
 from soilmoisture_assets.study import Domain
 
+_EDGE = 1e-6
+"""Degrees; a place so near to an edge is on it."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -74,13 +77,13 @@ def _rolled(longitude: np.ndarray, columns: np.ndarray, first: int) -> tuple[np.
 
 def _cut(longitude: np.ndarray, columns: np.ndarray, domain: Domain) -> tuple[np.ndarray, np.ndarray]:
     """The cells of a domain and one to each side, on the circle."""
-    if domain.width == 360:
+    if domain.width > 360 - _EDGE:
         return longitude, columns
     if goes_around(longitude):
         if domain.width > 360 - 2 * float(np.median(np.diff(longitude))):
             return longitude, columns
         beyond = (longitude - domain.west) % 360
-        beyond[beyond > 360 - 1e-6] = 0.0
+        beyond[beyond > 360 - _EDGE] = 0.0
         # from the last cell that is not east of the western edge on
         longitude, columns = _rolled(longitude, columns, int(np.argmax(np.where(beyond == 0, 360.0, beyond))))
     west = [domain.west + turn for turn in (-360, 0, 360)]
@@ -99,7 +102,8 @@ def goes_around(longitude: np.ndarray) -> bool:
 
 def _around(axis: np.ndarray, low: float, high: float) -> slice:
     """Cells from the last one not above ``low`` to the first one not below ``high``."""
-    if high < axis[0] or low > axis[-1]:
+    low, high = low + _EDGE, high - _EDGE
+    if high < axis[0] - 2 * _EDGE or low > axis[-1] + 2 * _EDGE:
         return slice(0, 0)
     first = max(0, int(np.searchsorted(axis, low, "right")) - 1)
     return slice(first, int(np.searchsorted(axis, high, "left")) + 1)

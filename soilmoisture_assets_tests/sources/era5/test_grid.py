@@ -6,7 +6,7 @@ import datetime as dt
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from soilmoisture_assets.alignment.collocation import collocate
@@ -86,6 +86,7 @@ def test_a_domain_across_the_date_line_is_cut_from_the_globe(tmp_path, first):
 
 
 @settings(max_examples=300, deadline=None)
+@example(first=0.0, count=1, west=1e-15, width=1.0, turned=False)
 @given(
     first=st.integers(-36, 72).map(lambda steps: steps * 10.0),
     count=st.integers(1, 36),
