@@ -267,15 +267,14 @@ class Delivery:
     def _read(self, index: HourIndex, name: str, axis: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         traits = TRAITS.get(registry_name(name) or "")
         wanted = np.unique(index.part[np.isin(index.times, axis)])
-        sums = [number for number in wanted.tolist() if traits is not None and self._since_midnight(number, name)]
-        if traits is None or not sums:
+        if traits is None or not any(self._since_midnight(number, name) for number in wanted.tolist()):
             return self._values(index, name, axis, shape)
         longer = np.concatenate([axis[:1] - HOUR, axis])
         values = self._values(index, name, longer, shape)
+        # also of parts for which it makes no difference: a dry day lies between wet ones
+        used = np.unique(index.part[np.isin(index.times, longer)]).tolist()
+        sums = [number for number in used if self._since_midnight(number, name) is not False]
         of_sums = np.isin(longer, index.times[np.isin(index.part, sums)])
-        # the hour before may lie in a part of which nothing else is wanted
-        before = index.part[index.times == longer[0]]
-        of_sums[0] = bool(len(before)) and self._since_midnight(int(before[0]), name)
         return amounts_of_hours(longer, values, of_sums, traits.sign > 0)[1:]
 
     def _values(self, index: HourIndex, name: str, axis: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -304,18 +303,19 @@ class Delivery:
                 values = Grid.of(part, domain).values(field.transpose(*dims, "latitude", "longitude"))
         if "release" in dims:
             values = np.where(np.isfinite(values[0]), values[0], values[-1])
-        values = values.astype("float32", copy=False)
+        with np.errstate(over="ignore"):  # what becomes infinite is refused with its name
+            values = values.astype("float32", copy=False)
         values = values[rows - first] if len(rows) != last - first or (np.diff(rows) != 1).any() else values
         if registry_name(name) is None:
             return values
         scale, offset = conversion(part.fields[name].attrs.get("units"), name, part.name)
         if (scale, offset) == (1.0, 0.0):
             return values if values.flags.writeable else values.copy()
-        with np.errstate(over="ignore"):  # what becomes infinite is refused with its name
+        with np.errstate(over="ignore"):
             return values * np.float32(scale) + np.float32(offset)
 
-    def _is_since_midnight(self, number: int, name: str) -> bool:
-        """Whether the amounts of a variable in a part add up from midnight.
+    def _is_since_midnight(self, number: int, name: str) -> bool | None:
+        """Whether the amounts of a variable in a part add up from midnight; None where it makes no difference.
 
         The values say so themselves, or those of what else is accumulated in the part: they are of one dataset. Where
         they do not, the part may name its dataset, or the other parts tell.
@@ -327,7 +327,7 @@ class Delivery:
         part, variable = self.parts[number], registry_name(name)
         own = self._evidence(number, name)
         if not own.matters:
-            return False
+            return None
         told: Reading | None = next((found for found in self._told(own, number, name) if found is not None), None)
         if told == "both":
             raise SourceError(

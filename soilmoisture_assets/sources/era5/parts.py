@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -30,6 +31,7 @@ STATION_FOLDER = "station="
 _WAVE_POINTS = "timeseries-wav"
 _AS_DELIVERED = "Give the file as the Climate Data Store delivered it."
 _NAMES_OF_FIELDS = (".nc", ".nc4", ".cdf", ".zip")
+_FILL_VALUES = {kind: value for kind, value in netCDF4.default_fillvals.items() if kind[1:] in ("2", "4", "8")}
 _OWN_CALENDARS = ("", "standard", "gregorian", "proleptic_gregorian")
 _ROUNDING = np.timedelta64(2, "m")
 """Stamps that passed through floats or other tools lie so close to their full hour."""
@@ -161,9 +163,19 @@ def _looks_like_era5(path: Path) -> bool:
 def _open_netcdf(file: Path, name: str, stack: contextlib.ExitStack, fields: bool) -> Part:
     probe_netcdf(file, name, fields)
     with reading(name), warnings.catch_warnings(category=xr.SerializationWarning, action="ignore"):
-        stored = stack.enter_context(xr.open_dataset(file, engine="netcdf4", decode_timedelta=False))
+        raw = stack.enter_context(xr.open_dataset(file, engine="netcdf4", decode_cf=False))
+        stored = xr.decode_cf(_with_fill_values(raw), decode_timedelta=False)
     with reading(name, _AS_DELIVERED):
         return _part(stored, name, fields)
+
+
+def _with_fill_values(raw: xr.Dataset) -> xr.Dataset:
+    """Fields that name no fill value have NetCDF's own where nothing was written."""
+    for field in raw.variables.values():
+        kind = field.dtype.str[1:]
+        if field.ndim > 1 and not {"_FillValue", "missing_value"} & field.attrs.keys() and kind in _FILL_VALUES:
+            field.attrs["_FillValue"] = field.dtype.type(_FILL_VALUES[kind])
+    return raw
 
 
 def _part(stored: xr.Dataset, name: str, values: bool) -> Part:

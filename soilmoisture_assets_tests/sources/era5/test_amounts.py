@@ -243,3 +243,14 @@ def test_hours_and_sums_read_without_asking_for_a_period(tmp_path):
     found = normalise(whole)
     assert int(np.isnan(found.precipitation[:, 0, 0]).sum()) == 1  # the sum of the hour before the first is not there
     assert "precipitation: 1 h without a value anywhere" in found.attrs["notes"]
+
+
+def test_a_file_a_day_is_one_series_of_sums(tmp_path):
+    amounts = rain(*((24 * day + 20, 4, 3e-4) for day in range(3, 29, 4)))  # to the first row of the next file
+    sums = np.append(np.float32(0), since_midnight(MONTH, amounts))
+    for day in range(32):
+        rows = sums[24 * day : 24 * day + 24]
+        start = str(MONTH[0] - HOUR + np.timedelta64(day, "D"))
+        grid_file(tmp_path / f"{day:02d}.nc", start, len(rows), ["tp"], values={"tp": column(rows)})
+    found = january(tmp_path, ["precipitation"]).precipitation[:, 0, 0]
+    np.testing.assert_allclose(found, amounts * 1000, atol=1e-3)

@@ -3,6 +3,7 @@
 import datetime as dt
 import zipfile
 
+import netCDF4
 import numpy as np
 import pandas as pd
 import pytest
@@ -544,3 +545,20 @@ def test_stamps_off_by_less_than_two_minutes_are_rounded_and_said(tmp_path, stam
     assert pd.DatetimeIndex(found.time).equals(pd.date_range("2020-01-01", periods=240, freq="h", unit="ns"))
     assert "stamps off the full hour by up to" in found.attrs["notes"]
     assert inspect_era5(tmp_path / "b.nc")["refused"] is None
+
+
+@pytest.mark.parametrize("stored", ["f4", "i2"])
+def test_values_never_written_are_missing_though_no_fill_value_is_named(tmp_path, stored):
+    with netCDF4.Dataset(tmp_path / "a.nc", "w") as file:
+        for name, values in (("valid_time", np.arange(4)), ("latitude", [41.0, 40.0]), ("longitude", [0.0, 1.0])):
+            file.createDimension(name, len(values))
+            file.createVariable(name, "f8", (name,))[:] = values
+        file["valid_time"].units = "hours since 2020-01-01"
+        field = file.createVariable("t2m", stored, ("valid_time", "latitude", "longitude"))
+        field.units = "K"
+        if stored == "i2":
+            field.scale_factor, field.add_offset = 0.001, 280.0
+        field[:2] = 281.15
+    found = normalise(tmp_path / "a.nc")
+    assert np.isnan(found.temperature[:, 0, 0]).values.tolist() == [False, False, True, True]
+    assert "temperature: 2 h without a value anywhere" in found.attrs["notes"]
