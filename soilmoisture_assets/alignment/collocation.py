@@ -12,6 +12,7 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.neighbours import great_circle_km
 from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.sources.era5.grid import goes_around
 
 Method = Literal["nearest_land", "bilinear"]
 
@@ -19,6 +20,7 @@ LAPSE_RATE = 0.0065
 """K m-1: mean decrease of air temperature with height (ICAO standard atmosphere)."""
 LAND = 0.5
 """A cell is land where the land-sea mask exceeds this (ECMWF)."""
+_SAMPLED_HOURS = 5
 _SEARCH = 3
 """Cells to each side in which the nearest land cell is sought."""
 
@@ -47,7 +49,7 @@ def collocate(
     method : "nearest_land" the nearest cell that is land; "bilinear" over those of the four cells around that are land.
         Point series are taken as they are: the service chose the cell.
     land_sea_mask : (latitude, longitude) ``land_sea_mask`` and ``surface_elevation`` on the same grid
-        (:func:`read_invariants`). None: every cell counts as land.
+        (:func:`read_invariants`). None: every cell that has values counts as land.
     lapse_rate : add 0.0065 K per metre that the station lies below the cell to temperature and dew point.
 
     Returns
@@ -87,7 +89,7 @@ def nearest_cells(
     offset = np.arange(-_SEARCH, _SEARCH + 1)
     rows, columns = (a.ravel() for a in np.meshgrid(offset, offset, indexing="ij"))
     near_row = np.clip(nearest_row[:, None] + rows, 0, len(latitude) - 1)
-    near_column = np.clip(nearest_column[:, None] + columns, 0, len(longitude) - 1)
+    near_column = _on_axis(nearest_column[:, None] + columns, longitude)
     distance = great_circle_km(
         stations["latitude"].values[:, None],
         stations["longitude"].values[:, None],
@@ -103,28 +105,43 @@ def nearest_cells(
 
 
 def _position(stations: xr.Dataset, latitude: np.ndarray, longitude: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Whether stations lie in the grid (half a cell beyond its edge counts), and their fractional row and column."""
-    inside = np.ones(stations.sizes["station"], bool)
-    positions = []
-    for values, axis in ((stations["latitude"].values, latitude), (stations["longitude"].values, longitude)):
-        spacing = float(np.median(np.diff(axis))) if len(axis) > 1 else 0.5
-        inside &= (values >= axis[0] - spacing / 2 - 1e-6) & (values <= axis[-1] + spacing / 2 + 1e-6)
-        positions.append(np.interp(values, axis, np.arange(len(axis))))
-    return inside, *positions
+    """Whether stations lie in the grid (half a cell beyond its edge counts), and their fractional row and column.
+
+    Longitudes count on a circle; where the grid goes around it, the column after the last is the first again.
+    """
+    half = [_spacing(axis) / 2 + 1e-6 for axis in (latitude, longitude)]
+    north = stations["latitude"].values
+    east = longitude[0] - half[1] + (stations["longitude"].values - longitude[0] + half[1]) % 360
+    inside = (north >= latitude[0] - half[0]) & (north <= latitude[-1] + half[0])
+    columns = np.arange(len(longitude))
+    if goes_around(longitude):
+        longitude, columns = np.append(longitude, longitude[0] + 360), np.append(columns, len(columns))
+        east = np.where(east < longitude[0], east + 360, east)
+    inside &= east <= longitude[-1] + half[1]
+    return inside, np.interp(north, latitude, np.arange(len(latitude))), np.interp(east, longitude, columns)
+
+
+def _spacing(axis: np.ndarray) -> float:
+    return float(np.median(np.diff(axis))) if len(axis) > 1 else 0.5
+
+
+def _on_axis(columns: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+    """Columns that exist: around the globe, or the last one at the edge."""
+    return columns % len(longitude) if goes_around(longitude) else np.clip(columns, 0, len(longitude) - 1)
 
 
 def _of_grid(
     hourly: xr.Dataset, stations: xr.Dataset, method: Method, mask: xr.Dataset | None
 ) -> tuple[xr.Dataset, tuple[np.ndarray, np.ndarray]]:
     latitude, longitude = hourly["latitude"].values, hourly["longitude"].values
-    land = None
+    land = _cells_with_values(hourly)
     if mask is not None and "land_sea_mask" in mask:
         if not (np.array_equal(mask["latitude"], latitude) and np.array_equal(mask["longitude"], longitude)):
             raise SourceError(
                 "the ERA5 land-sea mask is on another grid than the values.\n"
                 "  Fetch it for the same domain and resolution."
             )
-        land = mask["land_sea_mask"].values > LAND
+        land &= mask["land_sea_mask"].values > LAND
     nearest = nearest_cells(stations, latitude, longitude, land)
     weights = _Weights(nearest[:, None], np.ones((len(nearest), 1), "float32"))
     if method == "bilinear":
@@ -143,14 +160,24 @@ def _of_grid(
     return xr.Dataset(values, kept), cells
 
 
+def _cells_with_values(hourly: xr.Dataset) -> np.ndarray:
+    """(latitude, longitude) bool: ERA5-Land has none over the sea. All, where nothing has a value yet."""
+    rows = np.unique(np.linspace(0, hourly.sizes["time"] - 1, _SAMPLED_HOURS).astype(int))
+    fields = hourly.isel(time=rows).transpose("time", "latitude", "longitude").data_vars.values()
+    there = np.all([np.isfinite(values) | ~np.isfinite(values).any() for values in (f.values for f in fields)], axis=0)
+    found: np.ndarray = there.any(axis=0)
+    return found if found.any() else np.ones_like(found)
+
+
 def _bilinear(
     stations: xr.Dataset, latitude: np.ndarray, longitude: np.ndarray, land: np.ndarray | None, nearest: np.ndarray
 ) -> _Weights:
     """Weights of the four cells around each station, those over sea dropped and the rest rescaled to one."""
     _, row, column = _position(stations, latitude, longitude)
     south = np.clip(np.floor(row).astype(int), 0, max(len(latitude) - 2, 0))
-    west = np.clip(np.floor(column).astype(int), 0, max(len(longitude) - 2, 0))
-    north, east = np.minimum(south + 1, len(latitude) - 1), np.minimum(west + 1, len(longitude) - 1)
+    last = len(longitude) - (1 if goes_around(longitude) else 2)
+    west = np.clip(np.floor(column).astype(int), 0, max(last, 0))
+    north, east = np.minimum(south + 1, len(latitude) - 1), _on_axis(west + 1, longitude)
     up, right = row - south, column - west
     rows = np.stack([south, south, north, north], axis=1)
     columns = np.stack([west, east, west, east], axis=1)
@@ -186,7 +213,7 @@ def _of_points(hourly: xr.Dataset, stations: xr.Dataset) -> tuple[xr.Dataset, tu
         chosen = np.array([number.get(name, -1) for name in stations["station"].values.tolist()])
     else:
         across = stations["latitude"].values[:, None] - latitude
-        along = stations["longitude"].values[:, None] - longitude
+        along = (stations["longitude"].values[:, None] - longitude + 180) % 360 - 180
         distance = great_circle_km(
             stations["latitude"].values[:, None], stations["longitude"].values[:, None], latitude, longitude
         )
@@ -223,6 +250,7 @@ def _with_lapse_rate(
 
 def _cell_coordinates(stations: xr.Dataset, latitude: np.ndarray, longitude: np.ndarray) -> dict[str, object]:
     distance = great_circle_km(stations["latitude"].values, stations["longitude"].values, latitude, longitude)
+    longitude = (longitude + 180) % 360 - 180
     on_station = {name: c for name, c in stations.coords.items() if c.dims == ("station",)}
     return on_station | {
         "cell_latitude": ("station", latitude, {"units": "degrees_north", "long_name": "latitude of the ERA5 cell"}),

@@ -81,7 +81,12 @@ def inspect_era5_command(path: Path, as_json: JsonOption = False) -> None:
     else:
         table = Table("", "", title=str(path), show_header=False)
         for name, value in found.items():
-            table.add_row(name, json.dumps(value, default=str) if isinstance(value, dict | list) else str(value))
+            if name not in ("notes", "left_out"):
+                table.add_row(name, json.dumps(value, default=str) if isinstance(value, dict | list) else str(value))
         out.print(table)
+        for note in found["notes"]:
+            out.print(note, markup=False, highlight=False, soft_wrap=True)
+        for reason in found["left_out"]:
+            out.print(f"left out: {reason}", markup=False, highlight=False, soft_wrap=True)
     if found["refused"]:
         sys.exit(2)

@@ -25,7 +25,7 @@ def due_months(deployment: Deployment) -> list[str]:
     axis = study.axis_period(today)
     due = months_to_refresh(today, preliminary_shares(deployment), axis)
     if study.era5.access == "files":
-        given = months_in_files(Path(str(study.era5.folder)))
+        given = months_in_files(Path(str(study.era5.folder))).months
         due = [month for month in due if month in given]
     return [f"{month}-01" for month in due]
 

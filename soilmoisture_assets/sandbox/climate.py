@@ -25,6 +25,8 @@ BLOCK_HOURS = 96
 _KOEPPEN_CODES = {name: code for code, name in KOEPPEN_CLASSES.items()}
 _WARMEST_DAY = 201.0
 _MONSOON_DAY, _MONSOON_DAYS = 217.0, 32.0
+_TEMPERATE = (10.0, 75.0)
+"""Latitudes between which temperature follows them; beyond, where there are no stations, it is that of the border."""
 _SOIL_DAMPING_HOURS = 30.0
 
 
@@ -53,7 +55,7 @@ class Climate:
 
     def temperature_normals(self, latitude: ArrayLike, longitude: ArrayLike) -> tuple[Floats, Floats]:
         """Annual mean and half the annual range (point,) in degC."""
-        north = np.asarray(latitude, dtype=float)
+        north = np.clip(np.asarray(latitude, dtype=float), *_TEMPERATE)
         continental = 1 - np.exp(-distance_to_pacific(latitude, longitude) / 450)
         mean = 25.5 - 0.78 * (north - 25) - 0.0036 * landform(latitude, longitude) + 2.5 * (1 - continental)
         half_range = (4.5 + 0.48 * (north - 25)) * (0.35 + 0.65 * continental)

@@ -22,6 +22,8 @@ from soilmoisture_assets.metadata.provenance import SYNTHETIC_NOTICE
 from soilmoisture_assets.sandbox.world import World
 
 GRAVITY = 9.80665
+FIRST_AMOUNTS = np.datetime64("1940-01-01T07:00", "ns")
+"""The first forecast, which gives the amounts, starts at 06 UTC of the first day."""
 LATENCY = dt.timedelta(days=5)
 _WIND_FROM = np.deg2rad(240.0)
 _ONE_AT_A_TIME = threading.Lock()
@@ -107,14 +109,16 @@ def grid_file(world: World, request: Mapping[str, Any], today: dt.date | None, f
     north, west, south, east = (float(value) for value in request.get("area") or (90, -180, -90, 180))
     spacing = [float(value) for value in _list(request.get("grid")) or [0.25, 0.25]]
     latitude = _axis(north, south, -spacing[0])
-    longitude = _axis(west, east, spacing[-1])
-    hours = requested_hours(request, today)
+    around = east if east > west else east + 360  # an area may wrap around the globe, and no meridian comes twice
+    longitude = _axis(west, min(around, west + 360 - spacing[-1]), spacing[-1])
+    every_hour = requested_hours(request, today)
     streams: dict[str, list[_Parameter]] = {}
     for parameter in parameters_of(request):
         streams.setdefault(parameter.step_type, []).append(parameter)
     members = {}
     rows, columns = (a.ravel() for a in np.meshgrid(latitude, longitude, indexing="ij"))
     for step_type, parameters in sorted(streams.items(), key=lambda item: item[0] != "instant"):
+        hours = every_hour[every_hour >= FIRST_AMOUNTS] if step_type == "accum" else every_hour
         values = _values(world, parameters, rows, columns, hours, fault)
         shape = (len(latitude), len(longitude), len(hours))
         fields = {name: np.moveaxis(v.reshape(shape), 2, 0) for name, v in values.items()}
@@ -126,10 +130,14 @@ def grid_file(world: World, request: Mapping[str, Any], today: dt.date | None, f
 
 
 def point_file(world: World, request: Mapping[str, Any], today: dt.date | None, fault: str | None) -> tuple[bytes, str]:
-    """The delivery of a point request: always a ZIP, of one CSV or NetCDF, at the nearest 0.25 degree cell."""
+    """The delivery of a point request: always a ZIP, of one CSV or NetCDF, at the nearest 0.25 degree cell.
+
+    The service looks for the nearest on a line from -180 to 179.75, not on a circle.
+    """
     location = request.get("location") or {}
     try:
         latitude, longitude = (round(float(location[key]) / 0.25) * 0.25 for key in ("latitude", "longitude"))
+        longitude = min(longitude, 179.75)
     except (KeyError, TypeError, ValueError) as error:
         raise RequestRefused("location: latitude and longitude are needed") from error
     hours = requested_hours({"date": request.get("date")}, today)
@@ -184,6 +192,7 @@ def _values(
     fault: str | None,
 ) -> dict[str, np.ndarray]:
     """(point, time) float32 of each parameter by its wire name, in wire units."""
+    longitude = (longitude + 180) % 360 - 180
     weather = [p.field for p in parameters if p.field not in ("land", "elevation")]
     fields = world.weather(latitude, longitude, hours, list(dict.fromkeys(weather))) if weather else {}
     for name, layer in (("land", world.is_land), ("elevation", world.elevation)):

@@ -20,13 +20,13 @@ from soilmoisture_assets.files import trouble_of_machine
 LONGEST_LINE = 1_000_000
 """Bytes; a longer line of a text is none that any of the formats has."""
 MOST_UNPACKED = 8 * 2**30
-"""Bytes that one file may unpack to."""
+"""Bytes that one file may unpack to; a NetCDF file of more than a fiftieth of it to fifty times its size."""
 MOST_MEMBERS = 200_000
 """Files in an archive; the whole ISMN has about 20,000."""
 DEEPEST = 4
 """Archives within archives."""
-PROBE_SECONDS = 600.0
-"""A file that takes longer to be read once cannot serve."""
+PROBE_SECONDS, BYTES_PER_SECOND = 30.0, 1e6
+"""A file that takes longer to be read once than its size explains cannot serve: damage sends readers in circles."""
 
 
 @contextlib.contextmanager
@@ -72,13 +72,35 @@ def reason_of(error: object) -> str:
     return text if len(text) <= 200 else f"{text[:199]}…"
 
 
-def probe_netcdf(path: Path | str, name: str = "", remedy: str = "Download it again.") -> None:
+def bounded_lines(path: Path, what: object, most_lines: int) -> None:
+    """See that a text has lines that a parser can take, before one does.
+
+    Raises
+    ------
+    SourceError : a line is longer than any format has, or there are more than ``most_lines``.
+    MachineError : it may not be read.
+    """
+    lines, length = 0, 0
+    with reading(what), path.open("rb") as text:
+        while block := text.read(2**20):
+            first, last = block.find(b"\n"), block.rfind(b"\n")
+            length += first if first >= 0 else len(block)
+            if length > LONGEST_LINE:
+                raise SourceError(f"{what}: line {lines + 1} has more than {LONGEST_LINE} bytes.\n  Download it again.")
+            lines += block.count(b"\n")
+            if lines > most_lines:
+                raise SourceError(f"{what}: has more than {most_lines} lines.\n  Give it in several files.")
+            length = len(block) - 1 - last if first >= 0 else length
+
+
+def probe_netcdf(path: Path | str, name: str = "", remedy: str = "Download it again.", fields: bool = True) -> None:
     """Read every value of a NetCDF file once in a process of its own: on damaged bytes the library may crash.
 
     Parameters
     ----------
     name : of the file in messages; empty: its path.
     remedy : what to do where it cannot be read.
+    fields : False: attributes and coordinates alone, where nothing else is to be read.
 
     Raises
     ------
@@ -89,10 +111,10 @@ def probe_netcdf(path: Path | str, name: str = "", remedy: str = "Download it ag
     with reading(name or path):
         path.open("rb").close()
         status = path.stat()
-    version = (str(path.resolve()), status.st_size, status.st_mtime_ns)
+    version = (str(path.resolve()), status.st_size, status.st_mtime_ns, fields)
     with _lock:
         if version not in _known:
-            _known[version] = _probe.ask(path)
+            _known[version] = _probe.ask(path, fields).replace(f": '{path.resolve()}'", "")
         trouble = _known[version]
     if trouble:
         raise SourceError(f"{name or path}: cannot be read as NetCDF ({trouble}).\n  {remedy}")
@@ -104,8 +126,33 @@ class _Probe:
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
 
-    def ask(self, path: Path) -> str:
+    def ask(self, path: Path, fields: bool) -> str:
         """Why a file cannot be read; empty where it can."""
+        size = path.stat().st_size
+        seconds = PROBE_SECONDS + size / BYTES_PER_SECOND
+        try:
+            process = self._started()
+            assert process.stdin is not None
+            assert process.stdout is not None
+            asked = {"path": str(path.resolve()), "most_bytes": max(MOST_UNPACKED, 50 * size), "fields": fields}
+            process.stdin.write(json.dumps(asked) + "\n")
+            process.stdin.flush()
+            if not select.select([process.stdout], [], [], seconds)[0]:
+                self.end()
+                return f"reading it takes more than {seconds:.0f} s"
+            answer = process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        except BaseException:  # an answer that comes late would be taken for that of the next file
+            self.end()
+            raise
+        if not answer:
+            self.end()
+            return "its bytes are damaged: they crash the reader"
+        return str(json.loads(answer)["trouble"])
+
+    def _started(self) -> subprocess.Popen[str]:
+        """The process, started where there is none; it says when it is ready, which takes a second or more."""
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "soilmoisture_assets.sources.netcdf_probe"],
@@ -114,22 +161,9 @@ class _Probe:
                 stderr=subprocess.DEVNULL,
                 text=True,
             )
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write(json.dumps({"path": str(path.resolve()), "most_bytes": MOST_UNPACKED}) + "\n")
-            process.stdin.flush()
-            if not select.select([process.stdout], [], [], PROBE_SECONDS)[0]:
-                self.end()
-                return f"reading it takes more than {PROBE_SECONDS:.0f} s"
-            answer = process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
-        if not answer:
-            self.end()
-            return "its bytes are damaged: they crash the reader"
-        return str(json.loads(answer)["trouble"])
+            assert self._process.stdout is not None
+            self._process.stdout.readline()
+        return self._process
 
     def end(self) -> None:
         """Stop the process, if there is one."""
@@ -140,5 +174,5 @@ class _Probe:
 
 
 _probe, _lock = _Probe(), threading.Lock()
-_known: dict[tuple[str, int, int], str] = {}
+_known: dict[tuple[str, int, int, bool], str] = {}
 atexit.register(_probe.end)

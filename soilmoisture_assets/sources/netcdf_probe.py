@@ -15,18 +15,19 @@ _MOST_MEMORY = 4 * 2**30
 def main() -> None:
     """Answer each line of JSON with one: ``trouble`` says why the file cannot be read, or is empty."""
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    print("ready", flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
         try:
             with netCDF4.Dataset(asked["path"]) as file:
-                trouble = _read(file, asked["most_bytes"])
+                trouble = _read(file, asked["most_bytes"], asked["fields"])
         except Exception as error:
             trouble = _said(error)
         print(json.dumps({"trouble": trouble}), flush=True)
 
 
-def _read(file: Any, most_bytes: int) -> str:
-    """Why the values cannot be read, or nothing."""
+def _read(file: Any, most_bytes: int, fields: bool) -> str:
+    """Why the values cannot be read, or nothing; without ``fields`` attributes and coordinates alone."""
     file.set_auto_maskandscale(False)
     groups = [file]
     while groups:
@@ -34,9 +35,11 @@ def _read(file: Any, most_bytes: int) -> str:
         groups += group.groups.values()
         for name, variable in group.variables.items():
             itemsize = getattr(variable.dtype, "itemsize", 8)
-            most_bytes -= math.prod(variable.shape) * itemsize
+            most_bytes -= math.prod(variable.shape) * itemsize if fields else 0
             if most_bytes < 0:
                 return f"with '{name}' it unpacks to more than is allowed"
+            if not fields and len(variable.shape) > 1:
+                continue
             try:
                 _read_variable(variable)
             except Exception as error:

@@ -51,9 +51,10 @@ from soilmoisture_assets.study import Study
 class Need:
     """Something that assets read, and how to see whether it is there.
 
-    ``asset`` is the path of the asset that reads it, or of the folder of those that do, such as ``raw/era5``. ``check``
-    returns what was found in a line, and below it, a line each, what of it is lost or changed on the way; it raises a
-    SoilMoistureError that names the fix where it is not there.
+    ``asset`` is the path of the asset that reads it, or of the folder of those that do, such as ``raw/era5``; empty
+    where a run sees for itself as it goes on, and only ``doctor`` looks. ``check`` returns what was found in a line,
+    and below it, a line each, what of it is lost or changed on the way; it raises a SoilMoistureError that names the
+    fix where it is not there.
     """
 
     asset: str

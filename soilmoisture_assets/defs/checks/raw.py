@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.defs.keys import asset_key
-from soilmoisture_assets.defs.raw.era5 import STATION_SERIES
+from soilmoisture_assets.defs.raw.era5 import HOURLY, LEFT_OUT, STATION_SERIES, WITHOUT_CELL
 from soilmoisture_assets.deployment import Deployment
 
 POINT_SERVICES = ("raw/soilgrids/properties", "raw/elevation/slope", "raw/modis/land_cover")
@@ -22,7 +22,23 @@ def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
     """Checks of the services and of ERA5, where the study asks them."""
     found = [_every_station_answered(deployment, path) for path in POINT_SERVICES if path in deployment.graph]
     if STATION_SERIES in deployment.graph:
-        found += [_newest_month_present(deployment), _preliminary_hours(deployment)]
+        found += [
+            _newest_month_present(deployment),
+            _preliminary_hours(deployment),
+            _nothing_missing(
+                deployment,
+                STATION_SERIES,
+                "every_station_has_a_cell",
+                WITHOUT_CELL,
+                "{count} without a cell of ERA5, outside of what was given: {names}",
+            ),
+        ]
+        if deployment.study.era5.access == "files":
+            found.append(
+                _nothing_missing(
+                    deployment, HOURLY, "every_file_read", LEFT_OUT, "{count} of era5.folder left out: {names}"
+                )
+            )
     return found
 
 
@@ -54,6 +70,25 @@ def _every_station_answered(deployment: Deployment, path: str) -> dg.AssetChecks
 def _unanswered(found: xr.Dataset) -> list[str]:
     with found:
         return found.station.values[found.answered.values == 0].astype(str).tolist()
+
+
+def _nothing_missing(
+    deployment: Deployment, path: str, name: str, metadata: str, text: str
+) -> dg.AssetChecksDefinition:
+    """A check that no month lists anything under a name of its metadata; the command line repeats its text."""
+
+    @dg.asset_check(asset=asset_key(deployment.study, path), name=name, description=f"No month has {metadata}.")
+    def check() -> dg.AssetCheckResult:
+        records = [deployment.store.record(deployment.address(path, month)) for month in deployment.current(path)]
+        missing = dict.fromkeys(each for record in records if record for each in record.metadata.get(metadata, ()))
+        return dg.AssetCheckResult(
+            passed=not missing,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=text.format(count=len(missing), names="; ".join(missing)) if missing else None,
+            metadata={metadata: dg.MetadataValue.json(list(missing))},
+        )
+
+    return check
 
 
 def _newest_month_present(deployment: Deployment) -> dg.AssetChecksDefinition:

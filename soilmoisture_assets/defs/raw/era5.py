@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 DELIVERY, INVARIANTS = "raw/era5/delivery", "raw/era5/invariants"
 HOURLY, STATION_SERIES = "raw/era5/hourly", "raw/era5/station_series"
+LEFT_OUT, WITHOUT_CELL = "left_out", "stations_without_cell"
+"""Metadata: files of the user's folder that cannot be read, stations that lie outside of what was given."""
 SANDBOX_POLL_SECONDS = 0.05
 
 
@@ -62,7 +64,7 @@ def _invariants(work: Work) -> Iterator[Made]:
     if era5.access == "files":
         from soilmoisture_assets.sources.era5.formats import months_in_files, read_invariants
 
-        files = {file for files in months_in_files(Path(str(era5.folder))).values() for file in files}
+        files = {file for files in months_in_files(Path(str(era5.folder))).months.values() for file in files}
         found = read_invariants(sorted(files), study.domain)
         if found is None:
             yield Made(left_out=f"{era5.folder} has no land-sea mask")
@@ -137,7 +139,9 @@ class _Months:
         from soilmoisture_assets.sources.era5.formats import months_in_files
 
         self._work, self._era5 = work, work.study.era5
-        self._in_files = months_in_files(Path(str(self._era5.folder))) if self._era5.access == "files" else {}
+        self._in_files = months_in_files(Path(str(self._era5.folder))) if self._era5.access == "files" else None
+        for line in self._in_files.left_out if self._in_files else ():
+            work.context.log.warning(f"left out: {line}")
 
     @cached_property
     def _invariants(self) -> xr.Dataset | None:
@@ -165,14 +169,20 @@ class _Months:
 
     def _hourly(self, month: str) -> tuple[xr.Dataset, dict[str, Any]]:
         from soilmoisture_assets.sources.era5.formats import preliminary_share
-        from soilmoisture_assets.sources.era5.months import normalise_month
+        from soilmoisture_assets.sources.era5.months import month_of_folder, normalise_month
 
-        study = self._work.study
-        files = self._era5.access == "files"
-        source = self._in_files.get(month[:7], []) if files else self._work.given(HOURLY, month)["delivery"]
-        domain = study.domain if files else None  # a user's files may hold the whole globe
-        found = normalise_month(source, month, variables_of(study, "era5"), domain)
-        return found, {"hours": found.sizes["time"], "preliminary_share": preliminary_share(found)}
+        study, variables = self._work.study, variables_of(self._work.study, "era5")
+        if self._in_files:
+            found = month_of_folder(self._in_files, month, variables, study.domain)
+        else:
+            found = normalise_month(self._work.given(HOURLY, month)["delivery"], month, variables)
+        notes = found.attrs.get("notes", "")
+        for line in notes.splitlines():
+            self._work.log(f"{HOURLY} {month[:7]}: {line}")
+        left_out = list(self._in_files.left_out) if self._in_files else []
+        left_out += [line.removeprefix("left out: ") for line in notes.splitlines() if line.startswith("left out: ")]
+        share = preliminary_share(found)
+        return found, {"hours": found.sizes["time"], "preliminary_share": share, "notes": notes, LEFT_OUT: left_out}
 
     def _series(self, month: str) -> tuple[xr.Dataset, dict[str, Any]]:
         from soilmoisture_assets.alignment.collocation import collocate
@@ -183,7 +193,11 @@ class _Months:
                 hourly, self._stations, era5.interpolation, self._invariants, era5.lapse_rate_correction
             ).load()
         outside = found.station.values[found.cell_latitude.isnull().values].astype(str).tolist()
-        return found, {"stations": found.sizes["station"], "stations_without_cell": outside}
+        if outside:
+            self._work.context.log.warning(
+                f"{STATION_SERIES} {month[:7]}: no cell of ERA5 at {', '.join(outside)}: outside of what was given"
+            )
+        return found, {"stations": found.sizes["station"], WITHOUT_CELL: outside}
 
 
 class _QueueLog:

@@ -13,6 +13,7 @@ from soilmoisture_assets.study import Study
 def _needs(study: Study, settings: Settings) -> Iterator[Need]:
     if study.era5.access == "files":
         yield Need("raw/era5", "ERA5 folder", lambda: _folder(study))
+        yield Need("", "ERA5 months", lambda: _months(study))
     elif not study.sandbox:
         yield Need("raw/era5/delivery", "CDS credentials", lambda: _credentials(settings))
 
@@ -22,6 +23,22 @@ def _folder(study: Study) -> str:
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder of ERA5 files.\n  Correct era5.folder in the study.")
     return str(folder)
+
+
+def _months(study: Study) -> str:
+    """Make every month of the study's axis as a run does, and keep none."""
+    from soilmoisture_assets.sources.era5.formats import months_in_files
+    from soilmoisture_assets.sources.era5.months import axis_months, judge_month
+
+    folder = months_in_files(_folder(study))
+    months = axis_months(study, max(folder.months))
+    judged = {month: judge_month(folder, month, study) for month in months}
+    failed = {month: reason for month, (reason, _) in judged.items() if reason}
+    if failed:
+        month, reason = next(iter(failed.items()))
+        raise SourceError(f"{len(failed)} of {len(months)} months cannot be made, {month} first: {reason}")
+    notes = [f"{month}: {note}" for month, (_, lost) in judged.items() for note in lost]
+    return "\n".join([f"{len(months)} months, {months[0]} to {months[-1]}", *folder.left_out, *notes])
 
 
 def _credentials(settings: Settings) -> str:

@@ -46,7 +46,7 @@ def check_content(file: Path, inputs: Mapping[str, Any], today: dt.date) -> None
             raise SourceError(f"the file delivered: holds {times[0]} to {times[-1]}, not {first} to {last}.")
         middle = times[len(times) // 2 :][:1]
         for name in names:
-            if not np.isfinite(delivery.read(name, middle)).any():
+            if not delivery.has_values(name, middle):
                 raise SourceError(f"the file delivered: '{name}' has no values at {middle[0]}.")
 
 

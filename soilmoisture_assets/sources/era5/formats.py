@@ -5,7 +5,8 @@ Not here: opening files (parts.py), merging them (merge.py), downloading (months
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,15 @@ import xarray as xr
 
 from soilmoisture_assets.errors import SoilMoistureError, SourceError
 from soilmoisture_assets.metadata.variables import VARIABLES
-from soilmoisture_assets.sources.era5.merge import HOUR, Delivery
-from soilmoisture_assets.sources.era5.parts import FINAL, PRELIMINARY, UNKNOWN, opened, readable_files, units_of
+from soilmoisture_assets.sources.era5.amounts import HOUR
+from soilmoisture_assets.sources.era5.merge import Delivery
+from soilmoisture_assets.sources.era5.parts import FINAL, PRELIMINARY, UNKNOWN, Part, opened, readable_files, units_of
 from soilmoisture_assets.sources.era5.variables import (
     ERA5_VARIABLES,
     GEOPOTENTIAL,
     LAND_SEA_MASK,
     STANDARD_GRAVITY,
     WireVariable,
-    conversion,
 )
 from soilmoisture_assets.study import Domain
 
@@ -36,8 +37,10 @@ _NEVER_NEGATIVE = {"precipitation": 0.1, "shortwave": 1.0, "snow_depth": 0.001, 
 """Values below zero by up to this much are rounding of the packing and become zero; more is a broken file."""
 _PACKING_RESIDUE = 1e-6
 """The old format's smallest step leaves 1e-19 where it was dry."""
-_MOST_SHORTWAVE = 1500.0
-"""W m-2: no hour at the surface has more; sums since midnight (ERA5-Land) do."""
+_BEYOND_ALL = 0.2
+"""Values that lie outside the registry's limits by this share of their range are no weather."""
+_INSPECTED_VALUES = 50_000_000
+"""Values of a variable that are held at a time while a file is inspected."""
 
 Paths = Path | str | Sequence[Path | str]
 
@@ -49,6 +52,8 @@ def normalise(
     hours: pd.DatetimeIndex | None = None,
     domain: Domain | None = None,
     unmarked: int = UNKNOWN,
+    of_single_hours: bool = False,
+    left_out: list[str] | None = None,
 ) -> xr.Dataset:
     """Read one delivery in the platform's form.
 
@@ -56,40 +61,41 @@ def normalise(
     ----------
     paths : file (NetCDF, CSV, ZIP), folder, or several of them that belong together.
     variables : names of the registry; None: all that the files hold.
-    hours : the hours wanted; None: all. Wanted hours after the last one delivered are NaN.
+    hours : the hours wanted; None: all. Wanted hours after the last one delivered are NaN, and those before the first
+        one where ERA5 itself begins later.
     domain : grids are cut to it and one cell around it, before anything is read; None: the whole grid.
     unmarked : expver code of hours whose file does not say whether they are final.
+    of_single_hours : the files are known to be ERA5 on single levels; else amounts that may as well add up from
+        midnight (ERA5-Land) are refused.
+    left_out : takes the reason why a file cannot be read, and the others are taken; None: it is raised.
 
     Returns
     -------
-    Grid: (time, latitude, longitude) float32, both ascending, longitude -180 ... 180.
+    Grid: (time, latitude, longitude) float32, both ascending, longitude from -180 on, beyond 180 where the grid lies
+    across the date line.
     Points: (point, time) float32 with latitude, longitude and station ("" where the delivery has none) per point.
     Both with expver(time) int8: 0 unknown or not published, 1 final, 5 preliminary.
-    Units are the registry's; accumulations belong to the hour that ends at their stamp.
+    Units are the registry's; accumulations belong to the hour that ends at their stamp, those of ERA5-Land too.
+    ``attrs["notes"]`` says, a line each, what was changed and what is lost.
 
     Raises
     ------
     SourceError : streams with different time stamps, monthly means, hours missing at the start or in the middle,
-        a missing variable, different grids, sums since midnight (ERA5-Land), unreadable files; says what to do.
+        a missing variable, different grids, amounts that may be either, unreadable files; says what to do.
     """
-    with _delivery(paths, domain) as delivery:
+    with _delivery(paths, domain, hours, of_single_hours, left_out) as delivery:
         names = list(variables) if variables is not None else _registry_names(delivery.names)
-        wires = _wires(names, delivery)
-        times, expver = delivery.check([w.short_name for w in wires], hours)
+        times, expver = _checked(names, delivery)
         axis = times if hours is None else hours.to_numpy("datetime64[ns]")
-        if times[0] > axis[0]:
-            raise SourceError(
-                f"{delivery.origin}: begins at {pd.Timestamp(times[0])}, hours from {pd.Timestamp(axis[0])} on "
-                "are needed.\n"
-                "  Request the days before too."
-            )
         codes = np.full(len(axis), UNKNOWN, "int8")
         codes[np.searchsorted(axis, times)] = np.where(expver == UNKNOWN, np.int8(unmarked), expver)
         dims = ("point", "time") if delivery.is_point else ("time", "latitude", "longitude")
         fields = {}
         for name in names:
             attributes = {k: v for k, v in VARIABLES[name].attributes().items() if not k.startswith("valid_")}
-            fields[name] = (dims, _registry_values(name, delivery, axis), attributes)
+            values = _registry_values(name, delivery, axis)
+            delivery.notes += _lost(name, np.isfinite(values), dims, len(axis) - len(times))
+            fields[name] = (dims, values, attributes)
         return xr.Dataset(
             fields,
             _positions(delivery)
@@ -97,6 +103,7 @@ def normalise(
                 "time": ("time", axis, {"standard_name": "time", "long_name": "time (UTC); amounts: end of the hour"}),
                 "expver": ("time", codes, EXPVER_ATTRIBUTES),
             },
+            {"notes": "\n".join(delivery.notes)} if delivery.notes else None,
         )
 
 
@@ -107,7 +114,18 @@ def read_invariants(paths: Paths, domain: Domain | None = None) -> xr.Dataset | 
     -------
     (latitude, longitude) float32: ``land_sea_mask`` (share of land, 0 ... 1) and ``surface_elevation`` [m]; or None.
     """
-    with _delivery(paths, domain) as delivery:
+    invariants = (LAND_SEA_MASK.short_name, GEOPOTENTIAL.short_name)
+    with contextlib.ExitStack() as stack:
+        given = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
+        holding: list[Part] = []
+        for path in given:
+            with opened(path, fields=False) as parts:
+                holds = any(name in part.fields for part in parts for name in invariants)
+            opened_parts = stack.enter_context(opened(path)) if holds else []
+            holding += [part for part in opened_parts if any(name in part.fields for name in invariants)]
+        if not holding:
+            return None
+        delivery = Delivery(holding, ", ".join(part.name for part in holding[:3]), domain)
         layers = {}
         for name, wire, scale, units in (
             ("land_sea_mask", LAND_SEA_MASK, 1.0, "1"),
@@ -121,10 +139,12 @@ def read_invariants(paths: Paths, domain: Domain | None = None) -> xr.Dataset | 
 
 
 def inspect_era5(path: Path | str) -> dict[str, Any]:
-    """Say what an ERA5 file, folder or ZIP holds and whether it can serve; json-able, never raises.
+    """Say what an ERA5 file, folder or ZIP holds and whether it can serve; json-able, never raises for what it holds.
 
-    ``variables`` are registry names where the platform knows them and the file's own names otherwise, ``units`` those
-    after normalising, ``preliminary_share`` is None where the file does not say, ``refused`` is None or the reason.
+    Everything is read as :func:`normalise` reads it, and refused with the same words. ``variables`` are registry names
+    where the platform knows them and the file's own names otherwise, ``units`` those after normalising,
+    ``preliminary_share`` is None where the file does not say, ``left_out`` are files of a folder that cannot be read,
+    ``refused`` is None or the reason.
     """
     report: dict[str, Any] = {
         "path": str(path),
@@ -137,16 +157,16 @@ def inspect_era5(path: Path | str) -> dict[str, Any]:
         "missing_hours": 0,
         "preliminary_share": None,
         "notes": [],
+        "left_out": [],
         "refused": None,
     }
     try:
-        with _delivery(path) as delivery:
+        with _delivery(path, left_out=report["left_out"]) as delivery:
             report["notes"] = delivery.notes
             _describe(delivery, report)
+            _judge(delivery)
     except SoilMoistureError as error:
         report["refused"] = str(error)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:  # a layout never seen
-        report["refused"] = f"{path}: not laid out as ERA5 ({type(error).__name__}: {error})."
     return report
 
 
@@ -156,36 +176,70 @@ def preliminary_share(hourly: xr.Dataset) -> float:
     return float((marked == PRELIMINARY).mean()) if len(marked) else 0.0
 
 
-def months_in_files(folder: Path | str) -> dict[str, list[Path]]:
-    """Files of a folder by the months (``2017-03``) they hold hours of; a month covers (its start, the next start].
+@dataclass(frozen=True)
+class Era5Folder:
+    """A folder of ERA5 files.
+
+    ``months`` are the files by the months (``2017-03``) they hold hours of; a month covers (its start, the next start].
+    ``left_out`` are the reasons why other files cannot be read.
+    """
+
+    months: Mapping[str, list[Path]]
+    left_out: tuple[str, ...]
+
+
+def months_in_files(folder: Path | str) -> Era5Folder:
+    """Look through a folder of ERA5 files.
 
     Raises
     ------
-    SourceError : a file that cannot be read as ERA5; nothing readable in the folder.
+    SourceError : it is no folder, or nothing in it can be read as ERA5.
     """
     months: dict[str, list[Path]] = {}
+    left_out: list[str] = []
     folder = Path(folder)
     if not folder.is_dir():
         raise SourceError(f"{folder}: not a folder.\n  Set era5.folder to the folder of your ERA5 files.")
-    for file in readable_files(folder):
-        with opened(file) as parts:
-            stamps = np.unique(np.concatenate([part.times for part in parts]))
+    for file in readable_files(folder, left_out):
+        try:
+            with opened(file, name=str(file.relative_to(folder)), fields=False) as parts:
+                stamps = np.unique(np.concatenate([part.times for part in parts]))
+        except SoilMoistureError as error:
+            left_out.append(str(error))
+            continue
         for month in sorted(set((stamps - HOUR).astype("datetime64[M]").tolist())):
             months.setdefault(f"{month:%Y-%m}", []).append(file)
+    if not months and left_out:
+        raise SourceError("\n".join(left_out))
     if not months:
         raise SourceError(f"{folder}: no NetCDF, ZIP or CSV file in it.\n  Set era5.folder to your ERA5 files.")
-    return dict(sorted(months.items()))
+    return Era5Folder(dict(sorted(months.items())), tuple(left_out))
 
 
 @contextlib.contextmanager
-def _delivery(paths: Paths, domain: Domain | None = None) -> Iterator[Delivery]:
+def _delivery(
+    paths: Paths,
+    domain: Domain | None = None,
+    hours: pd.DatetimeIndex | None = None,
+    of_single_hours: bool = False,
+    left_out: list[str] | None = None,
+) -> Iterator[Delivery]:
     given = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
     if not given:
         raise SourceError("ERA5: no file holds hours of this period.\n  Add the files of the missing months.")
     with contextlib.ExitStack() as stack:
-        parts = [part for path in given for part in stack.enter_context(opened(path))]
+        parts: list[Part] = []
+        for path in given:
+            try:
+                parts += stack.enter_context(opened(path, left_out))
+            except SoilMoistureError as error:
+                if left_out is None or len(given) == 1:
+                    raise
+                left_out.append(str(error))
+        if not parts:
+            raise SourceError("\n".join(left_out or [f"{given[0]}: no ERA5 file.\n  Give other files."]))
         origin = ", ".join(path.name for path in given[:3]) + (", ..." if len(given) > 3 else "")
-        yield Delivery(parts, origin, domain)
+        yield Delivery(parts, origin, domain, hours, of_single_hours)
 
 
 def _registry_names(wire_names: Sequence[str]) -> list[str]:
@@ -224,51 +278,61 @@ def _positions(delivery: Delivery) -> dict[str, Any]:
     }
 
 
+def _checked(names: Sequence[str], delivery: Delivery) -> tuple[np.ndarray, np.ndarray]:
+    """The hours that these variables have, and their release. Raises SourceError where they cannot serve."""
+    times, expver = delivery.check([wire.short_name for wire in _wires(names, delivery)])
+    if len(times) == 1:
+        raise SourceError(
+            f"{delivery.origin}: has one stamp, {pd.Timestamp(times[0])}: of an hour or of a day, it does not say.\n"
+            "  Request all 24 hours of the day: sums and means over a step need each of them."
+        )
+    return times, expver
+
+
 def _registry_values(name: str, delivery: Delivery, axis: np.ndarray) -> np.ndarray:
     """Values of a variable of the registry in its units, from the parameters it is made of."""
-    first, *others = (_converted(wire, name, delivery, axis) for wire in ERA5_VARIABLES[name])
+    first, *others = (delivery.read(wire.short_name, axis) for wire in ERA5_VARIABLES[name])
     for component in others:
         first = np.hypot(first, component, out=first)  # wind speed from its components
+    variable = VARIABLES[name]
+    lowest, highest = float(np.nanmin(first, initial=np.inf)), float(np.nanmax(first, initial=-np.inf))
+    slack = _BEYOND_ALL * (variable.valid_max - variable.valid_min)
+    least = -_NEVER_NEGATIVE[name] if name in _NEVER_NEGATIVE else variable.valid_min - slack
+    for extreme, wrong in ((lowest, lowest < least), (highest, highest > variable.valid_max + slack)):
+        if wrong:
+            raise SourceError(
+                f"{delivery.origin}: {name} of {extreme:g} {variable.units}, which no weather has.\n"
+                "  Check the units attribute against what the values are in, or download it again."
+            )
     if name in _NEVER_NEGATIVE:
-        lowest = np.nanmin(first, initial=0.0)
-        if lowest < -_NEVER_NEGATIVE[name]:
-            raise SourceError(f"{delivery.origin}: {name} of {lowest:g} {VARIABLES[name].units}.\n  Download it again.")
         first[first < _PACKING_RESIDUE] = 0.0
-    if ERA5_VARIABLES[name][0].kind == "accum":
-        cells = first.T if delivery.is_point else first.reshape(len(axis), -1)
-        _refuse_sums_since_midnight(name, cells, axis, delivery.origin)
     return first
 
 
-def _converted(wire: WireVariable, name: str, delivery: Delivery, axis: np.ndarray) -> np.ndarray:
-    scale, offset = _conversion(wire, name, delivery)
-    values = delivery.read(wire.short_name, axis)
-    if not values.flags.writeable:
-        values = values.copy()
-    if scale != 1.0:
-        values *= np.float32(scale)
-    if offset:
-        values += np.float32(offset)
-    return values
+def _lost(name: str, there: np.ndarray, dims: tuple[str, ...], undelivered: int) -> list[str]:
+    """What has no value: whole hours beyond those that were not delivered, and cells or points that never have one."""
+    over = tuple(at for at, dim in enumerate(dims) if dim != "time")
+    hours = int((~there.any(axis=over)).sum()) - undelivered
+    places = int((~there.any(axis=dims.index("time"))).sum())
+    kind = "points" if "point" in dims else "cells"
+    total = there.size // there.shape[dims.index("time")]
+    notes = [f"{name}: {hours} h without a value anywhere"] * (hours > 0)
+    return notes + [f"{name}: {places} of {total} {kind} without any value"] * (places > 0)
 
 
-def _conversion(wire: WireVariable, name: str, delivery: Delivery) -> tuple[float, float]:
-    part = next(p for p in delivery.parts if wire.short_name in p.fields)
-    return conversion(units_of(part, wire.short_name) or wire.units, name, part.name)
-
-
-def _refuse_sums_since_midnight(name: str, cells: np.ndarray, times: np.ndarray, origin: str) -> None:
-    """ERA5 amounts are of one hour. ERA5-Land adds up from 00 UTC: (time, cell) amounts that fall at 01:00 alone."""
-    cells = cells[: 24 * 31, :: max(1, cells.shape[1] // 200)]
-    changes = np.diff(cells, axis=0)
-    restarts = (times[1 : len(cells)] - HOUR).astype("datetime64[h]").astype(int) % 24 == 0
-    never_falls = np.nanmin(changes[~restarts], initial=0.0) >= -1e-4
-    since_midnight = never_falls and int((changes[restarts] < -0.1).any(axis=1).sum()) >= 2
-    if since_midnight or (name == "shortwave" and np.nanmax(cells, initial=0.0) > _MOST_SHORTWAVE):
-        raise SourceError(
-            f"{origin}: {name} adds up from midnight, as in ERA5-Land; amounts of single hours are needed.\n"
-            "  Request the dataset reanalysis-era5-single-levels."
-        )
+def _judge(delivery: Delivery) -> None:
+    """Read everything as a run would, in pieces, and note what is lost. Raises SourceError for what it would refuse."""
+    names = _registry_names(delivery.names)
+    times, _ = _checked(names, delivery)
+    places = len(delivery.points) if delivery.is_point else len(delivery.grid.latitude) * len(delivery.grid.longitude)
+    dims = ("point", "time") if delivery.is_point else ("time", "latitude", "longitude")
+    at_once = max(24, _INSPECTED_VALUES // places)
+    for name in names:
+        pieces = []
+        for start in range(0, len(times), at_once):
+            there = np.isfinite(_registry_values(name, delivery, times[start : start + at_once]))
+            pieces.append(there)
+        delivery.notes += _lost(name, np.concatenate(pieces, axis=dims.index("time")), dims, 0)
 
 
 def _describe(delivery: Delivery, report: dict[str, Any]) -> None:
@@ -294,12 +358,5 @@ def _describe(delivery: Delivery, report: dict[str, Any]) -> None:
     unused = [name for name in others if name not in (LAND_SEA_MASK.short_name, GEOPOTENTIAL.short_name)]
     if unused:
         report["notes"].append(f"not used by this platform: {', '.join(unused)}")
-    report["grid"] = delivery.described_grid()
-    delivery.check(sorted(used) or delivery.names)
-    for name in known:
-        wire = ERA5_VARIABLES[name][0]
-        if wire.kind == "accum":
-            sample, hours = delivery.sample(wire.short_name, 24 * 10)
-            scale, _ = _conversion(wire, name, delivery)
-            _refuse_sums_since_midnight(name, sample * np.float32(scale), hours, delivery.origin)
-    _wires(known, delivery)
+    with contextlib.suppress(SourceError):  # the judge says it, where it is the first thing that is wrong
+        report["grid"] = delivery.described_grid()

@@ -1,81 +1,33 @@
 """Parts of an ERA5 delivery as one: which part holds each hour of each variable, and what stands against using them.
 
-Belongs here: the index of hours, preliminary against final, refusals, reading the hours into arrays in wire units.
-Not here: opening files (parts.py), names and units of the platform (formats.py).
+Belongs here: the index of hours, preliminary against final, refusals, reading the hours into arrays of the registry's
+units. Not here: opening files (parts.py), the platform's form (formats.py), what tells sums from amounts (amounts.py).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.sources.era5.amounts import HOUR, TRAITS, Evidence, Reading, amounts_of_hours, evidence
+from soilmoisture_assets.sources.era5.grid import Grid
 from soilmoisture_assets.sources.era5.parts import FINAL, PRELIMINARY, UNKNOWN, Part
+from soilmoisture_assets.sources.era5.variables import conversion, registry_name
+from soilmoisture_assets.sources.foreign import reading
 from soilmoisture_assets.study import Domain
 
-HOUR = np.timedelta64(1, "h")
 _USED_STREAMS = (None, "instant", "accum")
 _LONGEST_TAIL = np.timedelta64(5, "D")
+_LONGEST_HEAD = 7 * HOUR
+"""The forecasts that give the amounts start at 06 UTC: the first hours of a record have none (ECMWF)."""
+_FIRST_DAYS = np.array(["1940-01-01", "1950-01-01"], "datetime64[D]")
+"""ERA5 and ERA5-Land begin; the series of points leave out the whole of a first day that is not complete (ECMWF)."""
+_BLOCK_VALUES = 20_000_000
 _RANK = {FINAL: 0, UNKNOWN: 1, PRELIMINARY: 2}
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Cells of a part: latitude and longitude ascending, -180 ... 180, with the rows and columns they are stored in."""
-
-    latitude: np.ndarray
-    longitude: np.ndarray
-    rows: np.ndarray
-    columns: np.ndarray
-
-    @classmethod
-    def of(cls, part: Part, domain: Domain | None = None) -> "Grid":
-        """The grid of a part, cut to a domain and one cell around it."""
-        latitude = np.round(part.fields["latitude"].values.astype("float64"), 4)
-        longitude = np.round((part.fields["longitude"].values.astype("float64") + 180) % 360 - 180, 4)
-        rows, columns = np.argsort(latitude, kind="stable"), np.argsort(longitude, kind="stable")
-        if (np.diff(latitude[rows]) <= 0).any() or (np.diff(longitude[columns]) <= 0).any():
-            raise SourceError(f"{part.name}: a latitude or longitude appears twice.\n  Download it again.")
-        if domain is not None:
-            rows = rows[_around(latitude[rows], domain.south, domain.north)]
-            columns = columns[_around(longitude[columns], domain.west, domain.east)]
-        if not len(rows) or not len(columns):
-            raise SourceError(f"{part.name}: lies outside the study's domain.\n  Give files that cover the domain.")
-        return cls(latitude[rows], longitude[columns], rows, columns)
-
-    def same_as(self, other: "Grid") -> bool:
-        return np.array_equal(self.latitude, other.latitude) and np.array_equal(self.longitude, other.longitude)
-
-    def values(self, field: xr.DataArray) -> np.ndarray:
-        """Read the cells of a stored field: (..., latitude, longitude) in ascending order, contiguous."""
-        rows, columns = np.sort(self.rows), np.sort(self.columns)
-        values = field.isel(latitude=_selection(rows), longitude=_selection(columns)).values
-        values = _reordered(values, np.searchsorted(rows, self.rows), -2)
-        return np.ascontiguousarray(_reordered(values, np.searchsorted(columns, self.columns), -1))
-
-
-def _around(axis: np.ndarray, low: float, high: float) -> slice:
-    """Cells from the last one not above ``low`` to the first one not below ``high``."""
-    if high < axis[0] or low > axis[-1]:
-        return slice(0, 0)
-    first = max(0, int(np.searchsorted(axis, low, "right")) - 1)
-    return slice(first, int(np.searchsorted(axis, high, "left")) + 1)
-
-
-def _selection(ordered: np.ndarray) -> slice | np.ndarray:
-    whole = ordered[-1] - ordered[0] + 1 == len(ordered)
-    return slice(int(ordered[0]), int(ordered[-1]) + 1) if whole else ordered
-
-
-def _reordered(values: np.ndarray, order: np.ndarray, axis: int) -> np.ndarray:
-    plain = np.arange(len(order))
-    if np.array_equal(order, plain):
-        return values
-    return np.flip(values, axis) if np.array_equal(order, plain[::-1]) else values.take(order, axis)
 
 
 @dataclass(frozen=True)
@@ -102,12 +54,27 @@ class Delivery:
 
     Streams other than instant and accumulated (maxima, minima, means) are ignored and noted, unless there are no
     others. Grids are cut to the domain and one cell around it.
+
+    Parameters
+    ----------
+    hours : the hours wanted; None: all.
+    of_single_hours : amounts are known to be of single hours, unless they say otherwise themselves.
     """
 
-    def __init__(self, parts: Sequence[Part], origin: str, domain: Domain | None = None) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        origin: str,
+        domain: Domain | None = None,
+        hours: pd.DatetimeIndex | None = None,
+        of_single_hours: bool = False,
+    ) -> None:
         self.origin = origin
         self.domain = domain
-        self.notes: list[str] = []
+        self.hours = hours
+        self._of_single_hours = of_single_hours
+        self._since_midnight = cache(self._is_since_midnight)
+        self.notes: list[str] = [note for part in parts for note in part.notes]
         filled = [part for part in parts if part.fields.data_vars]
         if not filled:
             raise SourceError(
@@ -175,15 +142,16 @@ class Delivery:
         chosen = order[first]
         return HourIndex(stamps[first], numbers[chosen], row[chosen], codes[chosen])
 
-    def check(self, names: Iterable[str], hours: pd.DatetimeIndex | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def check(self, names: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
         """Hours of these variables, with their release. Raises SourceError where they cannot be used as hours."""
         indices = {name: self._index_of_all_points(name) for name in names}
-        if hours is not None:
-            indices = {name: _within(index, hours) for name, index in indices.items()}
+        if self.hours is not None:
+            indices = {name: _within(index, self.hours) for name, index in indices.items()}
         self._refuse_monthly(indices)
         self._refuse_unshared(indices)
         times = np.unique(np.concatenate([i.times for i in indices.values()]))
         self._refuse_gaps(times)
+        self._compare_with_wanted(times)
         return times, _released(times, list(indices.values()))
 
     def released(self, times: np.ndarray) -> np.ndarray:
@@ -213,25 +181,55 @@ class Delivery:
                 )
 
     def _refuse_unshared(self, indices: dict[str, HourIndex]) -> None:
-        (first, one), *others = indices.items()
-        for name, other in others:
-            if not len(one.times) or not len(other.times):
-                empty = name if len(one.times) else first
+        """Streams begin and end together, but for the first hours of a record and the newest ones."""
+        every = np.unique(np.concatenate([index.times for index in indices.values()]))
+        heads: dict[str, Any] = {}
+        tails: dict[str, Any] = {}
+        for name, index in indices.items():
+            if not len(every):
+                continue
+            if not len(index.times):
                 raise SourceError(
-                    f"{self.origin}: no hours of '{empty}' where the others have some.\n  Request it again."
+                    f"{self.origin}: no hours of '{name}' where the others have some.\n  Request it again."
                 )
-            until = min(one.times[-1], other.times[-1])
-            left, right = one.times[one.times <= until], other.times[other.times <= until]
-            tail = max(one.times[-1], other.times[-1]) - until
-            if not np.array_equal(left, right) or tail > _LONGEST_TAIL:
-                odd = np.setxor1d(one.times, other.times)
+            begins, ends = index.times[0], index.times[-1]
+            between = every[(every >= begins) & (every <= ends)]
+            if begins > every[0]:
+                heads[name] = (begins - every[0]) / HOUR
+            if ends < every[-1]:
+                tails[name] = (every[-1] - ends) / HOUR
+            late = begins > every[0] and not _may_begin_late(begins, every[0])
+            another = (heads and tails) or late or every[-1] - ends > _LONGEST_TAIL
+            if another or not np.array_equal(between, index.times):
+                others = ", ".join(f"'{other}'" for other in indices if other != name)
+                odd = np.setdiff1d(every, index.times)
                 raise SourceError(
-                    f"{self.origin}: '{first}' and '{name}' do not share their time stamps "
-                    f"(first at {_text(odd[0])}; {len(odd)} in all).\n"
+                    f"{self.origin}: '{name}' and {others} do not share their time stamps "
+                    f"('{name}' has no {_text(odd[0])}; {len(odd)} h in all).\n"
                     "  Give all streams of one request; they belong to the same hours."
                 )
-            if tail:
-                self.notes.append(f"'{first}' and '{name}' end {tail / HOUR:.0f} h apart: the newest hours are partial")
+        self.notes += [
+            f"'{name}' begins {late:.0f} h after the others: hours without it" for name, late in heads.items()
+        ]
+        self.notes += [
+            f"'{name}' ends {early:.0f} h before the others: hours without it" for name, early in tails.items()
+        ]
+
+    def _compare_with_wanted(self, times: np.ndarray) -> None:
+        """Hours wanted before the first one are missing from the record, or from what was given."""
+        if self.hours is None:
+            return
+        first, last = self.hours[0].to_datetime64(), self.hours[-1].to_datetime64()
+        if times[-1] < last:
+            self.notes.append(f"ends at {_text(times[-1])}: {(last - times[-1]) / HOUR:.0f} h after it are missing")
+        if times[0] <= first:
+            return
+        if not _may_begin_late(times[0], first):
+            raise SourceError(
+                f"{self.origin}: begins at {pd.Timestamp(times[0])}, hours from {self.hours[0]} on are needed.\n"
+                "  Request the days before too."
+            )
+        self.notes.append(f"begins at {_text(times[0])}: {(times[0] - first) / HOUR:.0f} h before it are missing")
 
     def _refuse_gaps(self, times: np.ndarray) -> None:
         if len(times) == 0:
@@ -252,12 +250,35 @@ class Delivery:
             )
 
     def read(self, name: str, axis: np.ndarray) -> np.ndarray:
-        """Values of a variable on a time axis: (time, latitude, longitude) or (point, time) float32, wire units."""
+        """Values of a variable of the wire on a time axis: (time, latitude, longitude) or (point, time) float32.
+
+        In units of the registry where it is part of a variable there, amounts as those of single hours.
+        """
         if self.is_point:
             return np.stack([self._read(self.index(name, point), name, axis, ()) for point in self.points])
         return self._read(self.index(name), name, axis, (len(self.grid.latitude), len(self.grid.longitude)))
 
+    def has_values(self, name: str, axis: np.ndarray) -> bool:
+        """Whether there is any value of a variable of the wire at these times."""
+        indices = [self.index(name, point) for point in self.points] if self.is_point else [self.index(name)]
+        shape = () if self.is_point else (len(self.grid.latitude), len(self.grid.longitude))
+        return any(np.isfinite(self._values(index, name, axis, shape)).any() for index in indices)
+
     def _read(self, index: HourIndex, name: str, axis: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        traits = TRAITS.get(registry_name(name) or "")
+        wanted = np.unique(index.part[np.isin(index.times, axis)])
+        if traits is None or not any(self._since_midnight(number, name) for number in wanted.tolist()):
+            return self._values(index, name, axis, shape)
+        longer = np.concatenate([axis[:1] - HOUR, axis])
+        values = self._values(index, name, longer, shape)
+        # also of parts for which it makes no difference: a dry day lies between wet ones
+        used = np.unique(index.part[np.isin(index.times, longer)]).tolist()
+        sums = [number for number in used if self._since_midnight(number, name) is not False]
+        of_sums = np.isin(longer, index.times[np.isin(index.part, sums)])
+        return amounts_of_hours(longer, values, of_sums, traits.sign > 0)[1:]
+
+    def _values(self, index: HourIndex, name: str, axis: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """As they are stored, in units of the registry; NaN where there are none."""
         wanted = np.isin(index.times, axis)
         position = np.searchsorted(axis, index.times[wanted])
         numbers, rows = index.part[wanted], index.row[wanted]
@@ -265,35 +286,98 @@ class Delivery:
         values = np.empty((0,), "float32") if whole else np.full((len(axis), *shape), np.nan, "float32")
         for number in np.unique(numbers):
             of_part = numbers == number
-            block = self._block(self.parts[number], name, rows[of_part])
+            block = self._block(self.parts[number], name, rows[of_part], self.domain)
             if whole:
                 return block
             values[position[of_part]] = block
         return values
 
-    def _block(self, part: Part, name: str, rows: np.ndarray) -> np.ndarray:
+    def _block(self, part: Part, name: str, rows: np.ndarray, domain: Domain | None) -> np.ndarray:
         first, last = int(rows.min()), int(rows.max()) + 1
         field = part.fields[name].isel(time=slice(first, last))
         dims = ("release", "time") if "release" in field.dims else ("time",)
-        if part.is_point:
-            values = field.transpose(*dims).values
-        else:
-            values = Grid.of(part, self.domain).values(field.transpose(*dims, "latitude", "longitude"))
+        with reading(part.name):
+            if part.is_point:
+                values = field.transpose(*dims).values
+            else:
+                values = Grid.of(part, domain).values(field.transpose(*dims, "latitude", "longitude"))
         if "release" in dims:
             values = np.where(np.isfinite(values[0]), values[0], values[-1])
-        values = values.astype("float32", copy=False)
-        return values[rows - first] if len(rows) != last - first or (np.diff(rows) != 1).any() else values
+        with np.errstate(over="ignore"):  # what becomes infinite is refused with its name
+            values = values.astype("float32", copy=False)
+        values = values[rows - first] if len(rows) != last - first or (np.diff(rows) != 1).any() else values
+        if registry_name(name) is None:
+            return values
+        scale, offset = conversion(part.fields[name].attrs.get("units"), name, part.name)
+        if (scale, offset) == (1.0, 0.0):
+            return values if values.flags.writeable else values.copy()
+        with np.errstate(over="ignore"):
+            return values * np.float32(scale) + np.float32(offset)
 
-    def sample(self, name: str, hours: int) -> tuple[np.ndarray, np.ndarray]:
-        """The first hours of a few cells in the middle: (time, cell) float32 in wire units, and their times."""
-        part = next(p for p in self.parts if name in p.fields)
-        field = part.fields[name].isel(time=slice(0, hours))
-        if "release" in field.dims:
-            field = field.isel(release=0)
-        middle = {d: field.sizes[d] // 2 for d in ("latitude", "longitude") if d in field.dims}
-        field = field.isel({d: slice(max(0, at - 4), at + 4) for d, at in middle.items()})
-        values = field.transpose("time", ...).values.astype("float32")
-        return values.reshape(len(values), -1), part.times[:hours]
+    def _is_since_midnight(self, number: int, name: str) -> bool | None:
+        """Whether the amounts of a variable in a part add up from midnight; None where it makes no difference.
+
+        The values say so themselves, or those of what else is accumulated in the part: they are of one dataset. Where
+        they do not, the part may name its dataset, or the other parts tell.
+
+        Raises
+        ------
+        SourceError : some days are the one and some the other; or nothing tells, though it would make a difference.
+        """
+        part, variable = self.parts[number], registry_name(name)
+        own = self._evidence(number, name)
+        if not own.matters:
+            return None
+        told: Reading | None = next((found for found in self._told(own, number, name) if found is not None), None)
+        if told == "both":
+            raise SourceError(
+                f"{part.name}: '{name}' ({variable}) has days that add up from midnight, as in ERA5-Land, and days of "
+                "single hours, as in ERA5.\n  Give each dataset in files of its own."
+            )
+        if told is None and not self._of_single_hours:
+            raise SourceError(
+                f"{part.name}: '{name}' ({variable}) may be amounts of single hours (ERA5) or add up from midnight "
+                "(ERA5-Land): it grows until the end of each day on which there is any.\n"
+                "  Give surface_solar_radiation_downwards of the same request too, which tells; or set the attribute "
+                "'title' of the file to the dataset, reanalysis-era5-single-levels or reanalysis-era5-land."
+            )
+        if told == "since midnight":
+            note = f"'{name}' adds up from midnight (ERA5-Land): turned into amounts of single hours"
+            if note not in self.notes:
+                self.notes.append(note)
+        return told == "since midnight"
+
+    def _told(self, own: Evidence, number: int, name: str) -> Iterator[Reading | None]:
+        """What tells how a variable is meant, best first."""
+        yield own.reading
+        part = self.parts[number]
+        if self.hours is not None or self.domain is not None:
+            yield self._evidence(number, name, whole=True).reading
+        others = [other for other in _accumulated(part) if other != name]
+        yield sum((self._evidence(number, other, whole=True) for other in others), Evidence()).reading
+        yield part.amounts
+        every = [(at, each) for at, other in enumerate(self.parts) for each in _accumulated(other)]
+        yield sum((self._evidence(at, each, whole=True) for at, each in every), Evidence()).reading
+
+    def _evidence(self, number: int, name: str, whole: bool = False) -> Evidence:
+        """What the values of a part say of themselves: those that are wanted, or all there are."""
+        part, found = self.parts[number], Evidence()
+        rows = np.argsort(part.times, kind="stable")
+        if self.hours is not None and not whole:
+            times = part.times[rows]
+            rows = rows[(times >= self.hours[0].to_datetime64()) & (times <= self.hours[-1].to_datetime64())]
+        if not len(rows):
+            return found
+        domain = None if whole else self.domain
+        cells = 1 if part.is_point else len((grid := Grid.of(part, domain)).latitude) * len(grid.longitude)
+        days = (part.times[rows] - HOUR).astype("datetime64[D]")
+        starts = np.flatnonzero(np.append(True, days[1:] != days[:-1]))
+        at_once = max(1, _BLOCK_VALUES // (24 * cells))
+        traits = TRAITS[str(registry_name(name))]
+        for block in np.split(rows, starts[at_once::at_once]):
+            values = self._block(part, name, block, domain).reshape(len(block), -1)
+            found += evidence(part.times[block], values, traits)
+        return found
 
     def described_grid(self) -> dict[str, Any]:
         """Size and extent, json-able."""
@@ -317,6 +401,15 @@ class Delivery:
 def _is_mean(part: Part) -> bool:
     """Monthly means carry the streams avgua, avgad, avgid ...; "avg" alone is a mean rate over an hour."""
     return part.step_type is not None and len(part.step_type) > 3 and part.step_type.startswith("avg")
+
+
+def _accumulated(part: Part) -> list[str]:
+    return [str(name) for name in part.fields.data_vars if registry_name(str(name)) in TRAITS]
+
+
+def _may_begin_late(begins: np.datetime64, first: np.datetime64) -> bool:
+    """Whether hours missing at the start may lie in the record itself and not in what was given."""
+    return bool(begins - first <= _LONGEST_HEAD or (begins - HOUR).astype("datetime64[D]") in _FIRST_DAYS)
 
 
 def _within(index: HourIndex, hours: pd.DatetimeIndex) -> HourIndex:

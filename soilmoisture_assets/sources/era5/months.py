@@ -19,7 +19,8 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from soilmoisture_assets.errors import SoilMoistureError, SourceUnavailable
+from soilmoisture_assets.errors import SoilMoistureError, SourceError, SourceUnavailable
+from soilmoisture_assets.sources import variables_of
 from soilmoisture_assets.sources.era5.cds_queue import CdsQueue, CdsRequest, Log
 from soilmoisture_assets.sources.era5.delivery import (
     assemble,
@@ -28,12 +29,12 @@ from soilmoisture_assets.sources.era5.delivery import (
     check_content,
     requested_on,
 )
-from soilmoisture_assets.sources.era5.formats import Paths, normalise
+from soilmoisture_assets.sources.era5.formats import Era5Folder, normalise
 from soilmoisture_assets.sources.era5.parts import FINAL, PRELIMINARY, UNKNOWN
 from soilmoisture_assets.sources.era5.variables import GEOPOTENTIAL, LAND_SEA_MASK, request_names
 from soilmoisture_assets.sources.patience import Patience
 from soilmoisture_assets.sources.time_axis import month_hours
-from soilmoisture_assets.study import Domain, Period
+from soilmoisture_assets.study import Domain, Period, Study
 
 GRID_DATASET = "reanalysis-era5-single-levels"
 POINT_DATASET = "reanalysis-era5-single-levels-timeseries"
@@ -230,19 +231,66 @@ class Era5Client:
         return lambda request, file: check_content(file, request.inputs, _today(today))
 
 
-def normalise_month(delivery: Paths, month: str, variables: Sequence[str], domain: Domain | None = None) -> xr.Dataset:
-    """Exactly the hours of a month from its delivery, or from the files of a folder that hold them.
+def normalise_month(delivery: Path, month: str, variables: Sequence[str]) -> xr.Dataset:
+    """Exactly the hours of a month from its delivery.
 
     Returns
     -------
-    as :func:`era5_formats.normalise`, on :func:`month_hours`; NaN and ``expver`` 0 where not yet published. Where the
+    as :func:`formats.normalise`, on :func:`month_hours`; NaN and ``expver`` 0 where not yet published. Where the
     files do not say, hours of a delivery count as preliminary until final data may be expected (MONTHS_PRELIMINARY).
     """
-    return normalise(delivery, variables, hours=month_hours(month), domain=domain, unmarked=_unmarked(delivery, month))
+    unmarked = _unmarked(delivery, month)
+    return normalise(delivery, variables, hours=month_hours(month), unmarked=unmarked, of_single_hours=True)
 
 
-def _unmarked(delivery: Paths, month: str) -> int:
-    requested = requested_on(Path(delivery)) if isinstance(delivery, Path | str) else None
+def month_of_folder(folder: Era5Folder, month: str, variables: Sequence[str], domain: Domain) -> xr.Dataset:
+    """Exactly the hours of a month from the user's own files that hold them.
+
+    Returns
+    -------
+    as :func:`formats.normalise`, cut to the domain.
+
+    Raises
+    ------
+    SourceError : they cannot serve; where other files of the folder cannot be read, these may be why, and are named.
+    """
+    left_out: list[str] = []
+    files, hours = folder.months.get(_key(month), []), month_hours(month)
+    try:
+        found = normalise(files, variables, hours=hours, domain=domain, left_out=left_out)
+    except SourceError as error:
+        others = [reason for reason in (*folder.left_out, *left_out) if reason != str(error)]
+        if not others:
+            raise
+        raise SourceError("\n  ".join([str(error), "Left out of the folder:", *others])) from error
+    if left_out:
+        lines = [*str(found.attrs.get("notes", "")).splitlines(), *(f"left out: {_line(each)}" for each in left_out)]
+        found.attrs["notes"] = "\n".join(lines)
+    return found
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def axis_months(study: Study, newest: str) -> list[str]:
+    """Months that a study asks of its files; of an open one those up to the newest that there is."""
+    axis = study.axis_period()
+    months = [f"{month:%Y-%m}" for month in pd.period_range(axis.start, axis.end, freq="M")]
+    return [month for month in months if month <= newest] if study.reach == "open" else months
+
+
+def judge_month(folder: Era5Folder, month: str, study: Study) -> tuple[str, list[str]]:
+    """Why a month of the user's files cannot be made, empty where it can, and what is lost on the way."""
+    try:
+        found = month_of_folder(folder, month, variables_of(study, "era5"), study.domain)
+    except SoilMoistureError as error:
+        return str(error), []
+    return "", str(found.attrs.get("notes", "")).splitlines()
+
+
+def _unmarked(delivery: Path, month: str) -> int:
+    requested = requested_on(delivery)
     if requested is None:
         return UNKNOWN
     return PRELIMINARY if pd.Period(month, "M") >= pd.Period(requested, "M") - MONTHS_PRELIMINARY else FINAL
@@ -258,8 +306,13 @@ def _settled_stations(delivery: Path, month: str, stations: xr.Dataset) -> set[s
     return {
         name
         for name, cell in cells.items()
-        if name in now and max(abs(one - other) for one, other in zip(cell, now[name], strict=True)) <= HALF_A_CELL
+        if name in now and abs(cell[0] - now[name][0]) <= HALF_A_CELL and _apart(cell[1], now[name][1]) <= HALF_A_CELL
     }
+
+
+def _apart(longitude: float, other: float) -> float:
+    """Degrees between two meridians, the short way round."""
+    return abs((longitude - other + 180) % 360 - 180)
 
 
 def _key(month: str) -> str:
@@ -293,10 +346,15 @@ def _published_days(month: str, today: dt.date | None) -> tuple[dt.date, dt.date
 
 
 def _area(domain: Domain, resolution: float) -> list[float]:
-    """North, west, south, east on multiples of the resolution, outwards, so that every station has cells around it."""
-    north, east = (math.ceil(v / resolution - 1e-9) * resolution for v in (domain.north, domain.east))
+    """North, west, south, east on multiples of the resolution, outwards, so that every station has cells around it.
+
+    An area across the date line has its east below its west ("areas can be defined to wrap around the globe": ECMWF,
+    keyword "area" of MARS, which serves ERA5 to the Climate Data Store).
+    """
+    north, east = (math.ceil(v / resolution - 1e-9) * resolution for v in (domain.north, domain.west + domain.width))
     south, west = (math.floor(v / resolution + 1e-9) * resolution for v in (domain.south, domain.west))
     east = min(east, west + 360.0 - resolution)  # around the globe no meridian comes twice
+    east = east - 360.0 if east > 180.0 else east
     return [round(v, 6) for v in (min(north, 90.0), west, max(south, -90.0), east)]
 
 
@@ -324,6 +382,8 @@ def _grid_request(
 def _point_request(
     station: str, latitude: float, longitude: float, days: tuple[dt.date, dt.date], names: list[str]
 ) -> CdsRequest:
+    if longitude > 180.0 - HALF_A_CELL:  # the service looks for the nearest meridian from -180 to 179.75 on a line
+        longitude = -180.0
     inputs: dict[str, Any] = {
         "variable": names,
         "location": {"longitude": round(longitude, 5), "latitude": round(latitude, 5)},

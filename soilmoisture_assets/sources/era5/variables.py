@@ -75,12 +75,23 @@ WIRE_UNITS = {wire.short_name: wire.units for wires in ERA5_VARIABLES.values() f
 }
 """Units of parameters in formats that carry none (CSV)."""
 
+_SPELLINGS = {"C": "degC", "°C": "degC", "Celsius": "degC", "celsius": "degC", "Kelvin": "kelvin"}
+"""What people write and the unit library reads as something else, or not at all; C is coulomb to it."""
+
+_REGISTRY_NAMES = {wire.short_name: name for name, wires in ERA5_VARIABLES.items() for wire in wires}
+
 _CONVERSIONS = {
     ("K", "degC"): (1.0, -273.15),
     ("m", "mm"): (1000.0, 0.0),
     ("kg m-2", "mm"): (1.0, 0.0),
     ("J m-2", "W m-2"): (1.0 / 3600.0, 0.0),
 }
+"""What the Climate Data Store delivers; other spellings and units are left to pint."""
+
+
+def registry_name(short_name: str) -> str | None:
+    """The variable of the registry that a name in files stands for or is a part of; None where there is none."""
+    return _REGISTRY_NAMES.get(short_name)
 
 
 def plain_units(units: str) -> str:
@@ -88,23 +99,51 @@ def plain_units(units: str) -> str:
     return units.replace("**", "").replace(" of water equivalent", "").strip()
 
 
-def conversion(found: str, name: str, where: str) -> tuple[float, float]:
+def conversion(found: str | None, short_name: str, where: str) -> tuple[float, float]:
     """Scale and offset that turn units found in a file into those of the registry.
+
+    A rate becomes the amount of the hour, energy of the hour its mean flux, and 1 kg m-2 of water stands 1 mm high.
+
+    Parameters
+    ----------
+    found : as the file has them; None where it has none: those that ECMWF documents are meant.
 
     Raises
     ------
-    UnitsError : the units are not those ERA5 uses for this variable; names the file.
+    UnitsError : a spelling that is not known, or units of another quantity; names the file and the variable.
     """
-    wanted = VARIABLES[name].units
+    name = _REGISTRY_NAMES[short_name]
+    wanted, documented = VARIABLES[name].units, WIRE_UNITS[short_name]
+    found = plain_units(found) if found else documented
     if found == wanted:
         return 1.0, 0.0
-    try:
+    if (found, wanted) in _CONVERSIONS:
         return _CONVERSIONS[found, wanted]
-    except KeyError:
+    return _by_pint(found, wanted, f"{where}: '{short_name}' ({name})", documented)
+
+
+def _by_pint(found: str, wanted: str, what: str, documented: str) -> tuple[float, float]:
+    from cf_xarray.units import units as registry  # pint takes half a second to import
+
+    try:
+        unit = registry.Unit(_SPELLINGS.get(found, found))
+    except Exception as error:  # pint raises errors of its own, of tokenize and of its grammar
         raise UnitsError(
-            f"{where}: {name} has units '{found}', which I cannot convert to '{wanted}'.\n"
-            "  Give the file as the Climate Data Store delivered it."
-        ) from None
+            f"{what} has units '{found}', a spelling that I do not know.\n"
+            f"  Set the units attribute to what the values are in: '{documented}' as the Climate Data Store delivers "
+            f"them, or '{wanted}'."
+        ) from error
+    hour, water = registry.Quantity(1.0, "hour"), registry.Quantity(1000.0, "kg m-3")
+    for factor in (1.0, hour, 1.0 / hour, 1.0 / water, hour / water):
+        try:
+            zero, one = (float((registry.Quantity(x, unit) * factor).to(wanted).magnitude) for x in (0.0, 1.0))
+        except Exception:  # of another dimension, or a scale with an offset that cannot be multiplied
+            continue
+        return one - zero, zero
+    raise UnitsError(
+        f"{what} has units '{found}', which are of another quantity than '{wanted}'.\n"
+        "  Give the file as the Climate Data Store delivered it; the values would not become right by another label."
+    )
 
 
 def request_names(variables: Sequence[str]) -> list[str]:

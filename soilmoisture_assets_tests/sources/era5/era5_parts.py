@@ -23,6 +23,7 @@ def grid_file(
     longitude=(-100.0, -99.0, -98.0),
     freq="h",
     step_type=None,
+    attributes=None,
 ) -> Path:
     """A NetCDF of the new store. ``values`` is by name: a number, or an array that broadcasts to the grid."""
     times = pd.date_range(start, periods=hours, freq=freq)
@@ -40,7 +41,7 @@ def grid_file(
         field = np.broadcast_to((values or {}).get(name, 280.0 if name == "t2m" else 0.0), shape).astype("float32")
         kind = step_type or STEP_TYPES.get(name, "instant")
         stored[name] = (("valid_time", "latitude", "longitude"), field, {"units": UNITS[name], "GRIB_stepType": kind})
-    stored.to_netcdf(path)
+    stored.assign_attrs(attributes or {}).to_netcdf(path)
     return path
 
 
@@ -54,3 +55,9 @@ def zipped(path: Path, *files: Path) -> Path:
 def column(values) -> np.ndarray:
     """A series in time for a grid."""
     return np.asarray(values, "float32")[:, None, None]
+
+
+def since_midnight(times: np.ndarray, amounts: np.ndarray) -> np.ndarray:
+    """Amounts of hours (time,) as ERA5-Land has them: added up from 00 UTC, 00:00 closes the day before."""
+    days = (times - np.timedelta64(1, "h")).astype("datetime64[D]")
+    return pd.Series(amounts.astype("float64")).groupby(days).cumsum().to_numpy("float32")

@@ -1,21 +1,26 @@
 """Every format of ERA5, real and made: one form, or a refusal that says why."""
 
+import datetime as dt
 import zipfile
 
+import netCDF4
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, UnitsError
+from soilmoisture_assets.sandbox.era5_files import grid_file as sandbox_grid
+from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.sources.era5.formats import (
+    Era5Folder,
     inspect_era5,
     months_in_files,
     normalise,
     preliminary_share,
     read_invariants,
 )
-from soilmoisture_assets.sources.era5.months import normalise_month
+from soilmoisture_assets.sources.era5.months import month_of_folder, normalise_month
 from soilmoisture_assets.study import Domain
 from soilmoisture_assets_tests.sources.era5.era5_parts import column, grid_file, zipped
 
@@ -158,12 +163,13 @@ def test_a_missing_variable_is_named_as_it_must_be_requested(tmp_path):
         normalise(grid_file(tmp_path / "a.nc", "2020-01-01", 24), ["temperature", "precipitation"])
 
 
-def test_amounts_that_add_up_from_midnight_are_refused(tmp_path):
+def test_amounts_that_add_up_from_midnight_become_those_of_hours(tmp_path):
     since_midnight = np.tile(np.cumsum(np.full(24, 5e-4)), 4)
     file = grid_file(tmp_path / "land.nc", "2020-01-01T01:00", 96, ["tp"], values={"tp": column(since_midnight)})
-    with pytest.raises(SourceError, match="adds up from midnight"):
-        normalise(file)
-    assert "adds up from midnight" in inspect_era5(file)["refused"]
+    found = normalise(file)
+    np.testing.assert_allclose(found.precipitation.values, 0.5, rtol=1e-4)
+    assert "adds up from midnight" in found.attrs["notes"]
+    assert any("adds up from midnight" in note for note in inspect_era5(file)["notes"])
 
 
 def test_amounts_of_single_hours_are_not_taken_for_sums(tmp_path):
@@ -183,10 +189,11 @@ def test_rounding_below_zero_becomes_zero_and_real_negatives_are_refused(tmp_pat
 
 def test_units_that_era5_does_not_use_are_refused(tmp_path):
     with xr.open_dataset(grid_file(tmp_path / "a.nc", "2020-01-01", 24, ["tp"])) as stored:
-        stored["tp"].attrs["units"] = "furlong"
-        stored.to_netcdf(tmp_path / "b.nc")
-    with pytest.raises(UnitsError, match="furlong"):
-        normalise(tmp_path / "b.nc")
+        for units, words in (("kelvin", "of another quantity"), ("rainlets", "a spelling that I do not know")):
+            stored["tp"].attrs["units"] = units
+            stored.to_netcdf(tmp_path / "b.nc")
+            with pytest.raises(UnitsError, match=f"b.nc: 'tp' \\(precipitation\\) has units '{units}', .*{words}"):
+                normalise(tmp_path / "b.nc")
 
 
 @pytest.mark.parametrize(
@@ -195,7 +202,7 @@ def test_units_that_era5_does_not_use_are_refused(tmp_path):
         (b"GRIB\x00\x00\x00\x01" + b"\x00" * 600, "GRIB"),
         (b"<html>502 Bad Gateway</html>", "neither NetCDF"),
         (b"\x89HDF\r\n\x1a\n" + b"\x00" * 600, "cannot be read as NetCDF"),
-        (b"PK\x03\x04" + b"\x00" * 600, "broken ZIP"),
+        (b"PK\x03\x04" + b"\x00" * 600, "cannot be read (File is not a zip file)"),
     ],
 )
 def test_what_is_not_era5_is_refused_in_words(tmp_path, content, words):
@@ -213,11 +220,11 @@ def test_names_in_a_zip_cannot_lead_out_of_it(tmp_path):
 
 
 def test_a_month_is_its_hours_up_to_midnight_of_the_next(tmp_path):
-    hours = np.arange(32 * 24) + 200.0
+    hours = np.arange(32 * 24) / 10 + 250
     file = grid_file(tmp_path / "a.nc", "2020-01-01", 32 * 24, values={"t2m": column(hours)})
     found = normalise_month(file, "2020-01", ["temperature"])
     assert (str(found.time.values[0])[:16], str(found.time.values[-1])[:16]) == ("2020-01-01T01:00", "2020-02-01T00:00")
-    np.testing.assert_allclose(found.temperature[[0, -1], 0, 0], [201 - 273.15, 200 + 744 - 273.15], atol=1e-3)
+    np.testing.assert_allclose(found.temperature[[0, -1], 0, 0], [250.1 - 273.15, 250 + 74.4 - 273.15], atol=1e-3)
 
 
 def test_hours_not_yet_published_are_missing_and_of_no_release(tmp_path):
@@ -237,11 +244,12 @@ def test_a_month_that_begins_late_is_refused(tmp_path):
 def test_files_of_a_folder_are_grouped_to_months(tmp_path):
     first = grid_file(tmp_path / "january.nc", "2020-01-01", 31 * 24, ["t2m", "tp"])
     second = grid_file(tmp_path / "february.nc", "2020-02-01", 29 * 24, ["t2m", "tp"])
-    months = months_in_files(tmp_path)
+    folder = months_in_files(tmp_path)
+    months = folder.months
     # 00:00 on 1 January closes December; 00:00 on 1 February is in the second file
     assert list(months) == ["2019-12", "2020-01", "2020-02"]
     assert sorted(months["2020-01"]) == sorted([first, second])
-    found = normalise_month(months["2020-01"], "2020-01", ["temperature", "precipitation"])
+    found = month_of_folder(folder, "2020-01", ["temperature", "precipitation"], Domain())
     assert bool(np.isfinite(found.temperature).all())
 
 
@@ -254,7 +262,7 @@ def test_two_grids_in_one_folder_are_refused(tmp_path):
 
 def test_nothing_given_for_a_month_is_said_so():
     with pytest.raises(SourceError, match="no file holds hours"):
-        normalise_month([], "2020-01", ["temperature"])
+        month_of_folder(Era5Folder({}, ()), "2020-01", ["temperature"], Domain())
 
 
 def test_a_wave_stream_on_its_own_grid_is_ignored(tmp_path):
@@ -276,15 +284,15 @@ def test_a_global_file_is_cut_to_the_domain_and_one_cell_around(tmp_path):
         2,
         latitude=tuple(range(90, -91, -10)),
         longitude=tuple(longitude),
-        values={"t2m": 273.15 + longitude},
+        values={"t2m": 273.15 + longitude / 10},
     )
     found = normalise(file, domain=Domain(west=-125, east=-66, south=24, north=50))
     assert found.latitude.values.tolist() == [20, 30, 40, 50]
     assert found.longitude.values.tolist() == [-130, -120, -110, -100, -90, -80, -70, -60]
-    np.testing.assert_allclose(found.temperature.values[0, 0], found.longitude.values + 360, atol=1e-3)
+    np.testing.assert_allclose(found.temperature.values[0, 0], found.longitude.values / 10 + 36, atol=1e-3)
     across_greenwich = normalise(file, domain=Domain(west=-12, east=12, south=0, north=10))
     assert across_greenwich.longitude.values.tolist() == [-20, -10, 0, 10, 20]
-    np.testing.assert_allclose(across_greenwich.temperature.values[0, 0], [340, 350, 0, 10, 20], atol=1e-3)
+    np.testing.assert_allclose(across_greenwich.temperature.values[0, 0], [34, 35, 0, 1, 2], atol=1e-3)
 
 
 def test_files_outside_the_domain_are_refused(tmp_path):
@@ -311,12 +319,13 @@ def test_groups_of_the_point_dataset_are_one_series(tmp_path):
     assert found.sizes == {"point": 1, "time": 48}
 
 
-def test_era5_land_series_that_add_up_from_midnight_are_refused_on_inspection(tmp_path):
+def test_series_that_add_up_from_midnight_are_known_whatever_their_name(tmp_path):
     stamps = pd.date_range("2020-01-01T01:00", periods=96, freq="h")
     sums = np.tile(np.cumsum(np.full(24, 5e-4)), 4)
     table = pd.DataFrame({"valid_time": stamps, "tp": sums, "latitude": 40.0, "longitude": -100.0})
     table.to_csv(tmp_path / "reanalysis-era5-land-timeseries-sfc.csv", index=False)
-    assert "adds up from midnight" in inspect_era5(tmp_path)["refused"]
+    assert any("adds up from midnight" in note for note in inspect_era5(tmp_path)["notes"])
+    np.testing.assert_allclose(normalise(tmp_path).precipitation, 0.5, rtol=1e-4)
 
 
 def test_a_file_on_pressure_levels_is_refused_in_words(tmp_path):
@@ -410,5 +419,146 @@ def test_files_in_folders_below_count_whatever_they_are_called(tmp_path):
     (tmp_path / "2020" / "jan").mkdir(parents=True)
     grid_file(tmp_path / "2020" / "jan" / "download", "2020-01-01", 31 * 24)
     (tmp_path / "2020" / "notes.txt").write_text("downloaded on Monday")
-    assert list(months_in_files(tmp_path)) == ["2019-12", "2020-01"]
+    assert list(months_in_files(tmp_path).months) == ["2019-12", "2020-01"]
     assert inspect_era5(tmp_path)["hours"] == 744
+
+
+@pytest.mark.parametrize(
+    ("expver", "code"),
+    [("0001", 1), ("0005", 5), (b"0005", 5), (1, 1), (5, 5), (1.0, 1), (5.0, 5), (np.nan, 0), ("0070", 0), (" 5 ", 5)],
+)
+def test_the_release_is_known_as_text_bytes_or_number(tmp_path, expver, code):
+    file = grid_file(tmp_path / "a.nc", "2020-01-01", 24)
+    with xr.open_dataset(file) as stored:
+        marked = stored.load().assign_coords(expver=("valid_time", np.full(24, expver)))
+    marked.to_netcdf(tmp_path / "b.nc")
+    assert set(normalise(tmp_path / "b.nc").expver.values.tolist()) == {code}
+    place = {"latitude": 40.0, "longitude": 1.0}
+    rows = pd.DataFrame({"valid_time": marked.valid_time, "t2m": 280.0, "expver": np.full(24, expver)} | place)
+    rows["expver"] = rows["expver"].map(lambda value: value.decode() if isinstance(value, bytes) else value)
+    rows.to_csv(tmp_path / "c.csv", index=False)
+    assert set(normalise(tmp_path / "c.csv").expver.values.tolist()) == {code}
+
+
+def test_the_release_of_an_hour_comes_from_all_cells_of_all_variables(tmp_path):
+    times = pd.date_range("2020-01-01", periods=4, freq="h")
+    final = np.full((4, 3, 3), np.nan, "float32")
+    preliminary = final.copy()
+    final[0], final[1] = 280.0, 280.0
+    final[1, 0, 0], preliminary[1, 0, 0] = np.nan, 281.0  # one cell, and not the one in the middle
+    preliminary[2, :2] = 282.0
+    amounts = np.where(np.isnan(final), np.nan, 0.0), np.where(np.isnan(preliminary), np.nan, 0.0)
+    amounts[0][0], amounts[1][0] = np.nan, 0.0
+    dims = ("time", "expver", "latitude", "longitude")
+    fields = {"t2m": (dims, np.stack([final, preliminary], 1)), "tp": (dims, np.stack(amounts, 1).astype("float32"))}
+    coords = {"time": times, "latitude": [42.0, 41.0, 40.0], "longitude": [0.0, 1.0, 2.0], "expver": [1, 5]}
+    for names, codes in ((["t2m"], [1, 5, 5, 0]), (["t2m", "tp"], [5, 5, 5, 0])):
+        stored = xr.Dataset({name: fields[name] for name in names}, coords)
+        stored.transpose(..., "longitude", "expver").to_netcdf(tmp_path / "old.nc")
+        assert normalise(tmp_path / "old.nc", ["temperature"]).expver.values.tolist() == codes
+
+
+def first_month(folder, hours=744):
+    """The first month of ERA5: instants from 00:00, amounts from 07:00."""
+    one = grid_file(folder / "instant.nc", "1940-01-01T00:00", hours, ["t2m"])
+    other = grid_file(folder / "accum.nc", "1940-01-01T07:00", hours - 7, ["tp"], values={"tp": 1e-3})
+    return zipped(folder / "a.zip", one, other)
+
+
+def test_the_first_hours_of_era5_are_missing_and_said(tmp_path):
+    found = normalise_month(first_month(tmp_path), "1940-01", ["temperature", "precipitation"])
+    assert int(np.isnan(found.temperature[:, 0, 0]).sum()) == 1  # the last of the month, in the next file
+    assert np.flatnonzero(np.isnan(found.precipitation[:, 0, 0])).tolist() == [0, 1, 2, 3, 4, 5, 743]
+    assert "'tp' begins 6 h after the others: hours without it" in found.attrs["notes"]
+    assert "ends at 1940-01-31T23:00: 1 h after it are missing" in found.attrs["notes"]
+    alone = normalise_month(tmp_path / "accum.nc", "1940-01", ["precipitation"])
+    assert "begins at 1940-01-01T07:00: 6 h before it are missing" in alone.attrs["notes"]
+    assert any("'tp' begins 7 h after" in note for note in inspect_era5(tmp_path / "a.zip")["notes"])
+
+
+def test_the_first_month_as_the_service_delivers_it(tmp_path):
+    first, last = dt.date(1940, 1, 1), dt.date(1940, 2, 1)
+    world = World(seed=7, west=-125, east=-66, south=24, north=50, start=first, end=last, stations=4)
+    request = {"variable": ["2m_temperature", "total_precipitation"], "date": ["1940-01-01/1940-02-01"]}
+    content, _ = sandbox_grid(world, request | {"area": [41, -100, 40, -99], "grid": [1, 1]}, None, None)
+    (tmp_path / "a.zip").write_bytes(content)
+    found = normalise_month(tmp_path / "a.zip", "1940-01", ["temperature", "precipitation"])
+    assert int(np.isnan(found.precipitation[:, 0, 0]).sum()) == 6
+    assert bool(np.isfinite(found.temperature).all())
+
+
+def test_the_series_of_points_leave_out_the_first_day(tmp_path):
+    file = grid_file(tmp_path / "a.nc", "1940-01-02T00:00", 720)
+    assert int(np.isnan(normalise_month(file, "1940-01", ["temperature"]).temperature[:, 0, 0]).sum()) == 24
+
+
+@pytest.mark.parametrize(
+    ("names", "units", "value", "expected"),
+    [
+        ("t2m", "kelvin", 280.15, 7.0),
+        ("t2m", "Kelvin", 280.15, 7.0),
+        ("t2m", "C", 7.0, 7.0),
+        ("t2m", "celsius", 7.0, 7.0),
+        ("t2m", "degree_Celsius", 7.0, 7.0),
+        ("t2m", "degF", 44.6, 7.0),
+        ("tp", "mm", 2.0, 2.0),
+        ("tp", "metres", 2e-3, 2.0),
+        ("tp", "kg/m2", 2.0, 2.0),
+        ("tp", "kg m**-2", 2.0, 2.0),
+        ("tp", "kg m-2 s-1", 2.0 / 3600, 2.0),
+        ("tp", "mm/h", 2.0, 2.0),
+        ("ssrd", "J/m2", 7.2e5, 200.0),
+        ("ssrd", "MJ m-2", 0.72, 200.0),
+        ("ssrd", "W/m^2", 200.0, 200.0),
+        ("sd", "kg m-2", 100.0, 0.1),
+    ],
+)
+def test_units_as_people_write_them_are_converted(tmp_path, names, units, value, expected):
+    with xr.open_dataset(grid_file(tmp_path / "a.nc", "2020-01-01", 24, [names], values={names: value})) as stored:
+        stored[names].attrs["units"] = units
+        stored.to_netcdf(tmp_path / "b.nc")
+    [found] = normalise(tmp_path / "b.nc").data_vars.values()
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_every_file_is_read_in_its_own_units(tmp_path):
+    grid_file(tmp_path / "a.nc", "2020-01-01", 24, values={"t2m": 280.15})
+    with xr.open_dataset(grid_file(tmp_path / "celsius", "2020-01-02", 24, values={"t2m": 7.0})) as stored:
+        stored["t2m"].attrs["units"] = "degC"
+        stored.to_netcdf(tmp_path / "b.nc")
+    (tmp_path / "celsius").unlink()
+    np.testing.assert_allclose(normalise(tmp_path).temperature, 7, atol=1e-3)
+
+
+@pytest.mark.parametrize("stamps", ["six decimals of a day", "float32 days", "one minute early"])
+def test_stamps_off_by_less_than_two_minutes_are_rounded_and_said(tmp_path, stamps):
+    with xr.open_dataset(grid_file(tmp_path / "a.nc", "2020-01-01", 240)) as stored:
+        days = np.arange(240) / 24
+        days = {
+            "six decimals of a day": np.round(days, 6),
+            "float32 days": days.astype("float32"),
+            "one minute early": days - 1 / 1440,
+        }[stamps]
+        changed = stored.load().assign_coords(valid_time=("valid_time", days, {"units": "days since 2020-01-01"}))
+    changed.to_netcdf(tmp_path / "b.nc")
+    found = normalise(tmp_path / "b.nc")
+    assert pd.DatetimeIndex(found.time).equals(pd.date_range("2020-01-01", periods=240, freq="h", unit="ns"))
+    assert "stamps off the full hour by up to" in found.attrs["notes"]
+    assert inspect_era5(tmp_path / "b.nc")["refused"] is None
+
+
+@pytest.mark.parametrize("stored", ["f4", "i2"])
+def test_values_never_written_are_missing_though_no_fill_value_is_named(tmp_path, stored):
+    with netCDF4.Dataset(tmp_path / "a.nc", "w") as file:
+        for name, values in (("valid_time", np.arange(4)), ("latitude", [41.0, 40.0]), ("longitude", [0.0, 1.0])):
+            file.createDimension(name, len(values))
+            file.createVariable(name, "f8", (name,))[:] = values
+        file["valid_time"].units = "hours since 2020-01-01"
+        field = file.createVariable("t2m", stored, ("valid_time", "latitude", "longitude"))
+        field.units = "K"
+        if stored == "i2":
+            field.scale_factor, field.add_offset = 0.001, 280.0
+        field[:2] = 281.15
+    found = normalise(tmp_path / "a.nc")
+    assert np.isnan(found.temperature[:, 0, 0]).values.tolist() == [False, False, True, True]
+    assert "temperature: 2 h without a value anywhere" in found.attrs["notes"]
