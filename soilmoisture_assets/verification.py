@@ -40,17 +40,16 @@ def wrong_contents(deployment: Deployment, progress: Progress | None = None) -> 
 def _trouble(deployment: Deployment, path: str, value: Any) -> str:
     if isinstance(value, xr.Dataset):
         with value:
-            return _trouble_of_dataset(value, deployment.study.name, path)
+            return _trouble_of_dataset(value, f"{deployment.study.name}/{path}", raw=path.startswith("raw/"))
     if hasattr(value, "parameters"):
         unfit = [name for name, weights in value.parameters.items() if not bool(weights.isfinite().all())]
         return f"has weights that are not finite: {', '.join(unfit)}." if unfit else ""
     return ""
 
 
-def _trouble_of_dataset(dataset: xr.Dataset, study: str, path: str) -> str:
-    said = dataset.attrs.get("study_name"), dataset.attrs.get("title")
-    if said != (study, f"{study}/{path}"):
-        return f"says that it is {said[1]} of study {said[0]}."
+def _trouble_of_dataset(dataset: xr.Dataset, title: str, *, raw: bool) -> str:
+    if (said := dataset.attrs.get("title")) != title:
+        return f"says that it is {said}."
     if not dataset.attrs.get("source"):
         return "does not say where it comes from."
     infinite = [
@@ -60,7 +59,7 @@ def _trouble_of_dataset(dataset: xr.Dataset, study: str, path: str) -> str:
     ]
     if infinite:
         return f"has infinite values: {', '.join(infinite)}."
-    outside = {} if path.startswith("raw/") else outside_limits(dataset)
+    outside = {} if raw else outside_limits(dataset)
     if outside:
         counted = ", ".join(f"{count} of {name}" for name, count in outside.items())
         return f"has values outside the limits of the registry: {counted}."
