@@ -83,30 +83,35 @@ _DATABASE_TROUBLES = {
 _SMALLEST_ROOM = 2**18
 
 
-def trouble_of_machine(error: BaseException) -> MachineError | None:
-    """What an error, or one it was raised from, says of this machine; None where it is about something else."""
+def trouble_of_machine(error: BaseException, where: str = "") -> MachineError | None:
+    """What an error, or one it was raised from, says of this machine; None where it is about something else.
+
+    Parameters
+    ----------
+    where : what is named if the error names no file.
+    """
     each: BaseException | None = error
     while each is not None:
-        if found := _trouble(each):
+        if found := _trouble(each, where):
             return found
         each = getattr(each, "orig", None) or each.__cause__
     return None
 
 
 @contextlib.contextmanager
-def telling_troubles() -> Iterator[None]:
+def telling_troubles(where: str = "") -> Iterator[None]:
     """What this machine cannot do is raised as a MachineError that says so; everything else as it is."""
     try:
         yield
     except SoilMoistureError:
         raise
     except Exception as error:
-        if (trouble := trouble_of_machine(error)) is None:
+        if (trouble := trouble_of_machine(error, where)) is None:
             raise
         raise trouble from error
 
 
-def _trouble(error: BaseException) -> MachineError | None:
+def _trouble(error: BaseException, where: str) -> MachineError | None:
     if isinstance(error, sqlite3.Error):
         known = _DATABASE_TROUBLES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         home = Path(os.environ.get("DAGSTER_HOME", "."))
@@ -121,7 +126,7 @@ def _trouble(error: BaseException) -> MachineError | None:
     if number not in _TROUBLES and (said := re.search(r"errno = (\d+)", str(error))):  # as HDF5 says it
         number = int(said[1])
     path = getattr(error, "filename2", None) or getattr(error, "filename", None)
-    named = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
+    named = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else where
     return _told(named, _TROUBLES.get(number or 0))
 
 

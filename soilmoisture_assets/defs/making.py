@@ -200,7 +200,7 @@ def step(
     def run(context: dg.AssetExecutionContext) -> Iterator[Any]:
         if PROCESS_TAG not in context.run.tags:  # a run of the web UI or the daemon
             context.instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
-        with telling_troubles():
+        with telling_troubles(deployment.store.url):
             work = Work(context, deployment, assets)
             yield from (_store_each if partitioned else _store_whole)(work, make)
 

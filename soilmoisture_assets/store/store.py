@@ -115,7 +115,7 @@ class Store:
         address = _checked(record)
         if not re.fullmatch(r"(\.\w+)+", record.suffix):
             raise ValueError(f"{address}: suffix '{record.suffix}' of an object")
-        with telling_troubles(), self._root.attempt(address.stem) as folder:
+        with telling_troubles(self.url), self._root.attempt(address.stem) as folder:
             path = folder / f"object{record.suffix}"
             write(path)
             with path.open("rb") as file:

@@ -67,8 +67,8 @@ def test_on_disks_that_are_too_small_nothing_is_lost_and_one_line_says_why(tmp_p
         counts["lost"] += len(found["before"].keys() - found["after"].keys())
         counts["silently wrong"] += sum(expected.get(each) != said for each, said in found["before"].items())
         counts["not finished"] += found["after"] != expected or bool(found["errors"])
-        if "no space left" not in found["told"]:
-            print(f"\n{size} bytes: {found['told'][:300]}")
+        if "no space left" not in found["told"] or "Traceback" in found["told"] + ended.stderr:
+            print(f"\n{size} bytes: {found['told'][:2000]}\n{ended.stderr[-3000:]}")
     print(f"\nseed {SEED}, {needed} bytes needed: {dict(counts)}")
     faults = ("told otherwise", "tracebacks", "damaged", "lost", "silently wrong", "not finished")
     assert not any(counts[fault] for fault in faults)
