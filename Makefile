@@ -5,7 +5,7 @@ demo: .venv/installed
 	$(BIN)/soilmoisture demo
 
 test: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 chaos: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow soilmoisture_assets_tests/slow --timeout 3600 -s
