@@ -8,7 +8,10 @@ test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 chaos: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow soilmoisture_assets_tests/slow --timeout 3600 -s
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow soilmoisture_assets_tests/slow --timeout 3600 -rP -n 2 --dist loadfile
+
+chaos-short: .venv/installed
+	SOILMOISTURE_CHAOS_SHORT=1 $(MAKE) chaos
 
 ui: .venv/installed
 	$(BIN)/soilmoisture ui $(if $(STUDY),--study $(STUDY))
@@ -28,4 +31,4 @@ bench: .venv/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-.PHONY: demo test chaos ui lint audit bench
+.PHONY: demo test chaos chaos-short ui lint audit bench

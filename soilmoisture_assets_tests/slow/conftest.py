@@ -5,10 +5,14 @@ from pathlib import Path
 import pytest
 
 from soilmoisture_assets_tests.integration.conftest import finished as finished
-from soilmoisture_assets_tests.sources.conftest import stations_at as stations_at
+from soilmoisture_assets_tests.slow import SHORT
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.slow)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    slow = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in slow:
+        item.add_marker(pytest.mark.slow)
+    if SHORT:
+        without = [item for item in slow if not hasattr(item.getparent(pytest.Module).obj, "amount")]  # type: ignore[union-attr]
+        config.hook.pytest_deselected(items=without)
+        items[:] = [item for item in items if item not in without]

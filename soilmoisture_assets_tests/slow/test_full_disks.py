@@ -8,9 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 from soilmoisture_assets.study import Study
+from soilmoisture_assets_tests.slow import amount
 from soilmoisture_assets_tests.slow.place import LEAST, Place, counted
 
-DISKS, SEED = 20, 19
+DISKS, SEED = amount(20, 2), 19
 LAYERS = ("raw", "cube")
 STUDY = Study.model_validate(LEAST | {"name": "full"})
 

@@ -1,11 +1,7 @@
-"""ERA5 files with damage that nobody thought of: no traceback, no hang, nothing taken for what the bytes do not say.
-
-``SOILMOISTURE_FUZZ_SEED`` and ``SOILMOISTURE_FUZZ_INPUTS`` repeat a run or make it longer.
-"""
+"""ERA5 files with damage that nobody thought of: no traceback, no hang, nothing taken for what the bytes do not say."""
 
 import contextlib
 import io
-import os
 import random
 import signal
 import time
@@ -23,10 +19,11 @@ import xarray as xr
 from soilmoisture_assets.errors import SoilMoistureError
 from soilmoisture_assets.sources import foreign
 from soilmoisture_assets.sources.era5.formats import inspect_era5, normalise
+from soilmoisture_assets_tests.slow import amount
 from soilmoisture_assets_tests.sources.era5.era5_parts import column, grid_file
 
-SEED = int(os.environ.get("SOILMOISTURE_FUZZ_SEED", "20200101"))
-INPUTS = int(os.environ.get("SOILMOISTURE_FUZZ_INPUTS", "10000"))
+SEED = 20200101
+INPUTS = amount(10_000, 100)
 LONGEST_SECONDS = 90
 """More than damage may cost: a reader that goes in circles is stopped before."""
 KINDS = ("new.nc", "old.nc", "points.csv", "streams.zip", "packed.zip")

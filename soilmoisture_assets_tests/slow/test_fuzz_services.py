@@ -28,8 +28,9 @@ from soilmoisture_assets.sources.http import Answer, HttpClient, UnusableAnswer,
 from soilmoisture_assets.sources.modis.client import COLLECTION, _translate, read_classes, read_years
 from soilmoisture_assets.sources.patience import Patience
 from soilmoisture_assets.sources.soilgrids.client import DEPTH_LAYERS, depth_values, read_properties
+from soilmoisture_assets_tests.slow import amount
 
-SEED, TRIALS = 20261128, 10_000
+SEED, TRIALS = 20261128, amount(10_000, 200)
 LONGEST = 5.0
 """Seconds; one body that takes longer hangs."""
 STRANGE: tuple[Any, ...] = (

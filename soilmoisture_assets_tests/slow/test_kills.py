@@ -17,9 +17,10 @@ from soilmoisture_assets.defs.runs import bring_up_to_date
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.study import Study
+from soilmoisture_assets_tests.slow import amount
 from soilmoisture_assets_tests.slow.place import LEAST, TODAY, counted
 
-KILLS, SEED = 200, 13
+KILLS, SEED = amount(200, 12), 13
 SECONDS = (0.1, 6.0)
 SECONDS_TO_END = 900
 STUDY = Study.model_validate(LEAST | {"name": "killed"})

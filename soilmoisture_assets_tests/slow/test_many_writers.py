@@ -9,9 +9,10 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.store import Address, Store, formats
+from soilmoisture_assets_tests.slow import amount
 from soilmoisture_assets_tests.store.made_up import SERIES, files, record
 
-TRIALS, WRITERS, VERSIONS = 50, 12, 4
+TRIALS, WRITERS, VERSIONS = amount(50, 2), 12, 4
 SECONDS_TO_END = 300
 
 processes = multiprocessing.get_context("forkserver")
