@@ -8,7 +8,7 @@ test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 chaos: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow soilmoisture_assets_tests/slow --timeout 3600 -rP -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow --timeout 3600 -rP -n 2 --dist loadfile
 
 chaos-short: .venv/installed
 	SOILMOISTURE_CHAOS_SHORT=1 $(MAKE) chaos

@@ -144,6 +144,7 @@ def test_files_of_a_user_become_the_cube_input(realdata, tmp_path):
     assert np.isfinite(inputs.temperature.values).all()
 
 
+@pytest.mark.slow
 def test_a_killed_backfill_of_36_months_goes_on_where_it_was(sandbox, store, tmp_path):
     """Four jobs in the queue at a time; the process is killed three times at random moments."""
     store.polls = 2

@@ -1,4 +1,4 @@
-"""Every test of this folder is slow: `make chaos` runs them, `make test` does not."""
+"""Every test of this folder is slow: `make chaos` runs them and others that say so, `make test` does not."""
 
 from pathlib import Path
 
@@ -13,6 +13,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in slow:
         item.add_marker(pytest.mark.slow)
     if SHORT:
-        without = [item for item in slow if not hasattr(item.getparent(pytest.Module).obj, "amount")]  # type: ignore[union-attr]
-        config.hook.pytest_deselected(items=without)
-        items[:] = [item for item in items if item not in without]
+        short = [item for item in slow if hasattr(item.getparent(pytest.Module).obj, "amount")]  # type: ignore[union-attr]
+        config.hook.pytest_deselected(items=[item for item in items if item not in short])
+        items[:] = short
