@@ -6,6 +6,7 @@ import pytest
 
 from soilmoisture_assets_tests.integration.conftest import finished as finished
 from soilmoisture_assets_tests.slow import SHORT
+from soilmoisture_assets_tests.sources.conftest import stations_at as stations_at
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
