@@ -27,7 +27,7 @@ from soilmoisture_assets.store import formats
 from soilmoisture_assets.store.graph import BASIS, Expected, Graph, View
 from soilmoisture_assets.store.records import Address, Record, State
 from soilmoisture_assets.store.store import Damage, Store
-from soilmoisture_assets.study import Study, load_study
+from soilmoisture_assets.study import BUILT_IN, Study, load_study, study_of
 from soilmoisture_assets.timeline import land_cover_years, months
 
 if TYPE_CHECKING:
@@ -428,7 +428,10 @@ def load_deployment(study: str | None = None, settings: Settings | None = None) 
     own = settings or load_settings()
     store = Store(own.data_dir, cache=own.cache_dir)
     chosen = study or own.study
-    origin = known_studies(store).get(chosen, chosen)
+    known = known_studies(store).get(chosen)
+    if known is not None and known.text and not Path(known.where).is_file():  # it has run on another machine
+        return Deployment(study_of(known.text, known.where), own.model_copy(update={"study": chosen}), store)
+    origin = known.where if known is not None else chosen
     return Deployment(load_study(origin), own.model_copy(update={"study": origin}), store)
 
 
@@ -437,28 +440,41 @@ NOTHING = "0" * 16
 KEPT = "kept"
 """Under this name the settings of a record say whether its object stays when it is withdrawn."""
 ORIGIN = "origin"
-"""Asset path of the record that says where the file of a study is."""
+"""Asset path of the record that says where a study comes from."""
 
 
-def known_studies(store: Store) -> dict[str, str]:
-    """Studies that have run in this store: the name of a built-in one, or the path of the study's file, by name."""
+@dataclass(frozen=True)
+class Origin:
+    """Where a study comes from: a built-in one, or a file, with its text as it was when it ran last."""
+
+    where: str
+    text: str = ""
+
+
+def known_studies(store: Store) -> dict[str, Origin]:
+    """Studies that have run in this store, by name."""
     found = {}
     for name in store.studies():
         record = store.record(Address(name, ORIGIN))
         if record is not None:
-            found[name] = str(record.metadata["origin"])
+            found[name] = Origin(str(record.metadata["origin"]), str(record.metadata.get("text", "")))
     return found
 
 
 def remember(deployment: Deployment) -> None:
-    """Note in the store where the study's file is, so that the web UI finds every study of the store."""
-    origin = deployment.settings.study
-    path = Path(origin)
-    where = str(path.resolve()) if path.suffix == ".toml" else origin
+    """Note in the store where the study comes from, so that the web UI and other machines find it."""
+    path = Path(deployment.settings.study)
+    if path.is_file():
+        origin = Origin(str(path.resolve()), path.read_text(encoding="utf-8-sig"))
+    elif deployment.settings.study in BUILT_IN:
+        origin = Origin(deployment.settings.study)
+    else:
+        return  # it was found in the store
+    said = {"origin": origin.where, "text": origin.text}
     record = deployment.store.record(deployment.address(ORIGIN))
-    if record is None or record.metadata["origin"] != where:
-        new = Record(deployment.study.name, ORIGIN, fingerprint=NOTHING, suffix=".json", metadata={"origin": where})
-        deployment.store.publish(new, lambda path: path.write_text(json.dumps(where)))
+    if record is None or record.metadata != said:
+        new = Record(deployment.study.name, ORIGIN, fingerprint=NOTHING, suffix=".json", metadata=said)
+        deployment.store.publish(new, lambda path: path.write_text(json.dumps(said)))
 
 
 def _near(name: str, known: Iterable[str]) -> str:

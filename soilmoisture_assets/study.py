@@ -422,6 +422,16 @@ def load_study(name_or_path: str) -> Study:
                 "  Give one of the names or the path of a TOML file."
             )
         text, origin = _text_of(path), str(path)
+    return study_of(text, origin)
+
+
+def study_of(text: str, origin: str) -> Study:
+    """The study that the text of a file says; ``origin`` is the file in messages.
+
+    Raises
+    ------
+    StudyError : as of ``load_study``.
+    """
     try:
         table = tomllib.loads(_expand(text, origin))
     except tomllib.TOMLDecodeError as error:

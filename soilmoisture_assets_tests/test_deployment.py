@@ -1,12 +1,13 @@
 """What a deployment does with stored things that are damaged, and with those that the study no longer has."""
 
+from importlib import resources
 from pathlib import Path
 
 import pytest
 import xarray as xr
 
 from soilmoisture_assets.cli.status import status
-from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.deployment import Deployment, load_deployment, remember
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.store.graph import Expected
@@ -90,3 +91,18 @@ def test_what_the_archive_alone_knows_is_refused_where_the_target_is_not_of_it(t
     target = DEMO.target.model_copy(update={"source": "file", "path": "stations.nc"})
     with pytest.raises(StudyError, match="'saturation_0_30cm' is not offered by soilgrids or modis or elevation"):
         of(DEMO.model_copy(update={"sandbox": False, "target": target}), tmp_path)
+
+
+def test_a_study_that_ran_on_another_machine_is_found_by_its_name_as_it_was_there(tmp_path: Path):
+    file, data = tmp_path / "mine.toml", tmp_path / "data"
+    text = (resources.files("soilmoisture_assets.studies") / "demo.toml").read_text()
+    file.write_text(text.replace('name = "demo"', 'name = "mine"'))
+    remember(load_deployment(str(file), Settings(data_dir=str(data))))
+    there = Settings(data_dir=str(data))
+    assert load_deployment("mine", there).settings.study == str(file)
+    study = load_deployment("mine", there).study
+    file.unlink()
+    elsewhere = load_deployment("mine", there)
+    assert (elsewhere.study, elsewhere.settings.study) == (study, "mine")
+    remember(elsewhere)
+    assert load_deployment("mine", there).study == study
