@@ -116,7 +116,7 @@ def _trouble(error: BaseException, where: str) -> MachineError | None:
         known = _DATABASE_TROUBLES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         home = Path(os.environ.get("DAGSTER_HOME", "."))
         if known and not home.is_dir():
-            known = ("its folder is gone", "Run it again: a new one is made, and only the history is lost.")
+            known = ("its folder is gone", "Bring it back, or run it again: what is gone is made again.")
         elif known and shutil.disk_usage(home).free < _SMALLEST_ROOM:  # of which SQLite says this and that
             known = _TROUBLES[errno.ENOSPC]
         return _told(f"the database of the Dagster instance in {home}", known)
