@@ -23,6 +23,9 @@ a thing itself is in the settings of every dataset (assets.py)."""
 
 INDIFFERENT: Mapping[str, str] = {
     "name": "names where a thing is",
+    **dict.fromkeys(
+        ("target.path", "dynamic_inputs.path", "static_attributes.path"), "a file, which counts by what it is itself"
+    ),
 }
 """Settings that change no bytes of an asset by being read."""
 
