@@ -164,12 +164,13 @@ def test_a_revised_month_within_the_splits_makes_models_outdated_and_trains_none
     revised = deployment.read(key, "2018-01-01").load()
     revised["temperature"] = revised.temperature + 1
     view = deployment.view()
+    before = view.entries(key)["2018-01-01"]
     record = deployment.publish(key, revised, deployment.expected(key, "2018-01-01", view), "2018-01-01",
                                 metadata={"preliminary_share": 0.0})  # fmt: skip
     mornings.instance.report_runless_asset_event(
         dg.AssetMaterialization(asset_key(mornings.study, key), partition="2018-01-01")
     )
-    assert record.checksum != view.entries(key)["2018-01-01"].checksum
+    assert record.checksum != before.checksum
     mornings.morning()
     assert mornings.deployment.is_current("cube/station_cube")
     assert not mornings.deployment.is_current("models/regional/forecast")
