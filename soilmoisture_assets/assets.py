@@ -428,7 +428,7 @@ def _models(study: Study) -> Iterator[Asset]:
             MODEL,
             f"The station's own network ({study.model.station_training.replace('_', ' ')}); experiment {e}: "
             f"{experiment.description}.",
-            code="4",
+            code="5",
             inputs={"cube": learned, "regional": Input(regional)},
             settings={
                 **_FEATURES,

@@ -124,28 +124,30 @@ def fit_stations(
 
     Fine-tuned models start from the regional one, which stays where no epoch is better on validation data. A station
     with fewer than ``study.model.min_windows`` training starts, and a held-out station, gets no model but a reason.
+
+    Batches are cut from all stations of the cube, and one of which any station is asked for is trained whole: sums of
+    floating-point numbers come out otherwise in a batch of another size, and a model is not to depend on how its
+    stations are cut into runs.
     """
     cube = within_splits(cube)
-    known = [name for name in stations if name in cube.indexes["station"]]
+    every = [str(name) for name in cube.indexes["station"]]
     for station in stations:
-        if station not in known:
+        if station not in every:
             yield StationFit(station, None, f"{station} is not in the station cube")
-    if not known:
-        return
-    with _threads(threads):
-        windows = build_windows(cube, regional.experiment, study, regional.scaler, stations=known).to(_device(device))
-    trainable = []
-    for station in known:
-        failure = _cannot_train(windows, station, study.model.min_windows)
-        if failure:
-            yield StationFit(station, None, failure)
-        else:
-            trainable.append(station)
-    batches = [trainable[i : i + MODELS_AT_ONCE] for i in range(0, len(trainable), MODELS_AT_ONCE)]
-    for number, batch in enumerate(batches):
+    wanted = set(stations)
+    groups = [every[i : i + MODELS_AT_ONCE] for i in range(0, len(every), MODELS_AT_ONCE)]
+    groups = [group for group in groups if wanted.intersection(group)]
+    for number, group in enumerate(groups):
         with _threads(threads):
-            fits = _fit_batch(windows, regional, study, batch, _batch_progress(progress, number, len(batches)))
-        yield from fits
+            windows = build_windows(cube, regional.experiment, study, regional.scaler, stations=group)
+            windows = windows.to(_device(device))
+        failures = {name: _cannot_train(windows, name, study.model.min_windows) for name in group}
+        batch = [name for name in group if not failures[name]]
+        yield from (StationFit(name, None, why) for name, why in failures.items() if why and name in wanted)
+        if wanted.intersection(batch):
+            with _threads(threads):
+                fits = _fit_batch(windows, regional, study, batch, _batch_progress(progress, number, len(groups)))
+            yield from (fit for fit in fits if fit.station in wanted)
 
 
 def _fit_batch(
