@@ -42,7 +42,9 @@ def test_station_models_keep_the_regional_model_where_nothing_is_better(
         assert fit.model.metadata["fallback"] == (fit.model.metadata["best_epoch"] == 0)
 
 
-def test_a_station_that_is_asked_for_alone_gets_the_same_bits_as_with_others(cube: xr.Dataset, models: dict[Experiment, Model], study: Study):
+def test_a_station_that_is_asked_for_alone_gets_the_same_bits_as_with_others(
+    cube: xr.Dataset, models: dict[Experiment, Model], study: Study
+):
     regional = models[Experiment.FORECAST]
     together = {fit.station: fit.model for fit in fit_stations(cube, regional, study, ["NET__s0", "NET__s1"])}
     (alone,) = fit_stations(cube, regional, study, ["NET__s1"])
