@@ -71,10 +71,7 @@ _DATABASE_TROUBLES = {
     sqlite3.SQLITE_FULL: ("no space left", _ROOM),
     sqlite3.SQLITE_READONLY: ("it cannot be written to", _RIGHT),
     sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", _RIGHT),
-    sqlite3.SQLITE_IOERR: (
-        "the device failed to read or write, or its folder is gone",
-        "Check the disk; run it again.",
-    ),
+    sqlite3.SQLITE_IOERR: ("the device failed to read or write", "Check the disk, and run it again."),
     sqlite3.SQLITE_CORRUPT: ("it is damaged", "Move its folder away: a new one is made, and only the history is lost."),
     sqlite3.SQLITE_NOTADB: ("it is damaged", "Move its folder away: a new one is made, and only the history is lost."),
     sqlite3.SQLITE_BUSY: ("another process keeps it busy", "Run it again when that has ended."),

@@ -19,7 +19,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, TimeAxisError
-from soilmoisture_assets.metadata.stations import SEPARATOR, station_id
+from soilmoisture_assets.metadata.stations import LONGEST_ID, SEPARATOR, station_id
 from soilmoisture_assets.sources.foreign import probe_netcdf, reading
 from soilmoisture_assets.sources.time_axis import GREGORIAN, SINCE, Regular, decode_times, on_interval
 from soilmoisture_assets.study import Domain
@@ -30,7 +30,6 @@ _EAST = {"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "deg
 _PLACES = {"latitude": (_NORTH, ("lat", "latitude"), 90), "longitude": (_EAST, ("lon", "longitude"), 360)}
 _ALTITUDES = ("surface_altitude", "altitude", "height_above_mean_sea_level", "height_above_reference_ellipsoid")
 _NAMED_ALTITUDES = ("alt", "altitude", "elevation")
-_LONGEST_ID = 80
 _IS_ID = re.compile(rf"[A-Za-z0-9.-]+(_[A-Za-z0-9.-]+)*{SEPARATOR}[A-Za-z0-9.-]+(_[A-Za-z0-9.-]+)*")
 _MOST_NAMED = 10
 _SAID = ("units", "standard_name", "long_name", "source", "comment", "depth", "cell_methods")
@@ -522,7 +521,7 @@ def _find_stations(file: StationFile, identifier: str) -> None:
 
 def _id(name: str, network: str) -> str:
     """An identifier that already is one of the platform is kept, so that the files of one study agree."""
-    if _IS_ID.fullmatch(name) and len(name) <= _LONGEST_ID:
+    if _IS_ID.fullmatch(name) and len(name) <= LONGEST_ID:
         return name
     return station_id(network, name.split(SEPARATOR, 1)[-1] if SEPARATOR in name else name)
 
