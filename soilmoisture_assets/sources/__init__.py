@@ -7,10 +7,8 @@ Belongs here: the collected declarations against a study. Not here: what a decla
 from soilmoisture_assets.declarations import collect
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.metadata.variables import Role
-from soilmoisture_assets.sources.source import Source, named_sources
+from soilmoisture_assets.sources.source import SECTIONS, Source, named_sources
 from soilmoisture_assets.study import Study
-
-_SECTIONS: dict[Role, str] = {"target": "target", "dynamic": "dynamic_inputs", "static": "static_attributes"}
 
 
 def sources() -> dict[str, Source]:
@@ -26,7 +24,7 @@ def sources_of(study: Study) -> list[Source]:
     StudyError : it names a source that nobody declares.
     """
     known = sources()
-    names = dict.fromkeys(name for role in _SECTIONS for name in named_sources(study, role))
+    names = dict.fromkeys(name for role in SECTIONS for name in named_sources(study, role))
     return [_known(known, name) for name in names]
 
 
@@ -101,6 +99,6 @@ def _offering(named: list[Source], role: Role, variable: str) -> Source:
     names = " or ".join(source.name for source in named)
     offered = list(dict.fromkeys(name for source in named for name in source.offers.get(role, ())))
     raise StudyError(
-        f"{_SECTIONS[role]}.variables: '{variable}' is not offered by {names}.\n"
+        f"{SECTIONS[role]}.variables: '{variable}' is not offered by {names}.\n"
         f"  Choose among {', '.join(offered) or 'none'}, or name a source that offers it."
     )

@@ -46,6 +46,9 @@ from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.time_axis import month_hours
 from soilmoisture_assets.study import Study
 
+SECTIONS: Mapping[Role, str] = {"target": "target", "dynamic": "dynamic_inputs", "static": "static_attributes"}
+"""The section of a study that names the sources and variables of a role."""
+
 
 @dataclass(frozen=True)
 class Need:

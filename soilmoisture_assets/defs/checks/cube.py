@@ -14,7 +14,7 @@ from soilmoisture_assets.alignment.splits import SPLITS
 from soilmoisture_assets.assets import COMMON, CUBE
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.deployment import Deployment
-from soilmoisture_assets.sources.station_files.layout import some_names
+from soilmoisture_assets.sources.station_files.stations import some_names
 from soilmoisture_assets.store.records import State
 
 

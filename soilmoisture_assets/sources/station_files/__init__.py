@@ -7,17 +7,15 @@ import xarray as xr
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.metadata.variables import VARIABLES, Role
 from soilmoisture_assets.settings import Settings
-from soilmoisture_assets.sources.source import Need, Source, named_sources
+from soilmoisture_assets.sources.source import SECTIONS, Need, Source, named_sources
 from soilmoisture_assets.study import Study
 
 NAME = "file"
 """What studies write as ``source``."""
 
-_ROLES: dict[Role, str] = {"target": "target", "dynamic": "dynamic_inputs", "static": "static_attributes"}
-
 
 def _needs(study: Study, settings: Settings) -> Iterator[Need]:
-    roles = [role for role in _ROLES if NAME in named_sources(study, role)]
+    roles = [role for role in SECTIONS if NAME in named_sources(study, role)]
     if "target" in roles:
         yield Need("cube/hourly", "target file", lambda: _read_target(study))
     if "dynamic" in roles:
@@ -55,10 +53,10 @@ def _what(study: Study, role: Role, found: xr.Dataset) -> str:
     """What a file gives to the study, and below it what of it is lost; refuses intervals that cannot become steps."""
     from soilmoisture_assets.metadata.units import interval_text
     from soilmoisture_assets.sources.station_files.files import NOTES
-    from soilmoisture_assets.sources.station_files.layout import stations_in_words
+    from soilmoisture_assets.sources.station_files.stations import stations_in_words
     from soilmoisture_assets.sources.time_axis import check_interval, spacing
 
-    section = _ROLES[role]
+    section = SECTIONS[role]
     path, series = getattr(study, section).path, ""
     if "time" in found.dims:
         interval = spacing(found.time.values, str(path))
@@ -75,9 +73,9 @@ def _compare_stations(study: Study, roles: list[Role]) -> str:
 
     names: dict[str, set[str]] = {}
     for role in roles:
-        path = str(getattr(study, _ROLES[role]).path)
+        path = str(getattr(study, SECTIONS[role]).path)
         networks = study.target.networks if role == "target" else ()
-        key = f"{path} ({_ROLES[role]})" if path in names else path
+        key = f"{path} ({SECTIONS[role]})" if path in names else path
         if networks or path not in names:
             names[key] = set(read_stations_file(path, networks, study.domain).station.values.astype(str))
     return compare_stations(names)
@@ -94,7 +92,7 @@ def compare_stations(names: dict[str, set[str]]) -> str:
     ------
     SourceError : no station is in all of them.
     """
-    from soilmoisture_assets.sources.station_files.layout import some_names, stations_in_words
+    from soilmoisture_assets.sources.station_files.stations import some_names, stations_in_words
 
     everywhere = set.intersection(*names.values())
     (first, wanted), *others = names.items()

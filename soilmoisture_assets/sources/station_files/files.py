@@ -20,12 +20,8 @@ from soilmoisture_assets.errors import SourceError, TimeAxisError
 from soilmoisture_assets.metadata.stations import in_layer
 from soilmoisture_assets.metadata.units import interval_text
 from soilmoisture_assets.metadata.variables import VARIABLES, Variable, convert_units
-from soilmoisture_assets.sources.station_files.layout import (
-    StationFile,
-    open_station_file,
-    some_names,
-    stations_in_words,
-)
+from soilmoisture_assets.sources.station_files.layout import StationFile
+from soilmoisture_assets.sources.station_files.stations import open_station_file, some_names, stations_in_words
 from soilmoisture_assets.sources.time_axis import DAY, HOUR, regular
 from soilmoisture_assets.study import Domain, FileSource, Period, TargetSettings
 

@@ -11,7 +11,8 @@ from soilmoisture_assets.errors import SoilMoistureError, TimeAxisError
 from soilmoisture_assets.metadata.units import interval_text
 from soilmoisture_assets.metadata.variables import VARIABLES, Variable
 from soilmoisture_assets.sources.station_files.files import find_variable, read_variable
-from soilmoisture_assets.sources.station_files.layout import StationFile, open_station_file
+from soilmoisture_assets.sources.station_files.layout import StationFile
+from soilmoisture_assets.sources.station_files.stations import open_station_file
 from soilmoisture_assets.study import Domain, FileSource
 
 

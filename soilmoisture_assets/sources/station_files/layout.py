@@ -1,17 +1,16 @@
 """How a station file is laid out: every discrete sampling geometry of CF for time series, taken apart.
 
-Belongs here: opening such a file, its stations and their coordinates, and each variable as (station[, level], time).
-Not here: which variables are wanted, their units, what stamps stand for, the study's period (files.py).
+Belongs here: an open file, and each variable of it as (station[, level], time). Not here: which stations it has and
+where they are (stations.py), which variables are wanted, their units, what stamps stand for, the study's period
+(files.py).
 
 Layouts: one station without a station dimension, (station, time) with one axis or one per station, and ragged arrays,
 contiguous or indexed. Source: CF Conventions 1.11, chapter 9 and appendix H.2 (timeSeries).
 """
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -19,36 +18,13 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, TimeAxisError
-from soilmoisture_assets.metadata.stations import LONGEST_ID, SEPARATOR, station_id
-from soilmoisture_assets.sources.foreign import probe_netcdf, reading
+from soilmoisture_assets.sources.foreign import reading
 from soilmoisture_assets.sources.time_axis import GREGORIAN, SINCE, Regular, decode_times, on_interval
-from soilmoisture_assets.study import Domain
 
 REMEDY = "Write the file again as CF timeSeries NetCDF."
-_NORTH = {"degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn"}
-_EAST = {"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese"}
-_PLACES = {"latitude": (_NORTH, ("lat", "latitude"), 90), "longitude": (_EAST, ("lon", "longitude"), 360)}
-_ALTITUDES = ("surface_altitude", "altitude", "height_above_mean_sea_level", "height_above_reference_ellipsoid")
-_NAMED_ALTITUDES = ("alt", "altitude", "elevation")
-_IS_ID = re.compile(rf"[A-Za-z0-9.-]+(_[A-Za-z0-9.-]+)*{SEPARATOR}[A-Za-z0-9.-]+(_[A-Za-z0-9.-]+)*")
-_MOST_NAMED = 10
+ALTITUDES = ("surface_altitude", "altitude", "height_above_mean_sea_level", "height_above_reference_ellipsoid")
 _SAID = ("units", "standard_name", "long_name", "source", "comment", "depth", "cell_methods")
 """Attributes of a variable that speak of its values, not of how a file keeps them."""
-_TEXTS = (
-    *(
-        "units",
-        "calendar",
-        "cf_role",
-        "standard_name",
-        "axis",
-        "bounds",
-        "coordinates",
-        "positive",
-        "network",
-        "source",
-    ),
-    *("sample_dimension", "instance_dimension", "comment", "long_name", "depth", "cell_methods"),
-)
 
 
 @dataclass
@@ -113,7 +89,7 @@ class StationFile:
             if name not in others
             and variable.dtype.kind in "iuf"
             and not self.is_time(str(name))
-            and variable.attrs.get("standard_name") not in ("latitude", "longitude", "depth", *_ALTITUDES)
+            and variable.attrs.get("standard_name") not in ("latitude", "longitude", "depth", *ALTITUDES)
         ]
 
     @cached_property
@@ -389,221 +365,3 @@ class StationFile:
         if times is not None:
             coordinates["time"] = xr.DataArray(pd.DatetimeIndex(times), dims="time")
         return xr.DataArray(values, dims=[str(d) for d in dims], coords=coordinates, name=name, attrs=attributes)
-
-
-def open_station_file(path: str | Path, domain: Domain, networks: Sequence[str] = ()) -> StationFile:
-    """Open a station file and find its stations in the domain, of the networks if any are named.
-
-    Raises
-    ------
-    SourceError : no such file, bytes that cannot be read, no stations or coordinates, or none of them is asked for.
-    """
-    with reading(path, "Give the path of a CF timeSeries NetCDF file."):
-        there = Path(path).is_file()
-    if not there:
-        raise SourceError(f"{path}: no such file.\n  Give the path of a CF timeSeries NetCDF file.")
-    probe_netcdf(path, remedy=REMEDY)
-    with reading(path, REMEDY):
-        raw = xr.open_dataset(path, engine="netcdf4", decode_cf=False, create_default_indexes=False)
-    for attributes in (raw.attrs, *(variable.attrs for variable in raw.variables.values())):
-        attributes.update({key: _as_text(attributes[key]) for key in _TEXTS if key in attributes})
-    try:
-        return _with_stations(raw, path, domain, networks)
-    except BaseException:
-        raw.close()
-        raise
-
-
-def _as_text(value: object) -> str:
-    """An attribute that speaks, whatever type a file keeps it in."""
-    return " ".join(map(str, value)) if isinstance(value, list | np.ndarray) else str(value)
-
-
-def _with_stations(raw: xr.Dataset, path: str | Path, domain: Domain, networks: Sequence[str]) -> StationFile:
-    identifier = _identifier(raw, path)
-    variable = raw.variables[identifier]
-    dimensions = variable.dims[:-1] if variable.dtype == "S1" and variable.ndim else variable.dims
-    if len(dimensions) > 1:
-        raise SourceError(f"{path}: '{identifier}' has dimensions {dimensions}.\n  Give it as (station).")
-    dimension = str(dimensions[0]) if dimensions else None
-    count = raw.sizes[dimension] if dimension else 1
-    file = StationFile(str(path), raw, count, dimension)
-    _find_stations(file, identifier)
-    _choose(file, domain.contains(file.stations.longitude.values, file.stations.latitude.values), (
-        f"lie outside the domain {domain.west} ... {domain.east} E, {domain.south} ... {domain.north} N",
-        f"none of its {len(file.rows)} stations lies in the domain {domain.west} ... {domain.east} E, "
-        f"{domain.south} ... {domain.north} N.\n  Widen [domain] in the study.",
-    ))  # fmt: skip
-    if networks:
-        there = file.stations.network.values.astype(str)
-        _choose(file, np.isin(there, networks), (
-            f"are not of {', '.join(networks)}",
-            f"no station of {', '.join(networks)}; it has {', '.join(sorted(set(there)))}.\n  Change target.networks.",
-        ))  # fmt: skip
-    return file
-
-
-def stations_in_words(count: int) -> str:
-    """Such as ``1 station``."""
-    return f"{count} station{'' if count == 1 else 's'}"
-
-
-def some_names(names: Iterable[str]) -> str:
-    """The first few names, and how many there are beside them."""
-    listed = list(names)
-    more = f" and {len(listed) - _MOST_NAMED} more" if len(listed) > _MOST_NAMED else ""
-    return ", ".join(listed[:_MOST_NAMED]) + more
-
-
-def _identifier(raw: xr.Dataset, path: str | Path) -> str:
-    found = [str(name) for name, v in raw.variables.items() if v.attrs.get("cf_role") == "timeseries_id"]
-    if len(found) == 1:
-        return found[0]
-    if not raw.variables:
-        raise SourceError(
-            f"{path}: has no variables, or has them in groups, which are not read.\n  Put them at the root of the file."
-        )
-    raise SourceError(
-        f"{path}: {len(found) or 'no'} variables have the attribute cf_role = 'timeseries_id'.\n"
-        "  Mark the one variable (station) that names the stations."
-    )
-
-
-def _find_stations(file: StationFile, identifier: str) -> None:
-    """Fill in stations and coordinates; rows of an unlimited dimension that name no station are none."""
-    names = _texts(file, identifier)
-    rows = np.flatnonzero([name != "" for name in names])
-    if not len(rows):
-        raise SourceError(f"{file.path}: '{identifier}' names no station.\n  Give each station a name.")
-    if len(rows) < len(names):
-        file.notes.append(f"{file.path}: {len(names) - len(rows)} rows of '{identifier}' name no station and are lost")
-    names = [names[row] for row in rows]
-    networks, called = _texts(file, "network"), _texts(file, "station_name")
-    if not any(networks):
-        networks = [str(file.raw.attrs.get("network", "FILE"))] * file.count
-    network = [
-        name.split(SEPARATOR, 1)[0] if SEPARATOR in name else networks[row] or "FILE"
-        for name, row in zip(names, rows, strict=True)
-    ]
-    slugs = [_id(name, of) for name, of in zip(names, network, strict=True)]
-    first: dict[str, str] = {}
-    for slug in slugs:
-        if (other := first.setdefault(slug.casefold(), slug)) != slug:
-            raise SourceError(
-                f"{file.path}: stations '{other}' and '{slug}' differ in capitals alone.\n  Give them different names."
-            )
-    if len(first) < len(slugs):
-        twice = next(slug for slug in slugs if slugs.count(slug) > 1)
-        raise SourceError(f"{file.path}: station '{twice}' appears twice.\n  Keep one record per station identifier.")
-    places = {name: _place(file, name)[rows] for name in _PLACES}
-    for name, values in places.items():
-        if not np.isfinite(values).all():
-            lost = slugs[int(np.argmin(np.isfinite(values)))]
-            raise SourceError(f"{file.path}: station '{lost}' has no {name}.\n  Give its coordinates or leave it out.")
-    coordinates: dict[str, object] = {
-        "station": ("station", np.array(slugs, dtype=object), {"cf_role": "timeseries_id", "long_name": "station"}),
-        "latitude": ("station", places["latitude"], {"standard_name": "latitude", "units": "degrees_north"}),
-        "longitude": (
-            "station",
-            (places["longitude"] + 180) % 360 - 180,
-            {"standard_name": "longitude", "units": "degrees_east"},
-        ),
-        "altitude": ("station", _altitude(file)[rows], {"standard_name": "surface_altitude", "units": "m"}),
-        "network": ("station", np.array(network, dtype=object), {"long_name": "network"}),
-        "station_name": (
-            "station",
-            np.array([called[row] or name for name, row in zip(names, rows, strict=True)], dtype=object),
-            {"long_name": "name used by the network"},
-        ),
-    }
-    file.stations, file.rows = xr.Dataset(coords=coordinates), rows
-
-
-def _id(name: str, network: str) -> str:
-    """An identifier that already is one of the platform is kept, so that the files of one study agree."""
-    if _IS_ID.fullmatch(name) and len(name) <= LONGEST_ID:
-        return name
-    return station_id(network, name.split(SEPARATOR, 1)[-1] if SEPARATOR in name else name)
-
-
-def _choose(file: StationFile, inside: np.ndarray, words: tuple[str, str]) -> None:
-    """Keep some of the stations, and say which are not kept and why."""
-    if inside.all():
-        return
-    if not inside.any():
-        raise SourceError(f"{file.path}: {words[1]}")
-    out = file.stations.station.values[~inside].astype(str).tolist()
-    file.notes.append(f"{file.path}: {len(out)} of {len(inside)} stations {words[0]}: {some_names(out)}")
-    file.stations, file.rows = file.stations.isel(station=np.flatnonzero(inside)), file.rows[inside]
-
-
-def _place(file: StationFile, standard_name: str) -> np.ndarray:
-    units, names, limit = _PLACES[standard_name]
-    variables = {str(n): v.attrs for n, v in file.raw.variables.items()}
-    marked = [n for n, said in variables.items() if said.get("standard_name") == standard_name]
-    marked += [n for n, said in variables.items() if str(said.get("units")).lower() in units]
-    found = [*marked, *(n for n in names if n in variables)]
-    for name in found:
-        values = _numbers_of_stations(file, name)
-        if values is None:
-            continue
-        if np.nanmax(np.abs(values), initial=0) > limit:
-            raise SourceError(f"{file.path}: {standard_name} beyond ±{limit}.\n  Give '{name}' in degrees.")
-        return values
-    if found:
-        raise SourceError(
-            f"{file.path}: '{found[0]}' has dimensions ({', '.join(file.dimensions(found[0]))}) for {file.count} "
-            f"stations.\n  Give one {standard_name} per station."
-        )
-    raise SourceError(
-        f"{file.path}: the stations have no {standard_name}.\n"
-        f"  Add a variable {names[0]}(station) with standard_name = '{standard_name}'."
-    )
-
-
-def _altitude(file: StationFile) -> np.ndarray:
-    marked = [str(n) for n, v in file.raw.variables.items() if v.attrs.get("standard_name") in _ALTITUDES]
-    for name in [*marked, *(n for n in _NAMED_ALTITUDES if n in file.raw.variables)]:
-        if (values := _numbers_of_stations(file, name)) is not None:
-            return values
-    return np.full(file.count, np.nan)
-
-
-def _numbers_of_stations(file: StationFile, name: str) -> np.ndarray | None:
-    """One number per station, if that is what a variable has."""
-    variable = file.raw.variables[name]
-    if variable.dtype.kind not in "iuf" or variable.size != file.count:
-        return None
-    if file.count > 1 and file.dimensions(name) != (file.dimension,):
-        return None
-    return file.variable(name).values.reshape(-1).astype("float64")
-
-
-def _texts(file: StationFile, name: str) -> list[str]:
-    """One text per station; empty where missing, and everywhere where there is no such variable."""
-    if name not in file.raw.variables:
-        return [""] * file.count
-    variable = file.raw.variables[name]
-    if variable.dtype.kind in "iu":  # whole numbers, before missing values make floats of them
-        with reading(f"{file.path}: variable '{name}'", REMEDY):
-            values = np.atleast_1d(variable.values)
-        missing = [variable.attrs[key] for key in ("_FillValue", "missing_value") if key in variable.attrs]
-        found = ["" if np.isin(value, missing) else str(int(value)) for value in values.reshape(-1)]
-    else:
-        found = [_text(value) for value in np.atleast_1d(file.variable(name).values).reshape(-1)]
-    if len(found) == 1:
-        found *= file.count  # said once for all
-    if len(found) != file.count:
-        raise SourceError(f"{file.path}: '{name}' has {len(found)} values for {file.count} stations.\n  Give one each.")
-    return found
-
-
-def _text(value: object) -> str:
-    """The same text for the same name, whatever type a file keeps it in."""
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    if isinstance(value, float | np.floating):
-        if not np.isfinite(value):
-            return ""
-        return str(int(value)) if value == int(value) else str(value)
-    return str(value).replace("\x00", "").strip()
