@@ -20,14 +20,15 @@ from soilmoisture_assets import declarations
 from soilmoisture_assets.assets import LEARNED, PLACES, STATION_TABLE, assets_of, places_from
 from soilmoisture_assets.errors import DamagedError, SourceError
 from soilmoisture_assets.metadata.provenance import code_version, with_provenance
+from soilmoisture_assets.origins import ORIGIN, known_studies
 from soilmoisture_assets.settings import Settings, load_settings
 from soilmoisture_assets.sources import check, citations, licences, sources_of
 from soilmoisture_assets.sources.patience import Patience
 from soilmoisture_assets.store import formats
 from soilmoisture_assets.store.graph import BASIS, Expected, Graph, View
-from soilmoisture_assets.store.records import Address, Record, State
+from soilmoisture_assets.store.records import MADE_FROM_NOTHING, Address, Record, State
 from soilmoisture_assets.store.store import Damage, Store
-from soilmoisture_assets.study import BUILT_IN, Study, load_study, study_of
+from soilmoisture_assets.study import Study, load_study, study_of
 from soilmoisture_assets.timeline import land_cover_years, months
 
 if TYPE_CHECKING:
@@ -299,7 +300,7 @@ class Deployment:
             study=self.study.name,
             asset=path,
             partition=partition,
-            fingerprint=expected.fingerprint if expected else NOTHING,
+            fingerprint=expected.fingerprint if expected else MADE_FROM_NOTHING,
             inputs=dict(expected.inputs) if expected else {},
             settings={BASIS: self.graph.basis(path, learned=True), "read": self.graph.settings(path), KEPT: asset.kept},
             suffix=asset.suffix,
@@ -435,46 +436,8 @@ def load_deployment(study: str | None = None, settings: Settings | None = None) 
     return Deployment(load_study(origin), own.model_copy(update={"study": origin}), store)
 
 
-NOTHING = "0" * 16
-"""Fingerprint of what nothing was made from."""
 KEPT = "kept"
 """Under this name the settings of a record say whether its object stays when it is withdrawn."""
-ORIGIN = "origin"
-"""Asset path of the record that says where a study comes from."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a study comes from: a built-in one, or a file, with its text as it was when it ran last."""
-
-    where: str
-    text: str = ""
-
-
-def known_studies(store: Store) -> dict[str, Origin]:
-    """Studies that have run in this store, by name."""
-    found = {}
-    for name in store.studies():
-        record = store.record(Address(name, ORIGIN))
-        if record is not None:
-            found[name] = Origin(str(record.metadata["origin"]), str(record.metadata.get("text", "")))
-    return found
-
-
-def remember(deployment: Deployment) -> None:
-    """Note in the store where the study comes from, so that the web UI and other machines find it."""
-    path = Path(deployment.settings.study)
-    if path.is_file():
-        origin = Origin(str(path.resolve()), path.read_text(encoding="utf-8-sig"))
-    elif deployment.settings.study in BUILT_IN:
-        origin = Origin(deployment.settings.study)
-    else:
-        return  # it was found in the store
-    said = {"origin": origin.where, "text": origin.text}
-    record = deployment.store.record(deployment.address(ORIGIN))
-    if record is None or record.metadata != said:
-        new = Record(deployment.study.name, ORIGIN, fingerprint=NOTHING, suffix=".json", metadata=said)
-        deployment.store.publish(new, lambda path: path.write_text(json.dumps(said)))
 
 
 def _near(name: str, known: Iterable[str]) -> str:

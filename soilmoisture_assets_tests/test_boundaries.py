@@ -18,7 +18,18 @@ DAGSTER_ALLOWED = ("defs", "io_managers", "definitions.py", "cli")
 LAYERS = [
     *("errors", "progress", "files", "scores", "metadata", "study", "settings", "declarations", "store", "sandbox"),
     *("timeline", "sources", "alignment", "learning", "methods", "scoring", "attribution", "plots"),
-    *("assets", "deployment", "notebook", "doctor", "verification", "io_managers", "defs", "definitions", "cli"),
+    *(
+        "assets",
+        "origins",
+        "deployment",
+        "notebook",
+        "doctor",
+        "verification",
+        "io_managers",
+        "defs",
+        "definitions",
+        "cli",
+    ),
 ]
 """Folders and modules, each of which may import those before it: first what is plain, then the science, then what a
 study is made of (assets) and its place on a machine (deployment), then Dagster and the command line."""

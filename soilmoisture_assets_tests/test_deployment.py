@@ -7,9 +7,11 @@ import pytest
 import xarray as xr
 
 from soilmoisture_assets.cli.status import status
-from soilmoisture_assets.deployment import Deployment, load_deployment, remember
+from soilmoisture_assets.deployment import Deployment, load_deployment
 from soilmoisture_assets.errors import StudyError
+from soilmoisture_assets.origins import remember
 from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.store import Store
 from soilmoisture_assets.store.graph import Expected
 from soilmoisture_assets.store.records import State
 from soilmoisture_assets.study import Experiment, Study, load_study
@@ -97,12 +99,12 @@ def test_a_study_that_ran_on_another_machine_is_found_by_its_name_as_it_was_ther
     file, data = tmp_path / "mine.toml", tmp_path / "data"
     text = (resources.files("soilmoisture_assets.studies") / "demo.toml").read_text()
     file.write_text(text.replace('name = "demo"', 'name = "mine"'))
-    remember(load_deployment(str(file), Settings(data_dir=str(data))))
+    remember(Store(data), "mine", str(file))
     there = Settings(data_dir=str(data))
     assert load_deployment("mine", there).settings.study == str(file)
     study = load_deployment("mine", there).study
     file.unlink()
     elsewhere = load_deployment("mine", there)
     assert (elsewhere.study, elsewhere.settings.study) == (study, "mine")
-    remember(elsewhere)
+    remember(elsewhere.store, "mine", elsewhere.settings.study)
     assert load_deployment("mine", there).study == study

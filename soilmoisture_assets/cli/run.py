@@ -29,8 +29,9 @@ def run(
 ) -> None:
     """Materialize a selection of assets, layer by layer, in the instance that the web UI shows."""
     from soilmoisture_assets.defs.build import build_definitions
-    from soilmoisture_assets.deployment import load_deployment, remember
+    from soilmoisture_assets.deployment import load_deployment
     from soilmoisture_assets.doctor import check_inputs
+    from soilmoisture_assets.origins import remember
 
     deployment = load_deployment(study)
     definitions = build_definitions(deployment)
@@ -38,7 +39,7 @@ def run(
     lost = check_inputs(deployment.study, deployment.settings, {tuple(path.split("/")) for path in wanted})
     started = time.monotonic()
     with instance_of(deployment.settings) as instance:
-        remember(deployment)
+        remember(deployment.store, deployment.study.name, deployment.settings.study)
         names = [name.strip() for name in stations.split(",")] if stations else []
         summary = _run(deployment, definitions, instance, wanted, names, force, quiet=as_json)
     summary["warnings"] = lost + summary["warnings"]

@@ -16,14 +16,15 @@ from soilmoisture_assets.errors import StudyError
 def ui(study: StudyOption = None, port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
     """Open the Dagster web UI and daemon on this machine only, with every study of the data folder or one of them."""
     from soilmoisture_assets.defs.leases import end_dead_runs
-    from soilmoisture_assets.deployment import known_studies, load_deployment, remember
+    from soilmoisture_assets.deployment import load_deployment
+    from soilmoisture_assets.origins import known_studies, remember
 
     deployment = load_deployment(study)
     settings = deployment.settings
     with instance_of(settings) as instance:  # creates its database before webserver and daemon race for it
         end_dead_runs(instance)
         if study or not known_studies(deployment.store):
-            remember(deployment)
+            remember(deployment.store, deployment.study.name, settings.study)
     names = [deployment.study.name] if study else sorted(known_studies(deployment.store))
     workspace = settings.instance_folder / "workspace.yaml"
     workspace.write_text(json.dumps({"load_from": [_location(name) for name in names]}, indent=1))  # JSON is YAML

@@ -151,6 +151,8 @@ class Record:
             raise ValueError(f"not a record: {error!r}") from error
 
 
+MADE_FROM_NOTHING = "0" * 16
+"""Fingerprint of what nothing was made from."""
 DIGEST = "digest"
 """Under this name the file of a record says what the rest of it is."""
 

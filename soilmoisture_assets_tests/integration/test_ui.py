@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 import requests
 
-from soilmoisture_assets.deployment import remember
+from soilmoisture_assets.origins import remember
 from soilmoisture_assets.store.records import State
 from soilmoisture_assets_tests.integration.conftest import Workplace, copy_of
 from soilmoisture_assets_tests.integration.web_ui import WebUi, running
@@ -22,7 +22,7 @@ SOIL_MOISTURE = dg.AssetKey(["small", *SERIES.split("/")])
 def web_ui(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUi]:
     """The UI on a copy of the finished study, beside which the demo is known and has nothing yet."""
     place = copy_of(finished, tmp_path_factory.mktemp("ui"))
-    remember(place.deployment("demo"))
+    remember(place.deployment().store, "demo", "demo")
     with running(place) as ready:
         yield ready
 
