@@ -25,7 +25,7 @@ import xarray as xr
 from soilmoisture_assets.alignment.collocation import collocate
 from soilmoisture_assets.alignment.hourly import align_hourly
 from soilmoisture_assets.alignment.station_series import inputs_from_hourly
-from soilmoisture_assets.deployment import NOTHING, Deployment
+from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.sandbox.era5_files import point_file
 from soilmoisture_assets.sandbox.world import World
@@ -33,6 +33,7 @@ from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.era5.months import month_hours
 from soilmoisture_assets.store import formats
 from soilmoisture_assets.store.graph import Expected
+from soilmoisture_assets.store.records import MADE_FROM_NOTHING
 from soilmoisture_assets.study import Study
 
 NAMES = ("temperature", "precipitation", "shortwave")
@@ -109,7 +110,7 @@ class Months:
             }
             expver = ("time", np.ones(len(hours), "int8"))
             month = xr.Dataset(fields, cells | {"time": hours, "expver": expver})
-            self.deployment.publish(HOURLY, month, Expected(NOTHING, {}), name)
+            self.deployment.publish(HOURLY, month, Expected(MADE_FROM_NOTHING, {}), name)
 
     def opened(self) -> Iterator[xr.Dataset]:
         for name in self.names:

@@ -41,11 +41,12 @@ def make_archive(path: Path, stations: int) -> None:
 
 def platform_side(path: Path, workers: int) -> dict[str, float]:
     """Scan, read to arrays, and read again into Zarr stores as the platform does."""
-    from soilmoisture_assets.deployment import NOTHING, Deployment
+    from soilmoisture_assets.deployment import Deployment
     from soilmoisture_assets.errors import SourceError
     from soilmoisture_assets.settings import Settings
     from soilmoisture_assets.sources.ismn.archive import each_station, read_stations, scan_archive
     from soilmoisture_assets.store.graph import Expected
+    from soilmoisture_assets.store.records import MADE_FROM_NOTHING
     from soilmoisture_assets.study import load_study
 
     begin = time.perf_counter()
@@ -57,7 +58,7 @@ def platform_side(path: Path, workers: int) -> dict[str, float]:
         rows += 0 if isinstance(found, SourceError) else int(found["rows"].sum())
     read = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        conus, unknown = Deployment(load_study("conus"), Settings(data_dir=folder)), Expected(NOTHING, {})
+        conus, unknown = Deployment(load_study("conus"), Settings(data_dir=folder)), Expected(MADE_FROM_NOTHING, {})
 
         def store(name: str, found: Any) -> object:
             return conus.publish("raw/ismn/soil_moisture", found, unknown, name)
