@@ -6,12 +6,9 @@ Not here: the queue and its protocol (cds.py), the weather itself (world.py).
 
 import datetime as dt
 import io
-import tempfile
-import threading
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,8 +23,6 @@ FIRST_AMOUNTS = np.datetime64("1940-01-01T07:00", "ns")
 """The first forecast, which gives the amounts, starts at 06 UTC of the first day."""
 LATENCY = dt.timedelta(days=5)
 _WIND_FROM = np.deg2rad(240.0)
-_ONE_AT_A_TIME = threading.Lock()
-"""The netCDF library is not safe for threads, and the server answers in several."""
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -238,11 +233,7 @@ def _dataset(
 def _netcdf(stored: xr.Dataset) -> bytes:
     encoding: dict[str, Any] = {str(name): {"zlib": True, "complevel": 1} for name in stored.data_vars}
     encoding["valid_time"] = {"units": "seconds since 1970-01-01", "dtype": "int64"}
-    with tempfile.TemporaryDirectory(prefix="sandbox-cds-") as folder:
-        file = Path(folder) / "data.nc"
-        with _ONE_AT_A_TIME:
-            stored.to_netcdf(file, engine="netcdf4", encoding=encoding)
-        return file.read_bytes()
+    return bytes(stored.to_netcdf(engine="h5netcdf", encoding=encoding))
 
 
 def _zip(members: dict[str, bytes]) -> bytes:

@@ -13,11 +13,13 @@ from soilmoisture_assets_tests.integration.conftest import Workplace, workplace
 COMMAND = str(Path(sys.executable).with_name("soilmoisture"))
 
 
-def on_disk(place: Workplace, options: str, *arguments: str, before: str = "true") -> subprocess.CompletedProcess[str]:
-    """Run the command with the data folder on a disk of its own, which goes with the command."""
+def on_disk(
+    place: Workplace, options: str, *arguments: str, before: str = "true", folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command with a folder (the data folder) on a disk of its own, which goes with the command."""
     mount = f'mount -t tmpfs -o {options} tmpfs "$0" && {before} && exec "$@"'
     return subprocess.run(
-        ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, str(place.data), COMMAND, *arguments],
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, str(folder or place.data), COMMAND, *arguments],
         env=place.environment, cwd=place.data.parent, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -31,6 +33,18 @@ def test_a_full_disk_is_said_in_one_line_with_its_path(size: str, tmp_path: Path
     [line] = [line for line in ended.stderr.splitlines() if line.startswith("soilmoisture: ")]
     assert "no space left" in line.lower()
     assert str(place.data) in line
+
+
+def test_a_full_temporary_folder_is_said_with_its_path_and_takes_no_patience(tmp_path: Path):
+    place, temporary = workplace(tmp_path), tmp_path / "temporary"
+    temporary.mkdir()
+    before = f"export TMPDIR={temporary}"
+    select = '+key:"raw/era5/hourly"'
+    ended = on_disk(place, "size=20k", "run", "--select", select, before=before, folder=temporary)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert f"failed: raw/era5/delivery 2018-01-01: {temporary}" in ended.stderr
+    assert "no space left" in ended.stderr
 
 
 def test_doctor_sees_a_full_disk(tmp_path: Path):
