@@ -14,11 +14,16 @@ from pathlib import Path
 import pytest
 import requests
 from dagster._core.storage.defs_state.base import set_defs_state_storage
+from hypothesis import settings
 
 from soilmoisture_assets.sandbox import cds
 from soilmoisture_assets.sandbox.cds import CdsService
 from soilmoisture_assets.sandbox.server import Sandbox
 from soilmoisture_assets.sandbox.world import World
+
+# The same examples wherever the tests run: a change is judged by what it changed. `--hypothesis-seed=N` tries others.
+settings.register_profile("same_examples", derandomize=True)
+settings.load_profile("same_examples")
 
 
 @pytest.fixture(autouse=True)

@@ -258,7 +258,10 @@ def _find_members(path: Path) -> tuple[dict[str, _Place], str | None]:
         while len(header := file.read(30)) == 30 and header[:4] == b"PK\x03\x04" and len(found) <= MOST_MEMBERS:
             flags, method = struct.unpack("<HH", header[6:10])
             checksum, packed, size, name_length, extra_length = struct.unpack("<IIIHH", header[14:30])
-            name = file.read(name_length).decode("utf-8" if flags & 0x800 else "cp437", errors="replace")
+            named = file.read(name_length)
+            name = named.decode("utf-8" if flags & 0x800 else "cp437", errors="replace")
+            if len(named) < name_length:
+                return found, f"{name}…"
             file.seek(extra_length, io.SEEK_CUR)
             begin = file.tell()
             if flags & 0x8 and packed == 0:  # the sizes follow the data: inflate to find where it ends

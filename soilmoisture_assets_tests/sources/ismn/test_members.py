@@ -61,6 +61,22 @@ def test_what_is_listed_of_a_zip_is_what_was_written(tmp_path: Path, members, st
         assert cut.read(name, 10_000) == members[name][0]
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_zip_cut_at_any_byte_gives_the_members_before_the_cut(tmp_path: Path, streamed: bool):
+    members = {"00/first": (b"words", 8), "empty": (b"", 0), "last one": (b"x" * 40, 8)}
+    content = zipped(members, streamed)
+    path = tmp_path / "archive.zip"
+    begins = [content.index(b"PK\x03\x04", at) for at in (0, 4)]
+    found = []
+    for kept in range(begins[1], len(content)):
+        path.write_bytes(content[:kept])
+        with Members(path) as cut:
+            assert {name: cut.read(name, 99) for name in cut.names}.items() <= {n: t for n, (t, _) in members.items()}.items()
+            assert cut.problems[0].message.startswith("the zip is cut short")
+            found.append(len(cut.names))
+    assert found == sorted(found) and set(found) == {1, 2, 3}
+
+
 def test_a_member_larger_than_it_may_be_is_not_read(tmp_path: Path):
     (tmp_path / "archive.zip").write_bytes(zipped({"a": (b"x" * 100, zipfile.ZIP_DEFLATED)}, streamed=False))
     with Members(tmp_path / "archive.zip") as members:

@@ -221,7 +221,7 @@ def files(draw: st.DrawFn) -> tuple[Plain, str, TimeEncoding, np.ndarray]:
     return Plain(in_file, times, name, units), draw(st.sampled_from(LAYOUTS)), encoding, expected
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 @given(made=files())
 def test_random_files_read_back(
     made: tuple[Plain, str, TimeEncoding, np.ndarray], tmp_path_factory: pytest.TempPathFactory
