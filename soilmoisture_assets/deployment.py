@@ -127,8 +127,9 @@ class Deployment:
         reader = _READERS.get(self.graph[path].suffix, formats.load)
         try:
             value, _ = self.store.load(self.address(path, partition), reader)
-        except DamagedError as error:  # so that the next run makes it again
-            self._discard(path, partition, str(error).partition("\n")[0])
+        except DamagedError:
+            damage = self.store.damage(self.address(path, partition))
+            self.discard([damage] if damage else [])  # so that the next run makes it again
             raise
         if part == LEARNED:
             return value.sel(time=slice(None, self.study.last_learned))
@@ -251,14 +252,14 @@ class Deployment:
         return list(self.store.verify(self.study.name))
 
     def discard(self, damaged: Iterable[Damage]) -> None:
-        """Count what is damaged as failed, so that the next run makes it again; what has no record stays."""
-        for address, trouble in {each.address: each.trouble for each in damaged if each.address is not None}.items():
-            if address.asset in self.graph:
-                self._discard(address.asset, address.partition, trouble)
+        """Count what is damaged as failed, so that the next run makes it again.
 
-    def _discard(self, path: str, partition: str | None, reason: str) -> None:
-        record = self._record(path, partition, None, "")
-        self.store.note(replace(record, state=State.FAILED, reason=reason))
+        What has no record stays, and what another run has made again since it was found.
+        """
+        for each in damaged:
+            if each.address is not None and each.address.asset in self.graph:
+                record = self._record(each.address.asset, each.address.partition, None, "")
+                self.store.discard(each, replace(record, state=State.FAILED, reason=each.trouble))
 
     def reasons(self, state: State, path: str | None = None) -> list[Reason]:
         """Why partitions of an asset, or of all assets, are not there: those that are ``failed`` or ``left_out``."""

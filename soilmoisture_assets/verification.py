@@ -24,15 +24,17 @@ def wrong_contents(deployment: Deployment, progress: Progress | None = None) -> 
     raw layer, where sensors may say anything, values lie within the registry's limits. Weights of models are finite.
     """
     view = deployment.view()
-    things = [(path, name) for path in deployment.graph for name in view.current(path)]
-    for done, (path, name) in enumerate(things, start=1):
+    things = [
+        (path, name, view.entries(path)[name].generation) for path in deployment.graph for name in view.current(path)
+    ]
+    for done, (path, name, generation) in enumerate(things, start=1):
         address = deployment.address(path, name)
         try:
             trouble = _trouble(deployment, path, deployment.read(path, name, view=view))
         except SoilMoistureError as error:
             trouble = str(error).partition("\n")[0]
         if trouble:
-            yield Damage(address.stem + deployment.graph[path].suffix, trouble, address)
+            yield Damage(address.stem + deployment.graph[path].suffix, trouble, address, generation)
         if progress:
             progress(done, len(things), str(address))
 

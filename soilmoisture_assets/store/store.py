@@ -60,11 +60,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Damage:
-    """One thing that is not as its record says; ``key`` is the file, relative to the root."""
+    """One thing that is not as its record says; ``key`` is the file, relative to the root.
+
+    ``generation`` is that of its newest record when it was found; what is published later is another thing.
+    """
 
     key: str
     trouble: str
     address: Address | None = None
+    generation: int = 0
 
     def __str__(self) -> str:
         return f"{self.address or self.key} {self.trouble}"
@@ -137,14 +141,16 @@ class Store:
         if record.state is State.STORED:
             raise ValueError(f"{address}: a stored thing is published, not noted")
         with self._root.locked(address.records):
+            return self._note(record, self._names(address, fresh=True), keep_object)
+
+    def discard(self, damage: Damage, record: Record) -> Record | None:
+        """Note with a record that a thing is damaged; None, and nothing is done, where it was published since."""
+        address = _checked(record)
+        with self._root.locked(address.records):
             older = self._names(address, fresh=True)
-            record = replace(record, size=0, checksum="", suffix="")
-            if keep_object and (kept := self._owner(older)) is not None:
-                record = replace(record, size=kept.size, checksum=kept.checksum, suffix=kept.suffix)
-            record = _next(record, record.state, older)
-            self._root.write(RecordName.of(record).key, record.to_json().encode())
-            self._tidy(address, older, keep=RecordName.of(record).object if record.suffix else None)
-        return record
+            if not older or older[0].generation != damage.generation:
+                return None
+            return self._note(record, older)
 
     def restore(self, record: Record) -> Record | None:
         """Count a withdrawn thing as stored again; None where its object is gone or damaged."""
@@ -254,13 +260,22 @@ class Store:
         folder = f"{study}/{RECORDS}"
         return sorted({key.removeprefix(f"{folder}/").rpartition("/")[0] for key in self._root.walk(folder, WORKSPACE)})
 
+    def damage(self, address: Address) -> Damage | None:
+        """What is wrong with a thing: its bytes or its record; None where it is whole, or nothing was ever stored."""
+        for locked in (False, True):  # without a lock it may be looked at in the middle of a publication
+            with self._root.locked(address.records) if locked else contextlib.nullcontext():
+                found = self._damage(self._names(address, fresh=True))
+            if found is None:
+                return None
+        return found
+
     def verify(self, study: str | None = None) -> Iterator[Damage]:
         """Hash every object of a study, or of all: what is damaged, missing, or has no record that fits."""
         for name in self.studies() if study is None else [study]:
             yield from self._verify(name)
 
     def remove(self, damage: Damage) -> None:
-        """Delete a file that belongs to no record.
+        """Delete a file that belongs to no record; what has been recorded since it was found stays.
 
         Raises
         ------
@@ -268,7 +283,8 @@ class Store:
         """
         if damage.address is not None:
             raise ValueError(f"{damage} belongs to a record")
-        self._root.remove(damage.key)
+        if damage.key not in self._objects(damage.key.partition("/")[0]):
+            self._root.remove(damage.key)
 
     def workspace(self, study: str, *parts: str) -> Path:
         """A local folder for work that can be resumed, such as the answers of a service; it is made. No records."""
@@ -352,40 +368,59 @@ class Store:
                 return SourceError(f"{address} {TOLD[name.state]}: {record.reason}.\n  Materialize it again.")
         return SourceError(f"{address} {TOLD[name.state]}.\n  Materialize it again.")
 
+    def _note(self, record: Record, older: list[RecordName], keep_object: bool = False) -> Record:
+        address = record.address
+        record = replace(record, size=0, checksum="", suffix="")
+        if keep_object and (kept := self._owner(older)) is not None:
+            record = replace(record, size=kept.size, checksum=kept.checksum, suffix=kept.suffix)
+        record = _next(record, record.state, older)
+        self._root.write(RecordName.of(record).key, record.to_json().encode())
+        self._tidy(address, older, keep=RecordName.of(record).object if record.suffix else None)
+        return record
+
     def _verify(self, study: str) -> Iterator[Damage]:
-        known = set()
         for asset in self.assets(study):
             folder = Address(study, asset).records
             files = self._root.names(folder, fresh=True)
             by_partition = _grouped(study, asset, files)
             for names in by_partition.values():
-                known |= {name.object for name in names if name.suffix}
-                yield from self._verified(names)
+                if self._damage(names) and (damage := self.damage(names[0].address)):
+                    yield damage
             fitting = {str(name) for names in by_partition.values() for name in names}
             for file in files:
                 if file not in fitting:
                     yield Damage(f"{folder}/{file}", "is the record of something else.")
-        for key in self._root.walk(study, WORKSPACE):
-            if key not in known:
+        files = list(self._root.walk(study, WORKSPACE))
+        recorded = self._objects(study)  # after the walk: an object comes to its place after its record
+        for key in files:
+            if key not in recorded:
                 yield Damage(key, "has no record.")
 
-    def _verified(self, names: list[RecordName]) -> Iterator[Damage]:
-        newest = names[0]
-        address = newest.address
-        for _ in range(2):  # an object may come to its place between two looks at its records
-            for name in names:
-                if name.suffix and self._root.checksum(name.object) != name.checksum:
-                    continue
-                with contextlib.suppress(FileNotFoundError):
-                    if self._content(name) is None:
-                        yield Damage(name.key, "has a damaged record.", address)
-                return
-            if self._names(address, fresh=True) != names:
-                return  # published meanwhile
-        if self._root.size(newest.object) is None:
-            yield Damage(newest.object, "is missing.", address)
-        else:
-            yield Damage(newest.object, "is damaged (checksum differs).", address)
+    def _objects(self, study: str) -> set[str]:
+        """Keys of the objects that a study's records are about."""
+        return {
+            name.object
+            for asset in self.assets(study)
+            for names in _grouped(study, asset, self._root.names(Address(study, asset).records, fresh=True)).values()
+            for name in names
+            if name.suffix
+        }
+
+    def _damage(self, names: list[RecordName]) -> Damage | None:
+        """What is wrong with a thing of these records; sure only as long as nobody publishes it."""
+        if not names:
+            return None
+        address, generation = names[0].address, names[0].generation
+        for name in names:
+            if name.suffix and self._root.checksum(name.object) != name.checksum:
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                if self._content(name) is None:
+                    return Damage(name.key, "has a damaged record.", address, generation)
+            return None
+        gone = self._root.size(names[0].object) is None
+        trouble = "is missing." if gone else "is damaged (checksum differs)."
+        return Damage(names[0].object, trouble, address, generation)
 
 
 def _checked(record: Record) -> Address:

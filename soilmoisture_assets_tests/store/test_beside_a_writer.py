@@ -1,4 +1,4 @@
-"""Readers beside a writer: a lazy reader keeps the version it opened, and always finds one."""
+"""Readers beside a writer: a lazy reader keeps the version it opened, and always finds one; nothing looks damaged."""
 
 import subprocess
 import sys
@@ -66,3 +66,11 @@ def test_two_writers_of_one_thing_leave_one_whole_version(tmp_path: Path):
             series, record = store.load(SERIES, formats.load)
             with series:
                 assert np.unique(series["second"].values).tolist() == [record.metadata["version"]]
+
+
+def test_what_is_being_written_never_looks_damaged(tmp_path: Path):
+    with writer(tmp_path, ".zarr.zip"), writer(tmp_path, ".zarr.zip"):
+        store = Store(tmp_path)
+        for _ in range(300):
+            assert list(store.verify()) == []
+            assert store.damage(SERIES) is None

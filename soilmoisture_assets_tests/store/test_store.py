@@ -266,6 +266,30 @@ def test_an_object_nobody_recorded_is_named_and_not_listed(shelf: Store, root: s
     assert [str(damage) for damage in shelf.verify()] == ["demo/raw/ismn/soil_moisture/SCAN__Bodie.txt has no record."]
 
 
+def test_what_was_found_damaged_and_made_again_meanwhile_is_not_discarded(shelf: Store, root: str):
+    shelf.publish(record(), text("0.21"))
+    overwrite(root, "demo/raw/ismn/soil_moisture/SCAN__Abrams.txt", b"0.31")
+    (damage,) = shelf.verify()
+    shelf.publish(record(), text("0.21"))  # by another run
+    assert shelf.discard(damage, failed()) is None
+    assert read(shelf) == "0.21"
+    overwrite(root, "demo/raw/ismn/soil_moisture/SCAN__Abrams.txt", b"0.31")
+    (damage,) = shelf.verify()
+    assert shelf.damage(SERIES) == damage
+    assert shelf.discard(damage, failed()) is not None
+    assert shelf.listing("demo", SERIES.asset)["SCAN__Abrams"].state is State.FAILED
+    assert list(shelf.verify()) == [] and shelf.damage(SERIES) is None
+
+
+def test_what_had_no_record_and_was_published_meanwhile_is_not_removed(shelf: Store, root: str):
+    shelf.publish(record(CUBE), text("cube"))
+    overwrite(root, "demo/raw/ismn/soil_moisture/SCAN__Abrams.txt", b"0.40")
+    (damage,) = shelf.verify()
+    shelf.publish(record(), text("0.21"))  # by another run
+    shelf.remove(damage)
+    assert read(shelf) == "0.21"
+
+
 def test_a_workspace_is_a_local_folder_that_verification_leaves_alone(shelf: Store):
     shelf.publish(record(), text("0.21"))
     answers = shelf.workspace("demo", "raw", "soilgrids", "answers")
