@@ -12,8 +12,8 @@ from soilmoisture_assets.defs.refresh import due
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.study import Study
-from soilmoisture_assets_tests.slow.changes import changed
 from soilmoisture_assets_tests.slow.place import LEAST
+from soilmoisture_assets_tests.slow.updates.changes import changed
 
 MONTHS = {"2017-12-01": 0.0, "2018-01-01": 0.2, "2018-02-01": 1.0, "2018-03-01": 1.0}
 """Share of preliminary hours on 12 March."""

@@ -1,4 +1,5 @@
-"""Tests that take long: `make chaos` runs all of them whole, `make chaos-short` those with a short form in it."""
+"""Tests that take long: `make slow` runs all of them, `make chaos` those that kill, damage, fill and fuzz (chaos/),
+`make chaos-short` those of them that have a short form, in it."""
 
 import os
 

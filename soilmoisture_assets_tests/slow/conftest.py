@@ -1,4 +1,4 @@
-"""Every test of this folder is slow: `make chaos` runs them and others that say so, `make test` does not."""
+"""Every test of this folder is slow: `make slow` runs them and others that say so, `make test` does not."""
 
 from pathlib import Path
 

@@ -278,7 +278,8 @@ def test_what_was_found_damaged_and_made_again_meanwhile_is_not_discarded(shelf:
     assert shelf.damage(SERIES) == damage
     assert shelf.discard(damage, failed()) is not None
     assert shelf.listing("demo", SERIES.asset)["SCAN__Abrams"].state is State.FAILED
-    assert list(shelf.verify()) == [] and shelf.damage(SERIES) is None
+    assert list(shelf.verify()) == []
+    assert shelf.damage(SERIES) is None
 
 
 def test_what_had_no_record_and_was_published_meanwhile_is_not_removed(shelf: Store, root: str):

@@ -66,15 +66,16 @@ def test_a_zip_cut_at_any_byte_gives_the_members_before_the_cut(tmp_path: Path, 
     members = {"00/first": (b"words", 8), "empty": (b"", 0), "last one": (b"x" * 40, 8)}
     content = zipped(members, streamed)
     path = tmp_path / "archive.zip"
-    begins = [content.index(b"PK\x03\x04", at) for at in (0, 4)]
+    end_of_first = content.index(b"PK\x03\x04", 4)
     found = []
-    for kept in range(begins[1], len(content)):
+    for kept in range(end_of_first, len(content)):
         path.write_bytes(content[:kept])
         with Members(path) as cut:
-            assert {name: cut.read(name, 99) for name in cut.names}.items() <= {n: t for n, (t, _) in members.items()}.items()
+            assert all(cut.read(name, 99) == members[name][0] for name in cut.names)
             assert cut.problems[0].message.startswith("the zip is cut short")
             found.append(len(cut.names))
-    assert found == sorted(found) and set(found) == {1, 2, 3}
+    assert found == sorted(found)
+    assert set(found) == {1, 2, 3}
 
 
 def test_a_member_larger_than_it_may_be_is_not_read(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""A canary in every place that takes a secret: the whole graph of the least study, and failing services."""
+"""A canary in every place that takes a secret: the whole graph of the demo, and failing services."""
 
 import datetime as dt
 import json
@@ -12,7 +12,7 @@ import pytest
 
 from soilmoisture_assets.sandbox.ismn_archive import write_ismn_archive
 from soilmoisture_assets.sandbox.world import World
-from soilmoisture_assets_tests.slow.place import LEAST, TODAY
+from soilmoisture_assets_tests.slow.place import LEAST
 from soilmoisture_assets_tests.sources.conftest import answering
 from soilmoisture_assets_tests.sources.test_secrets import CANARY, sent_back, written_in
 
@@ -77,10 +77,9 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_the_whole_graph_shows_and_stores_no_secret(folders: tuple[Path, Path]):
     home, work = folders
-    study = study_file(work, LEAST)
-    environment = secrets_everywhere(home, "http://127.0.0.1:9") | {"SOILMOISTURE_TODAY": str(TODAY)}
+    environment = secrets_everywhere(home, "http://127.0.0.1:9")
     for arguments in (["--debug", "run"], ["status"], ["report"]):
-        ran = command(environment, work, *arguments, "--study", str(study))
+        ran = command(environment, work, *arguments, "--study", "demo")
         assert ran.returncode == 0, ran.stderr.decode()
         assert CANARY.encode() not in ran.stdout + ran.stderr
     everything = written_in(work)

@@ -14,8 +14,8 @@ from pydantic import BaseModel
 from soilmoisture_assets.defs import making
 from soilmoisture_assets.defs.making import Made, Make, Work
 from soilmoisture_assets.study import Study
-from soilmoisture_assets_tests.slow.changes import changed
 from soilmoisture_assets_tests.slow.place import LEAST, Place, from_files
+from soilmoisture_assets_tests.slow.updates.changes import changed
 
 MACHINERY = ("deployment.py", "graph.py", "timeline.py", "making.py", "services.py")
 """What these read says where a thing is kept, which partitions there are and how a service is reached. What they add to

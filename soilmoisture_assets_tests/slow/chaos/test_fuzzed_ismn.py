@@ -12,7 +12,7 @@ from soilmoisture_assets.sources.ismn.members import Members
 from soilmoisture_assets.sources.ismn.records import read_records
 from soilmoisture_assets.sources.ismn.static import static_variables
 from soilmoisture_assets_tests.slow import amount
-from soilmoisture_assets_tests.slow.fuzzing import fuzz, told
+from soilmoisture_assets_tests.slow.chaos.fuzzing import fuzz, told
 from soilmoisture_assets_tests.sources.ismn.ismn_parts import FILE, FOLDER, HEADER, good_rows, lines, stamps, write_zip
 from soilmoisture_assets_tests.sources.ismn.test_records import same
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from soilmoisture_assets.study import Study
-from soilmoisture_assets_tests.slow.changes import FIRST, changes
 from soilmoisture_assets_tests.slow.place import LEAST, Made, Place, counted, recorded
+from soilmoisture_assets_tests.slow.updates.changes import FIRST, changes
 
 COUNT, SEED = 40, 4
 LAYERS = frozenset({"raw", "cube", "models", "analysis"})

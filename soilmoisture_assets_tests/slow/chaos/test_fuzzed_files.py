@@ -13,7 +13,7 @@ from soilmoisture_assets.sources import foreign
 from soilmoisture_assets.sources.station_files.inspect import inspect_station_file
 from soilmoisture_assets.study import BUILT_IN, load_study
 from soilmoisture_assets_tests.slow import amount
-from soilmoisture_assets_tests.slow.fuzzing import fuzz, judged, told
+from soilmoisture_assets_tests.slow.chaos.fuzzing import fuzz, judged, told
 from soilmoisture_assets_tests.sources.station_files.cf_files import LAYOUTS, Plain, written
 from soilmoisture_assets_tests.test_study import MINIMAL
 
@@ -111,7 +111,7 @@ def test_thousands_of_files_that_say_odd_things_of_themselves_are_read_or_refuse
 
 @pytest.mark.timeout(3600)
 def test_ten_thousand_damaged_studies_are_read_or_refused(tmp_path: Path):
-    package = Path(__file__).parents[2]
+    package = Path(__file__).parents[3]
     texts = [MINIMAL.encode()] + [
         path.read_bytes()
         for folder in ("soilmoisture_assets/studies", "benchmarks/studies")

@@ -24,7 +24,7 @@ from soilmoisture_assets.defs.runs import bring_up_to_date
 from soilmoisture_assets.errors import SoilMoistureError
 from soilmoisture_assets.files import telling_troubles
 from soilmoisture_assets_tests.slow.place import Place, counted
-from soilmoisture_assets_tests.slow.test_full_disks import LAYERS, STUDY
+from soilmoisture_assets_tests.slow.chaos.test_full_disks import LAYERS, STUDY
 
 root = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={sys.argv[2]}", "tmpfs", root], check=True)
