@@ -20,7 +20,7 @@ from soilmoisture_assets.sources.source import named_sources
 from soilmoisture_assets.store.graph import Asset, Input
 from soilmoisture_assets.study import Experiment, Study
 
-NETCDF, ZARR, CSV, MODEL, JSON, ZIP = ".nc", ".zarr.zip", ".csv", ".safetensors", ".json", ".zip"
+NETCDF, ZARR, CSV, MODEL, JSON, ZIP, ARRAYS = ".nc", ".zarr.zip", ".csv", ".safetensors", ".json", ".zip", ".npz"
 
 EXPLAINED = (Experiment.DRIVERS, Experiment.FORECAST)
 """Experiments whose regional model is explained, where the study has them."""
@@ -396,22 +396,25 @@ def _models(study: Study) -> Iterator[Asset]:
         e, history = experiment.value, _history(experiment)
         shape = {"preset", "horizon", "neighbours", history}
         regional, own = f"models/regional/{e}", f"models/station/{e}"
-        yield Asset(
-            f"models/baselines/{e}",
-            NETCDF,
-            f"The simple methods every forecast is compared with, fitted on training data alone; experiment {e}: "
-            f"{experiment.description}.",
-            code=f"4 {fitted}",
-            inputs={"cube": learned},
-            settings={
-                **_FEATURES,
-                "seed": True,
-                "baselines": True,
-                "model": {"horizon", history},
-            },
-            kinds=frozenset({"netcdf", "scikitlearn"}),
-            pool="training",
-        )
+        for path, suffix, text in (
+            (f"models/baselines/{e}", NETCDF, "Forecasts of the simple methods that every forecast is compared with"),
+            (f"models/baseline_fits/{e}", ARRAYS, "What the simple methods have learned"),
+        ):
+            yield Asset(
+                path,
+                suffix,
+                f"{text}, fitted on training data alone; experiment {e}: {experiment.description}.",
+                code=f"5 {fitted}",
+                inputs={"cube": learned},
+                settings={
+                    **_FEATURES,
+                    "seed": True,
+                    "baselines": True,
+                    "model": {"horizon", history},
+                },
+                kinds=frozenset({"netcdf" if suffix == NETCDF else "numpy"}),
+                pool="training",
+            )
         yield Asset(
             regional,
             MODEL,
@@ -452,23 +455,38 @@ def _models(study: Study) -> Iterator[Asset]:
             kinds=frozenset({"netcdf", "pytorch"}),
             pool="training",
         )
+        together = {"baselines": Input(f"models/baselines/{e}"), "combination": Input(f"models/combination/{e}")}
+        yield Asset(
+            f"models/combination/{e}",
+            NETCDF,
+            "Weights of all methods in the combined forecast, per lead, from validation starts that chose nothing "
+            f"else; experiment {e}.",
+            inputs={
+                "cube": learned,
+                "baselines": Input(f"models/baselines/{e}"),
+                "forecasts": Input(f"models/uncalibrated/{e}"),
+            },
+            kinds=frozenset({"netcdf"}),
+        )
         yield Asset(
             f"models/calibration/{e}",
             NETCDF,
             "What all stations share of their intervals: factors of the validation blocks, and what later errors add; "
             f"experiment {e}.",
-            inputs={"cube": learned, "forecasts": Input(f"models/uncalibrated/{e}")},
+            code="2",
+            inputs={"cube": learned, "forecasts": Input(f"models/uncalibrated/{e}"), **together},
             kinds=frozenset({"netcdf"}),
         )
         yield Asset(
             f"models/forecasts/{e}",
             NETCDF,
-            "Quantile forecasts per lead with the observations, by the regional and the own model, their intervals "
-            f"calibrated; experiment {e}: {experiment.description}.",
-            code="7",
+            "Quantile forecasts per lead with the observations, by the regional and the own model and by all methods "
+            f"combined, their intervals calibrated; experiment {e}: {experiment.description}.",
+            code="8",
             inputs={
                 "uncalibrated": Input(f"models/uncalibrated/{e}", each=True),
                 "calibration": Input(f"models/calibration/{e}"),
+                **together,
             },
             partitions="station",
             names_from=COMMON,
@@ -478,17 +496,22 @@ def _models(study: Study) -> Iterator[Asset]:
         yield Asset(
             "models/latest_forecast",
             NETCDF,
-            "Soil moisture of the coming days, from each station's newest step and by its best model. The intervals "
+            "Soil moisture of the coming days from the newest step of the cube, by all methods combined. The intervals "
             "are calibrated like those of models/forecasts at its last start; a station that has none there takes the "
             "mean of the others' factors.",
-            code="4",
+            code="5",
             inputs={
                 "cube": Input(CUBE),
+                "learned": Input(f"models/baseline_fits/{ISSUED}"),
+                "combination": Input(f"models/combination/{ISSUED}"),
                 "regional": Input(f"models/regional/{ISSUED}"),
                 "own": Input(f"models/station/{ISSUED}", optional=True),
                 "forecasts": Input(f"models/forecasts/{ISSUED}"),
             },
-            settings={**_FEATURES, "model": {"preset", "horizon", "neighbours", _history(ISSUED)}},
+            settings={
+                **_FEATURES,
+                "model": {"preset", "horizon", "neighbours", "oldest_observation_days", _history(ISSUED)},
+            },
             kinds=frozenset({"netcdf", "pytorch"}),
         )
 

@@ -105,10 +105,10 @@ class OpenStudy:
 
     @property
     def latest_forecast(self) -> xr.Dataset:
-        """The forecast from each station's newest step.
+        """The forecast from the newest step, of stations whose last observation is new enough.
 
-        ``soil_moisture_forecast`` (station, lead [hours], quantile) and ``last_observation`` (station) [m3 m-3],
-        ``start`` (station) and its ``age`` [hours].
+        ``soil_moisture_forecast`` (station, lead [hours], quantile) and ``last_observation`` (station) [m3 m-3] and its
+        ``age`` [hours] at the ``start``.
         """
         return self.read("models/latest_forecast")
 

@@ -267,6 +267,8 @@ class ModelSettings(_Section):
     neighbours: int = Field(5, ge=0)
     min_windows: int = Field(60, ge=1)
     """A station with fewer training windows cannot be fine-tuned."""
+    oldest_observation_days: float = Field(30.0, gt=0)
+    """The latest forecast is withheld from a station whose last observation is older."""
 
 
 class BaselineSettings(_Section):
@@ -275,7 +277,7 @@ class BaselineSettings(_Section):
     boosting_samples: int = Field(150_000, ge=1000)
     """More training samples than this are thinned at random (seeded)."""
     boosting_trees: int = Field(300, ge=25)
-    """Largest number of trees tried; validation data choose among 10, 25, 50, 100, 200 and 300 up to it."""
+    """Most trees of a model; validation data choose how many."""
     lstm_updates: int = Field(1000, ge=1)
     """Most optimiser steps of the LSTM."""
 

@@ -82,6 +82,14 @@ def build_cube(
     return cube.transpose("station", "time", ...)
 
 
+def with_steps_ahead(cube: xr.Dataset, study: Study) -> xr.Dataset:
+    """The cube with a horizon of empty steps behind it, whose calendar is known."""
+    times = cube.get_index("time")
+    ahead = pd.date_range(times[-1] + study.step, periods=len(study.lead_hours), freq=study.step, unit="ns")
+    missing = {name: np.nan if values.dtype.kind == "f" else -1 for name, values in cube.data_vars.items()}
+    return cube.reindex(time=times.append(ahead), fill_value=missing | {"split": 0})
+
+
 def learned_part(cube: xr.Dataset, study: Study) -> str:
     """Fingerprint of what a cube holds of the days that are learned from, judged on or tested.
 

@@ -17,6 +17,10 @@ CODES: Mapping[str, int] = {name: code for code, name in enumerate(SPLITS) if co
 """Code of each split by its name."""
 FLAGS = {"flag_values": np.arange(len(SPLITS), dtype="int8"), "flag_meanings": " ".join(SPLITS)}
 """CF attributes of a variable that holds these codes."""
+SELECTION, CALIBRATION = VALIDATION, 4
+"""Labels of starts beside TRAIN and TEST: validation starts fall in alternating blocks. One kind chooses (epochs,
+penalties, numbers of trees), the other has chosen nothing, so that what is weighted or calibrated by it is honest."""
+BLOCK_DAYS = 28
 KM_PER_DEGREE = 111.195
 
 
@@ -56,6 +60,14 @@ def valid_starts(split: np.ndarray, horizon: int, history: int = 1) -> np.ndarra
     targets = np.lib.stride_tricks.sliding_window_view(split, horizon)[starts + 1]
     labels[starts] = np.where((targets == targets[:, :1]).all(axis=1), targets[:, 0], 0)
     return labels
+
+
+def start_labels(split: np.ndarray, horizon: int, steps_per_day: int) -> np.ndarray:
+    """(time) int8: :func:`valid_starts`, with every other block of ``BLOCK_DAYS`` of validation starts CALIBRATION."""
+    labels = valid_starts(split, horizon)
+    validation = labels == VALIDATION
+    order = np.cumsum(validation) - 1
+    return np.where(validation & (order // (BLOCK_DAYS * steps_per_day) % 2 == 1), np.int8(CALIBRATION), labels)
 
 
 def within_splits(cube: xr.Dataset) -> xr.Dataset:

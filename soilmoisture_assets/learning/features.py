@@ -28,8 +28,8 @@ OTHER_MEMORY_DAYS = (5, 20)
 MOISTURE_MEMORY_DAYS = (5, 20, 90)
 BUCKET_CAPACITIES = (15.0, 40.0, 100.0, 250.0)
 """Water-holding capacities of the water balance, mm."""
-MAXIMUM_BASE_AGE_DAYS = 30.0
-"""A last observation older than this no longer anchors a forecast; the station's mean does."""
+HALF_ANCHORED_DAYS = 30.0
+"""Age at which a last observation anchors a forecast by half; the older it is, the more the station's mean does."""
 
 
 @dataclass(frozen=True)
@@ -177,8 +177,8 @@ def calendar_channels(cube: xr.Dataset, step: pd.Timedelta) -> Channels:
 class Antecedent:
     """Antecedent moisture: channels, and the last observation that anchors a forecast.
 
-    ``base`` (station, time) float32 [m3 m-3]: last observation, NaN where none is recent; ``sensor`` (station, time):
-    the sensor that gave it, -1 where none or unknown.
+    ``base`` (station, time) float32 [m3 m-3]: the last observation, relaxed towards the mean as it ages; ``sensor``
+    (station, time): the sensor that gave it, -1 where none or unknown.
     """
 
     channels: Channels
@@ -199,16 +199,16 @@ def antecedent_moisture(cube: xr.Dataset, mean: np.ndarray, spread: np.ndarray, 
     position = np.arange(moisture.shape[1])
     last = np.maximum.accumulate(np.where(np.isfinite(moisture), position, -1), axis=1)
     age = np.where(last >= 0, (position - last) * step_days, np.inf)
-    recent = age <= MAXIMUM_BASE_AGE_DAYS
     held = np.take_along_axis(moisture, np.maximum(last, 0), axis=1)
-    base = np.where(recent, held, np.nan)
-    standard = np.where(recent, (held - mean[:, None]) / spread[:, None], 0.0)
+    anchored = 1 / (1 + (age / HALF_ANCHORED_DAYS) ** 4)  # without a step anywhere, and all but one for some days
+    departure = np.where(last >= 0, held - mean[:, None], 0.0) * anchored
+    base, standard = mean[:, None] + departure, departure / spread[:, None]
     previous = np.concatenate([standard[:, :1], standard[:, :-1]], axis=1)
     series = {
         "moisture": standard,
         "moisture_change": standard - previous,
         "moisture_observed": np.isfinite(moisture).astype(float),
-        "moisture_age": np.log1p(np.minimum(age, 2 * MAXIMUM_BASE_AGE_DAYS)),
+        "moisture_age": np.log1p(np.minimum(age, 2 * HALF_ANCHORED_DAYS)),
     }
     for days in MOISTURE_MEMORY_DAYS:
         series[f"moisture_memory_{days}d"] = exponential_memory(standard, days / step_days)

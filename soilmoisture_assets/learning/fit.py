@@ -13,12 +13,12 @@ import numpy as np
 import torch
 import xarray as xr
 
-from soilmoisture_assets.alignment.splits import TRAIN, within_splits
+from soilmoisture_assets.alignment.splits import SELECTION, TRAIN, within_splits
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import PRESETS, initial_parameters
 from soilmoisture_assets.learning.program import STARTS, Program
-from soilmoisture_assets.learning.windows import STOPPING, Runs, Windows, build_windows, windows_of_strangers
+from soilmoisture_assets.learning.windows import Runs, Windows, build_windows, windows_of_strangers
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Experiment, Study
 
@@ -85,7 +85,7 @@ def fit_regional(
             windows.shape,
             parameters,
             epoch_runs,
-            windows.runs(rows, STOPPING, STARTS).as_batch(),
+            windows.runs(rows, SELECTION, STARTS).as_batch(),
             lambda runs: identity[runs.row],
             REGIONAL_BATCH,
             preset.learning_rate,
@@ -182,7 +182,7 @@ def _fit_batch(
 
     stopping = Runs.stack(
         [
-            windows.runs(rows[i : i + 1], STOPPING, STARTS).padded(windows.most_runs(STOPPING, STARTS), filler)
+            windows.runs(rows[i : i + 1], SELECTION, STARTS).padded(windows.most_runs(SELECTION, STARTS), filler)
             for i in range(len(rows))
         ]
     )

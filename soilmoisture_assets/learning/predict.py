@@ -10,24 +10,24 @@ station's starts is large enough.
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 import torch
 import xarray as xr
 
-from soilmoisture_assets.alignment.splits import FLAGS, TEST, within_splits
+from soilmoisture_assets.alignment.cube import with_steps_ahead
+from soilmoisture_assets.alignment.splits import CALIBRATION, FLAGS, SELECTION, TEST, within_splits
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.names import REGIONAL_MODEL, STATION_MODEL
 from soilmoisture_assets.learning.network import QUANTILES, forward
 from soilmoisture_assets.learning.program import STARTS
-from soilmoisture_assets.learning.windows import CALIBRATION, STOPPING, Runs, Windows, build_windows
+from soilmoisture_assets.learning.windows import Runs, Windows, build_windows
 from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
 
 OBSERVED_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "observed soil moisture"}
 FORECAST_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "forecast soil moisture"}
-AFTER_TRAINING = (STOPPING, CALIBRATION, TEST)
+AFTER_TRAINING = (SELECTION, CALIBRATION, TEST)
 RUNS_AT_ONCE = 256
 
 
@@ -96,49 +96,60 @@ def uncalibrated(
 
 
 def latest_forecast(
-    cube: xr.Dataset, models: Model | Mapping[str, Model], study: Study, stations: Sequence[str] | None = None
+    cube: xr.Dataset, regional: Model, own: Mapping[str, Model], study: Study, stations: Sequence[str] | None = None
 ) -> xr.Dataset:
-    """Forecast from each station's newest step with an observation.
+    """Forecast from the newest step of the cube.
+
+    Parameters
+    ----------
+    own : station models by station; for a station without one the regional model forecasts in its place.
+    stations : None takes all stations of the cube.
 
     Returns
     -------
-    ``soil_moisture_forecast`` (station, lead, quantile) [m3 m-3], ``start`` (station) datetime64: the newest step,
-    ``last_observation`` (station) [m3 m-3], ``age`` (station) [hours] of the newest step against the end of the cube.
-    Stations without any observation are left out.
+    ``soil_moisture_forecast`` (forecaster, station, lead, quantile) [m3 m-3] of the regional and the station models,
+    ``start`` (station) datetime64: the newest step, ``last_observation`` (station) [m3 m-3] and its ``age`` (station)
+    [hours] then. Withheld from stations whose last observation is older than ``study.model.oldest_observation_days``.
+
+    Raises
+    ------
+    StationError : no station has an observation that is new enough.
     """
-    names = _names(cube, models, stations)
-    seen = np.isfinite(cube["soil_moisture_antecedent"].transpose("station", "time").sel(station=names).values)
-    observed = [name for name, ever in zip(names, seen.any(axis=1), strict=True) if ever]
-    if not observed:
-        raise StationError("no station has an observation to forecast from.\n  Check cube/target of this study.")
-    end = cube["time"].values[-1]
-    cube = _with_steps_ahead(cube, study)
-    windows = _WindowsOf(cube, study, observed)
-    used, parts = [], []
-    for name in observed:
-        used.append(model := models if isinstance(models, Model) else models[name])
-        own, of_model = cube.sel(station=name), windows.of(model)
-        moisture = own["soil_moisture_antecedent"].values
-        newest = np.flatnonzero(np.isfinite(moisture))[-1]
-        start = of_model.times[newest]
-        quantiles = _quantiles(of_model, model, name, newest[None])[:, 0]
+    names = _names(cube, regional, stations)
+    times, moisture = cube["time"].values, cube["soil_moisture_antecedent"].transpose("station", "time")
+    seen = np.isfinite(moisture.sel(station=names).values)
+    newest = np.where(seen.any(axis=1), seen.shape[1] - 1 - np.argmax(seen[:, ::-1], axis=1), -1)
+    age = (times[-1] - times[newest]) / np.timedelta64(1, "h")
+    limit = study.model.oldest_observation_days
+    issued = [row for row in range(len(names)) if newest[row] >= 0 and age[row] <= 24 * limit]
+    if not issued:
+        raise StationError(
+            f"no station has an observation of the last {limit:g} days to forecast from.\n"
+            "  Check that cube/target goes on to the end of the axis, or raise model.oldest_observation_days."
+        )
+    cube = with_steps_ahead(cube, study)
+    windows = _WindowsOf(cube, study, [names[row] for row in issued])
+    start = np.array([len(times) - 1])
+    parts = []
+    for row in issued:
+        name = names[row]
+        models = {REGIONAL_MODEL: regional, STATION_MODEL: own.get(name, regional)}
+        quantiles = [_quantiles(windows.of(model), model, name, start)[:, 0] for model in models.values()]
+        dims = ("forecaster", "station", "lead", "quantile")
+        last = moisture.sel(station=name).values[newest[row]]
         parts.append(
             xr.Dataset(
                 {
-                    "soil_moisture_forecast": (("station", "lead", "quantile"), quantiles, FORECAST_ATTRIBUTES),
-                    "start": ("station", [start], {"long_name": "newest step with an observation"}),
-                    "last_observation": ("station", moisture[[newest]], OBSERVED_ATTRIBUTES),
-                    "age": (
-                        "station",
-                        [(end - start) / np.timedelta64(1, "h")],
-                        {"units": "hours", "long_name": "age of the newest observation"},
-                    ),
+                    "soil_moisture_forecast": (dims, np.stack(quantiles), FORECAST_ATTRIBUTES),
+                    "start": ("station", times[-1:], {"long_name": "newest step, which the forecast starts from"}),
+                    "last_observation": ("station", [last], OBSERVED_ATTRIBUTES),
+                    "age": ("station", age[[row]], {"units": "hours", "long_name": "age of the last observation"}),
                 },
-                coords=_coordinates(cube, of_model, name),
+                coords=_coordinates(cube, windows.of(regional), name) | {"forecaster": list(models)},
             )
         )
     found = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
-    return found.assign_attrs(experiment=str(model.experiment), method=_method(used))
+    return found.assign_attrs(experiment=str(regional.experiment))
 
 
 class _WindowsOf:
@@ -154,14 +165,6 @@ class _WindowsOf:
                 return made
         self._made.append(build_windows(self.cube, model.experiment, self.study, model.scaler, stations=self.stations))
         return self._made[-1]
-
-
-def _with_steps_ahead(cube: xr.Dataset, study: Study) -> xr.Dataset:
-    """The cube with a horizon of empty steps behind it, whose calendar is known."""
-    times = cube.get_index("time")
-    ahead = pd.date_range(times[-1] + study.step, periods=len(study.lead_hours), freq=study.step, unit="ns")
-    missing = {name: np.nan if values.dtype.kind == "f" else -1 for name, values in cube.data_vars.items()}
-    return cube.reindex(time=times.append(ahead), fill_value=missing | {"split": 0})
 
 
 @torch.no_grad()
@@ -240,7 +243,7 @@ def _forecast(cube: xr.Dataset, windows: Windows, model: Model, station: str) ->
     label_of = windows.start_split[0, windows.pad : windows.pad + windows.steps].numpy()
     starts = np.flatnonzero(np.isin(label_of, AFTER_TRAINING))
     labels = label_of[starts]
-    split = np.where(labels == CALIBRATION, STOPPING, labels).astype(np.int8)
+    split = np.where(labels == CALIBRATION, SELECTION, labels).astype(np.int8)
     scored = cube["soil_moisture_scored"].transpose("station", "time").sel(station=[station]).values
     observed = scored[:, starts[:, None] + np.arange(1, windows.shape.leads + 1)].astype(np.float32)
     calibration = {"long_name": "validation start kept from early stopping, for the calibration of intervals"}

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from soilmoisture_assets.alignment.splits import TRAIN
+from soilmoisture_assets.alignment.splits import SELECTION, TRAIN
 from soilmoisture_assets.learning.network import Inputs, NetworkShape, Parameters, forward
-from soilmoisture_assets.learning.windows import STOPPING, Runs, Windows
+from soilmoisture_assets.learning.windows import Runs, Windows
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Experiment
 
@@ -172,7 +172,7 @@ class Program:
         total, count = torch.zeros(self.models), torch.zeros(self.models)
         width = 4 * self.batch
         for first in range(0, self.stopping.row.shape[1], width):
-            loss, weight = self.losses(parameters, self.stopping.columns(first, first + width), STOPPING, False)
+            loss, weight = self.losses(parameters, self.stopping.columns(first, first + width), SELECTION, False)
             total, count = total + loss.cpu(), count + weight.cpu()
         return torch.where(count > 0, total / count, torch.inf)
 

@@ -14,17 +14,13 @@ import xarray as xr
 from torch import Tensor
 from torch.nn import functional as F
 
-from soilmoisture_assets.alignment.splits import VALIDATION, valid_starts
+from soilmoisture_assets.alignment.splits import start_labels
 from soilmoisture_assets.errors import CheckpointError
 from soilmoisture_assets.learning import features
 from soilmoisture_assets.learning.network import PRESETS, Inputs, NetworkShape
 from soilmoisture_assets.learning.scaling import Scaler
 from soilmoisture_assets.study import Experiment, Study
 
-STOPPING, CALIBRATION = VALIDATION, 4
-"""Labels of starts beside TRAIN and TEST: validation starts fall in alternating blocks, one kind stops training, the
-other calibrates."""
-BLOCK_DAYS = 28
 IDENTITY_WIDTH = 8
 MASKED_WEIGHT = 0.5
 
@@ -216,17 +212,6 @@ def windows_of_strangers(windows: Windows, cube: xr.Dataset, study: Study) -> Wi
     return replace(strangers, future=windows.future, static=windows.static, neighbours=windows.neighbours)
 
 
-def start_labels(split: np.ndarray, leads: int, block: int) -> np.ndarray:
-    """(time) int8: the split that all leads of a start lie in, else 0.
-
-    Every other block of ``block`` validation steps is labelled CALIBRATION: it never decides when training stops.
-    """
-    labels = valid_starts(split, leads)
-    validation = labels == STOPPING
-    order = np.cumsum(validation) - 1
-    return np.where(validation & (order // block % 2 == 1), np.int8(CALIBRATION), labels)
-
-
 def build_windows(
     cube: xr.Dataset,
     experiment: Experiment,
@@ -297,7 +282,7 @@ def build_windows(
         anchored=experiment.sees_moisture,
     )
     pad = (shape.context_days + pad_starts) * per_day + leads + 1
-    labels = start_labels(np.asarray(cube["split"].values), leads, BLOCK_DAYS * per_day)
+    labels = start_labels(np.asarray(cube["split"].values), leads, per_day)
     sensor = np.asarray(own["sensor"].values) if "sensor" in own else np.full(target.shape, -1)
 
     def tensor(values: np.ndarray, fill: float = 0.0) -> Tensor:

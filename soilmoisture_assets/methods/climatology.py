@@ -2,11 +2,11 @@
 
 from soilmoisture_assets.methods.inputs import Array, at
 from soilmoisture_assets.methods.method import Method
-from soilmoisture_assets.methods.task import Task, per_lead
+from soilmoisture_assets.methods.task import Learned, Task, per_lead
 
 
-def _forecast(task: Task, lead: int) -> tuple[str, Array]:
-    return "", at(task.inputs.climatology, task.starts, lead)
+def _issue(task: Task, learned: Learned, starts: Array, lead: int) -> Array:
+    return at(task.inputs.climatology, starts, lead)
 
 
 METHOD = Method(
@@ -18,5 +18,5 @@ METHOD = Method(
     dash="-.",
     sees="the day of the year and the station's training observations",
     source="annual and half-annual harmonics, as in Wilks 2011, Statistical Methods in the Atmospheric Sciences",
-    fit=per_lead(_forecast),
+    fit=per_lead(_issue),
 )

@@ -4,12 +4,12 @@ import numpy as np
 
 from soilmoisture_assets.methods.inputs import Array, at
 from soilmoisture_assets.methods.method import Method
-from soilmoisture_assets.methods.task import Task, per_lead
+from soilmoisture_assets.methods.task import Learned, Task, per_lead
 
 VARIABLE = "soil_moisture_era5"
 
 
-def _forecast(task: Task, lead: int) -> tuple[str, Array]:
+def _issue(task: Task, learned: Learned, starts: Array, lead: int) -> Array:
     """ERA5's moisture of 0-7 cm at the target, brought to the station's mean and variance over the training steps.
 
     A station without training observations has none.
@@ -24,7 +24,7 @@ def _forecast(task: Task, lead: int) -> tuple[str, Array]:
 
     (mean, spread), (own_mean, own_spread) = moments(modelled), moments(target)
     factor = np.where(spread > 0, own_spread / np.where(spread > 0, spread, 1), np.nan)
-    return "", own_mean + factor * (at(modelled, task.starts, lead) - mean)
+    return own_mean + factor * (at(modelled, starts, lead) - mean)
 
 
 METHOD = Method(
@@ -36,6 +36,6 @@ METHOD = Method(
     dash="-.",
     sees="ERA5's moisture of the target step, which knows the weather up to it",
     source="the usual rescaling between layers and footprints, as in Dorigo et al. 2015, doi:10.1016/j.rse.2014.07.023",
-    fit=per_lead(_forecast),
+    fit=per_lead(_issue),
     applies=lambda study, experiment: experiment.knows_weather and VARIABLE in study.dynamic_inputs.variables,
 )

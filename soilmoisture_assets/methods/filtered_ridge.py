@@ -5,12 +5,11 @@ import numpy as np
 from soilmoisture_assets.methods.inputs import FILTER_DAYS, Array, at, exponentially_filtered
 from soilmoisture_assets.methods.method import Method
 from soilmoisture_assets.methods.regression import known_weather, ridge_on, season_of_target
-from soilmoisture_assets.methods.task import Task, per_lead
+from soilmoisture_assets.methods.task import Task
 
 
-def filtered_features(task: Task, starts: Array, lead: int) -> Array:
-    """Exponentially filtered weather at several time constants, known weather, season, and the last observation where
-    moisture is seen.
+def weather_features(task: Task, starts: Array, lead: int) -> Array:
+    """Exponentially filtered weather at several time constants, known weather, season.
 
     Returns
     -------
@@ -23,9 +22,15 @@ def filtered_features(task: Task, starts: Array, lead: int) -> Array:
     for values in inputs.weather_and_logs.values():
         for days in FILTER_DAYS:
             columns.append(at(exponentially_filtered(values, days * inputs.steps_per_day), starts, newest))
-    if task.experiment.sees_moisture:
-        columns.append(at(inputs.last, starts, 0))
     return np.stack(columns, axis=-1).astype("float32")
+
+
+def _features(task: Task, starts: Array, lead: int) -> Array:
+    """The same, and the last observation where moisture is seen."""
+    weather = weather_features(task, starts, lead)
+    if not task.experiment.sees_moisture:
+        return weather
+    return np.concatenate([weather, at(task.inputs.last, starts, 0)[..., None].astype("float32")], axis=-1)
 
 
 METHOD = Method(
@@ -37,5 +42,5 @@ METHOD = Method(
     dash="--",
     sees="weather filtered over 1 to 64 days, the last observation, known weather, the season",
     source="the filter of Albergel et al. 2008, doi:10.5194/hess-12-1323-2008, as features of a ridge regression",
-    fit=per_lead(ridge_on(filtered_features)),
+    fit=ridge_on(_features),
 )

@@ -1,19 +1,21 @@
 """Fitting: every method that is fitted beside the models, on the same samples and with the same inputs.
 
-Belongs here: one experiment's task, and the dataset of all methods. Not here: the methods, their scores (scoring/).
+Belongs here: what all methods of one experiment learn, and their forecasts as one dataset. Not here: the methods, their
+scores (scoring/).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
 
-from soilmoisture_assets.alignment.splits import TRAIN, valid_starts, within_splits
+from soilmoisture_assets.alignment.splits import CALIBRATION, SELECTION, TRAIN, start_labels, within_splits
 from soilmoisture_assets.metadata.variables import VARIABLES
-from soilmoisture_assets.methods import methods
+from soilmoisture_assets.methods import damped_departure, methods
 from soilmoisture_assets.methods.inputs import Array, inputs_of
 from soilmoisture_assets.methods.method import Method
-from soilmoisture_assets.methods.task import Task
+from soilmoisture_assets.methods.task import Learned, Task, part_of
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Experiment, Study
 
@@ -29,10 +31,10 @@ def fitted_methods(study: Study) -> dict[str, Method]:
 
 def fit_baselines(
     cube: xr.Dataset, study: Study, experiment: Experiment, progress: Progress | None = None
-) -> xr.Dataset:
+) -> tuple[xr.Dataset, Learned]:
     """Fit every method of one experiment on training starts and issue it for validation and test starts.
 
-    Penalties, tree counts and forms are chosen per lead by the median R² over stations in the validation split.
+    Penalties and numbers of trees are chosen per lead on the validation starts that choose (alignment/splits.py).
     Stations that are held out give no statistic; methods fitted per station have no forecast there.
 
     Parameters
@@ -43,59 +45,86 @@ def fit_baselines(
     -------
     ``soil_moisture_forecast`` (forecaster, station, start, lead) float32 [m3 m-3], NaN where a method cannot forecast:
     where it does not apply to the experiment (persistence without moisture), any moisture method without a value of the
-    last three days. ``chosen`` (forecaster, lead) says what the validation data chose.
+    last three days. ``chosen`` (forecaster, lead) says what the validation data chose. Where moisture is seen, also
+    ``observation_age`` (station, start) [days], infinite before any observation, and ``half_interval`` (station, start,
+    lead, side) [m3 m-3] of the 80 % interval of the damped departure. And what each method has learned, under its name,
+    for :func:`issue_methods`.
     """
     cube = within_splits(cube)
-    fitted = fitted_methods(study)
-    leads = [hours * study.steps_per_day // 24 for hours in study.lead_hours]
-    labels = valid_starts(cube["split"].values, max(leads))
-    starts = np.flatnonzero(labels > TRAIN)
-    inputs = inputs_of(cube, study)
-    scored = cube["soil_moisture_scored"].transpose("station", "time").values
-    forecasts = np.full((len(fitted), len(inputs.target), len(starts), len(leads)), np.nan, dtype="float32")
-    chosen: list[Sequence[str]] = [[""] * len(leads)] * len(fitted)
-    total = len(fitted) * len(leads)
-    for row, method in enumerate(fitted.values()):
+    task, fitted = _task(cube, study, experiment), fitted_methods(study)
+    starts, leads = np.flatnonzero(task.labels > TRAIN), study.lead_hours
+    chosen = np.full((len(fitted), len(leads)), "", dtype=object)
+    learned: dict[str, Array] = {}
+    for row, (name, method) in enumerate(fitted.items()):
         if method.fit is None or not method.applies(study, experiment):
             continue
-        report = _reporting(progress, row * len(leads), total, f"{experiment} {method.title}")
-        task = Task(inputs, experiment, study, labels, starts, leads, scored, report)
+        report = _reporting(progress, row * len(leads), len(fitted) * len(leads), f"{experiment} {method.title}")
         report(0)
-        chosen[row], forecasts[row] = method.fit(task)
+        chosen[row], of_method = method.fit.learn(replace(task, report=report))
+        learned |= {f"{name}/{key}": values for key, values in of_method.items()}
     if progress:
-        progress(total, total, f"{experiment} baselines")
-    return _dataset(cube, study, experiment, fitted, forecasts, chosen, labels, starts)
+        progress(len(fitted) * len(leads), len(fitted) * len(leads), f"{experiment} baselines")
+    split = np.where(task.labels == CALIBRATION, SELECTION, task.labels)[starts].astype("int8")
+    found = _issued(cube, task, learned, starts, list(fitted))
+    found = found.assign(
+        chosen=(("forecaster", "lead"), chosen.astype(str), {"long_name": "candidate chosen on validation starts"})
+    ).assign_coords(split=("start", split, cube["split"].attrs))
+    return found.assign_attrs(experiment=str(experiment)), learned
+
+
+def issue_methods(
+    cube: xr.Dataset, study: Study, experiment: Experiment, learned: Learned, starts: Array, names: Sequence[str]
+) -> xr.Dataset:
+    """What :func:`fit_baselines` gives but for what was chosen, by methods that have learned, from any steps of a cube.
+
+    Parameters
+    ----------
+    cube : station cube that reaches a horizon beyond the last start; its stations are those that were learned from.
+    learned : as :func:`fit_baselines` gives it.
+    starts : indices of time steps, ascending.
+    names : the methods, among those of :func:`fitted_methods`.
+    """
+    return _issued(cube, _task(cube, study, experiment), learned, starts, names)
+
+
+def _task(cube: xr.Dataset, study: Study, experiment: Experiment) -> Task:
+    leads = [hours * study.steps_per_day // 24 for hours in study.lead_hours]
+    labels = start_labels(cube["split"].values, max(leads), study.steps_per_day)
+    scored = cube["soil_moisture_scored"].transpose("station", "time").values
+    return Task(inputs_of(cube, study), experiment, study, labels, leads, scored)
+
+
+def _issued(cube: xr.Dataset, task: Task, learned: Learned, starts: Array, names: Sequence[str]) -> xr.Dataset:
+    dims = ("forecaster", "station", "start", "lead")
+    forecasts = np.full((len(names), len(task.inputs.target), len(starts), len(task.leads)), np.nan, dtype="float32")
+    for row, name in enumerate(names):
+        method = methods()[name]
+        if method.fit is not None and method.applies(task.study, task.experiment):
+            forecasts[row] = method.fit.issue(task, part_of(learned, name), starts)
+    attributes = VARIABLES["soil_moisture"].attributes() | {"long_name": "forecast of volumetric soil moisture"}
+    found = xr.Dataset(
+        {"soil_moisture_forecast": (dims, forecasts, attributes)},
+        {
+            "experiment": str(task.experiment),
+            "forecaster": list(names),
+            "station": cube["station"].values,
+            "start": ("start", cube["time"].values[starts], {"long_name": "last step whose moisture may be known"}),
+            "lead": ("lead", np.array(task.study.lead_hours, "int32"), {"units": "hours", "long_name": "lead"}),
+        },
+    )
+    if not task.experiment.sees_moisture:
+        return found
+    age = damped_departure.age_days(task, starts).astype("float32")
+    halves = damped_departure.half_intervals(task, part_of(learned, damped_departure.METHOD.name), starts)
+    return found.assign(
+        observation_age=(dims[1:3], age, {"long_name": "age of the last observation", "units": "days"}),
+        half_interval=(
+            (*dims[1:], "side"),
+            halves.astype("float32"),
+            VARIABLES["soil_moisture"].attributes() | {"long_name": "half width of the 80 % interval"},
+        ),
+    )
 
 
 def _reporting(progress: Progress | None, before: int, total: int, text: str) -> Callable[[int], None]:
     return lambda done: progress(before + done, total, text) if progress else None
-
-
-def _dataset(
-    cube: xr.Dataset,
-    study: Study,
-    experiment: Experiment,
-    fitted: Mapping[str, Method],
-    forecasts: Array,
-    chosen: Sequence[Sequence[str]],
-    labels: Array,
-    starts: Array,
-) -> xr.Dataset:
-    dims = ("forecaster", "station", "start", "lead")
-    attributes = VARIABLES["soil_moisture"].attributes() | {"long_name": "forecast of volumetric soil moisture"}
-    choice = np.array([list(each) for each in chosen], dtype=str)
-    return xr.Dataset(
-        {
-            "soil_moisture_forecast": (dims, forecasts, attributes),
-            "chosen": (("forecaster", "lead"), choice, {"long_name": "candidate chosen on validation starts"}),
-        },
-        coords={
-            "experiment": str(experiment),
-            "forecaster": list(fitted),
-            "station": cube["station"].values,
-            "start": ("start", cube["time"].values[starts], {"long_name": "last step whose moisture may be known"}),
-            "lead": ("lead", np.array(study.lead_hours, dtype="int32"), {"units": "hours", "long_name": "lead"}),
-            "split": ("start", labels[starts], cube["split"].attrs),
-        },
-        attrs={"experiment": str(experiment)},
-    )

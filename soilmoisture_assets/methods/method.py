@@ -19,7 +19,7 @@ class Method:
     """One way to forecast soil moisture.
 
     ``rank`` orders tables, legends and drawing: the methods with the highest are named last and drawn on top. ``dash``
-    is a matplotlib line style. ``fit`` fits the method and forecasts, among all others of models/baselines; a method
+    is a matplotlib line style. ``fit`` says how it learns and forecasts, among all others of models/baselines; a method
     without it has its forecasts from assets of its own. ``applies`` says in which experiments of which studies there is
     such a forecast. A method with ``speaks`` may stand for a station wherever one forecast is shown: of those that
     forecast there, the one with the largest number does.

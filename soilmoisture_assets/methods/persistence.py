@@ -2,11 +2,11 @@
 
 from soilmoisture_assets.methods.inputs import Array, at
 from soilmoisture_assets.methods.method import Method
-from soilmoisture_assets.methods.task import Task, per_lead
+from soilmoisture_assets.methods.task import Learned, Task, per_lead
 
 
-def _forecast(task: Task, lead: int) -> tuple[str, Array]:
-    return "", at(task.inputs.last, task.starts, 0)
+def _issue(task: Task, learned: Learned, starts: Array, lead: int) -> Array:
+    return at(task.inputs.last, starts, 0)
 
 
 METHOD = Method(
@@ -18,6 +18,6 @@ METHOD = Method(
     dash=":",
     sees="the last observation, at most three days old",
     source="Murphy 1992, doi:10.1175/1520-0434(1992)007<0692:CPATLC>2.0.CO;2",
-    fit=per_lead(_forecast),
+    fit=per_lead(_issue),
     applies=lambda study, experiment: experiment.sees_moisture,
 )

@@ -12,7 +12,7 @@ import numpy as np
 
 from soilmoisture_assets.methods.inputs import Array, at
 from soilmoisture_assets.methods.seasons import season
-from soilmoisture_assets.methods.task import Task
+from soilmoisture_assets.methods.task import Fit, Learned, Task, per_lead
 
 PENALTIES = (1.0, 10.0, 100.0, 1000.0, 10000.0, 100000.0)
 """The grid; features are scaled to unit variance, so a penalty counts in observations."""
@@ -20,22 +20,50 @@ PENALTIES = (1.0, 10.0, 100.0, 1000.0, 10000.0, 100000.0)
 FEWEST_SAMPLES = 60
 
 
-def ridge_on(features_of: Callable[[Task, Array, int], Array]) -> Callable[[Task, int], tuple[str, Array]]:
-    """A method on some features (station, start, feature) of a task, starts and a lead; validation data choose the
-    penalty."""
+Features = Callable[[Task, Array, int], Array]
+"""Features (station, start, feature) of a task, starts and a lead."""
 
-    def forecast(task: Task, lead: int) -> tuple[str, Array]:
-        features = features_of(task, np.concatenate([task.training, task.starts]), lead)
-        training, wanted = np.split(features, [len(task.training)], axis=1)
+
+def ridge_on(features_of: Features) -> Fit:
+    """A method on some features, which predicts the change from the base of the task."""
+
+    def learn(task: Task, lead: int) -> tuple[str, Learned]:
         change = task.target(lead) - task.base(task.training)
-        candidates = np.empty((len(PENALTIES), *wanted.shape[:2]))
-        for station in range(len(wanted)):
-            coefficients, intercept = fit_ridge(training[station], change[station])
-            candidates[:, station] = coefficients @ wanted[station].T.astype("float64") + intercept[:, None]
-        candidates += task.base(task.starts)
-        return task.best({f"penalty {penalty:g}": candidates[i] for i, penalty in enumerate(PENALTIES)}, lead)
+        return learn_ridge(task, features_of, lead, change, task.base(task.choosing))
 
-    return forecast
+    def issue(task: Task, learned: Learned, starts: Array, lead: int) -> Array:
+        return predicted(learned, features_of(task, starts, lead)) + task.base(starts)
+
+    return per_lead(issue, learn)
+
+
+def learn_ridge(
+    task: Task, features_of: Features, lead: int, target: Array, base: Array | float = 0.0
+) -> tuple[str, Learned]:
+    """Fit every station on the training starts; the choosing starts choose one penalty for all.
+
+    Parameters
+    ----------
+    target : (station, training start), NaN where there is none.
+    base : (station, choosing start), what the prediction is added to before it is judged.
+    """
+    features = features_of(task, np.concatenate([task.training, task.choosing]), lead)
+    training, wanted = np.split(features, [len(task.training)], axis=1)
+    fits = [fit_ridge(*pair) for pair in zip(training, target, strict=True)]
+    each = [
+        {"coefficients": np.stack([fit[0][row] for fit in fits]), "intercept": np.stack([fit[1][row] for fit in fits])}
+        for row in range(len(PENALTIES))
+    ]
+    names = [f"penalty {penalty:g}" for penalty in PENALTIES]
+    candidates = {name: predicted(learned, wanted) + base for name, learned in zip(names, each, strict=True)}
+    chosen = task.best(candidates, lead)
+    return chosen, each[names.index(chosen)]
+
+
+def predicted(learned: Learned, features: Array) -> Array:
+    """(station, start) of what :func:`learn_ridge` learned and features (station, start, feature)."""
+    found = np.einsum("sf,stf->st", learned["coefficients"], features.astype("float64"), optimize=True)
+    return found + learned["intercept"][:, None]
 
 
 def fit_ridge(features: Array, target: Array) -> tuple[Array, Array]:

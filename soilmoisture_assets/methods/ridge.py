@@ -5,7 +5,7 @@ import numpy as np
 from soilmoisture_assets.methods.inputs import Array, at
 from soilmoisture_assets.methods.method import Method
 from soilmoisture_assets.methods.regression import known_weather, ridge_on, season_of_target
-from soilmoisture_assets.methods.task import Task, per_lead
+from soilmoisture_assets.methods.task import Task
 
 HISTORY_DAYS = {True: 7, False: 14}
 """Days of history, where moisture is seen and where it is not."""
@@ -39,5 +39,5 @@ METHOD = Method(
     dash="--",
     sees="the weather and moisture of the recent days, known weather, the season",
     source="Hoerl & Kennard 1970, doi:10.1080/00401706.1970.10488634",
-    fit=per_lead(ridge_on(history_features)),
+    fit=ridge_on(history_features),
 )

@@ -1,43 +1,50 @@
-"""The task of a method: what it is fitted to, chosen by and issued for, in one experiment.
+"""The task of a method: what it learns from, is chosen by and is asked for, in one experiment.
 
-Belongs here: ``Task``, and the wrapper of methods that fit each lead by itself. Not here: the arrays (inputs.py), the
-methods. A forecast at lead L uses moisture up to the start and weather up to the start + L, or up to the start alone
-where the experiment does not know the weather to come.
+Belongs here: ``Task``, ``Fit``, and the wrapper of methods that treat each lead by itself. Not here: the arrays
+(inputs.py), the methods. A forecast at lead L uses moisture up to the start and weather up to the start + L, or up to
+the start alone where the experiment does not know the weather to come.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from soilmoisture_assets.alignment.splits import TRAIN, VALIDATION
+from soilmoisture_assets.alignment.splits import SELECTION, TRAIN
 from soilmoisture_assets.methods.inputs import Array, Inputs, at
 from soilmoisture_assets.scores import median_interval, r2
 from soilmoisture_assets.study import Experiment, Study
+
+Learned = Mapping[str, Array]
+"""What a method has learned, as named arrays; a method that learns nothing has none."""
 
 
 @dataclass(frozen=True)
 class Task:
     """One experiment of a study.
 
-    ``labels`` (time) is the split of the window that starts at each step (splits.valid_starts), ``starts`` (start) the
-    steps to forecast from and ``leads`` the steps ahead; ``scored`` (station, time) are the observations that forecasts
-    are judged by. ``report`` is called with the number of leads done.
+    ``labels`` (time) is the split of the window that starts at each step (splits.start_labels), ``leads`` the steps
+    ahead; ``scored`` (station, time) are the observations that forecasts are judged by. ``report`` is called with the
+    number of leads done.
     """
 
     inputs: Inputs
     experiment: Experiment
     study: Study
     labels: Array
-    starts: Array
     leads: Sequence[int]
     scored: Array
-    report: Callable[[int], None]
+    report: Callable[[int], None] = lambda done: None
 
     @property
     def training(self) -> Array:
         """Training starts, as indices of time steps."""
         return np.flatnonzero(self.labels == TRAIN)
+
+    @property
+    def choosing(self) -> Array:
+        """Validation starts that may choose between candidates, as indices of time steps."""
+        return np.flatnonzero(self.labels == SELECTION)
 
     def base(self, starts: Array) -> Array:
         """What a change is counted from: the last observation, or zero where the experiment sees no moisture."""
@@ -52,35 +59,67 @@ class Task:
             target = np.where(sensor == at(self.inputs.sensor_of_last, self.training, 0), target, np.nan)
         return np.where(np.isfinite(self.base(self.training)), target, np.nan)
 
-    def best(self, candidates: dict[str, Array], lead: int) -> tuple[str, Array]:
-        """Name and forecast (station, start) of the candidate with the highest median R² over validation stations.
+    def level(self, lead: int) -> Array:
+        """(station, training start) moisture to fit where no base is needed; NaN where missing or held out."""
+        return at(self.inputs.training_target, self.training, lead)
 
-        Held-out stations judge nothing.
-        """
-        judged = (self.labels[self.starts] == VALIDATION) & ~self.inputs.held_out[:, None]
-        observed = np.where(judged, at(self.scored, self.starts, lead), np.nan)
+    def judged(self, lead: int) -> Array:
+        """(station, choosing start) observations that candidates are judged by; held-out stations judge nothing."""
+        observed = at(self.scored, self.choosing, lead)
+        return np.where(self.inputs.held_out[:, None], np.nan, observed)
+
+    def best(self, candidates: Mapping[str, Array], lead: int) -> str:
+        """Name of the candidate (station, choosing start) with the highest median R² over stations."""
+        observed = self.judged(lead)
 
         def median_r2(forecast: Array) -> float:
             found = median_interval(r2(observed, forecast), draws=1)[0]
             return found if np.isfinite(found) else -np.inf
 
-        name = max(candidates, key=lambda name: median_r2(candidates[name]))
-        return name, candidates[name]
+        return max(candidates, key=lambda name: median_r2(candidates[name]))
 
 
-Fit = Callable[[Task], tuple[Sequence[str], Array]]
-"""Fits a method and forecasts: the candidate chosen on validation data per lead (empty where there was no choice), and
-the forecast (station, start, lead) [m3 m-3], NaN where there is none."""
+@dataclass(frozen=True)
+class Fit:
+    """How a method learns and forecasts.
+
+    ``learn`` gives the candidate that the choosing starts chose per lead (empty where there was no choice), and what it
+    has learned. ``issue`` gives, from what was learned, forecasts (station, start, lead) [m3 m-3] at any starts of the
+    time axis, NaN where there is none. Their ``Task`` may be of a longer axis than the one it was learned on.
+    """
+
+    learn: Callable[[Task], tuple[Sequence[str], Learned]]
+    issue: Callable[[Task, Learned, Array], Array]
 
 
-def per_lead(fit: Callable[[Task, int], tuple[str, Array]]) -> Fit:
-    """A method that fits each lead by itself: ``fit`` of a task and a lead gives its choice and (station, start)."""
+def per_lead(
+    issue: Callable[[Task, Learned, Array, int], Array],
+    learn: Callable[[Task, int], tuple[str, Learned]] = lambda task, lead: ("", {}),
+) -> Fit:
+    """A method that treats each lead by itself.
 
-    def fit_all(task: Task) -> tuple[list[str], Array]:
-        found = []
+    Parameters
+    ----------
+    issue : of a task, what was learned for a lead, starts and the lead: (station, start).
+    learn : of a task and a lead: the choice and what was learned; nothing where it is not given.
+    """
+
+    def learn_all(task: Task) -> tuple[list[str], Learned]:
+        chosen: list[str] = []
+        learned: dict[str, Array] = {}
         for done, lead in enumerate(task.leads):
             task.report(done)
-            found.append(fit(task, lead))
-        return [chosen for chosen, _ in found], np.stack([forecast for _, forecast in found], axis=-1)
+            choice, found = learn(task, lead)
+            chosen.append(choice)
+            learned |= {f"{lead}/{name}": values for name, values in found.items()}
+        return chosen, learned
 
-    return fit_all
+    def issue_all(task: Task, learned: Learned, starts: Array) -> Array:
+        return np.stack([issue(task, part_of(learned, str(lead)), starts, lead) for lead in task.leads], axis=-1)
+
+    return Fit(learn_all, issue_all)
+
+
+def part_of(learned: Learned, name: str) -> Learned:
+    """What was learned under a name that others stand beside."""
+    return {key.removeprefix(f"{name}/"): values for key, values in learned.items() if key.startswith(f"{name}/")}

@@ -1,4 +1,4 @@
-"""Latest forecast map: what is expected from each station's newest step on."""
+"""Latest forecast map: what is expected from the newest step on."""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @style.styled
 def latest_forecast_map(latest: xr.Dataset) -> "Figure":
-    """Forecast median at the last lead, its change against the last observation, its interval, and how old it is.
+    """Central forecast at the last lead, its change against the last observation, its interval, and how old it is.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def latest_forecast_map(latest: xr.Dataset) -> "Figure":
     share = round(100 * float(quantiles[-1] - quantiles[0]))
     target = VARIABLES["soil_moisture"]
     panels = (
-        (f"median {lead} h ahead", median, None, style.colours_of(target), target.label),
+        (f"central forecast {lead} h ahead", median, None, style.colours_of(target), target.label),
         (
             "change against the last observation",
             change,
@@ -43,11 +43,11 @@ def latest_forecast_map(latest: xr.Dataset) -> "Figure":
         ),
         (f"width of the {share} % interval", ahead[:, -1] - ahead[:, 0], None, "cividis", "interval width [m³ m⁻³]"),
         (
-            "age of the newest step",
+            "age of the last observation",
             age,
             (0.0, max(float(np.nanmax(age)), 1.0)),
             "cividis_r",
-            "days before the end of the data",
+            "age [days]",
         ),
     )
     figure = style.new_figure(height=7.15)
@@ -64,7 +64,7 @@ def latest_forecast_map(latest: xr.Dataset) -> "Figure":
         figure,
         f"{lead} h ahead, {int((change > 0).sum())} of {style.counted(len(change), 'station')} are expected wetter "
         f"than last observed ({method_and_experiment(latest)})",
-        "Issued from each station's newest step with an observation; stations end at different times (d).",
+        "Issued from the newest step; how old each station's last observation is then (d) widens its interval (c).",
         latest,
         period=style.period_of(starts, "issued"),
     )

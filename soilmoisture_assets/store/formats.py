@@ -10,6 +10,7 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.files import zip_entry
@@ -33,8 +34,8 @@ def dump(value: Any, path: Path, encoding: Encoding | None = None) -> None:
 
     Parameters
     ----------
-    value : a Dataset (.zarr.zip, .nc), a DataFrame (.csv), what JSON can say (.json), text (.html), bytes or the path
-        of a file to copy (.png, .webp, .zip, .safetensors).
+    value : a Dataset (.zarr.zip, .nc), a DataFrame (.csv), what JSON can say (.json), text (.html), arrays by name
+        (.npz), bytes or the path of a file to copy (.png, .webp, .zip, .safetensors).
     encoding : of variables of a Dataset, as xarray takes it; what a dataset brings from the file it was read from is
         left out, so that the same content gives the same bytes.
 
@@ -54,6 +55,8 @@ def dump(value: Any, path: Path, encoding: Encoding | None = None) -> None:
             path.write_text(text + "\n", encoding="utf-8")
         case ".html":
             path.write_text(value, encoding="utf-8")
+        case ".npz":
+            np.savez_compressed(path, **value)
         case _:
             path.write_bytes(value.read_bytes() if isinstance(value, Path) else value)
 
@@ -78,11 +81,14 @@ def load(path: Path) -> Any:
             return json.loads(path.read_text(encoding="utf-8"))
         case ".html":
             return path.read_text(encoding="utf-8")
+        case ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                return dict(arrays)
         case _:
             return path.read_bytes()
 
 
-SUFFIXES = (".zarr.zip", ".nc", ".csv", ".json", ".html", ".png", ".webp", ".zip", ".safetensors")
+SUFFIXES = (".zarr.zip", ".nc", ".csv", ".json", ".html", ".npz", ".png", ".webp", ".zip", ".safetensors")
 
 
 def suffix_of(path: Path) -> str:

@@ -3,7 +3,15 @@
 import numpy as np
 import pandas as pd
 
-from soilmoisture_assets.alignment.splits import held_out_stations, split_labels, valid_starts
+from soilmoisture_assets.alignment.splits import (
+    BLOCK_DAYS,
+    CALIBRATION,
+    SELECTION,
+    held_out_stations,
+    split_labels,
+    start_labels,
+    valid_starts,
+)
 from soilmoisture_assets.study import SplitSettings
 
 
@@ -73,3 +81,14 @@ def test_nothing_is_held_out_without_a_fraction_and_never_everything():
     assert not held_out_stations(np.array([40.0]), np.array([-100.0]), 0.3, 300, seed=1).any()
     two = held_out_stations(np.array([40.0, 30.0]), np.array([-100.0, -80.0]), 0.3, 300, seed=1)
     assert two.sum() == 1
+
+
+def test_validation_blocks_take_turns_in_choosing_and_calibrating():
+    labels = start_labels(np.repeat([1, 2, 3], [4, 3 * BLOCK_DAYS, 4]), 1, 1)
+    blocks = [SELECTION] * BLOCK_DAYS + [CALIBRATION] * BLOCK_DAYS + [SELECTION] * BLOCK_DAYS
+    assert labels.tolist() == [1, 1, 1, *blocks, 3, 3, 3, 3, 0]
+
+
+def test_blocks_are_of_days_however_long_a_step_is():
+    labels = start_labels(np.full(2 * 2 * BLOCK_DAYS, 2), 2, 2)
+    assert (labels == CALIBRATION).sum() == 2 * BLOCK_DAYS - 2

@@ -22,9 +22,9 @@ METHOD = """
     from soilmoisture_assets.methods.task import per_lead
 
 
-    def forecast(task, lead):
-        last, season = at(task.inputs.last, task.starts, 0), at(task.inputs.climatology, task.starts, lead)
-        return "", (last + season) / 2
+    def forecast(task, learned, starts, lead):
+        last, season = at(task.inputs.last, starts, 0), at(task.inputs.climatology, starts, lead)
+        return (last + season) / 2
 
 
     METHOD = Method(

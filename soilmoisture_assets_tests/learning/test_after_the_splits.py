@@ -66,6 +66,6 @@ def test_forecasts_end_where_their_last_lead_is_the_last_step_of_the_test_period
 def test_the_latest_forecast_follows_the_axis(
     cube: xr.Dataset, extended: xr.Dataset, study: Study, models: dict[Experiment, Model]
 ):
-    latest = latest_forecast(extended, models[Experiment.FORECAST], study)
+    latest = latest_forecast(extended, models[Experiment.FORECAST], {}, study)
     assert (latest.start == extended.time.values[-1]).all()
     assert (latest.last_observation == np.float32(0.44)).all()

@@ -108,13 +108,14 @@ def test_buckets_fill_with_rain_dry_without_and_keep_snow_until_it_melts():
     assert balance["snow_store"][0, 55] == pytest.approx(0, abs=1e-6)
 
 
-def test_antecedent_moisture_holds_the_last_value_with_its_age(cube: xr.Dataset):
+def test_antecedent_moisture_holds_the_last_value_with_its_age_and_relaxes_without_a_step(cube: xr.Dataset):
     gap = cube.copy(deep=True)
-    gap["soil_moisture_antecedent"][0, 200:260] = np.nan
+    gap["soil_moisture_antecedent"][0, 200:320] = np.nan
     last = float(gap["soil_moisture_antecedent"][0, :200].dropna("time")[-1])
     antecedent = antecedent_moisture(gap, np.full(4, 0.2), np.full(4, 0.05), DAY)
-    assert antecedent.base[0, 210] == pytest.approx(last)
-    assert np.isnan(antecedent.base[0, 259])  # older than a month
+    assert antecedent.base[0, 203] == pytest.approx(last, abs=1e-4)
+    assert antecedent.base[0, 319] == pytest.approx(0.2, abs=1e-3)  # the mean
+    assert np.abs(np.diff(antecedent.base[0, 200:320])).max() < 0.04 * abs(last - 0.2)
     age = antecedent.channels.values[0, :, antecedent.channels.names.index("moisture_age")]
     assert (np.diff(age[200:225]) > 0).all()
     assert np.isfinite(antecedent.channels.values).all()

@@ -76,19 +76,30 @@ def test_a_station_without_model_is_refused_by_name(cube: xr.Dataset, study: Stu
         forecast(cube, models[Experiment.FORECAST], study, ["NET__x"])
 
 
-def test_the_latest_forecast_starts_at_each_stations_newest_step(
+def test_the_latest_forecast_starts_at_the_newest_step_from_observations_that_are_not_too_old(
     cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
 ):
     stopped = cube.copy(deep=True)
+    stopped["soil_moisture_antecedent"][0, -1] = 0.3
     stopped["soil_moisture_antecedent"][1, -5:] = np.nan
     stopped["soil_moisture_antecedent"][1, -6] = 0.2
     stopped["soil_moisture_antecedent"][2] = np.nan
-    latest = latest_forecast(stopped, models[Experiment.FORECAST], study)
-    assert latest.station.values.tolist() == ["NET__s0", "NET__s1", "NET__s3"]
-    assert latest.start.values[1] == cube.time.values[-6]
-    assert float(latest.age[1]) == 5 * 24
-    assert float(latest.last_observation[1]) == pytest.approx(0.2)
+    stopped["soil_moisture_antecedent"][3, -31:] = np.nan
+    latest = latest_forecast(stopped, models[Experiment.FORECAST], {}, study)
+    assert latest.station.values.tolist() == ["NET__s0", "NET__s1"]  # nothing of s2, nothing new enough of s3
+    assert (latest.start == cube.time.values[-1]).all()
+    assert latest.age.values.tolist() == [0.0, 5 * 24]
+    np.testing.assert_allclose(latest.last_observation, [0.3, 0.2], rtol=1e-6)
     assert np.isfinite(latest.soil_moisture_forecast).all()
+
+
+def test_without_a_new_observation_the_latest_forecast_says_what_to_do(
+    cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
+):
+    old = cube.copy(deep=True)
+    old["soil_moisture_antecedent"][:, -40:] = np.nan
+    with pytest.raises(StationError, match="no station has an observation of the last 30 days"):
+        latest_forecast(old, models[Experiment.FORECAST], {}, study)
 
 
 def test_the_latest_forecast_is_the_one_that_is_judged_when_its_days_have_come(
@@ -101,10 +112,12 @@ def test_the_latest_forecast_is_the_one_that_is_judged_when_its_days_have_come(
     newest["soil_moisture_antecedent"][:, -1] = newest["soil_moisture_antecedent"][:, -1].fillna(0.2)
     later = cube.copy(deep=True)
     later["soil_moisture_antecedent"].loc[{"time": start}] = newest["soil_moisture_antecedent"][:, -1]
-    issued = latest_forecast(newest, model, study)
+    issued = latest_forecast(newest, model, {}, study)
     judged = forecast(later, model, study).soil_moisture_forecast.sel(start=start)
     assert (issued.start == start).all()
-    np.testing.assert_allclose(issued.soil_moisture_forecast, judged, atol=1e-6)
+    of_regional, of_station = issued.soil_moisture_forecast.transpose("forecaster", ...)
+    np.testing.assert_allclose(of_regional, judged, atol=1e-6)
+    np.testing.assert_array_equal(of_station, of_regional)  # no station has a model of its own
 
 
 def test_the_latest_forecast_bears_that_the_newest_weather_is_missing(
@@ -113,7 +126,7 @@ def test_the_latest_forecast_bears_that_the_newest_weather_is_missing(
     masked = cube.copy(deep=True)
     for name in ("temperature", "precipitation", "shortwave"):
         masked[name][:, -6:] = np.nan
-    latest = latest_forecast(masked, models[Experiment.FORECAST], study)
+    latest = latest_forecast(masked, models[Experiment.FORECAST], {}, study)
     assert (latest.age <= 24 * 5).all()
     assert np.isfinite(latest.soil_moisture_forecast).all()
 

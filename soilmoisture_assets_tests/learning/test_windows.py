@@ -3,19 +3,9 @@ import torch
 import xarray as xr
 
 from soilmoisture_assets.alignment.splits import TEST, TRAIN
-from soilmoisture_assets.learning.windows import CALIBRATION, STOPPING, Runs, build_windows, start_labels
+from soilmoisture_assets.learning.windows import Runs, build_windows
 from soilmoisture_assets.study import Experiment, Study
 from soilmoisture_assets_tests.learning.synthetic import small_cube, small_study
-
-
-def test_no_window_crosses_the_border_of_a_split():
-    labels = start_labels(np.array([1, 1, 1, 1, 3, 3, 3], "int8"), 2, 28)
-    assert labels.tolist() == [1, 1, 0, 3, 3, 0, 0]
-
-
-def test_validation_blocks_take_turns_in_stopping_and_calibrating():
-    labels = start_labels(np.full(14, 2, "int8"), 1, 4)
-    assert labels.tolist() == [STOPPING] * 4 + [CALIBRATION] * 4 + [STOPPING] * 4 + [CALIBRATION, 0]
 
 
 def test_only_a_missing_target_drops_a_lead(cube: xr.Dataset, study: Study):

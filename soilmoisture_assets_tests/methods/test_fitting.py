@@ -1,10 +1,11 @@
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.methods import gradient_boosting
-from soilmoisture_assets.methods.fitting import fit_baselines, fitted_methods
+from soilmoisture_assets.methods.fitting import fit_baselines, fitted_methods, issue_methods
 from soilmoisture_assets.methods.lstm import network
 from soilmoisture_assets.scores import r2
 from soilmoisture_assets.study import Experiment
@@ -16,7 +17,6 @@ STUDY = small_study(horizon="48h", windows=["24h", "48h"])
 @pytest.fixture(scope="module", autouse=True)
 def _small_budgets():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gradient_boosting, "ITERATIONS", (5, 30))
         patch.setattr(network, "FEWEST_UPDATES", 20)
         patch.setattr(network, "PASSES", 0)
         patch.setattr(network, "CHECKS", 2)
@@ -30,7 +30,11 @@ def cube() -> xr.Dataset:
 
 @pytest.fixture(scope="module")
 def fitted(cube: xr.Dataset) -> dict[Experiment, xr.Dataset]:
-    return {experiment: fit_baselines(cube, STUDY, experiment) for experiment in Experiment}
+    return {experiment: baselines(cube, STUDY, experiment) for experiment in Experiment}
+
+
+def baselines(*arguments: Any) -> xr.Dataset:
+    return fit_baselines(*arguments)[0]
 
 
 def forecast_of(dataset: xr.Dataset, method: str) -> xr.DataArray:
@@ -48,7 +52,7 @@ def test_steps_after_the_test_period_change_no_forecast(cube: xr.Dataset, fitted
     longer = cube.reindex(time=cube.get_index("time").append(after), fill_value={"split": 0, "sensor": 3})
     for name in (*MOISTURE, *WEATHER):
         longer[name][:, -61:] = 0.44
-    xr.testing.assert_identical(fit_baselines(longer, STUDY, Experiment.HINDCAST), fitted[Experiment.HINDCAST])
+    xr.testing.assert_identical(baselines(longer, STUDY, Experiment.HINDCAST), fitted[Experiment.HINDCAST])
 
 
 def test_forecasts_start_where_all_leads_lie_in_one_split(fitted: dict[Experiment, xr.Dataset]):
@@ -68,7 +72,7 @@ def test_persistence_repeats_the_last_value_of_the_last_three_days(cube: xr.Data
     for name in MOISTURE:
         gappy[name][1, at] = 0.234
         gappy[name][1, at + 1 : at + 6] = np.nan
-    forecast = forecast_of(fit_baselines(gappy, STUDY, Experiment.FORECAST), "persistence").isel(station=1)
+    forecast = forecast_of(baselines(gappy, STUDY, Experiment.FORECAST), "persistence").isel(station=1)
     days = [day + np.timedelta64(ahead, "D") for ahead in range(5)]
     found = forecast.sel(start=days, lead=24).values
     np.testing.assert_allclose(found[:4], 0.234, rtol=1e-6)
@@ -106,7 +110,7 @@ def test_weather_alone_beats_the_season(fitted: dict[Experiment, xr.Dataset], cu
 def test_drivers_know_nothing_of_moisture(fitted: dict[Experiment, xr.Dataset], cube: xr.Dataset):
     blind = cube.copy(deep=True)
     blind["soil_moisture_antecedent"][:] = np.nan
-    again = fit_baselines(blind, STUDY, Experiment.DRIVERS)
+    again = baselines(blind, STUDY, Experiment.DRIVERS)
     np.testing.assert_array_equal(again.soil_moisture_forecast, fitted[Experiment.DRIVERS].soil_moisture_forecast)
     for method in ("persistence", "damped_persistence"):
         assert np.isnan(forecast_of(again, method)).all()
@@ -123,7 +127,7 @@ def test_a_forecast_at_a_lead_sees_nothing_after_it(
         other[name][:, cube.time.values > start] = 0.6
     for name in WEATHER:
         other[name][:, cube.time.values > seen_weather] = 77.0
-    before, after = fitted[experiment], fit_baselines(other, STUDY, experiment)
+    before, after = fitted[experiment], baselines(other, STUDY, experiment)
     ends = before.start + before.lead.astype("timedelta64[h]")
     blind = (before.start <= start) & ((ends <= seen_weather) if experiment.knows_weather else True)
     for method in fitted_methods(STUDY):
@@ -139,7 +143,7 @@ def test_a_held_out_station_gives_no_statistic(fitted: dict[Experiment, xr.Datas
         other[name][0] = 0.9 - other[name][0]
     for name in WEATHER:
         other[name][0] = 77.0
-    before, after = fitted[Experiment.FORECAST], fit_baselines(other, STUDY, Experiment.FORECAST)
+    before, after = fitted[Experiment.FORECAST], baselines(other, STUDY, Experiment.FORECAST)
     np.testing.assert_array_equal(
         before.soil_moisture_forecast.isel(station=slice(1, None)),
         after.soil_moisture_forecast.isel(station=slice(1, None)),
@@ -156,18 +160,18 @@ def test_a_station_without_observations_leaves_the_others_their_forecasts(cube: 
     other = with_neighbours(cube.isel(station=slice(0, 3)).copy(deep=True))
     for name in MOISTURE:
         other[name][1] = np.nan
-    found = fit_baselines(other, STUDY, Experiment.FORECAST)
+    found = baselines(other, STUDY, Experiment.FORECAST)
     assert np.isnan(found.soil_moisture_forecast.isel(station=1)).all()
     assert np.isfinite(found.soil_moisture_forecast.isel(station=2)).any(["start", "lead"]).all()
 
 
 def test_two_runs_give_the_same_forecasts(fitted: dict[Experiment, xr.Dataset], cube: xr.Dataset):
-    xr.testing.assert_identical(fit_baselines(cube, STUDY, Experiment.HINDCAST), fitted[Experiment.HINDCAST])
+    xr.testing.assert_identical(baselines(cube, STUDY, Experiment.HINDCAST), fitted[Experiment.HINDCAST])
 
 
 def test_half_day_steps_have_twice_as_many_leads():
     study = small_study("12h", experiments=("forecast",), horizon="24h", windows=["24h"])
-    found = fit_baselines(small_cube(study, stations=2), study, Experiment.FORECAST)
+    found = baselines(small_cube(study, stations=2), study, Experiment.FORECAST)
     assert found.lead.values.tolist() == [12, 24]
     assert np.isfinite(found.soil_moisture_forecast.isel(station=1)).mean() > 0.9
 
@@ -175,7 +179,7 @@ def test_half_day_steps_have_twice_as_many_leads():
 def test_progress_counts_up_to_the_end(cube: xr.Dataset):
     seen: list[tuple[int, int]] = []
     part = with_neighbours(cube.isel(station=[1, 2]))
-    fit_baselines(part, STUDY, Experiment.DRIVERS, lambda done, total, text: seen.append((done, total)))
+    baselines(part, STUDY, Experiment.DRIVERS, lambda done, total, text: seen.append((done, total)))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1][0] == seen[-1][1]
 
@@ -185,7 +189,7 @@ def test_moisture_of_era5_is_a_method_where_the_study_lists_it(cube: xr.Dataset)
     study = STUDY.model_copy(update={"dynamic_inputs": listed})
     moisture = cube.soil_moisture_scored.fillna(0.3)
     other = cube.assign(soil_moisture_era5=(0.5 * moisture + 0.2).astype("float32"))  # another mean and spread
-    drivers, forecast = (fit_baselines(other, study, e) for e in (Experiment.DRIVERS, Experiment.FORECAST))
+    drivers, forecast = (baselines(other, study, e) for e in (Experiment.DRIVERS, Experiment.FORECAST))
     assert np.isnan(forecast_of(forecast, "era5_soil_moisture")).all()  # it knows the weather of the target days
     learned = forecast_of(drivers, "era5_soil_moisture").isel(station=slice(1, None))
     ends = learned.start + learned.lead.astype("timedelta64[h]")
@@ -193,3 +197,15 @@ def test_moisture_of_era5_is_a_method_where_the_study_lists_it(cube: xr.Dataset)
     seen = np.isfinite(observed.values)
     np.testing.assert_allclose(learned.values[seen], observed.transpose(*learned.dims).values[seen], atol=2e-3)
     assert np.isnan(forecast_of(drivers, "era5_soil_moisture").isel(station=0)).all()  # held out: nothing to match
+
+
+@pytest.mark.parametrize("experiment", list(Experiment))
+def test_what_was_learned_forecasts_the_same_on_a_longer_axis(experiment: Experiment, cube: xr.Dataset):
+    found, learned = fit_baselines(cube, STUDY, experiment)
+    after = pd.date_range(cube.time.values[-1] + STUDY.step, periods=61, freq=STUDY.step, unit="ns")
+    longer = cube.reindex(time=cube.get_index("time").append(after), fill_value={"split": 0, "sensor": 3})
+    starts = longer.get_index("time").get_indexer(found.start.values[-3:])
+    names = found.forecaster.values.tolist()
+    again = issue_methods(longer, STUDY, experiment, learned, starts, names)
+    kept = found.isel(start=slice(-3, None)).drop_vars(["chosen", "split"])
+    xr.testing.assert_equal(again.drop_vars("start"), kept.drop_vars("start"))

@@ -8,7 +8,7 @@ import pytest
 from soilmoisture_assets.methods import methods, ordered, speaking, title
 
 
-def test_every_method_is_listed_from_the_simplest_to_the_stations_own_model():
+def test_every_method_is_listed_from_the_simplest_to_all_combined():
     assert list(methods()) == [
         "persistence",
         "damped_persistence",
@@ -16,10 +16,12 @@ def test_every_method_is_listed_from_the_simplest_to_the_stations_own_model():
         "era5_soil_moisture",
         "ridge",
         "filtered_ridge",
+        "damped_departure",
         "gradient_boosting",
         "lstm",
         "regional_model",
         "station_model",
+        "combined",
     ]
 
 
@@ -33,7 +35,8 @@ def test_a_method_that_nobody_declares_comes_last_and_keeps_its_name():
     assert title("unheard_of") == "unheard of"
 
 
-def test_the_stations_own_model_speaks_before_the_regional_one_and_both_before_any_other():
+def test_the_combination_speaks_before_the_stations_own_model_and_that_before_the_regional_one():
+    assert speaking(["station_model", "combined", "regional_model"]) == "combined"
     assert speaking(["lstm", "station_model", "regional_model"]) == "station_model"
     assert speaking(["regional_model", "lstm", "unheard_of"]) == "regional_model"
 

@@ -21,9 +21,9 @@ from soilmoisture_assets.methods.method import Method
 from soilmoisture_assets.methods.task import per_lead
 
 
-def forecast(task, lead):
-    last, season = at(task.inputs.last, task.starts, 0), at(task.inputs.climatology, task.starts, lead)
-    return "", (last + season) / 2
+def forecast(task, learned, starts, lead):
+    last, season = at(task.inputs.last, starts, 0), at(task.inputs.climatology, starts, lead)
+    return (last + season) / 2
 
 
 METHOD = Method(
@@ -53,7 +53,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SkillTables]:
         patch.setattr(network, "PASSES", 0)
         patch.setattr(network, "CHECKS", 1)
         declarations.add_folder(folder)
-        fitted = fit_baselines(cube, STUDY, Experiment.FORECAST)
+        fitted, _ = fit_baselines(cube, STUDY, Experiment.FORECAST)
         yield skill_tables([], xr.concat([fitted], dim="experiment"), cube, STUDY)
 
 

@@ -48,7 +48,7 @@ def test_known_weather_and_the_last_observation_each_add_skill(
     cube: xr.Dataset, study: Study, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(gradient_boosting, "ITERATIONS", (15,))
-    baselines = xr.concat([fit_baselines(cube, study, experiment) for experiment in Experiment], dim="experiment")
+    baselines = xr.concat([fit_baselines(cube, study, experiment)[0] for experiment in Experiment], dim="experiment")
     summary = skill_tables([], baselines, cube, study).summary
     validation = summary[summary["split"] == "validation"].set_index(["experiment", "method", "lead_hours"])[
         "median_r2"

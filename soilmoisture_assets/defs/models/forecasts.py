@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.defs.following import FOLLOWS
-from soilmoisture_assets.defs.making import Made, Make, Work, step
+from soilmoisture_assets.defs.making import Made, Work, step
 from soilmoisture_assets.deployment import Deployment
-from soilmoisture_assets.learning.names import REGIONAL_MODEL, STATION_MODEL
+from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.methods import speaking
 from soilmoisture_assets.study import Experiment
 
@@ -24,8 +24,9 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     made = []
     for experiment in deployment.study.model.experiments:
         made += [
-            step(deployment, [f"models/baselines/{experiment}"], _baselines(experiment)),
+            step(deployment, [f"models/baselines/{experiment}", f"models/baseline_fits/{experiment}"], _baselines),
             step(deployment, [f"models/uncalibrated/{experiment}"], _uncalibrated),
+            step(deployment, [f"models/combination/{experiment}"], _combination),
             step(deployment, [f"models/calibration/{experiment}"], _calibration),
             step(deployment, [f"models/forecasts/{experiment}"], _forecasts),
         ]
@@ -34,15 +35,20 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     return made
 
 
-def _baselines(experiment: Experiment) -> Make:
-    def baselines(work: Work) -> Iterator[Made]:
-        from soilmoisture_assets.methods.fitting import fit_baselines
+def _baselines(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.methods.fitting import fit_baselines
 
-        found = fit_baselines(work.given()["cube"].load(), work.study, experiment, work.progress)
-        methods = [str(name) for name in found.forecaster.values]
-        yield Made(found, metadata={"methods": methods, "starts": found.sizes["start"]})
-
-    return baselines
+    experiment = Experiment(work.assets[0].rpartition("/")[2])
+    found, learned = fit_baselines(work.given()["cube"].load(), work.study, experiment, work.progress)
+    methods = [str(name) for name in found.forecaster.values]
+    yield Made(
+        found, asset=f"models/baselines/{experiment}", metadata={"methods": methods, "starts": found.sizes["start"]}
+    )
+    yield Made(
+        learned,
+        asset=f"models/baseline_fits/{experiment}",
+        metadata={"arrays": len(learned), "bytes": sum(array.nbytes for array in learned.values())},
+    )
 
 
 def _uncalibrated(work: Work) -> Iterator[Made]:
@@ -64,24 +70,40 @@ def _uncalibrated(work: Work) -> Iterator[Made]:
         yield Made(found, name)
 
 
+def _combination(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.methods.combination import combination_of
+
+    given = work.given()
+    found = combination_of(given["baselines"].load(), given["forecasts"], given["cube"])
+    last = found.weight.sel(fold=0).isel(lead=-1).to_series()
+    yield Made(
+        found, metadata={"weights_at_last_lead": {name: round(float(w), 3) for name, w in last.items() if w > 0}}
+    )
+
+
 def _calibration(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.methods.combination import CombinedForecasts
     from soilmoisture_assets.scoring.calibration import calibration_of
 
     given = work.given()
     cube = given["cube"]
     held_out = cube.station.values[cube.held_out.values == 1].astype(str).tolist()
-    found = calibration_of(given["forecasts"], held_out)
+    forecasts = CombinedForecasts(given["forecasts"], given["baselines"].load(), given["combination"].load())
+    found = calibration_of(forecasts, held_out)
     yield Made(found, metadata={"stations": len(given["forecasts"])})
 
 
 def _forecasts(work: Work) -> Iterator[Made]:
     """Intervals calibrated on blocks of the validation period, following the errors known at each later start."""
+    from soilmoisture_assets.methods.combination import with_combined
     from soilmoisture_assets.scoring.calibration import calibrated
 
     [path] = work.assets
-    calibration = work.given()["calibration"].load()
+    given = work.given()
+    calibration, baselines, combination = (given[name].load() for name in ("calibration", "baselines", "combination"))
     for done, name in enumerate(work.partitions, start=1):
-        found = calibrated(work.given(path, name)["uncalibrated"].load(), calibration)
+        uncalibrated = work.given(path, name)["uncalibrated"].load()
+        found = calibrated(with_combined(uncalibrated, baselines, combination), calibration)
         work.progress(done, len(work.partitions), name)
         yield Made(found, name, metadata=_errors(found))
 
@@ -100,16 +122,18 @@ def _errors(found: xr.Dataset) -> dict[str, object]:
 
 def _latest_forecast(work: Work) -> Iterator[Made]:
     from soilmoisture_assets.learning.predict import latest_forecast
+    from soilmoisture_assets.methods.combination import latest_combined
     from soilmoisture_assets.scoring.calibration import scale_intervals
     from soilmoisture_assets.scoring.gathering import newest_interval_factors
 
     given = work.given()
-    cube, regional, own = given["cube"].load(), given["regional"], given["own"]
-    models = {}
-    for name in cube.station.values.astype(str).tolist():
-        having = {REGIONAL_MODEL: regional} | ({STATION_MODEL: own[name]} if name in own else {})
-        models[name] = having[speaking(having)]
-    found = latest_forecast(cube, models, work.study)
+    cube, own = given["cube"].load(), given["own"]
+    try:
+        networks = latest_forecast(cube, given["regional"], own, work.study)
+    except StationError as error:
+        yield Made(left_out=str(error))
+        return
+    found = latest_combined(networks, cube, work.study, given["learned"], given["combination"].load())
     factors = newest_interval_factors(given["forecasts"])
     found["soil_moisture_forecast"] = scale_intervals(
         found.soil_moisture_forecast, factors.reindex(station=found.station.values).fillna(factors.mean("station"))
@@ -118,7 +142,8 @@ def _latest_forecast(work: Work) -> Iterator[Made]:
         found,
         metadata={
             "stations": found.sizes["station"],
-            "newest_start": str(found.start.max().values)[:16],
+            "withheld": cube.sizes["station"] - found.sizes["station"],
+            "start": str(found.start.max().values)[:16],
             "oldest_age_hours": float(found.age.max()),
         },
     )

@@ -2,13 +2,19 @@
 
 from soilmoisture_assets.methods.inputs import Array
 from soilmoisture_assets.methods.method import Method
-from soilmoisture_assets.methods.task import Task
+from soilmoisture_assets.methods.task import Fit, Learned, Task
 
 
-def _fit(task: Task) -> tuple[list[str], Array]:
-    from soilmoisture_assets.methods.lstm.network import lstm_forecasts  # torch is heavy
+def _learn(task: Task) -> tuple[list[str], Learned]:
+    from soilmoisture_assets.methods.lstm.network import learn  # torch is heavy
 
-    return [""] * len(task.leads), lstm_forecasts(task)
+    return [""] * len(task.leads), learn(task)
+
+
+def _issue(task: Task, learned: Learned, starts: Array) -> Array:
+    from soilmoisture_assets.methods.lstm.network import issue
+
+    return issue(task, learned, starts)
 
 
 METHOD = Method(
@@ -20,5 +26,5 @@ METHOD = Method(
     dash="--",
     sees="the history of weather and moisture of every station, their attributes, known weather, the season",
     source="Kratzert et al. 2019, doi:10.5194/hess-23-5089-2019",
-    fit=_fit,
+    fit=Fit(_learn, _issue),
 )

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from soilmoisture_assets.alignment.splits import TRAIN, VALIDATION
+from soilmoisture_assets.alignment.splits import SELECTION, TRAIN
 from soilmoisture_assets.methods.inputs import Array, Inputs
 from soilmoisture_assets.methods.seasons import season
-from soilmoisture_assets.methods.task import Task
+from soilmoisture_assets.methods.task import Learned, Task
 from soilmoisture_assets.study import Experiment
 
 HIDDEN = 64
@@ -100,30 +100,47 @@ class _Series:
         return history, future, self.statics[stations], self.base[rows, starts], torch.where(same, target, torch.nan)
 
 
-def lstm_forecasts(task: Task) -> Array:
-    """Train on training starts, stop on validation starts, forecast the starts of the task.
-
-    Returns
-    -------
-    (station, start, lead) float32 [m3 m-3]; NaN without a last observation where the experiment sees moisture.
-    """
-    inputs, experiment, study, starts, leads = task.inputs, task.experiment, task.study, task.starts, task.leads
-    days = study.model.history_days if experiment.sees_moisture else study.model.history_days_drivers
-    history = days * study.steps_per_day
-    length = history + STARTS_PER_CHUNK - 1
-    series = _series(inputs, experiment, pad=length)
-    labels = np.pad(task.labels, length)
-    generator = torch.Generator().manual_seed(study.seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(study.seed)
-        network = EncoderDecoder(series.history.shape[2], series.future.shape[2], series.statics.shape[1])
+def learn(task: Task) -> Learned:
+    """Train on training starts and stop on choosing ones: the weights by name, none without a station to learn from."""
+    study, leads = task.study, len(task.leads)
+    history, length = _lengths(task)
+    series = _series(task.inputs, task.experiment, pad=length)
     learned = np.flatnonzero(series.known)
     if len(learned) == 0:
-        return np.full((len(inputs.target), len(starts), len(leads)), np.nan, dtype="float32")
-    _train(network, series, labels, learned, history, len(leads), study.baselines.lstm_updates, generator)
-    change = _issue(network, series, np.arange(len(inputs.target)), starts + length, history, len(leads))
+        return {}
+    generator = torch.Generator().manual_seed(study.seed)
+    network = _network(series, study.seed)
+    labels = np.pad(task.labels, length)
+    _train(network, series, labels, learned, history, leads, study.baselines.lstm_updates, generator)
+    return {name: weights.numpy() for name, weights in network.state_dict().items()}
+
+
+def issue(task: Task, learned: Learned, starts: Array) -> Array:
+    """(station, start, lead) float32 [m3 m-3]; NaN without a last observation where the experiment sees moisture."""
+    stations, leads = np.arange(len(task.inputs.target)), len(task.leads)
+    if not learned or len(starts) == 0:
+        return np.full((len(stations), len(starts), leads), np.nan, dtype="float32")
+    history, length = _lengths(task)
+    series = _series(task.inputs, task.experiment, pad=length)
+    network = _network(series, seed=0)
+    network.load_state_dict({name: torch.from_numpy(np.array(weights)) for name, weights in learned.items()})
+    change = _issue(network, series, stations, starts + length, history, leads)
     forecast = (series.base[:, starts + length, None] + change).numpy()
     return (forecast * series.spread[..., None] + series.mean[..., None]).astype("float32")
+
+
+def _network(series: _Series, seed: int) -> EncoderDecoder:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return EncoderDecoder(series.history.shape[2], series.future.shape[2], series.statics.shape[1])
+
+
+def _lengths(task: Task) -> tuple[int, int]:
+    """Steps of history that a forecast reads, and of a chunk."""
+    model = task.study.model
+    days = model.history_days if task.experiment.sees_moisture else model.history_days_drivers
+    history = days * task.study.steps_per_day
+    return history, history + STARTS_PER_CHUNK - 1
 
 
 def _train(
@@ -139,7 +156,7 @@ def _train(
     """Fit in place and leave the network with the weights of its best check."""
     length = history + STARTS_PER_CHUNK - 1
     training = np.flatnonzero(labels == TRAIN)
-    validation = np.flatnonzero(labels == VALIDATION)
+    validation = np.flatnonzero(labels == SELECTION)
     earliest, latest = max(int(training[0]) - history + 1, 0), int(training[-1]) - length + 1
     is_training = torch.from_numpy(labels == TRAIN)
     per_pass = len(learned) * len(training) / (CHUNKS_PER_UPDATE * DECODED_STARTS)

@@ -1,0 +1,15 @@
+"""The combined forecast: what is shown, issued and scored first. The weights are in combination.py."""
+
+from soilmoisture_assets.methods.method import Method
+
+METHOD = Method(
+    name="combined",
+    title="combined forecast",
+    rank=110,
+    colour="#882255",
+    marker="*",
+    dash="-",
+    sees="what all methods see: it is their weighted mean",
+    source="this platform: weights on validation starts that chose nothing else (methods/combination.py)",
+    speaks=3,
+)

@@ -1,0 +1,164 @@
+"""The combined forecast: its weights, what it is made of, what it may know."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from soilmoisture_assets.methods.combination import FOLDS, combination_of, combined, weights, with_combined
+
+STARTS = pd.date_range("2018-01-01", "2019-12-31", freq="D", unit="ns")
+LEADS = [24, 48]
+STATIONS = ["NET__a", "NET__b", "NET__c"]
+
+
+def errors_of(*spreads: float, count: int = 20_000) -> np.ndarray:
+    """Mean products of independent errors."""
+    drawn = np.random.default_rng(0).normal(size=(len(spreads), count)) * np.array(spreads)[:, None]
+    return drawn @ drawn.T / count
+
+
+def test_weights_of_much_data_fall_with_the_squared_error():
+    found = weights(errors_of(1.0, 2.0), blocks=10_000)
+    np.testing.assert_allclose(found, [0.8, 0.2], atol=0.02)
+
+
+def test_two_methods_that_err_alike_are_worth_one():
+    products = errors_of(1.0, 1.0)
+    alike = products[np.ix_([0, 0, 1], [0, 0, 1])]
+    found = weights(alike, blocks=1e9)
+    assert found[:2].sum() == pytest.approx(0.5, abs=0.02)
+
+
+def test_little_data_weighs_by_own_errors_alone():
+    found = weights(errors_of(1.0, 1.0, 3.0), blocks=1e-9)
+    np.testing.assert_allclose(found[:2], 0.5, atol=0.03)
+    assert found[2] < 0.03
+
+
+def test_weights_are_shares_and_nothing_small_is_kept():
+    for seed in range(20):
+        drawn = np.random.default_rng(seed)
+        mixed = drawn.normal(size=(9, 9)) @ drawn.normal(size=(9, 400))
+        found = weights(mixed @ mixed.T / 400, blocks=50)
+        assert found.sum() == pytest.approx(1)
+        assert ((found == 0) | (found > 0.009)).all()
+
+
+def test_what_is_missing_leaves_its_weight_to_the_others():
+    forecasts = np.array([[0.1, np.nan, np.nan], [0.3, 0.3, np.nan]])
+    np.testing.assert_allclose(combined(forecasts, np.full((2, 3), 0.5)), [0.2, 0.3, np.nan])
+
+
+def study_of(noise: dict[str, float], seed: int = 0) -> tuple[xr.Dataset, dict[str, xr.Dataset], xr.Dataset]:
+    """Baselines, forecasts of the networks and a cube: truth, and methods that miss it by independent noise."""
+    drawn = np.random.default_rng(seed)
+    validation = STARTS.year == 2018
+    block = np.arange(len(STARTS)) // 28
+    coordinates = {
+        "start": STARTS,
+        "lead": LEADS,
+        "split": ("start", np.where(validation, 2, 3)),
+        "calibration": ("start", (validation & (block % 2 == 1)).astype("int8")),
+    }
+    truth = drawn.normal(0.25, 0.05, (len(STATIONS), len(STARTS), len(LEADS)))
+    forecasts = {name: truth + drawn.normal(0, spread, truth.shape) for name, spread in noise.items()}
+    networks = [name for name in noise if name.endswith("model")]
+    simple = [name for name in noise if name not in networks]
+    baselines = xr.Dataset(
+        {"soil_moisture_forecast": (("forecaster", "station", "start", "lead"), [forecasts[name] for name in simple])},
+        {"forecaster": simple, "station": STATIONS, "start": STARTS, "lead": LEADS, "experiment": "hindcast"},
+    )
+    stored = {}
+    for row, station in enumerate(STATIONS):
+        centre = np.stack([forecasts[name][row] for name in networks])[:, None]
+        quantiles = centre[..., None] + np.array([-0.02, 0.0, 0.03])
+        stored[station] = xr.Dataset(
+            {
+                "soil_moisture_forecast": (("forecaster", "station", "start", "lead", "quantile"), quantiles),
+                "soil_moisture_observed": (("station", "start", "lead"), truth[row][None]),
+            },
+            coordinates | {"forecaster": networks, "station": [station], "quantile": [0.1, 0.5, 0.9]},
+            {"experiment": "hindcast"},
+        )
+    time = pd.date_range("2016-01-01", "2017-12-31", freq="D", unit="ns")
+    cube = xr.Dataset(
+        {
+            "soil_moisture": (("station", "time"), drawn.normal(0.25, 0.05, (len(STATIONS), len(time)))),
+            "split": ("time", np.full(len(time), 1)),
+            "held_out": ("station", [0, 0, 0]),
+        },
+        {"station": STATIONS, "time": time},
+    )
+    return baselines, stored, cube
+
+
+NOISE = {"persistence": 0.02, "ridge": 0.03, "regional_model": 0.03, "station_model": 0.02}
+
+
+def rmse(dataset: xr.Dataset, name: str) -> float:
+    centre = dataset["soil_moisture_forecast"].sel(quantile=0.5, forecaster=name)
+    return float(np.sqrt(((centre - dataset["soil_moisture_observed"]) ** 2).mean()))
+
+
+def test_the_combination_is_better_than_each_method_and_has_the_intervals_of_the_networks():
+    baselines, stored, cube = study_of(NOISE)
+    combination = combination_of(baselines, stored, cube)
+    assert combination["forecaster"].values.tolist() == list(NOISE)
+    found = with_combined(stored["NET__b"], baselines, combination)
+    assert found["forecaster"].values.tolist() == ["regional_model", "station_model", "combined"]
+    assert rmse(found, "combined") < 0.8 * min(rmse(found, name) for name in ("regional_model", "station_model"))
+    quantiles = found["soil_moisture_forecast"].sel(forecaster="combined")
+    np.testing.assert_allclose(quantiles.diff("quantile").isel(start=3, lead=0).values[0], [0.02, 0.03], atol=1e-6)
+
+
+def test_a_start_is_forecast_with_weights_that_do_not_know_it():
+    baselines, stored, cube = study_of(NOISE)
+    before = with_combined(stored["NET__a"], baselines, combination_of(baselines, stored, cube))
+    block = slice("2018-01-29", "2018-02-25")  # the first that is fitted on
+    for each in stored.values():
+        each["soil_moisture_observed"].loc[{"start": block}] += 0.1
+    combination = combination_of(baselines, stored, cube)
+    after = with_combined(stored["NET__a"], baselines, combination)
+    of_block = combination["fold"].sel(start=block).values
+    assert set(of_block) == {1}
+    changed = before["soil_moisture_forecast"] != after["soil_moisture_forecast"]
+    changed = changed.sel(forecaster="combined").any(["station", "lead", "quantile"])
+    same_fold = combination["fold"] == 1
+    assert not changed.where(same_fold, False).any()
+    assert changed.sel(start="2019").all()
+    assert set(np.unique(combination["fold"])) == set(range(FOLDS + 1))
+
+
+def test_nothing_of_the_test_period_and_of_held_out_stations_weighs():
+    baselines, stored, cube = study_of(NOISE)
+    cube["held_out"][2] = 1
+    before = combination_of(baselines, stored, cube)
+    for name, each in stored.items():
+        each["soil_moisture_observed"].loc[{"start": slice("2019", None)}] = 0.9
+        if name == "NET__c":
+            each["soil_moisture_observed"][:] = 0.9
+    xr.testing.assert_identical(combination_of(baselines, stored, cube), before)
+
+
+def test_a_station_without_a_model_of_its_own_is_combined_with_the_regional_one():
+    baselines, stored, cube = study_of(NOISE)
+    combination = combination_of(baselines, stored, cube)
+    lacking = stored["NET__a"].sel(forecaster=["regional_model"])
+    found = with_combined(lacking, baselines, combination)
+    assert found["forecaster"].values.tolist() == ["regional_model", "combined"]
+    assert np.isfinite(found["soil_moisture_forecast"]).all()
+
+
+def test_without_a_block_to_fit_on_the_starts_that_chose_say_the_weights():
+    baselines, stored, cube = study_of(NOISE)
+    stored = {name: each.assign_coords(calibration=0 * each["calibration"]) for name, each in stored.items()}
+    weight = combination_of(baselines, stored, cube)["weight"].sel(fold=0)
+    assert float(weight.sel(forecaster="station_model").mean()) > 0.25
+
+
+def test_without_any_observation_all_methods_weigh_the_same():
+    baselines, stored, cube = study_of(NOISE)
+    for each in stored.values():
+        each["soil_moisture_observed"][:] = np.nan
+    np.testing.assert_allclose(combination_of(baselines, stored, cube)["weight"], 0.25)

@@ -1,0 +1,66 @@
+"""Gaps: as the last observation ages, the combined forecast relaxes and widens without a jump."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from soilmoisture_assets.learning.fit import fit_regional
+from soilmoisture_assets.learning.predict import uncalibrated
+from soilmoisture_assets.methods.combination import combination_of, freshness, with_combined
+from soilmoisture_assets.methods.fitting import fit_baselines
+from soilmoisture_assets.methods.lstm import network
+from soilmoisture_assets.study import Experiment
+from soilmoisture_assets_tests.methods.worlds import small_cube, small_study
+
+STUDY = small_study(horizon="48h", windows=["24h", "48h"])
+GAP = slice("2017-02-01", "2017-05-01")
+"""Ninety days of the test period."""
+
+
+@pytest.fixture(scope="module")
+def during() -> xr.Dataset:
+    """The combined forecasts of a station whose sensor is silent for ninety days, by the age of the last value."""
+    cube = small_cube(STUDY, stations=4)
+    cube["soil_moisture_antecedent"].loc[{"station": cube.station[1], "time": GAP}] = np.nan
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network, "FEWEST_UPDATES", 20)
+        patch.setattr(network, "PASSES", 0)
+        baselines, _ = fit_baselines(cube, STUDY, Experiment.FORECAST)
+    regional = fit_regional(cube, Experiment.FORECAST, STUDY)
+    names = cube.station.values.astype(str).tolist()
+    stored = dict(uncalibrated(cube, regional, {}, STUDY, names))
+    found = with_combined(stored[names[1]], baselines, combination_of(baselines, stored, cube))
+    found = found.sel(forecaster="combined", start=slice("2017-01-31", "2017-05-01")).isel(station=0)
+    age = baselines["observation_age"].sel(station=names[1]).reindex(start=found.start)
+    rain = cube["precipitation"].isel(station=1).sel(time=found.start.values).values
+    return found.assign_coords(age=("start", age.values), rain=("start", rain))
+
+
+def test_the_age_counts_from_the_last_value(during: xr.Dataset):
+    assert during.age.values.tolist() == list(range(91))
+
+
+def test_no_start_of_the_gap_jumps_unless_it_rains(during: xr.Dataset):
+    forecast = during["soil_moisture_forecast"].sel(quantile=0.5)
+    assert np.isfinite(forecast).all()
+    change = np.abs(forecast.diff("start"))
+    dry = during["rain"].isel(start=slice(1, None)) < 1
+    assert int(dry.sum()) > 50
+    assert float(change.where(dry).max()) < 0.02
+
+
+def test_the_interval_widens_with_the_age(during: xr.Dataset):
+    width = during["soil_moisture_forecast"].sel(quantile=0.9) - during["soil_moisture_forecast"].sel(quantile=0.1)
+    by_age = [float(width.isel(start=part).mean()) for part in (slice(0, 1), slice(4, 8), slice(20, 30), slice(60, 91))]
+    assert by_age == sorted(by_age)
+    assert by_age[-1] > 2 * by_age[0]
+    assert float(np.abs(width.diff("start")).max()) < 0.03
+
+
+def test_the_weights_fade_smoothly():
+    ages = np.linspace(0, 5, 101)
+    found = freshness(ages)
+    assert found[0] == 1
+    assert (found[ages >= 3] == 0).all()
+    assert np.abs(np.diff(found)).max() < 0.03
+    assert freshness(np.array([np.inf])) == 0
