@@ -4,7 +4,12 @@ Belongs here: ``open_study``, loaded when it is first asked for, so that importi
 anything else; the modules are imported by their names.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# Threads of torch and LightGBM that wait for each other spin only briefly, which must be said before they are loaded:
+# beside another busy process training took eight times as long, and takes twice as long so.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 if TYPE_CHECKING:
     from soilmoisture_assets.notebook import open_study
