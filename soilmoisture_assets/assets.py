@@ -419,7 +419,7 @@ def _models(study: Study) -> Iterator[Asset]:
             regional,
             MODEL,
             f"One network for all stations that are not held out; experiment {e}: {experiment.description}.",
-            code="6",
+            code="7",
             inputs={"cube": learned},
             settings={**_FEATURES, "seed": True, "model": shape | {"regional_epochs"}},
             kinds=torch,
@@ -431,7 +431,7 @@ def _models(study: Study) -> Iterator[Asset]:
             MODEL,
             f"The station's own network ({study.model.station_training.replace('_', ' ')}); experiment {e}: "
             f"{experiment.description}.",
-            code="5",
+            code="6",
             inputs={"cube": learned, "regional": Input(regional)},
             settings={
                 **_FEATURES,
@@ -448,6 +448,7 @@ def _models(study: Study) -> Iterator[Asset]:
             NETCDF,
             "Quantile forecasts per lead by the regional and the station's own model, as they come from the networks; "
             f"experiment {e}.",
+            code="2",
             inputs={"cube": learned, "regional": Input(regional), "own": Input(own, each=True, optional=True)},
             settings={**_FEATURES, "model": shape},
             partitions="station",

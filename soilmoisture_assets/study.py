@@ -262,6 +262,7 @@ class ModelSettings(_Section):
     history_days: int = Field(14, ge=1)
     history_days_drivers: int = Field(45, ge=1)
     regional_epochs: int = Field(16, ge=1)
+    """At least; of a small study more, so that its network takes 200 optimiser steps."""
     station_epochs: int = Field(6, ge=1)
     station_training: Literal["fine_tune", "from_scratch"] = "fine_tune"
     neighbours: int = Field(5, ge=0)

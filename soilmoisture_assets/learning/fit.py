@@ -4,6 +4,7 @@ Belongs here: what is trained on what, and which stations cannot be. Not here: t
 network (network.py), gathering samples (windows.py), files (checkpoint.py).
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,9 @@ from soilmoisture_assets.learning.windows import Runs, Windows, build_windows, w
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Experiment, Study
 
-REGIONAL_BATCH = 64
+LARGEST_BATCH, SMALLEST_BATCH, FEWEST_UPDATES = 64, 8, 200
+"""Runs per optimiser step of the regional network, and the fewest steps: a year of one station is 23 runs, of which 16
+epochs in batches of 64 made 16 steps. A small study has smaller batches, then more epochs (docs/learning.md)."""
 REGIONAL_RUNS = 24_000
 """Most runs in an epoch of the regional network; of a larger study each epoch draws that many anew."""
 STATION_BATCH = 8
@@ -80,6 +83,7 @@ def fit_regional(
             runs = windows.runs(rows, TRAIN, STARTS, random.integers(0, STARTS, len(rows)))
             return runs[torch.randperm(len(runs), generator=generator)[:REGIONAL_RUNS]].as_batch()
 
+        batch, epochs = _schedule(windows.most_runs(TRAIN, STARTS) * len(rows), study.model.regional_epochs)
         program = Program(
             windows,
             windows.shape,
@@ -87,9 +91,9 @@ def fit_regional(
             epoch_runs,
             windows.runs(rows, SELECTION, STARTS).as_batch(),
             lambda runs: identity[runs.row],
-            REGIONAL_BATCH,
+            batch,
             preset.learning_rate,
-            study.model.regional_epochs,
+            epochs,
             generator,
             strangers=strangers,
         )
@@ -108,6 +112,12 @@ def fit_regional(
         stations=tuple(windows.stations[row] for row in rows),
         metadata=records[0] | _counts(windows, rows),
     )
+
+
+def _schedule(runs: int, epochs: int) -> tuple[int, int]:
+    """Runs per step, and epochs, of at least FEWEST_UPDATES steps together."""
+    batch = int(np.clip(runs * epochs // FEWEST_UPDATES, SMALLEST_BATCH, LARGEST_BATCH))
+    return batch, max(epochs, math.ceil(FEWEST_UPDATES / math.ceil(max(runs, 1) / batch)))
 
 
 def fit_stations(

@@ -27,8 +27,8 @@ regional units."""
 FEATURE_DROPOUT = {Experiment.DRIVERS: 0.1, Experiment.FORECAST: 0.1, Experiment.HINDCAST: 0.05}
 """Share of the channels of a run that training replaces by their mean; the regional network must not lean on one."""
 WEIGHT_DECAY = 0.05
-PATIENCE = 4
-"""Epochs without improvement of any model after which training stops."""
+PATIENCE = 0.25
+"""Share of the epochs, without improvement of any model, after which training stops; four epochs at least."""
 FINE_TUNED_SHARE = 0.75
 """Where a fine-tuned model stands on the way from the parameters that it started from: a few years of one station
 teach less than all stations did, and what lies between did better than either end, on average, in later years (Wortsman
@@ -98,7 +98,7 @@ class Program:
                     self.epochs,
                     f"loss {loss:.4f}, validation {float(validation.median()):.4f}, {time.monotonic() - started:.0f} s",
                 )
-            if bool((epoch - best_epoch >= PATIENCE).all()):
+            if bool((epoch - best_epoch >= max(PATIENCE * self.epochs, 4)).all()):
                 break
         records = [
             {"best_epoch": int(at), "validation_loss": float(loss), "epochs": epoch}

@@ -99,14 +99,15 @@ def calibrate(forecasts: xr.Dataset, shared: xr.Dataset, *, sees_moisture: bool)
 
     Parameters
     ----------
-    forecasts : as for ``pooled_factors``, of any stations, held out or not.
+    forecasts : as for ``pooled_factors``, of any stations, held out or not; by several methods where it has the
+        dimension ``forecaster``, and ``shared`` too.
     shared : of :func:`shared_calibration`.
     sees_moisture : as there.
 
     Returns
     -------
     The dataset with scaled quantiles (medians unchanged, no value below zero) and ``interval_factor``
-    (station, start, lead, side).
+    ([forecaster,] station, start, lead, side).
 
     Raises
     ------
@@ -117,16 +118,21 @@ def calibrate(forecasts: xr.Dataset, shared: xr.Dataset, *, sees_moisture: bool)
             "the calibration of the intervals is of other starts or leads than the forecasts.\n"
             "  Materialize models/uncalibrated and models/calibration again."
         )
+    rows = [dim for dim in ("forecaster", "station") if dim in forecasts["soil_moisture_forecast"].dims]
+    misses = _misses_in(forecasts)
+    # one row for each station of each method: they are followed side by side
+    of_rows = forecasts["soil_moisture_forecast"].isel(start=0, lead=0, quantile=0, drop=True).transpose(*rows)
+    first, rates = (shared[name].broadcast_like(of_rows) for name in ("first_factor", "miss_rate"))
     factors, _ = _followed(
-        _misses_in(forecasts),
+        misses.reshape(-1, *misses.shape[-3:]),
         forecasts,
-        shared["first_factor"].transpose("lead", "side").values,
+        first.transpose(*rows, "lead", "side").values.reshape(-1, *misses.shape[-2:]),
         OWN_RATE if sees_moisture else 0.0,
-        shared["miss_rate"].transpose("start", "lead", "side").values,
+        rates.transpose("start", *rows, "lead", "side").values.reshape(misses.shape[-3], -1, *misses.shape[-2:]),
     )
     values = xr.DataArray(
-        factors,
-        dims=("station", "start", "lead", "side"),
+        factors.reshape(misses.shape),
+        dims=(*rows, "start", "lead", "side"),
         coords={"side": SIDES},
         attrs={"long_name": "conformal factor on the half interval", "units": "1"},
     )
@@ -188,18 +194,14 @@ def calibrated(dataset: xr.Dataset, calibration: xr.Dataset) -> xr.Dataset:
     ------
     StudyError : the calibration lacks a forecaster, or is of other starts or leads.
     """
-    sees_moisture = Experiment(dataset.attrs["experiment"]).sees_moisture
-    parts = []
-    for forecaster in dataset["forecaster"].values.astype(str):
-        if forecaster not in calibration["forecaster"]:
+    names = dataset["forecaster"].values.astype(str).tolist()
+    for name in names:
+        if name not in calibration["forecaster"]:
             raise StudyError(
-                f"the calibration of the intervals knows no '{forecaster}'.\n  Materialize models/calibration again."
+                f"the calibration of the intervals knows no '{name}'.\n  Materialize models/calibration again."
             )
-        own = dataset.sel(forecaster=forecaster)
-        found = calibrate(own, calibration.sel(forecaster=forecaster), sees_moisture=sees_moisture)
-        parts.append(found[["soil_moisture_forecast", "interval_factor"]])
-    together = xr.concat(parts, dim=dataset["forecaster"])
-    return dataset.assign(together.transpose("forecaster", ...).data_vars)
+    sees_moisture = Experiment(dataset.attrs["experiment"]).sees_moisture
+    return calibrate(dataset, calibration.sel(forecaster=names), sees_moisture=sees_moisture)
 
 
 def _shared(misses: Array, axis: xr.Dataset, sees_moisture: bool) -> xr.Dataset:
@@ -233,8 +235,8 @@ def _pooled(misses: Array, axis: xr.Dataset) -> Array:
 def _followed(
     misses: Array, axis: xr.Dataset, first: Array, own_rate: float, shared: Array | None = None
 ) -> tuple[Array, Array]:
-    """Factors (station, start, lead, 2), ``first`` at validation starts and then following the misses of test starts,
-    and the share of stations that missed (start, lead, 2): ``shared``, or what these stations tell.
+    """Factors (row, start, lead, 2), ``first`` ([row,] lead, 2) at validation starts and then following the misses of
+    test starts, and the share of rows that missed (start, [row,] lead, 2): ``shared``, or what these rows tell.
     """
     times = axis.get_index("start")
     pace = np.minimum(np.diff(times, prepend=times[:1]) / _DAY, 1)
@@ -242,7 +244,7 @@ def _followed(
     # (start, lead): the start whose target step is this one, -1 where there is none
     ended = np.stack([times.get_indexer(pd.DatetimeIndex(times.values - lead)) for lead in leads], axis=1)
     tells = (ended >= 0) & (axis["split"].values == TEST)[ended]
-    now = np.broadcast_to(first, (misses.shape[0], *first.shape)).astype("float64")
+    now = np.broadcast_to(first, (misses.shape[0], *misses.shape[2:])).astype("float64")
     factors = np.empty(misses.shape, dtype="float32")
     rates = np.full(misses.shape[1:], np.nan) if shared is None else shared
     each_lead = np.arange(len(leads))
@@ -305,9 +307,12 @@ def _factors(misses: Array, levels: tuple[float, float]) -> Array:
 
 
 def _misses_in(forecasts: xr.Dataset) -> Array:
-    """(station, start, lead, 2) misses of a forecasts dataset."""
-    ordered = forecasts.transpose(*_DIMS, "quantile", ...)
-    return _misses(ordered["soil_moisture_observed"].values, ordered["soil_moisture_forecast"].values)
+    """([forecaster,] station, start, lead, 2) misses of a forecasts dataset."""
+    quantiles = forecasts["soil_moisture_forecast"]
+    dims = ("forecaster", *_DIMS) if "forecaster" in quantiles.dims else _DIMS
+    return _misses(
+        forecasts["soil_moisture_observed"].transpose(*_DIMS).values, quantiles.transpose(*dims, "quantile").values
+    )
 
 
 def _misses(observed: Array, quantiles: Array) -> Array:
