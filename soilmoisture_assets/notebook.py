@@ -127,7 +127,7 @@ class OpenStudy:
 
         Parameters
         ----------
-        method : None gives each station the method that speaks for it: its own model, else the regional one.
+        method : None gives the method that speaks for a station: all methods combined, where there are.
 
         Returns
         -------

@@ -84,7 +84,7 @@ def best_station_series(
     return style.finish(
         figure,
         f"Best {style.counted(len(ranked), 'station')}: median R² {medians} ({method_and_experiment(forecasts)})",
-        f"Observed soil moisture and forecast medians at their valid time; R² at {', '.join(map(str, windows))} h "
+        f"Observed soil moisture and central forecasts at their valid time; R² at {', '.join(map(str, windows))} h "
         f"above each panel. Stations ranked by R² at {windows[0]} h, of {forecasts.sizes['station']}.",
         forecasts,
         skill,
