@@ -40,8 +40,9 @@ def gather(stored: Mapping[str, xr.Dataset], method: str) -> xr.Dataset:
 
 
 def gather_each(stored: Mapping[str, xr.Dataset]) -> list[xr.Dataset]:
-    """``gather`` of every method that forecasts any station, in the order of tables."""
-    return [gather(stored, name) for name in methods_of(stored)]
+    """``gather`` of every method that forecasts any station, in the order of tables; every station is read once."""
+    loaded = {name: dataset[FORECASTS].load() for name, dataset in stored.items()}
+    return [gather(loaded, name) for name in methods_of(loaded)]
 
 
 def gather_fitted(baselines: xr.Dataset, method: str, cube: xr.Dataset) -> xr.Dataset:
