@@ -77,9 +77,9 @@ def test_simple_methods_and_models_are_judged_by_the_same_observations(study: Op
 
 
 def test_a_forecast_of_a_station_is_by_the_method_that_speaks_for_it(study: OpenStudy):
-    best, own = study.forecasts("forecast"), study.forecasts("forecast", "station_model")
-    assert set(best.forecaster.values) == {"station_model"}
-    np.testing.assert_array_equal(best.soil_moisture_forecast, own.soil_moisture_forecast)
+    best, together = study.forecasts("forecast"), study.forecasts("forecast", "combined")
+    assert set(best.forecaster.values) == {"combined"}
+    np.testing.assert_array_equal(best.soil_moisture_forecast, together.soil_moisture_forecast)
 
 
 def test_current_partitions_are_those_that_can_be_read(study: OpenStudy):

@@ -14,7 +14,6 @@ from soilmoisture_assets.alignment.station_series import (
     inputs_on_steps,
     target_on_steps,
 )
-from soilmoisture_assets.methods import gradient_boosting
 from soilmoisture_assets.methods.fitting import fit_baselines
 from soilmoisture_assets.scoring.skill import skill_tables
 from soilmoisture_assets.sources.station_files.files import read_static_attributes_file
@@ -44,10 +43,9 @@ def cube(study: Study) -> xr.Dataset:
     return with_neighbours(cube.isel(station=np.linspace(0, cube.sizes["station"] - 1, STATIONS).astype(int)))
 
 
-def test_known_weather_and_the_last_observation_each_add_skill(
-    cube: xr.Dataset, study: Study, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(gradient_boosting, "ITERATIONS", (15,))
+def test_known_weather_and_the_last_observation_each_add_skill(cube: xr.Dataset, study: Study):
+    few = study.baselines.model_copy(update={"boosting_trees": 25})
+    study = study.model_copy(update={"baselines": few})
     baselines = xr.concat([fit_baselines(cube, study, experiment)[0] for experiment in Experiment], dim="experiment")
     summary = skill_tables([], baselines, cube, study).summary
     validation = summary[summary["split"] == "validation"].set_index(["experiment", "method", "lead_hours"])[
