@@ -64,12 +64,16 @@ def combination_of(baselines: xr.Dataset, stored: Mapping[str, xr.Dataset], cube
     """
     spread = _training_spread(cube)
     every = {name: of_station(stored[name], baselines) for name in stored}
-    members = ordered(str(name) for each in every.values() for name in _present(each))
+    # a station with a short record lacks some methods, and tells nothing of how they compare
+    known = {name: _present(each) for name, each in every.items()}
+    learned = [known[name] for name in every if name in spread] or list(known.values())
+    most = max(learned, key=len)
+    members = ordered(most)
     axis = next(iter(every.values()))
     fold, block = _folds(axis)
     errors = _Errors(len(members), axis.sizes["lead"])
     for name, each in every.items():
-        if spread.get(name, 0.0) > 0 and set(_present(each)) == set(members):
+        if spread.get(name, 0.0) > 0 and set(members) <= set(known[name]):
             forecast = each["soil_moisture_forecast"].sel(forecaster=members).transpose(*_DIMS).values
             observed = each["soil_moisture_observed"].transpose(*_DIMS[1:]).values
             errors.add((forecast - observed).astype("float64") / spread[name], fold, block)

@@ -4,6 +4,7 @@ Belongs here: its features and how it is fitted. Not here: what it is judged by 
 """
 
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -68,8 +69,7 @@ def boosting_features(task: Task, starts: Array, lead: int) -> Array:
 
 def _learn(task: Task, lead: int) -> tuple[str, Learned]:
     """Fit the change from the last observation, in each station's spread, until the choosing starts gain no more."""
-    import lightgbm
-
+    lightgbm = _lightgbm()
     change = (task.target(lead) - task.base(task.training)) / _unit(task)
     use = np.flatnonzero(np.isfinite(change))
     if len(use) == 0:
@@ -96,14 +96,21 @@ def _learn(task: Task, lead: int) -> tuple[str, Learned]:
 
 
 def _issue(task: Task, learned: Learned, starts: Array, lead: int) -> Array:
-    import lightgbm
-
+    lightgbm = _lightgbm()
     base = task.base(starts)
     if "trees" not in learned:
         return np.full_like(base, np.nan)
     model = lightgbm.Booster(model_str=learned["trees"].tobytes().decode())
     change = np.asarray(model.predict(_flat(boosting_features(task, starts, lead))))
     return change.reshape(base.shape) * _unit(task) + base
+
+
+def _lightgbm() -> ModuleType:
+    """LightGBM, with the OpenMP that comes with torch: not every system has one."""
+    import torch  # noqa: F401, I001
+    import lightgbm
+
+    return lightgbm
 
 
 def _unit(task: Task) -> Array:

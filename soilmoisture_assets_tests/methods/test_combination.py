@@ -162,3 +162,12 @@ def test_without_any_observation_all_methods_weigh_the_same():
     for each in stored.values():
         each["soil_moisture_observed"][:] = np.nan
     np.testing.assert_allclose(combination_of(baselines, stored, cube)["weight"], 0.25)
+
+
+def test_a_station_that_lacks_a_method_weighs_nothing_and_is_combined_from_the_others():
+    baselines, stored, cube = study_of(NOISE)
+    alone = {name: stored[name] for name in ("NET__a", "NET__b")}
+    before = combination_of(baselines, alone, cube)
+    baselines["soil_moisture_forecast"].loc[{"station": "NET__c", "forecaster": "ridge"}] = np.nan
+    xr.testing.assert_identical(combination_of(baselines, stored, cube), before)
+    assert np.isfinite(with_combined(stored["NET__c"], baselines, before)["soil_moisture_forecast"]).all()
