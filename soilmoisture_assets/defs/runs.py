@@ -201,6 +201,9 @@ def launch(
     if partitions:
         definition = definitions.resolve_asset_graph().get(keys[0]).partitions_def
         assert definition is not None
+        if isinstance(definition, dg.DynamicPartitionsDefinition):  # what names them may not be part of a selection
+            known = set(instance.get_dynamic_partitions(str(definition.name)))
+            instance.add_dynamic_partitions(str(definition.name), [name for name in partitions if name not in known])
         tags |= wanted_tags(definition.get_partition_keys(dynamic_partitions_store=instance), partitions)
     result = job.execute_in_process(
         instance=instance,

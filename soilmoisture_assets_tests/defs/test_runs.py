@@ -14,6 +14,7 @@ import xarray as xr
 from soilmoisture_assets.defs.checks import failures, raw
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.making import Made, Work
+from soilmoisture_assets.defs.partitions import stations_of
 from soilmoisture_assets.defs.runs import stages
 from soilmoisture_assets.errors import SourceError, SourceUnavailable, StudyError
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
@@ -244,6 +245,15 @@ def test_only_the_stations_that_are_named_are_made(tmp_path: Path):
         assert place.run(SERIES, stations=("b",)) == {SERIES: ["b"]}
         with pytest.raises(StudyError, match=r"unknown station 'bb'\.\n  Did you mean: b"):
             place.run(SERIES, stations=("bb",))
+
+
+def test_stations_that_dagster_was_not_told_of_are_made(tmp_path: Path):
+    with bench(tmp_path) as place:
+        place.run(TABLE)
+        name = str(stations_of(place.deployment.study).name)
+        for station in STATIONS:  # as where what names them was not part of the selection
+            place.instance.delete_dynamic_partition(name, station)
+        assert place.run(SERIES) == {SERIES: list(STATIONS)}
 
 
 def test_a_run_holds_one_partitioning_and_follows_what_it_is_made_from(tmp_path: Path):
