@@ -56,7 +56,7 @@ def settings_table(study: Study) -> Table:
         ["Leads", ", ".join(f"{lead} h" for lead in study.lead_hours)],
         [
             "Model",
-            f"{model.preset}; at most {style.counted(model.regional_epochs, 'epoch')} of the regional model, "
+            f"{model.preset}; {style.counted(model.regional_epochs, 'epoch')} of the regional model or 200 steps, "
             f"{style.counted(model.station_epochs, 'epoch')} of the stations' "
             f"({model.station_training.replace('_', ' ')}), {model.neighbours} neighbours",
         ],
