@@ -282,6 +282,9 @@ def _mixed(
         fresh = freshness(simple["observation_age"].transpose(*others).values)[..., None]
         aged = simple["half_interval"].transpose(*others, "lead", "side").values
         instead = np.array([name == DEPARTURE.name for name in names]).reshape(-1, *[1] * fresh.ndim)
+        # where nothing takes their place (a held-out station) the weights stay, and the networks forecast
+        takes_over = (np.isfinite(forecasts) & instead).any(axis=0)
+        fresh = np.where(takes_over, fresh, 1.0)
         weight = fresh * weight + (1 - fresh) * instead
         outer = np.sqrt(fresh[..., None] * halves[..., [0, 2]] ** 2 + (1 - fresh[..., None]) * aged**2)
         halves[..., [0, 2]] = np.where(np.isfinite(outer), outer, np.abs(halves[..., [0, 2]])) * [-1, 1]
