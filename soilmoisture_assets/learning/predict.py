@@ -246,7 +246,7 @@ def _forecast(cube: xr.Dataset, windows: Windows, model: Model, station: str) ->
     split = np.where(labels == CALIBRATION, SELECTION, labels).astype(np.int8)
     scored = cube["soil_moisture_scored"].transpose("station", "time").sel(station=[station]).values
     observed = scored[:, starts[:, None] + np.arange(1, windows.shape.leads + 1)].astype(np.float32)
-    calibration = {"long_name": "validation start that chose nothing, kept for weights and the calibration of intervals"}
+    calibration = {"long_name": "validation start that chose nothing: for weights and intervals"}
     return xr.Dataset(
         {
             "soil_moisture_forecast": (
