@@ -461,7 +461,8 @@ def _models(study: Study) -> Iterator[Asset]:
             f"models/combination/{e}",
             NETCDF,
             "Weights of all methods in the combined forecast, per lead, from validation starts that chose nothing "
-            f"else; experiment {e}.",
+            f"else, and what is taken off a station's level; experiment {e}.",
+            code="2",
             inputs={
                 "cube": learned,
                 "baselines": Input(f"models/baselines/{e}"),

@@ -10,6 +10,9 @@ data there are: few errors say well how good each method is, and badly how they 
 doi:10.1016/S1574-0706(05)01004-9, sections 3 and 4). A start that is fitted on is itself forecast with weights of the
 other blocks, so that intervals and scores of it are honest.
 
+What is left of a station's mean error over the validation starts is taken off its forecasts, the more of it the more
+blocks it is from: the level of a station can be off for a year at a time, and most so where no moisture is seen.
+
 Those weights are of the last observation while it is fresh. As it ages they fade, and the damped departure takes their
 place, which forecasts at any age without a jump: most methods know of an observation for three days at most, and none
 but that one has learned how much less an older one says.
@@ -41,6 +44,8 @@ PULL, POWER = 100.0, 4.0
 """Strength of the pull towards weights by own errors, in errors of the best method per block of a station, and how fast
 those weights fall with the error; chosen on studies of 1, 3 and 69 stations cut from years before the test years, and
 on synthetic worlds (docs/learning.md)."""
+LEVEL_BLOCKS = 6.0
+"""Blocks after which half of a station's mean error is taken off; chosen on the same studies."""
 FRESH_DAYS = OLDEST_ANTECEDENT / pd.Timedelta(days=1)
 LEAST_WEIGHT = 0.01
 """A method with less adds nothing and is left out, with its cost."""
@@ -60,7 +65,8 @@ def combination_of(baselines: xr.Dataset, stored: Mapping[str, xr.Dataset], cube
     Returns
     -------
     ``weight`` (fold, forecaster, lead), the weights of all data in fold 0; ``fold`` (start), the weights that forecast
-    it; ``mean_squared_error`` (forecaster, lead) of each method, in squared training spreads.
+    it; ``level_error`` (fold, station, lead) to take off; ``mean_squared_error`` (forecaster, lead) of each method, in
+    squared training spreads.
     """
     spread = _training_spread(cube)
     every = {name: of_station(stored[name], baselines) for name in stored}
@@ -72,14 +78,18 @@ def combination_of(baselines: xr.Dataset, stored: Mapping[str, xr.Dataset], cube
     axis = next(iter(every.values()))
     fold, block = _folds(axis)
     errors = _Errors(len(members), axis.sizes["lead"])
-    for name, each in every.items():
-        if spread.get(name, 0.0) > 0 and set(members) <= set(known[name]):
-            forecast = each["soil_moisture_forecast"].sel(forecaster=members).transpose(*_DIMS).values
-            observed = each["soil_moisture_observed"].transpose(*_DIMS[1:]).values
-            errors.add((forecast - observed).astype("float64") / spread[name], fold, block)
+    complete = [name for name in every if spread.get(name, 0.0) > 0 and set(members) <= set(known[name])]
+    for name in complete:
+        errors.add(_errors(every[name], members) / spread[name], fold, block, axis["calibration"].values == 1)
     weight = np.stack([errors.weights(left_out) for left_out in range(FOLDS + 1)])
+    level = [_level_errors(_errors(every[name], members), weight, fold, block) for name in complete]
     return xr.Dataset(
         {
+            "level_error": (
+                ("station", "fold", "lead"),
+                np.reshape(level, (len(complete), FOLDS + 1, axis.sizes["lead"])).astype("float32"),
+                {"long_name": "mean error of the combination that is taken off", "units": "m3 m-3"},
+            ),
             "weight": (("fold", "forecaster", "lead"), weight, {"long_name": "weight of a method", "units": "1"}),
             "mean_squared_error": (
                 ("forecaster", "lead"),
@@ -89,9 +99,10 @@ def combination_of(baselines: xr.Dataset, stored: Mapping[str, xr.Dataset], cube
         },
         coords={
             "forecaster": members,
+            "station": np.array(complete, dtype=str),
             "start": axis["start"].values,
             "lead": axis["lead"].variable,
-            "fold": ("start", np.maximum(fold, 0), {"long_name": "group of blocks that its weights do not know"}),
+            "fold": ("start", fold, {"long_name": "group of blocks that its weights do not know"}),
         },
         attrs={"experiment": axis.attrs["experiment"]},
     )
@@ -112,12 +123,14 @@ def with_combined(dataset: xr.Dataset, baselines: xr.Dataset, combination: xr.Da
     departure.
     """
     members = of_station(dataset, baselines)["soil_moisture_forecast"].reindex(forecaster=combination["forecaster"])
-    weight = combination["weight"].values[combination["fold"].sel(start=dataset["start"]).values].transpose(1, 0, 2)
+    fold = combination["fold"].sel(start=dataset["start"]).values
+    weight = combination["weight"].values[fold].transpose(1, 0, 2)
+    level = _level_of(dataset, combination).values[:, fold]
     quantiles = dataset["soil_moisture_forecast"].transpose("forecaster", "station", "start", "lead", "quantile")
     simple = baselines.sel(station=dataset["station"]).reindex(start=dataset["start"])
     names = members["forecaster"].values.tolist()
     moved = _mixed(
-        members.transpose(*_DIMS).values[:, None], weight[:, None], names, quantiles.mean("forecaster"), simple
+        members.transpose(*_DIMS).values[:, None], weight[:, None], level, names, quantiles.mean("forecaster"), simple
     )
     together = xr.concat([quantiles, moved.expand_dims(forecaster=[COMBINED.name])], dim="forecaster")
     return dataset.drop_dims("forecaster").assign(soil_moisture_forecast=together.assign_attrs(quantiles.attrs))
@@ -153,7 +166,8 @@ def latest_combined(
         [own["soil_moisture_forecast"].transpose("forecaster", "station", "lead").values, networks.sel(quantile=0.5)]
     )
     shares = np.broadcast_to(weight.reindex(forecaster=members, fill_value=0.0).values[:, None], forecasts.shape)
-    moved = _mixed(forecasts, shares, members, networks.mean("forecaster"), own)
+    level = _level_of(latest, combination).sel(fold=0).values
+    moved = _mixed(forecasts, shares, level, members, networks.mean("forecaster"), own)
     return latest.drop_dims("forecaster").assign(soil_moisture_forecast=moved).assign_attrs(method=COMBINED.name)
 
 
@@ -205,7 +219,7 @@ def of_station(dataset: xr.Dataset, baselines: xr.Dataset) -> xr.Dataset:
 
 @dataclass
 class _Errors:
-    """Sums of products of the errors of all methods, per group of blocks (0: the starts that chose), over stations."""
+    """Sums of products of the errors of all methods over stations, per fold; 0: of all starts that chose."""
 
     methods: int
     leads: int
@@ -215,12 +229,15 @@ class _Errors:
         self.pairs = np.zeros((FOLDS + 1, self.leads))
         self.blocks = np.zeros((FOLDS + 1, self.leads))
 
-    def add(self, errors: Array, fold: Array, block: Array) -> None:
-        """Add the errors (method, start, lead) of a station, where all methods have one."""
+    def add(self, errors: Array, fold: Array, block: Array, fitted: Array) -> None:
+        """Add the errors (method, start, lead) of a station, where all methods have one.
+
+        ``fitted`` (start): whether a start of the folds is fitted on, or chose.
+        """
         known = np.all(np.isfinite(errors), axis=0)
         errors = np.where(known, errors, 0.0)
         for group in range(FOLDS + 1):
-            inside = fold == group
+            inside = (fold == group) & fitted if group else (fold > 0) & ~fitted
             self.products[group] += np.einsum("msl,nsl->lmn", errors[:, inside], errors[:, inside])
             self.pairs[group] += known[inside].sum(axis=0)
             for each in np.unique(block[inside]):
@@ -264,14 +281,40 @@ def weights(products: Array, blocks: float) -> Array:
     return found / found.sum()
 
 
+def _errors(dataset: xr.Dataset, members: Sequence[str]) -> Array:
+    """(method, start, lead) errors of methods at a station, as :func:`of_station` gives it."""
+    forecast = dataset["soil_moisture_forecast"].sel(forecaster=list(members)).transpose(*_DIMS).values
+    return (forecast - dataset["soil_moisture_observed"].transpose(*_DIMS[1:]).values).astype("float64")
+
+
+def _level_errors(errors: Array, weight: Array, fold: Array, block: Array) -> Array:
+    """(fold, lead) what to take off a station's forecasts: of its errors (method, start, lead) in the other folds."""
+    found = np.zeros((FOLDS + 1, errors.shape[2]))
+    for left_out in range(FOLDS + 1):
+        used = (fold > 0) & (fold != left_out)
+        mixed = np.einsum("ml,msl->sl", weight[left_out], errors[:, used])
+        known, blocks = np.isfinite(mixed), block[used]
+        count = sum(known[blocks == each].any(axis=0).astype(float) for each in np.unique(blocks))
+        mean = np.where(known, mixed, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        found[left_out] = mean * count / (count + LEVEL_BLOCKS)
+    return found
+
+
+def _level_of(dataset: xr.Dataset, combination: xr.Dataset) -> xr.DataArray:
+    """``level_error`` (station, fold, lead) of the stations of a dataset; nothing for those that have none."""
+    found = combination["level_error"].reindex(station=dataset["station"].values, fill_value=0.0)
+    return found.transpose("station", "fold", "lead")
+
+
 def _mixed(
-    forecasts: Array, weight: Array, names: Sequence[str], quantiles: xr.DataArray, simple: xr.Dataset
+    forecasts: Array, weight: Array, level: Array, names: Sequence[str], quantiles: xr.DataArray, simple: xr.Dataset
 ) -> xr.DataArray:
     """The combined quantiles.
 
     Parameters
     ----------
     forecasts, weight : (method, station, …, lead) of the methods named.
+    level : (station, …, lead) what to take off while the observation is fresh.
     quantiles : (station, …, lead, quantile) whose half intervals are those of a fresh observation.
     simple : of the simple methods; has ``observation_age`` (station, …) and ``half_interval`` (station, …, lead, side)
         where moisture is seen.
@@ -285,10 +328,10 @@ def _mixed(
         # where nothing takes their place (a held-out station) the weights stay, and the networks forecast
         takes_over = (np.isfinite(forecasts) & instead).any(axis=0)
         fresh = np.where(takes_over, fresh, 1.0)
-        weight = fresh * weight + (1 - fresh) * instead
+        weight, level = fresh * weight + (1 - fresh) * instead, fresh * level
         outer = np.sqrt(fresh[..., None] * halves[..., [0, 2]] ** 2 + (1 - fresh[..., None]) * aged**2)
         halves[..., [0, 2]] = np.where(np.isfinite(outer), outer, np.abs(halves[..., [0, 2]])) * [-1, 1]
-    centre = combined(forecasts, weight)
+    centre = combined(forecasts, weight) - level
     return quantiles.copy(data=np.maximum(centre[..., None] + halves, 0).astype("float32"))
 
 
@@ -304,13 +347,13 @@ def _present(dataset: xr.Dataset) -> list[str]:
 
 
 def _folds(dataset: xr.Dataset) -> tuple[Array, Array]:
-    """(start) group of each start: 1 to FOLDS where it is fitted on, 0 where it chose, -1 elsewhere; and its block."""
+    """(start) fold of each start of the validation period, 1 to FOLDS, 0 elsewhere; and its block."""
     times = pd.DatetimeIndex(dataset["start"].values)
     block = np.asarray((times - times[0]) // pd.Timedelta(days=BLOCK_DAYS), dtype=int)
-    fitted = dataset["calibration"].values == 1
-    order = np.unique(block[fitted], return_inverse=True)[1]
-    fold = np.where(dataset["split"].values == VALIDATION, 0, -1)
-    fold[fitted] = 1 + order % FOLDS
+    inside = dataset["split"].values == VALIDATION
+    fold = np.zeros(len(times), dtype=int)
+    # a block that chose and the one after it, which is fitted on, share one
+    fold[inside] = 1 + np.unique(block[inside], return_inverse=True)[1] // 2 % FOLDS
     return fold, block
 
 

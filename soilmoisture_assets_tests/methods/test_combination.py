@@ -115,7 +115,7 @@ def test_the_combination_is_better_than_each_method_and_has_the_intervals_of_the
 def test_a_start_is_forecast_with_weights_that_do_not_know_it():
     baselines, stored, cube = study_of(NOISE)
     before = with_combined(stored["NET__a"], baselines, combination_of(baselines, stored, cube))
-    block = slice("2018-01-29", "2018-02-25")  # the first that is fitted on
+    block = slice("2018-01-01", "2018-02-25")  # the first that chose and the first that is fitted on
     for each in stored.values():
         each["soil_moisture_observed"].loc[{"start": block}] += 0.1
     combination = combination_of(baselines, stored, cube)
@@ -128,6 +128,31 @@ def test_a_start_is_forecast_with_weights_that_do_not_know_it():
     assert not changed.where(same_fold, False).any()
     assert changed.sel(start="2019").all()
     assert set(np.unique(combination["fold"])) == set(range(FOLDS + 1))
+
+
+def test_the_level_of_a_station_is_corrected_by_what_it_was_missed_by():
+    baselines, stored, cube = study_of({name: 0.001 for name in NOISE})
+    for forecasts in (
+        baselines["soil_moisture_forecast"].sel(station="NET__b"),
+        stored["NET__b"]["soil_moisture_forecast"],
+    ):
+        forecasts += 0.06  # one station is forecast too wet, by all methods alike
+    combination = combination_of(baselines, stored, cube)
+    blocks = 14  # of the validation year
+    taken_off = combination["level_error"].sel(fold=0)
+    np.testing.assert_allclose(taken_off.sel(station="NET__b"), 0.06 * blocks / (blocks + 6), rtol=0.02)
+    np.testing.assert_allclose(taken_off.sel(station="NET__a"), 0, atol=1e-3)
+    found = with_combined(stored["NET__b"], baselines, combination)
+    assert rmse(found.sel(start="2019"), "combined") == pytest.approx(0.06 * 6 / (blocks + 6), rel=0.05)
+
+
+def test_the_level_of_a_station_without_a_record_stays():
+    baselines, stored, cube = study_of(NOISE)
+    known = {name: stored[name] for name in STATIONS[:2]}
+    combination = combination_of(baselines, known, cube)
+    without = combination.assign(level_error=0 * combination["level_error"])
+    found = with_combined(stored["NET__c"], baselines, combination)
+    xr.testing.assert_identical(found, with_combined(stored["NET__c"], baselines, without))
 
 
 def test_nothing_of_the_test_period_and_of_held_out_stations_weighs():
