@@ -484,7 +484,7 @@ def _models(study: Study) -> Iterator[Asset]:
             NETCDF,
             "Quantile forecasts per lead with the observations, by the regional and the own model and by all methods "
             f"combined, their intervals calibrated; experiment {e}: {experiment.description}.",
-            code="8",
+            code="9",
             inputs={
                 "uncalibrated": Input(f"models/uncalibrated/{e}", each=True),
                 "calibration": Input(f"models/calibration/{e}"),
@@ -539,7 +539,7 @@ def _analysis(study: Study) -> Iterator[Asset]:
             f"analysis/{name}",
             suffix,
             text,
-            code=f"2 {order}",
+            code=f"3 {order}",
             inputs=scored,
             settings={"model": {"windows", "experiments"}},
             kinds=netcdf if suffix == NETCDF else csv,
@@ -553,14 +553,19 @@ def _analysis(study: Study) -> Iterator[Asset]:
         settings=windows,
         kinds=csv,
     )
-    yield Asset(
-        "analysis/calibration",
-        CSV,
-        "Share of observations below each forecast quantile and inside the interval, per experiment, split and lead.",
-        inputs={f"forecasts_{e}": Input(f"models/forecasts/{e}") for e in experiments},
-        settings={"model": {"experiments"}},
-        kinds=csv,
-    )
+    by_age = ("calibration_by_age", "The same for classes of age of the last observation, with the interval's width.")
+    for name, text in (
+        ("calibration", "Share of observations below each quantile and inside the interval, per split and lead."),
+        *([by_age] if any(e.sees_moisture for e in experiments) else []),
+    ):
+        yield Asset(
+            f"analysis/{name}",
+            CSV,
+            text,
+            inputs={f"forecasts_{e}": Input(f"models/forecasts/{e}") for e in experiments},
+            settings={"model": {"experiments"}},
+            kinds=csv,
+        )
     if study.target.source == "ismn":
         for name, text in (
             ("recession_events", "One row per dry-down: its fit with errors and quality."),

@@ -1,6 +1,6 @@
 """Scores: how far forecasts lie from what was observed.
 
-Belongs here: one function per score on plain arrays, and the bootstrap interval of a median over stations.
+Belongs here: one function per score on plain arrays, and bootstrap intervals of medians over stations.
 Not here: which forecasts are compared on which sample, how intervals are calibrated (scoring/). It stands below the
 layers, because methods are chosen by the score that they are judged by.
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 Array = NDArray[Any]
 
@@ -109,6 +110,32 @@ def pinball_loss(observed: Array, quantile_forecast: Array, quantiles: Sequence[
     return _mean(np.maximum(levels * error, (levels - 1) * error).mean(axis=-1))
 
 
+def crps(observed: Array, quantile_forecast: Array) -> Array:
+    """Continuous ranked probability score of the distribution that three quantiles tell of, mean over the last axis.
+
+    The distribution is a normal one on each side of the central forecast, as wide as the half interval there
+    (two-piece normal). Its quantiles at 19 equidistant levels stand for it: the CRPS is twice the mean pinball loss.
+
+    Parameters
+    ----------
+    observed : (…, n). quantile_forecast : (…, n, 3), the quantiles 0.1, 0.5 and 0.9, in the units of ``observed``.
+
+    Sources: Gneiting & Raftery 2007, doi:10.1198/016214506000001437; Gneiting & Ranjan 2011,
+    doi:10.1198/jbes.2010.08110, eq. 10.
+    """
+    lower, centre, upper = np.moveaxis(np.asarray(quantile_forecast, dtype=np.float64), -1, 0)
+    observed, centre = _paired(observed, centre)
+    total = np.zeros_like(observed)
+    for level in _LEVELS:
+        half = centre - lower if level < 0.5 else upper - centre
+        error = observed - (centre + half * (norm.ppf(level) / norm.ppf(0.9)))
+        total += np.maximum(level * error, (level - 1) * error)
+    return _mean(2 * total / len(_LEVELS))
+
+
+_LEVELS = (np.arange(19) + 0.5) / 19
+
+
 def coverage(observed: Array, lower: Array, upper: Array) -> Array:
     """Share of observations inside [lower, upper], ends included."""
     observed, lower, upper = (np.asarray(values, dtype=np.float64) for values in (observed, lower, upper))
@@ -140,6 +167,32 @@ def median_interval(values: Array, *, draws: int = 2000, seed: int = 0) -> tuple
 def mean_interval(values: Array, *, draws: int = 2000, seed: int = 0) -> tuple[float, float, float]:
     """Mean over stations and its 95 % bootstrap interval; otherwise as ``median_interval``."""
     return _interval(values, np.mean, draws, seed)
+
+
+def median_difference_interval(
+    values: Array, others: Array, *, draws: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Median over stations of one method less that of another, with the 95 % interval of paired bootstrap.
+
+    Stations are drawn as in ``median_interval``, each with both of its scores: what makes a station hard is hard for
+    both, and does not widen the interval. A station without one of them is none.
+
+    Parameters
+    ----------
+    values, others : (station,) the same score by two methods.
+
+    Source: Efron & Tibshirani 1993, "An introduction to the bootstrap", section 8.
+    """
+    pairs = np.stack([np.asarray(values, dtype=np.float64), np.asarray(others, dtype=np.float64)])
+    pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
+    count = pairs.shape[1]
+    if count == 0:
+        return np.nan, np.nan, np.nan
+    drawn = pairs[:, np.random.default_rng(seed).integers(count, size=(draws, count))]
+    own, other = np.median(drawn, axis=-1)
+    low, high = np.quantile(own - other, [0.025, 0.975])
+    own, other = np.median(pairs, axis=-1)
+    return float(own - other), float(low), float(high)
 
 
 def _interval(values: Array, middle: Callable[..., Array], draws: int, seed: int) -> tuple[float, float, float]:

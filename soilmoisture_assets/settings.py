@@ -5,6 +5,7 @@ Secrets are ``SecretStr``: they print as stars and never reach logs, metadata or
 """
 
 import datetime as dt
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -103,8 +104,17 @@ class Settings(BaseSettings):
 
     backfill_stations_per_run: int | None = None
     """Stations in one backfill run: unset means all in one run, the fastest on one machine."""
-    threads: int | None = None
-    """Threads for training and analysis; unset: all cores."""
+    workers: int | None = Field(default=None, ge=0)
+    """Steps of a run that work at a time, each in a process of its own; unset: one per core, with 3 GB of memory for
+    each. 0: one at a time in the process of the run, for debugging. Results do not depend on it."""
+    threads: int | None = Field(default=None, ge=1)
+    """Threads of each step for training and analysis; unset: a quarter of the cores. Results depend on it in their last
+    bits."""
+
+    @property
+    def threads_of_a_step(self) -> int:
+        """Threads for training and analysis; a function of the machine, so that workers do not change results."""
+        return self.threads or max(1, (os.cpu_count() or 1) // 4)
 
     @property
     def instance_folder(self) -> Path:

@@ -25,6 +25,9 @@ from soilmoisture_assets.sandbox.world import World
 settings.register_profile("same_examples", derandomize=True)
 settings.load_profile("same_examples")
 
+# Steps of runs in this process stay in it; what runs the command as users do says otherwise.
+os.environ.setdefault("SOILMOISTURE_WORKERS", "0")
+
 
 @pytest.fixture(autouse=True)
 def no_instance_of_another_test() -> Iterator[None]:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from soilmoisture_assets import scores
 
@@ -122,3 +123,36 @@ def test_the_mean_interval_is_about_the_mean():
     mean, low, high = scores.mean_interval(np.array([0.7, 0.8, 0.9]))
     assert mean == pytest.approx(0.8)
     assert low <= mean <= high
+
+
+def test_the_crps_of_a_normal_forecast_is_that_of_the_formula():
+    # Gneiting & Raftery 2007, eq. 5: of N(0, 1) at y, y (2 F(y) - 1) + 2 f(y) - 1 / sqrt(pi)
+    observed = np.linspace(-3, 3, 601)
+    half = norm.ppf(0.9)
+    quantiles = np.broadcast_to([-half, 0.0, half], (601, 3))
+    expected = observed * (2 * norm.cdf(observed) - 1) + 2 * norm.pdf(observed) - 1 / np.sqrt(np.pi)
+    assert scores.crps(observed, quantiles) == pytest.approx(expected.mean(), rel=0.01)
+    assert scores.crps(observed * 3, quantiles * 3) == pytest.approx(3 * expected.mean(), rel=0.01)
+
+
+def test_the_crps_of_a_certain_forecast_is_its_absolute_error():
+    certain = np.repeat(OBSERVED[:, None] + 0.5, 3, axis=1)
+    assert scores.crps(OBSERVED, certain) == pytest.approx(0.5)
+
+
+def test_two_methods_whose_stations_differ_more_than_they_do_are_told_apart_by_pairs():
+    stations = np.random.default_rng(3).normal(0.5, 0.2, 60)
+    better = stations + 0.01
+    apart, low, high = scores.median_difference_interval(better, stations)
+    assert apart == pytest.approx(0.01)
+    assert low > 0
+    assert scores.median_interval(better)[1] < scores.median_interval(stations)[2]  # unpaired they overlap
+    noisy = stations + np.random.default_rng(4).normal(0, 0.1, 60)
+    _, low, high = scores.median_difference_interval(noisy, stations)
+    assert low < 0 < high
+
+
+def test_a_station_that_lacks_one_of_two_scores_is_no_pair():
+    found = scores.median_difference_interval(np.array([1.0, 2.0, np.nan]), np.array([0.5, np.nan, 0.1]))
+    assert found == (0.5, 0.5, 0.5)
+    assert np.isnan(scores.median_difference_interval(np.array([np.nan]), np.array([1.0]))).all()

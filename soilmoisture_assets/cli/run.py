@@ -85,7 +85,7 @@ def _run(
     *,
     quiet: bool,
 ) -> dict[str, Any]:
-    from soilmoisture_assets.defs.progress import listeners
+    from soilmoisture_assets.defs.progress import listening
     from soilmoisture_assets.defs.runs import bring_up_to_date
     from soilmoisture_assets.store.records import State
 
@@ -98,8 +98,7 @@ def _run(
             if task is not None:
                 bars.update(task, completed=done, total=total, detail=text[:60])
 
-        listeners.append(show)
-        try:
+        with listening(show):
             for assets, names, outcome in bring_up_to_date(
                 deployment, definitions, instance, wanted, stations=stations, force=force
             ):
@@ -113,8 +112,6 @@ def _run(
                 summary["warnings"] += outcome.warnings
                 if outcome.error:
                     summary["errors"].append(outcome.error)
-        finally:
-            listeners.remove(show)
     for each in deployment.reasons(State.LEFT_OUT):
         if each.asset in wanted:
             summary["left_out"].setdefault(each.asset, {})[each.partition] = each.reason

@@ -7,6 +7,7 @@ from soilmoisture_assets.defs.analysis import attribution, recession, skill
 from soilmoisture_assets.defs.checks import checks
 from soilmoisture_assets.defs.models import forecasts, networks
 from soilmoisture_assets.defs.raw import era5, ismn, modis, point_services, series, station_files
+from soilmoisture_assets.defs.workers import executor
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.io_managers import io_managers
 
@@ -24,5 +25,5 @@ def build_definitions(deployment: Deployment) -> dg.Definitions:
         schedules=automation.schedules(deployment),
         sensors=automation.sensors(deployment),
         resources=io_managers(deployment),
-        executor=dg.in_process_executor,  # a step imports torch and xarray once per run, not once per step
+        executor=executor(deployment.settings),
     )

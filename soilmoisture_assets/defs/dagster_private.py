@@ -3,7 +3,12 @@
 Not here: anything with a public name in ``dagster``.
 """
 
+from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME as ASSET_JOB
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
+from dagster._core.execution.retries import RetryMode
+from dagster._core.executor.child_process_executor import ChildProcessCrashException
+from dagster._core.executor.multiprocess import MultiprocessExecutor
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.tags import (
@@ -12,11 +17,19 @@ from dagster._core.storage.tags import (
     AUTOMATION_CONDITION_TAG,
 )
 
+CHILD_PROCESS_CRASH = ChildProcessCrashException.__name__
+
 __all__ = [
+    "ASSET_JOB",
     "ASSET_PARTITION_RANGE_END_TAG",
     "ASSET_PARTITION_RANGE_START_TAG",
     "AUTOMATION_CONDITION_TAG",
+    "CHILD_PROCESS_CRASH",
     "DATA_VERSION_TAG",
     "IN_PROGRESS_RUN_STATUSES",
+    "MultiprocessExecutor",
+    "ReconstructableJob",
+    "ReconstructableRepository",
+    "RetryMode",
     "SqliteRunStorage",
 ]

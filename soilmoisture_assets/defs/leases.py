@@ -32,6 +32,12 @@ def this_process() -> str:
     return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.2f}"
 
 
+def process_lives(named: str) -> bool:
+    """Whether a process that ``this_process`` named lives; one of another host does, as far as we know."""
+    host, process, start = named.split(" ")
+    return host != socket.gethostname() or _lives(int(process), float(start), float(start))
+
+
 def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """End the runs whose process on this host is gone; their ids. What they stored is kept.
 
@@ -83,8 +89,7 @@ def _place(run: dg.DagsterRun) -> str:
 def _is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     """Whether the process of a run is known, was on this host and has ended."""
     if PROCESS_TAG in run.tags:
-        host, process, start = run.tags[PROCESS_TAG].split(" ")
-        return host == socket.gethostname() and not _lives(int(process), float(start), float(start))
+        return not process_lives(run.tags[PROCESS_TAG])
     if not isinstance(instance.run_storage, SqliteRunStorage):
         return False  # it may be anywhere
     # of the web UI or the daemon, and ended before its first step could say where

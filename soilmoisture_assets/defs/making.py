@@ -26,9 +26,10 @@ from soilmoisture_assets.defs.dagster_private import (
     DATA_VERSION_TAG,
 )
 from soilmoisture_assets.defs.keys import asset_key
-from soilmoisture_assets.defs.leases import PROCESS_TAG, this_process
+from soilmoisture_assets.defs.leases import PROCESS_TAG
 from soilmoisture_assets.defs.partitions import partitions_of, stations_of
 from soilmoisture_assets.defs.progress import SECONDS_BETWEEN_LINES, progress
+from soilmoisture_assets.defs.workers import begin_step
 from soilmoisture_assets.deployment import Deployment, Inputs
 from soilmoisture_assets.errors import SoilMoistureError, SourceError
 from soilmoisture_assets.files import telling_troubles
@@ -198,8 +199,9 @@ def step(
         pool=next((node.pool for node in nodes if node.pool), None),
     )
     def run(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        process = begin_step(deployment)
         if PROCESS_TAG not in context.run.tags:  # a run of the web UI or the daemon
-            context.instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
+            context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process})
         with telling_troubles(deployment.store.url):
             work = Work(context, deployment, assets)
             yield from (_store_each if partitioned else _store_whole)(work, make)

@@ -12,10 +12,12 @@ from typing import Any
 
 import dagster as dg
 
+from soilmoisture_assets.defs.dagster_private import CHILD_PROCESS_CRASH
 from soilmoisture_assets.defs.keys import asset_key, asset_path
 from soilmoisture_assets.defs.leases import PROCESS_TAG, await_room, end_dead_runs, this_process
 from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.refresh import due
+from soilmoisture_assets.defs.workers import loadable_asset_job, share_patience, workers
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SoilMoistureError, StudyError
 from soilmoisture_assets.store.graph import Graph, Partitioning, View
@@ -135,6 +137,7 @@ def bring_up_to_date(
     Yields each run twice, before (without an outcome) and after: its assets, partitions and outcome.
     """
     end_dead_runs(instance)
+    share_patience(deployment)
     deployment.patience.renew()
     if deployment.store.local is not None:
         deployment.discard(deployment.verify())
@@ -190,12 +193,11 @@ def launch(
     assets: Sequence[str],
     partitions: Sequence[str],
 ) -> Outcome:
-    """Materialize assets in this process, in one run; an interrupt (Ctrl-C) ends it as an error.
+    """Materialize assets in one run of this process and its workers; an interrupt (Ctrl-C) ends it as an error.
 
     Runs that fill a pool which it needs are waited for.
     """
     await_room(instance, {pool for path in assets if (pool := deployment.graph[path].pool)})
-    job = definitions.resolve_implicit_global_asset_job_def()
     keys = [asset_key(deployment.study, path) for path in assets]
     tags = {PROCESS_TAG: this_process()}
     if partitions:
@@ -205,19 +207,20 @@ def launch(
             known = set(instance.get_dynamic_partitions(str(definition.name)))
             instance.add_dynamic_partitions(str(definition.name), [name for name in partitions if name not in known])
         tags |= wanted_tags(definition.get_partition_keys(dynamic_partitions_store=instance), partitions)
-    result = job.execute_in_process(
-        instance=instance,
-        asset_selection=keys,
-        tags=tags,
-        raise_on_error=False,
-        run_config=_QUIET,
-    )
+    how: dict[str, Any] = {"asset_selection": keys, "tags": tags, "raise_on_error": False, "run_config": _QUIET}
+    result: _Result
+    if workers(deployment.settings):
+        result = dg.execute_job(loadable_asset_job(deployment.settings), instance, **how)
+    else:
+        job = definitions.resolve_implicit_global_asset_job_def()
+        result = job.execute_in_process(instance=instance, **how)
     warnings = _warnings(result)
     if partitions:
         warnings += _check(definitions, instance, keys)
     return _outcome(result, warnings)
 
 
+_Result = dg.ExecuteInProcessResult | dg.JobExecutionResult
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -231,7 +234,7 @@ def _check(definitions: dg.Definitions, instance: dg.DagsterInstance, keys: Sequ
     return _warnings(job.execute_in_process(instance=instance, raise_on_error=False, run_config=_QUIET))
 
 
-def _warnings(result: dg.ExecuteInProcessResult) -> list[str]:
+def _warnings(result: _Result) -> list[str]:
     return [
         f"{asset_path(check.asset_key)}: {check.description or check.check_name}"
         for check in result.get_asset_check_evaluations()
@@ -239,7 +242,7 @@ def _warnings(result: dg.ExecuteInProcessResult) -> list[str]:
     ]
 
 
-def _outcome(result: dg.ExecuteInProcessResult, warnings: Sequence[str]) -> Outcome:
+def _outcome(result: _Result, warnings: Sequence[str]) -> Outcome:
     errors: list[str] = []
     failed: dict[str, str] = {}
     interrupted = False
@@ -249,10 +252,15 @@ def _outcome(result: dg.ExecuteInProcessResult, warnings: Sequence[str]) -> Outc
             failed |= dict(failure.metadata["failed"].value)  # type: ignore[arg-type]
         elif event.step_failure_data.error is not None:
             error = event.step_failure_data.error
-            interrupted = interrupted or _chain(error)[-1].cls_name == dg.DagsterExecutionInterruptedError.__name__
+            interrupted = interrupted or _was_interrupted(error)
             errors.append(_message(event.step_key, error))
         else:
             errors.append(event.message or "step failed")
+    for event in result.filter_events(lambda event: event.is_run_failure):  # of workers who could not say it
+        why = event.job_failure_data.error
+        if not interrupted and why is not None and _was_interrupted(why):
+            interrupted = True
+            errors = [_INTERRUPTED]
     if not result.success and not errors and not failed:
         errors.append(f"run {result.run_id} failed; see it in the web UI")
     return Outcome(result.run_id, "\n".join(errors) or None, failed, warnings, interrupted)
@@ -266,11 +274,23 @@ def _chain(error: Any) -> list[Any]:
     return chain
 
 
+def _was_interrupted(error: Any) -> bool:
+    return bool(_chain(error)[-1].cls_name == dg.DagsterExecutionInterruptedError.__name__)
+
+
+_INTERRUPTED = "interrupted.\n  What is stored is kept: run it again to go on."
+
+
 def _message(step: str | None, error: Any) -> str:
     """What the asset raised, without Dagster's wrapping; a fault of the code keeps its last lines of traceback."""
+    if _was_interrupted(error):
+        return _INTERRUPTED
     chain = _chain(error)
-    if chain[-1].cls_name == dg.DagsterExecutionInterruptedError.__name__:
-        return "interrupted.\n  What is stored is kept: run it again to go on."
+    if chain[-1].cls_name == CHILD_PROCESS_CRASH:
+        return (
+            f"{step}: its process was killed, most often for want of memory.\n"
+            "  What is stored is kept: run it again, with SOILMOISTURE_WORKERS=1 if it happens again."
+        )
     for each in chain:  # the outermost own error says what to do; what it was raised from is for developers
         name, _, message = each.message.strip().partition(": ")
         if name.rpartition(".")[0].startswith("soilmoisture_assets.") or name in _OWN_ERRORS:

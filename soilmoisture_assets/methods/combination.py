@@ -120,7 +120,7 @@ def with_combined(dataset: xr.Dataset, baselines: xr.Dataset, combination: xr.Da
     -------
     The dataset with one more ``forecaster``. Its centre is the weighted mean of what forecasts there; its half
     intervals are the mean ones of the networks while the last observation is fresh, later those of the damped
-    departure.
+    departure. ``observation_age`` (station, start) [days] comes with it where moisture is seen.
     """
     members = of_station(dataset, baselines)["soil_moisture_forecast"].reindex(forecaster=combination["forecaster"])
     fold = combination["fold"].sel(start=dataset["start"]).values
@@ -133,7 +133,12 @@ def with_combined(dataset: xr.Dataset, baselines: xr.Dataset, combination: xr.Da
         members.transpose(*_DIMS).values[:, None], weight[:, None], level, names, quantiles.mean("forecaster"), simple
     )
     together = xr.concat([quantiles, moved.expand_dims(forecaster=[COMBINED.name])], dim="forecaster")
-    return dataset.drop_dims("forecaster").assign(soil_moisture_forecast=together.assign_attrs(quantiles.attrs))
+    found = dataset.drop_dims("forecaster").assign(soil_moisture_forecast=together.assign_attrs(quantiles.attrs))
+    return (
+        found.assign(observation_age=simple["observation_age"].drop_vars("experiment"))
+        if "observation_age" in simple
+        else found
+    )
 
 
 def latest_combined(

@@ -125,16 +125,23 @@ def skill_tables(summary: pd.DataFrame, split: str = "test") -> list[Table]:
         leads = sorted(rows["lead_hours"].unique())
         table = Table(
             f"Experiment {experiment}, {split} split: median R² over {int(rows['stations'].max())} stations "
-            "[95 % bootstrap interval]",
+            "[95 % bootstrap interval]; ≈: behind the best of its column by no more than chance (paired bootstrap)",
             ["Method", *(f"{lead} h" for lead in leads)],
         )
         for method, line in rows.groupby("method", sort=False, observed=True):
             by_lead = line.set_index("lead_hours")
-            cells = [_interval(by_lead.loc[lead]) if lead in by_lead.index else "–" for lead in leads]
+            cells = [
+                _interval(by_lead.loc[lead]) + _like_the_best(by_lead.loc[lead]) if lead in by_lead.index else "–"
+                for lead in leads
+            ]
             if any(cell != "–" for cell in cells):
                 table.rows.append([method_title(str(method)), *cells])
         tables.append(table)
     return tables
+
+
+def _like_the_best(row: pd.Series) -> str:
+    return " ≈" if row["behind_best"] > 0 and row["behind_low"] <= 0 else ""
 
 
 def held_out_tables(skill: xr.Dataset, cube: xr.Dataset, split: str = "test") -> list[Table]:

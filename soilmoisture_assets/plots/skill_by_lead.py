@@ -24,7 +24,7 @@ def skill_by_lead(summary: pd.DataFrame, skill: xr.Dataset, *, split: str = "tes
 
     Parameters
     ----------
-    summary : rows of split, experiment, method, lead_hours, stations, median_r2, low, high.
+    summary : rows of split, experiment, method, lead_hours, stations, median_r2, low, high, behind_low.
     skill : the scores the summary was made from; says the source and whether it is synthetic.
     period : first and last day of the split, for the caption.
     """
@@ -117,8 +117,11 @@ def _message(part: pd.DataFrame, experiments: list[str]) -> str:
         rows = part[(part["experiment"].astype(str) == experiment) & (part["lead_hours"] == last)]
         rows = rows[np.isfinite(rows["median_r2"])]
         if len(rows):
-            row = rows.loc[rows["median_r2"].idxmax()]
-            best.append(f"{method_title(str(row['method']))} ({experiment}, {row['median_r2']:.2f})")
+            first = rows["median_r2"].idxmax()
+            alike = int((rows.drop(first)["behind_low"] <= 0).sum())
+            beside = f", {style.counted(alike, 'other')} no worse by more than chance" if alike else ""
+            row = rows.loc[first]
+            best.append(f"{method_title(str(row['method']))} ({experiment}, {row['median_r2']:.2f}{beside})")
     return f"Best median R² {last} h ahead: {'; '.join(best)}" if best else "No scores"
 
 

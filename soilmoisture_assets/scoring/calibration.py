@@ -3,7 +3,7 @@
 Belongs here: conformal widening (or narrowing) of quantile forecasts on validation blocks that stopped no training, its
 continuation with the errors that are known when a later forecast is issued, and the table that shows whether it worked.
 What stations share of it comes from all (``calibration_of``), once; then each is calibrated alone (``calibrated``).
-Not here: which starts are kept for calibration (learning/windows.py), the figure (plots/reliability.py).
+Not here: which starts are kept for calibration (learning/windows.py), the figures (plots/reliability*.py).
 
 Sources: Romano et al. 2019, "Conformalized quantile regression", arXiv:1905.03222, with a miss counted in units of the
 forecast's own half interval, so that a station or a day of wide intervals is widened by more; Angelopoulos et al. 2023,
@@ -15,6 +15,7 @@ are replaced, and models do worse the older they are. So each start takes the fa
 wider where more forecasts that ended by then missed than the interval promises, a little narrower where fewer did.
 """
 
+import itertools
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -37,6 +38,8 @@ SHARED_RATE = 0.2
 """Added to a factor in a day on which every station missed, and taken off where none did, less ``MISSED``."""
 OWN_RATE = 0.05
 """The same for what a station missed beyond the others (chosen, as ``SHARED_RATE``, before the test years)."""
+AGES = (0.0, 1.0, 7.0, 30.0, np.inf)
+"""Days: bounds of the classes of age by which intervals are judged."""
 _DAY = np.timedelta64(1, "D")
 
 
@@ -297,6 +300,44 @@ def reliability_table(forecasts: xr.Dataset) -> pd.DataFrame:
             coverage, low, high = scores.mean_interval(covered)
             rows.append([SPLITS[code], int(lead), int(np.isfinite(covered).sum()), *below, coverage, low, high])
     columns = ["split", "lead_hours", "stations", "below_10", "below_50", "below_90", "coverage_80", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def reliability_by_age(forecasts: xr.Dataset) -> pd.DataFrame:
+    """What the intervals hold as the last observation ages, per split, age and lead, all stations together.
+
+    Parameters
+    ----------
+    forecasts : with ``observation_age`` (station, start) [days].
+
+    Returns
+    -------
+    split, age_from, age_to [days], lead_hours, pairs, coverage_80 (share inside the interval), width (mean width of the
+    interval) and rmse (of the central forecast) [m3 m-3]. Starts are left out as in :func:`reliability_table`.
+    """
+    rows = []
+    for code in np.unique(forecasts["split"].values):
+        counted = (forecasts["split"].values == code) & (forecasts["calibration"].values != 1)
+        part = forecasts.isel(start=counted)
+        age = part["observation_age"].transpose("station", "start").values
+        observed = part["soil_moisture_observed"].transpose("lead", "station", "start").values
+        lower, centre, upper = part["soil_moisture_forecast"].transpose("quantile", "lead", "station", "start").values
+        for low, high in itertools.pairwise(AGES):
+            for number, lead in enumerate(part["lead"].values):
+                known = np.isfinite(observed[number]) & np.isfinite(centre[number]) & (age >= low) & (age < high)
+                seen, of_interval = observed[number][known], (lower[number][known], upper[number][known])
+                inside = (seen >= of_interval[0]) & (seen <= of_interval[1])
+                error = centre[number][known] - seen
+                some = seen.size > 0
+                rows.append(
+                    [
+                        SPLITS[code], low, high, int(lead), seen.size,
+                        inside.mean() if some else np.nan,
+                        (of_interval[1] - of_interval[0]).mean() if some else np.nan,
+                        np.sqrt((error**2).mean()) if some else np.nan,
+                    ]
+                )  # fmt: skip
+    columns = ["split", "age_from", "age_to", "lead_hours", "pairs", "coverage_80", "width", "rmse"]
     return pd.DataFrame(rows, columns=columns)
 
 

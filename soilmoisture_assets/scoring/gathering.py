@@ -15,7 +15,7 @@ from soilmoisture_assets.methods import ordered, speaking
 from soilmoisture_assets.scoring.skill import observed_at
 from soilmoisture_assets.study import Experiment, Study
 
-FORECASTS = ["soil_moisture_forecast", "soil_moisture_observed"]
+FORECASTS = ("soil_moisture_forecast", "soil_moisture_observed", "observation_age")
 STATION_SCORES = ("r2", "skill_vs_persistence")
 """Scores by which stations are compared with each other."""
 
@@ -26,11 +26,12 @@ def gather(stored: Mapping[str, xr.Dataset], method: str) -> xr.Dataset:
     Parameters
     ----------
     stored : by station, ``soil_moisture_forecast`` (forecaster, station = 1, start, lead, quantile) and
-        ``soil_moisture_observed`` (station = 1, start, lead) [m3 m-3], with the attribute ``experiment``.
+        ``soil_moisture_observed`` (station = 1, start, lead) [m3 m-3], with the attribute ``experiment``; where
+        moisture is seen ``observation_age`` (station = 1, start) [days].
 
     Returns
     -------
-    Both without ``forecaster``, on all stations, with the attributes ``experiment`` and ``method``.
+    The same without ``forecaster``, on all stations, with the attributes ``experiment`` and ``method``.
 
     Raises
     ------
@@ -41,7 +42,7 @@ def gather(stored: Mapping[str, xr.Dataset], method: str) -> xr.Dataset:
 
 def gather_each(stored: Mapping[str, xr.Dataset]) -> list[xr.Dataset]:
     """``gather`` of every method that forecasts any station, in the order of tables; every station is read once."""
-    loaded = {name: dataset[FORECASTS].load() for name, dataset in stored.items()}
+    loaded = {name: _forecasts(dataset) for name, dataset in stored.items()}
     return [gather(loaded, name) for name in methods_of(loaded)]
 
 
@@ -166,7 +167,7 @@ def _joined(stored: Mapping[str, xr.Dataset], choose: Callable[[xr.Dataset], str
     """
     parts, chosen = [], []
     for dataset in stored.values():
-        forecasts = dataset[FORECASTS].load()
+        forecasts = _forecasts(dataset)
         method = choose(forecasts)
         if method is None:
             continue
@@ -179,6 +180,10 @@ def _joined(stored: Mapping[str, xr.Dataset], choose: Callable[[xr.Dataset], str
         raise _no_forecasts()
     found = xr.concat(parts, dim="station", data_vars="all", coords="different", compat="equals", join="outer")
     return found.assign_attrs(method=_most_frequent(chosen), experiment=parts[0].attrs["experiment"])
+
+
+def _forecasts(dataset: xr.Dataset) -> xr.Dataset:
+    return dataset[[name for name in FORECASTS if name in dataset]].load()
 
 
 def _names(dataset: xr.Dataset) -> list[str]:

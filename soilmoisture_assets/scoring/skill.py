@@ -41,6 +41,7 @@ SCORES: Mapping[str, tuple[str, str]] = {
     "kge": ("Kling-Gupta efficiency, 2009 form", "1"),
     "anomaly_correlation": ("correlation of anomalies from the day-of-year climatology", "1"),
     "pinball_loss": ("mean pinball loss of the forecast quantiles", _M3),
+    "crps": ("continuous ranked probability score of the distribution the quantiles tell of", _M3),
     "coverage_80": ("share of observations within the 80 % interval", "1"),
     "skill_vs_persistence": ("1 - MSE / MSE of persistence", "1"),
     "skill_vs_climatology": ("1 - MSE / MSE of the day-of-year climatology", "1"),
@@ -115,8 +116,10 @@ def summarise(skill: xr.Dataset) -> pd.DataFrame:
     Returns
     -------
     One row per split, experiment, method and lead: split, experiment, method, lead_hours, stations, median_r2, low,
-    high (interval of the median R²), median_rmse [m3 m-3], coverage_80 (mean over stations), coverage_low,
-    coverage_high. All methods of an experiment count the same stations: those where each of them has a score.
+    high (interval of the median R²), behind_best (the highest median R² of the row's lead less this one), behind_low,
+    behind_high (its interval by paired bootstrap: two methods differ where it does not hold zero), median_rmse and
+    median_crps [m3 m-3], coverage_80 (mean over stations), coverage_low, coverage_high. All methods of an experiment
+    count the same stations: those where each of them has a score.
     """
     rows = []
     for split in skill["split"].values:
@@ -126,9 +129,12 @@ def summarise(skill: xr.Dataset) -> pd.DataFrame:
                 scored = np.isfinite(part["r2"].transpose("forecaster", "station").values)
                 present = scored.any(axis=1)
                 common = scored[present].all(axis=0)
-                for method in part["forecaster"].values[present]:
+                r2 = part["r2"].transpose("forecaster", "station").values[present][:, common]
+                best = r2[np.argmax(np.median(r2, axis=1))] if r2.size else r2
+                for row, method in enumerate(part["forecaster"].values[present]):
                     of_method = part.sel(forecaster=method).isel(station=common)
-                    median, low, high = scores.median_interval(of_method["r2"].values)
+                    median, low, high = scores.median_interval(r2[row])
+                    behind, behind_low, behind_high = scores.median_difference_interval(best, r2[row])
                     coverage, coverage_low, coverage_high = scores.mean_interval(of_method["coverage_80"].values)
                     rows.append(
                         {
@@ -140,7 +146,11 @@ def summarise(skill: xr.Dataset) -> pd.DataFrame:
                             "median_r2": median,
                             "low": low,
                             "high": high,
+                            "behind_best": behind,
+                            "behind_low": behind_low,
+                            "behind_high": behind_high,
                             "median_rmse": scores.median_interval(of_method["rmse"].values, draws=1)[0],
+                            "median_crps": scores.median_interval(of_method["crps"].values, draws=1)[0],
                             "coverage_80": coverage,
                             "coverage_low": coverage_low,
                             "coverage_high": coverage_high,
@@ -158,7 +168,11 @@ SUMMARY_COLUMNS = [
     "median_r2",
     "low",
     "high",
+    "behind_best",
+    "behind_low",
+    "behind_high",
     "median_rmse",
+    "median_crps",
     "coverage_80",
     "coverage_low",
     "coverage_high",
@@ -320,5 +334,6 @@ def _score_methods(sample: _Sample, inside: Array, leads: slice) -> dict[str, di
         if method in sample.quantiles:
             quantiles = np.stack([flat(each) for each in np.moveaxis(sample.quantiles[method], -1, 0)], axis=-1)
             found[method]["pinball_loss"] = scores.pinball_loss(seen, quantiles, sample.levels)
+            found[method]["crps"] = scores.crps(seen, quantiles)
             found[method]["coverage_80"] = scores.coverage(seen, quantiles[..., 0], quantiles[..., -1])
     return found

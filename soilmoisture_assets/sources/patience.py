@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
 
 from soilmoisture_assets.errors import SourceUnavailable
 
@@ -22,31 +24,49 @@ class Patience:
     def __init__(self, seconds: float = LONGEST_SILENCE) -> None:
         self._seconds = seconds
         self._clocks: dict[str, Clock] = {}
+        self._folder: Path | None = None
         self._lock = threading.Lock()
+
+    def share(self, folder: Path) -> None:
+        """Tell other processes which services are dead, and hear it of them, through files in a folder."""
+        with self._lock:
+            self._folder = folder
+            self._clocks.clear()
 
     def of(self, service: str) -> "Clock":
         """The clock of a service; the same one for everybody."""
         with self._lock:
-            return self._clocks.setdefault(service, Clock(service, self._seconds))
+            note = self._folder / quote(service, safe="") if self._folder else None
+            return self._clocks.setdefault(service, Clock(service, self._seconds, note))
 
     def renew(self) -> None:
         """Give every service another chance: a new command begins."""
         with self._lock:
             self._clocks.clear()
+            for note in self._folder.iterdir() if self._folder else ():
+                note.unlink()
 
 
 class Clock:
     """The time that a service has been asked without a usable answer. Safe to use from several threads.
 
-    It runs while somebody is asking, pauses between attempts included, and a usable answer sets it back.
+    It runs while somebody is asking, pauses between attempts included, and a usable answer sets it back. Where a
+    ``note`` is named, a dead service is dead to all processes that name it.
     """
 
-    def __init__(self, service: str, seconds: float) -> None:
+    def __init__(self, service: str, seconds: float, note: Path | None = None) -> None:
         self.service = service
         self._seconds = seconds
         self._silent, self._since, self._asking = 0.0, 0.0, 0
-        self.is_dead, self._why = False, ""
+        self._why, self._note = "", note
         self._lock = threading.Lock()
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it was called dead, and is not asked again."""
+        if not self._why and self._note is not None and self._note.exists():
+            self._why = self._note.read_text() or "called dead"
+        return bool(self._why)
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -78,7 +98,9 @@ class Clock:
 
     def dead(self, trouble: str) -> SourceUnavailable:
         """Call the service dead: the error that says why. Whoever asks it from now on is refused at once."""
-        self.is_dead, self._why = True, trouble
+        self._why = trouble
+        if self._note is not None:
+            self._note.write_text(trouble)
         return SourceUnavailable(f"{self.service}: {trouble}.\n  {_LATER}")
 
     def over(self, trouble: str) -> SourceUnavailable:

@@ -44,7 +44,8 @@ def workplace(folder: Path, study: str = str(STUDY)) -> Workplace:
 
 
 def environment_of(data: Path, study: str) -> dict[str, str]:
-    return os.environ | {"SOILMOISTURE_DATA_DIR": str(data), "SOILMOISTURE_STUDY": study}
+    own = {"SOILMOISTURE_DATA_DIR": str(data), "SOILMOISTURE_STUDY": study, "SOILMOISTURE_WORKERS": "2"}
+    return os.environ | own
 
 
 @pytest.fixture(scope="session")

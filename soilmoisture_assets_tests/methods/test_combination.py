@@ -131,7 +131,7 @@ def test_a_start_is_forecast_with_weights_that_do_not_know_it():
 
 
 def test_the_level_of_a_station_is_corrected_by_what_it_was_missed_by():
-    baselines, stored, cube = study_of({name: 0.001 for name in NOISE})
+    baselines, stored, cube = study_of(dict.fromkeys(NOISE, 0.001))
     for forecasts in (
         baselines["soil_moisture_forecast"].sel(station="NET__b"),
         stored["NET__b"]["soil_moisture_forecast"],

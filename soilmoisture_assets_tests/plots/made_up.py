@@ -236,7 +236,11 @@ def skill_summary(count: int) -> pd.DataFrame:
                             median,
                             median - 0.04,
                             median + 0.04,
+                            0.1,
+                            -0.01,
+                            0.2,
                             float(part["rmse"].median()),
+                            float(part["rmse"].median()) / 2,
                             float(part["coverage_80"].median()),
                         )
                     )
@@ -251,10 +255,27 @@ def skill_summary(count: int) -> pd.DataFrame:
             "median_r2",
             "low",
             "high",
+            "behind_best",
+            "behind_low",
+            "behind_high",
             "median_rmse",
+            "median_crps",
             "coverage_80",
         ],
     )
+
+
+def calibration_by_age() -> pd.DataFrame:
+    """Coverage and width for four classes of age, the oldest with too few pairs at the last lead."""
+    rows = [
+        ("forecast", "test", low, high, lead, pairs, 0.8 + shift, 0.04 + 0.01 * place, 0.02)
+        for place, (low, high, pairs, shift) in enumerate(
+            [(0.0, 1.0, 21_000, 0.0), (1.0, 7.0, 1_200, 0.01), (7.0, 30.0, 300, -0.03), (30.0, np.inf, 29, 0.1)]
+        )
+        for lead in LEADS
+    ]
+    columns = ["experiment", "split", "age_from", "age_to", "lead_hours", "pairs", "coverage_80", "width", "rmse"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def shap(count: int, experiment: str = "drivers") -> xr.Dataset:
@@ -497,6 +518,7 @@ class Stored:
             "models/latest_forecast": lambda: latest_forecast(count),
             "analysis/skill": lambda: skill(count, experiments),
             "analysis/skill_summary": lambda: skill_summary(count),
+            "analysis/calibration_by_age": calibration_by_age,
         }
         self._of_experiment: dict[str, Callable[[str], Any]] = {
             "models/forecasts": lambda experiment: stored_forecasts(count, experiment),

@@ -37,6 +37,7 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "driver_clusters": lambda n: draw("driver_clusters")(made_up.clusters(n), shap(n)),
     "skill_by_lead": lambda n: draw("skill_by_lead")(made_up.skill_summary(min(n, 30)), skill(min(n, 30))),
     "reliability": lambda n: draw("reliability")({"drivers": forecasts(n, "drivers"), "forecast": forecasts(n)}),
+    "reliability_by_age": lambda n: draw("reliability_by_age")(made_up.calibration_by_age(), skill(n)),
     "latest_forecast_map": lambda n: draw("latest_forecast_map")(made_up.latest_forecast(n)),
     "dynamic_input_maps": lambda n: draw("dynamic_input_maps")(cube(n)),
     "station_series": lambda n: draw("station_series")(cube(n)),

@@ -16,6 +16,7 @@ from soilmoisture_assets.scoring.calibration import (
     calibration_of,
     interval_factors,
     pooled_factors,
+    reliability_by_age,
     reliability_table,
     scale_intervals,
     shared_calibration,
@@ -78,6 +79,24 @@ def test_calibrated_intervals_cover_eighty_per_cent_of_later_observations(spread
     for lead in (24, 48):
         assert table.loc[("test", lead), "coverage_80"] == pytest.approx(0.80, abs=0.02)
         assert table.loc[("test", lead), "below_10"] == pytest.approx(0.10, abs=0.015)
+
+
+def test_what_intervals_hold_is_told_by_the_age_of_the_last_observation():
+    aged = forecasts(0.02)
+    age = np.where(np.arange(aged.sizes["start"]) % 3 == 0, 10.0, 0.5)[None] * np.ones((aged.sizes["station"], 1))
+    aged["observation_age"] = (("station", "start"), age)
+    half = aged.soil_moisture_forecast - aged.soil_moisture_forecast.sel(quantile=0.5)
+    aged["soil_moisture_forecast"] += half.where(aged.observation_age > 1, 0)  # twice as wide when old
+    table = reliability_by_age(aged).set_index(["split", "age_from", "lead_hours"])
+    fresh, old = table.loc[("test", 0.0, 24)], table.loc[("test", 7.0, 24)]
+    assert fresh.pairs == 12 * 300
+    assert old.pairs == 12 * 150
+    assert fresh.coverage_80 == pytest.approx(0.80, abs=0.02)
+    assert old.coverage_80 == pytest.approx(0.99, abs=0.01)
+    assert old.width == pytest.approx(2 * fresh.width)
+    assert fresh.rmse == pytest.approx(0.02, rel=0.05)
+    assert table.loc[("test", 30.0, 24)].pairs == 0
+    assert np.isnan(table.loc[("test", 30.0, 24)].coverage_80)
 
 
 def test_calibration_looks_at_its_own_starts_only():

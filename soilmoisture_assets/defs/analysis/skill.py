@@ -13,6 +13,7 @@ from soilmoisture_assets.defs.making import Made, Work, step
 from soilmoisture_assets.deployment import Deployment
 
 SKILL = ("analysis/skill", "analysis/skill_windows", "analysis/skill_summary", "analysis/skill_held_out")
+CALIBRATION = ("analysis/calibration", "analysis/calibration_by_age")
 
 
 def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
@@ -20,7 +21,7 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     return [
         step(deployment, SKILL, _skill),
         step(deployment, ["analysis/skill_by_group"], _skill_by_group),
-        step(deployment, ["analysis/calibration"], _calibration),
+        step(deployment, [path for path in CALIBRATION if path in deployment.graph], _calibration),
     ]
 
 
@@ -62,14 +63,20 @@ def _skill_by_group(work: Work) -> Iterator[Made]:
 
 
 def _calibration(work: Work) -> Iterator[Made]:
-    from soilmoisture_assets.scoring.calibration import reliability_table
+    from soilmoisture_assets.scoring.calibration import reliability_by_age, reliability_table
     from soilmoisture_assets.scoring.gathering import best_forecasts
 
-    given, tables = work.given(), []
+    given = work.given()
+    found: dict[str, list[pd.DataFrame]] = {path: [] for path in CALIBRATION}
     for experiment in work.study.model.experiments:
         forecasts = best_forecasts(given[f"forecasts_{experiment}"])
-        table = reliability_table(forecasts)
-        table.insert(0, "method", str(forecasts.attrs["method"]))
-        table.insert(0, "experiment", experiment.value)
-        tables.append(table)
-    yield Made(pd.concat(tables, ignore_index=True))
+        tables = [reliability_table(forecasts)]
+        if experiment.sees_moisture:
+            tables.append(reliability_by_age(forecasts))
+        for path, table in zip(CALIBRATION, tables, strict=False):
+            table.insert(0, "method", str(forecasts.attrs["method"]))
+            table.insert(0, "experiment", experiment.value)
+            found[path].append(table)
+    for path, tables in found.items():
+        if path in work.deployment.graph:
+            yield Made(pd.concat(tables, ignore_index=True), asset=path)

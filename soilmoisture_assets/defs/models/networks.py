@@ -23,7 +23,9 @@ def _regional(experiment: Experiment) -> Make:
         from soilmoisture_assets.learning.fit import fit_regional
 
         cube = work.given()["cube"].load()
-        model = fit_regional(cube, experiment, work.study, progress=work.progress, threads=work.settings.threads)
+        model = fit_regional(
+            cube, experiment, work.study, progress=work.progress, threads=work.settings.threads_of_a_step
+        )
         yield Made(model, metadata=model.metadata)
 
     return regional
@@ -44,7 +46,7 @@ def _station(work: Work) -> Iterator[Made]:
             yield Made(partition=name, failure="not in the station cube: cube/stations says why")
     known = [name for name in names if name in in_cube]
     for fit in fit_stations(
-        cube, given["regional"], work.study, known, progress=work.progress, threads=work.settings.threads
+        cube, given["regional"], work.study, known, progress=work.progress, threads=work.settings.threads_of_a_step
     ):
         if fit.model is None:
             yield Made(partition=fit.station, left_out=fit.failure)

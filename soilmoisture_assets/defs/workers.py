@@ -1,0 +1,120 @@
+"""Workers: the processes in which the steps of a run work side by side, forked from a server that imports once.
+
+Belongs here: the executor, and what workers share with the process whose run they work for: a folder that tells whose
+they are, and through which they tell of progress and of dead services. Not here: which runs there are (runs.py), what
+a step does (making.py).
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+import threading
+import time
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+import psutil
+
+from soilmoisture_assets.defs.dagster_private import (
+    ASSET_JOB,
+    MultiprocessExecutor,
+    ReconstructableJob,
+    ReconstructableRepository,
+    RetryMode,
+)
+from soilmoisture_assets.defs.leases import process_lives, this_process
+from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.settings import Settings
+
+SHARED = "_SOILMOISTURE_SHARED"
+"""Environment variable with the folder that a process shares with its workers."""
+STUDY = "_SOILMOISTURE_WORKERS_STUDY"
+"""Environment variable with the study whose definitions workers find loaded."""
+DEFINITIONS = "soilmoisture_assets.definitions"
+GIGABYTES_PER_WORKER = 3.0
+SECONDS_BETWEEN_LOOKS = 1.0
+_OWNER, _DEAD_SERVICES = "process", "dead_services"
+
+
+def workers(settings: Settings) -> int:
+    """How many steps work at a time; 0: one at a time, in the process of the run."""
+    if settings.workers is not None:
+        return settings.workers
+    room = psutil.virtual_memory().total / 2**30 / GIGABYTES_PER_WORKER
+    return max(1, min(os.cpu_count() or 1, int(room)))
+
+
+def executor(settings: Settings) -> dg.ExecutorDefinition:
+    """Runs steps that need nothing of each other side by side."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads_of_a_step))  # read when torch is loaded
+    count = workers(settings)
+    if not count:
+        return dg.in_process_executor
+
+    @dg.executor(name="workers", requirements=dg.multiple_process_executor_requirements())
+    def side_by_side(_: dg.InitExecutorContext) -> MultiprocessExecutor:
+        shared_folder()
+        os.environ[STUDY] = _named(settings)
+        return MultiprocessExecutor(
+            RetryMode.DISABLED,
+            count,
+            start_method="forkserver",
+            explicit_forkserver_preload=[f"{__package__}.preloaded"],
+        )
+
+    return side_by_side
+
+
+def loadable_asset_job(settings: Settings) -> ReconstructableJob:
+    """The job of all assets of a study, as workers load it: by name, as nobody can hand them definitions."""
+    return ReconstructableRepository.for_module(DEFINITIONS, _named(settings)).get_reconstructable_job(ASSET_JOB)
+
+
+def _named(settings: Settings) -> str:
+    """The study's name in ``DEFINITIONS``: that of a built-in one, or the path of its file."""
+    file = Path(settings.study)
+    return str(file.resolve()) if file.exists() else settings.study
+
+
+@cache
+def shared_folder() -> Path:
+    """The folder that this process shares with its workers; gone when it ends."""
+    folder, owner = Path(tempfile.mkdtemp(prefix="soilmoisture_")), this_process()
+    atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True) if this_process() == owner else None)
+    (folder / _OWNER).write_text(owner)
+    (folder / _DEAD_SERVICES).mkdir()
+    os.environ[SHARED] = str(folder)  # workers inherit it
+    return folder
+
+
+def share_patience(deployment: Deployment) -> None:
+    """What is dead to this process is dead to its workers, and the other way round."""
+    deployment.patience.share(shared_folder() / _DEAD_SERVICES)
+
+
+@cache
+def working_for() -> tuple[str, Path] | None:
+    """The process that this one is a worker of, and the folder it shares; None where this is no worker."""
+    if not (folder := os.environ.get(SHARED)):
+        return None
+    owner = (Path(folder) / _OWNER).read_text()
+    return None if owner == this_process() else (owner, Path(folder))
+
+
+def begin_step(deployment: Deployment) -> str:
+    """Prepare this process for a step, a worker or not: the process that its run lives in."""
+    if (found := working_for()) is None:
+        return this_process()
+    owner, folder = found
+    deployment.patience.share(folder / _DEAD_SERVICES)
+    threading.Thread(target=_end_with, args=(owner,), daemon=True).start()
+    return owner
+
+
+def _end_with(owner: str) -> None:
+    """End this worker when its run is gone: nobody waits for it, and the next run may be at the same work."""
+    while process_lives(owner):
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    os._exit(1)

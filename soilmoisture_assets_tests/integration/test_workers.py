@@ -1,0 +1,86 @@
+"""Runs whose steps work side by side: what overlaps, what becomes of a worker or a command that is killed."""
+
+import itertools
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import psutil
+
+from soilmoisture_assets_tests.integration.conftest import Workplace, workplace
+
+COMMAND = Path(sys.executable).with_name("soilmoisture")
+
+
+def test_steps_that_need_nothing_of_each_other_overlap(finished: Workplace):
+    with dg.DagsterInstance.from_config(str(finished.data / "dagster_home")) as instance:
+        runs = [record.dagster_run.run_id for record in instance.get_run_records()]
+        steps = {run: [each for each in instance.get_run_step_stats(run) if each.start_time] for run in runs}
+    spans = [sorted((each.start_time, each.end_time, each.step_key) for each in own) for own in steps.values()]
+    together = [
+        (first[2], second[2]) for own in spans for first, second in itertools.pairwise(own) if second[0] < first[1]
+    ]
+    named = {step for pair in together for step in pair}
+    assert {"small__models__regional__drivers", "small__models__regional__forecast"} & named, together
+    assert len(together) > 20
+
+
+def begun(place: Workplace) -> "subprocess.Popen[str]":
+    """A run of the first layers, from nothing."""
+    return subprocess.Popen(
+        [COMMAND, "run", "--select", "+group:cube", "--json"], env=place.environment, cwd=place.data.parent, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def workers_of(command: "subprocess.Popen[str]") -> list[psutil.Process]:
+    """The processes that a command's steps work in, once there are some."""
+    for _ in range(600):
+        assert command.poll() is None
+        for child in psutil.Process(command.pid).children():
+            if found := child.children():
+                return found
+        time.sleep(0.1)
+    raise AssertionError("no worker appeared")
+
+
+def test_a_worker_that_is_killed_fails_its_step_alone_and_is_said(tmp_path: Path):
+    place = workplace(tmp_path)
+    command = begun(place)
+    workers_of(command)[0].kill()
+    printed, errors = command.communicate()
+    assert command.returncode == 2, errors
+    (said,) = json.loads(printed)["errors"]
+    assert "its process was killed" in said
+    assert "Traceback" not in printed + errors
+    again = place.soilmoisture("run", "--select", "+group:cube")
+    assert again.returncode == 0, again.stderr
+
+
+def test_workers_end_with_a_command_that_is_killed_and_the_next_goes_on(tmp_path: Path):
+    place = workplace(tmp_path)
+    command = begun(place)
+    working = workers_of(command)
+    command.kill()
+    command.wait()
+    gone, alive = psutil.wait_procs(working, timeout=10)
+    assert gone
+    assert not alive
+    again = place.soilmoisture("run", "--select", "+group:cube")
+    assert again.returncode == 0, again.stderr
+
+
+def test_an_interrupted_command_ends_with_its_workers_and_keeps_what_is_stored(tmp_path: Path):
+    place = workplace(tmp_path)
+    command = begun(place)
+    working = workers_of(command)
+    command.send_signal(signal.SIGINT)
+    printed, errors = command.communicate(timeout=60)
+    assert command.returncode == 2, errors
+    assert "interrupted" in printed
+    assert "Traceback" not in printed + errors
+    assert not psutil.wait_procs(working, timeout=10)[1]
