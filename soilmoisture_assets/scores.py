@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 Array = NDArray[Any]
 
@@ -128,7 +128,7 @@ def crps(observed: Array, quantile_forecast: Array) -> Array:
     total = np.zeros_like(observed)
     for level in _LEVELS:
         half = centre - lower if level < 0.5 else upper - centre
-        error = observed - (centre + half * (norm.ppf(level) / norm.ppf(0.9)))
+        error = observed - (centre + half * (ndtri(level) / ndtri(0.9)))
         total += np.maximum(level * error, (level - 1) * error)
     return _mean(2 * total / len(_LEVELS))
 

@@ -6,10 +6,18 @@ No thread may be started by it: a fork has none of them, and waits for ever for 
 import os
 from importlib import import_module
 
-import cartopy.crs  # noqa: F401
+import cartopy.mpl.geoaxes  # noqa: F401
+import dask.array  # noqa: F401
+import h5netcdf  # noqa: F401
 import matplotlib.pyplot  # noqa: F401
-import torch  # noqa: F401
+import netCDF4  # noqa: F401
+import pint  # noqa: F401
+import scipy.fftpack
+import scipy.signal  # noqa: F401
+import sklearn.linear_model  # noqa: F401
+import torch._dynamo  # noqa: F401
 import xarray  # noqa: F401
+import zarr.storage  # noqa: F401
 from dagster._core.execution import context_creation_job
 
 from soilmoisture_assets.defs.workers import DEFINITIONS, STUDY

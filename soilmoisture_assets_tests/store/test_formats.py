@@ -49,10 +49,24 @@ def test_a_dataset_comes_back_with_values_types_text_and_attributes(suffix: str,
 
 
 @pytest.mark.parametrize("suffix", DATASETS)
-def test_a_dataset_is_opened_without_reading_its_values(suffix: str, tmp_path: Path):
+def test_a_large_dataset_is_opened_without_reading_its_values(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     formats.dump(dataset(), tmp_path / f"x{suffix}")
+    monkeypatch.setattr(formats, "EAGER_BYTES", 100)
     with formats.load(tmp_path / f"x{suffix}") as found:
         assert not found.moisture.variable._in_memory
+
+
+def test_a_small_one_is_the_same_as_if_it_were_opened_lazily(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    formats.dump(dataset(), tmp_path / "x.nc")
+    at_once = formats.load(tmp_path / "x.nc")
+    monkeypatch.setattr(formats, "EAGER_BYTES", 100)
+    lazily = formats.load(tmp_path / "x.nc").load()
+    xr.testing.assert_identical(at_once, lazily)
+    assert {name: value.dtype for name, value in at_once.variables.items()} == {
+        name: value.dtype for name, value in lazily.variables.items()
+    }
 
 
 @pytest.mark.parametrize("suffix", DATASETS)
