@@ -28,12 +28,15 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Materialize a selection of assets, layer by layer, in the instance that the web UI shows."""
-    from soilmoisture_assets.defs.build import build_definitions
+    from soilmoisture_assets.defs.workers import start_server
     from soilmoisture_assets.deployment import load_deployment
     from soilmoisture_assets.doctor import check_inputs
     from soilmoisture_assets.origins import remember
 
     deployment = load_deployment(study)
+    start_server(deployment.settings)
+    from soilmoisture_assets.defs.build import build_definitions  # imports for seconds, beside the server
+
     definitions = build_definitions(deployment)
     wanted = _selected(deployment, definitions, select)
     lost = check_inputs(deployment.study, deployment.settings, {tuple(path.split("/")) for path in wanted})

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
 
 import dagster as dg
@@ -35,6 +36,7 @@ STUDY = "_SOILMOISTURE_WORKERS_STUDY"
 DEFINITIONS = "soilmoisture_assets.definitions"
 GIGABYTES_PER_WORKER = 3.0
 SECONDS_BETWEEN_LOOKS = 1.0
+_PRELOADED = ["dagster._core.executor.multiprocess", f"{__package__}.preloaded"]
 _OWNER, _DEAD_SERVICES = "process", "dead_services"
 
 
@@ -48,23 +50,33 @@ def workers(settings: Settings) -> int:
 
 def executor(settings: Settings) -> dg.ExecutorDefinition:
     """Runs steps that need nothing of each other side by side."""
-    os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads_of_a_step))  # read when torch is loaded
     count = workers(settings)
     if not count:
+        _limit_threads(settings)
         return dg.in_process_executor
 
     @dg.executor(name="workers", requirements=dg.multiple_process_executor_requirements())
     def side_by_side(_: dg.InitExecutorContext) -> MultiprocessExecutor:
-        shared_folder()
-        os.environ[STUDY] = _named(settings)
+        start_server(settings)
         return MultiprocessExecutor(
-            RetryMode.DISABLED,
-            count,
-            start_method="forkserver",
-            explicit_forkserver_preload=[f"{__package__}.preloaded"],
+            RetryMode.DISABLED, count, start_method="forkserver", explicit_forkserver_preload=_PRELOADED
         )
 
     return side_by_side
+
+
+def start_server(settings: Settings) -> None:
+    """Start what workers are forked from, if it does not run yet: it imports while this process does something else."""
+    if workers(settings):
+        shared_folder()
+        os.environ[STUDY] = _named(settings)
+        _limit_threads(settings)
+        forkserver.set_forkserver_preload(_PRELOADED)
+        forkserver.ensure_running()
+
+
+def _limit_threads(settings: Settings) -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads_of_a_step))  # read when torch is loaded
 
 
 def loadable_asset_job(settings: Settings) -> ReconstructableJob:

@@ -28,9 +28,10 @@ def mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 def ratio_interval(above: np.ndarray, below: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Ratio of two means over the same stations, with its 95 % interval; arguments (station, item)."""
-    ratios = _resampled_means(above) / _resampled_means(below)
+    with np.errstate(invalid="ignore", divide="ignore"):  # nothing above nothing is no ratio
+        ratios = _resampled_means(above) / _resampled_means(below)
+        ratio = _mean(above) / _mean(below)
     low, high = np.quantile(ratios, [0.025, 0.975], axis=0)
-    ratio = _mean(above) / _mean(below)
     return ratio, np.minimum(low, ratio), np.maximum(high, ratio)
 
 
