@@ -14,7 +14,7 @@ What is left of a station's mean error over the validation starts is taken off i
 blocks it is from: the level of a station can be off for a year at a time, and most so where no moisture is seen.
 
 Those weights are of the last observation while it is fresh. As it ages they fade, and the damped departure takes their
-place, which forecasts at any age without a jump: most methods know of an observation for three days at most, and none
+place, which forecasts at any age without a jump: most methods know of an observation for seven days at most, and none
 but that one has learned how much less an older one says.
 """
 
@@ -341,9 +341,11 @@ def _mixed(
 
 
 def freshness(age: Array) -> Array:
-    """How much the weights count for an observation of some age [days]: fully at first, nothing after three days."""
-    done = np.clip(np.asarray(age) / FRESH_DAYS, 0, 1)
-    return 1 - done**2 * (3 - 2 * done)
+    """How much the weights count for an observation of some age [days]: fully at first, nothing after seven days.
+
+    Evenly, because that is the least change in a day.
+    """
+    return 1 - np.clip(np.asarray(age) / FRESH_DAYS, 0, 1)
 
 
 def _present(dataset: xr.Dataset) -> list[str]:

@@ -45,7 +45,7 @@ def fit_baselines(
     -------
     ``soil_moisture_forecast`` (forecaster, station, start, lead) float32 [m3 m-3], NaN where a method cannot forecast:
     where it does not apply to the experiment (persistence without moisture), any moisture method without a value of the
-    last three days. ``chosen`` (forecaster, lead) says what the validation data chose. Where moisture is seen, also
+    last seven days. ``chosen`` (forecaster, lead) says what the validation data chose. Where moisture is seen, also
     ``observation_age`` (station, start) [days], infinite before any observation, and ``half_interval`` (station, start,
     lead, side) [m3 m-3] of the 80 % interval of the damped departure. And what each method has learned, under its name,
     for :func:`issue_methods`.

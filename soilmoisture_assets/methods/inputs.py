@@ -27,7 +27,7 @@ from soilmoisture_assets.study import Study
 
 Array = NDArray[Any]
 
-OLDEST_ANTECEDENT = pd.Timedelta(days=3)
+OLDEST_ANTECEDENT = pd.Timedelta(days=7)
 """An antecedent value older than this is not a last observation."""
 
 FILTER_DAYS = (1, 2, 4, 8, 16, 32, 64)
@@ -38,7 +38,7 @@ FILTER_DAYS = (1, 2, 4, 8, 16, 32, 64)
 class Inputs:
     """Arrays on (station, time) of one cube; float32, NaN where missing.
 
-    ``target`` is what is fitted, ``last`` the newest antecedent value at most three days old, ``age`` its age in steps
+    ``target`` is what is fitted, ``last`` the newest antecedent value at most seven days old, ``age`` its age in steps
     and ``sensor_of_last`` the sensor it came from. ``weather`` has no gaps, and for amounts (rain) also what the
     neighbours measured, as ``<name>_nearby``; ``log_amounts`` holds the amounts once more on a log scale; ``observed``
     says where the station itself measured a variable. ``attributes`` (station, attribute) holds coordinates, elevation

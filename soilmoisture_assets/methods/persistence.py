@@ -1,4 +1,4 @@
-"""Persistence: the last observation, at most three days old. What every forecast that sees moisture has to beat."""
+"""Persistence: the last observation, at most seven days old. What every forecast that sees moisture has to beat."""
 
 from soilmoisture_assets.methods.inputs import Array, at
 from soilmoisture_assets.methods.method import Method
@@ -16,7 +16,7 @@ METHOD = Method(
     colour="#767676",
     marker="+",
     dash=":",
-    sees="the last observation, at most three days old",
+    sees="the last observation, at most seven days old",
     source="Murphy 1992, doi:10.1175/1520-0434(1992)007<0692:CPATLC>2.0.CO;2",
     fit=per_lead(_issue),
     applies=lambda study, experiment: experiment.sees_moisture,

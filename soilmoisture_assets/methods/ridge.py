@@ -16,7 +16,7 @@ def history_features(task: Task, starts: Array, lead: int) -> Array:
 
     Returns
     -------
-    (station, start, feature) float32; moisture gaps longer than three days hold the climatology.
+    (station, start, feature) float32; moisture gaps longer than seven days hold the climatology.
     """
     inputs, per_day = task.inputs, task.inputs.steps_per_day
     columns = known_weather(task, starts, lead) + season_of_target(task, starts, lead)

@@ -65,18 +65,18 @@ def test_forecasts_start_where_all_leads_lie_in_one_split(fitted: dict[Experimen
     assert test[-1] == np.datetime64("2017-12-30")
 
 
-def test_persistence_repeats_the_last_value_of_the_last_three_days(cube: xr.Dataset):
+def test_persistence_repeats_the_last_value_of_the_last_seven_days(cube: xr.Dataset):
     gappy = cube.copy(deep=True)
     day = np.datetime64("2017-03-10", "ns")
     at = gappy.time.values.searchsorted(day)
     for name in MOISTURE:
         gappy[name][1, at] = 0.234
-        gappy[name][1, at + 1 : at + 6] = np.nan
+        gappy[name][1, at + 1 : at + 10] = np.nan
     forecast = forecast_of(baselines(gappy, STUDY, Experiment.FORECAST), "persistence").isel(station=1)
-    days = [day + np.timedelta64(ahead, "D") for ahead in range(5)]
+    days = [day + np.timedelta64(ahead, "D") for ahead in range(9)]
     found = forecast.sel(start=days, lead=24).values
-    np.testing.assert_allclose(found[:4], 0.234, rtol=1e-6)
-    assert np.isnan(found[4])
+    np.testing.assert_allclose(found[:8], 0.234, rtol=1e-6)
+    assert np.isnan(found[8])
 
 
 def test_damped_persistence_lies_between_the_last_value_and_the_season(fitted: dict[Experiment, xr.Dataset]):

@@ -66,10 +66,10 @@ def test_the_interval_widens_with_the_age(during: xr.Dataset):
     assert float(np.abs(width.diff("start")).max()) < 0.03
 
 
-def test_the_weights_fade_smoothly():
-    ages = np.linspace(0, 5, 101)
+def test_the_weights_fade_evenly():
+    ages = np.linspace(0, 10, 101)
     found = freshness(ages)
     assert found[0] == 1
-    assert (found[ages >= 3] == 0).all()
-    assert np.abs(np.diff(found)).max() < 0.03
+    assert (found[ages >= 7] == 0).all()
+    assert np.abs(np.diff(found)).max() < 0.015
     assert freshness(np.array([np.inf])) == 0
