@@ -602,8 +602,8 @@ def _analysis(study: Study) -> Iterator[Asset]:
         yield Asset(
             f"analysis/shap_values/{e}",
             ZARR,
-            f"SHAP of the median at the last lead of each window, per station; experiment {e}.",
-            code="3",
+            f"SHAP of the central forecast at the last lead of each window, per station; experiment {e}.",
+            code="4",
             inputs={"cube": learned, "regional": regional},
             settings={**explaining, "splits": {"test"}, "attribution": True},
             kinds=frozenset({"zarr", "shap"}),

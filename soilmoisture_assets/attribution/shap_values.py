@@ -21,14 +21,15 @@ from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Study
 
-DRAWS = 16
-"""Points on the paths between background and window that a gradient is averaged over, for each window."""
-_BUNDLE = 16
-"""Windows that are explained together and share the points drawn: one batch of the network holds ``DRAWS`` times these
-windows, few enough for the processor's cache."""
-_BACKGROUNDS = 4
-"""How often each background window occurs among the background bundles."""
+PATHS = 8
+"""Background windows that each window is compared with: one of each eighth of the background, by its forecast."""
+_ROOTS, _WEIGHTS = np.polynomial.legendre.leggauss(3)
+NODES, WEIGHTS = (_ROOTS + 1) / 2, _WEIGHTS / 2
+"""Where on a path from a background window gradients are taken, as shares of it, and their weights: three points of
+Gauss and Legendre are exact where a forecast is a polynomial of the sixth degree along the path."""
+_SMALLEST = 1e-12
 _SAMPLES_AT_ONCE = 256
+"""Few enough for the processor's cache."""
 
 
 def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | None = None) -> xr.Dataset:
@@ -59,8 +60,10 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
       is the day that ends with the start of the forecast, negative lags are days ahead. What running means and the
       water balance carry is spread over the days they carry (lags.py);
     - ``additivity_residual`` (station, window) [m3 m-3]: mean absolute difference between a forecast less the mean of
-      the background forecasts, and the sum of its SHAP values; what the finite number of draws leaves;
-      ``mean_residual``: the same of the mean over a station's windows;
+      the background forecasts, and the sum of its SHAP values; ``mean_residual``: the same of the mean over a station's
+      windows; ``shared_residual``: mean absolute part of a forecast that the integration left, and that was shared
+      among the features in proportion; ``forecast_spread``: mean absolute departure of the forecasts from the mean of
+      the background, to measure these by;
     - ``explained_windows`` (station).
 
     The water balance among the features is split exactly among precipitation, temperature and radiation
@@ -68,11 +71,11 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
     (record_level.py; ``level_explained`` in the attributes says how well); what is left, and the record's spread and
     identity, is ``station_record``. ``mean_weather`` and ``neighbours`` are static features too.
 
-    Source: Lundberg & Lee 2017 (SHAP); Erion et al. 2021, doi:10.1038/s42256-021-00343-w (expected gradients), as in
-    ``shap.GradientExplainer``.
+    Source: Lundberg & Lee 2017 (SHAP); Erion et al. 2021, doi:10.1038/s42256-021-00343-w (expected gradients). Unlike
+    ``shap.GradientExplainer``, which draws points of paths at random, the background is stratified, paths are
+    integrated by quadrature, and what that leaves of a path is shared in proportion: with as many gradients forecasts
+    are explained whole, where a fifth of them was left.
     """
-    import shap
-
     cube = within_splits(cube)
     samples = Samples(cube, model, study)
     windows = study.window_hours
@@ -80,28 +83,26 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
     background = samples.background(study.attribution.background, study.seed)
     level = samples.level_columns
     with torch.no_grad():
-        expected = torch.cat([medians(part) for part in background.split(_SAMPLES_AT_ONCE)]).mean(dim=0).numpy()
+        departures = torch.cat([medians.departures(part) for part in background.split(_SAMPLES_AT_ONCE)])
+    expected = (departures + background[:, level].sum(dim=1, keepdim=True)).mean(dim=0).numpy()
     stations = samples.windows.stations
     starts = [samples.explained_starts(name, study.attribution.explained_per_station) for name in stations]
-    width = min(_BUNDLE, max(len(each) for each in starts))
-    bundles = _bundles(background, width, study.seed)
-    with torch.no_grad():
-        explainers = [
-            shap.GradientExplainer(_Bundle(samples.module([window]), width), bundles, batch_size=DRAWS)
-            for window in windows
-        ]
+    each_lead = [samples.module([window]) for window in windows]
     sums = _Sums(samples, lag_weights(samples, cube, study))
     results: list[dict[str, np.ndarray]] = []
     for number, station in enumerate(stations):
         explained = samples.flat(station, starts[number])
-        count = len(explained)
-        whole = explained[torch.arange(-(-count // width) * width) % count].view(-1, width * samples.columns)
-        each = [explainer.shap_values(whole, nsamples=DRAWS, rseed=study.seed + number) for explainer in explainers]
-        values = np.stack([np.reshape(one, (-1, samples.columns))[:count] for one in each], axis=2)
+        random = np.random.default_rng([study.seed, number])
+        each = [
+            expected_gradients(one, explained, background, departures[:, lead].numpy(), random)
+            for lead, one in enumerate(each_lead)
+        ]
+        values = np.stack([found for found, _ in each], axis=2)
+        shared = np.stack([left for _, left in each], axis=1)
         values[:, level] = (explained[:, level] - background[:, level].mean(dim=0))[..., None].numpy()  # exact
         with torch.no_grad():
             moved = medians(explained).numpy() - expected
-        results.append(sums.of(values, moved))
+        results.append(sums.of(values, moved) | {"shared_residual": np.abs(shared).mean(axis=0)})
         if progress:
             progress(number + 1, len(stations), station)
     dataset = _dataset(results, samples, windows, sums.lagged)
@@ -117,28 +118,59 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
     )
 
 
-class _Bundle(torch.nn.Module):
-    """Several windows as one example: the sum of their forecasts, as departures from the means of the records.
+def expected_gradients(
+    medians: Medians, explained: Tensor, background: Tensor, departures: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Attributions (explained, column) of forecasts at one lead, less the mean of the records, to the columns.
 
-    Windows do not touch each other, so the gradient of the sum by one window's columns is that of its own forecast, and
-    the explainer, which takes examples one by one, works on large batches.
+    Parameters
+    ----------
+    medians : the central forecast at one lead.
+    explained, background : flat samples (sample, column).
+    departures : (sample,) forecasts of the background, less the means of the records [m3 m-3].
+
+    Returns
+    -------
+    The attributions, which add up to the forecast less the mean of the background's, and (explained,) how much of that
+    the quadrature had left.
     """
+    chosen = _one_of_each_stratum(departures, len(explained), random)
+    weight_of = torch.from_numpy(_with_the_mean(departures[chosen], float(departures.mean())))
+    with torch.no_grad():
+        moved = medians.departures(explained) - torch.from_numpy(departures[chosen])  # (explained, path)
+    found, shared = torch.empty_like(explained), torch.empty(len(explained))
+    at_once = max(_SAMPLES_AT_ONCE // chosen.shape[1], 1)
+    for first in range(0, len(explained), at_once):
+        part = slice(first, first + at_once)
+        start = background[torch.from_numpy(chosen[part])]  # (explained, path, column)
+        way, along = explained[part, None] - start, torch.zeros_like(start)
+        for node, weight in zip(NODES, WEIGHTS, strict=True):
+            points = (start + float(node) * way).flatten(0, 1).requires_grad_()
+            (gradient,) = torch.autograd.grad(medians.departures(points).sum(), points)
+            along += float(weight) * gradient.view_as(way) * way
+        # what the quadrature leaves of a path goes to the columns in proportion to what they have
+        size, left = along.abs(), moved[part] - along.sum(dim=2)
+        along += size * (left / size.sum(dim=2).clamp(min=_SMALLEST))[..., None]
+        found[part] = (weight_of[part, :, None] * along).sum(dim=1)
+        shared[part] = (weight_of[part] * left).sum(dim=1)
+    return found.numpy(), shared.numpy()
 
-    def __init__(self, medians: Medians, windows: int) -> None:
-        super().__init__()
-        self.medians, self.windows = medians, windows
 
-    def forward(self, bundles: Tensor) -> Tensor:
-        flat = bundles.unflatten(1, (self.windows, -1)).flatten(0, 1)
-        return self.medians.departures(flat).unflatten(0, (-1, self.windows)).sum(dim=1)
+def _one_of_each_stratum(forecasts: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """(count, path) indices: one at random of each stratum of the ordered forecasts, strata as large as each other."""
+    strata = np.array_split(np.argsort(forecasts, kind="stable"), min(PATHS, len(forecasts)))
+    return np.stack([random.choice(stratum, count) for stratum in strata], axis=1)
 
 
-def _bundles(background: Tensor, windows: int, seed: int) -> Tensor:
-    """Background bundles (bundle, windows x column) of ``windows`` samples each; every sample occurs equally often."""
-    random = np.random.default_rng(seed)
-    count = -(-_BACKGROUNDS * len(background) // windows) * windows
-    order = np.concatenate([random.permutation(len(background)) for _ in range(-(-count // len(background)))])[:count]
-    return background[torch.from_numpy(order)].view(-1, windows * background.shape[1])
+def _with_the_mean(values: np.ndarray, mean: float) -> np.ndarray:
+    """Weights (count, path) of sum one, as even as they can be, with which values have a mean.
+
+    Source: Deville & Särndal 1992, doi:10.1080/01621459.1992.10475217 (calibration weights of a regression estimator).
+    """
+    own = values.mean(axis=1, keepdims=True)
+    apart = values - own
+    square = (apart**2).sum(axis=1, keepdims=True)
+    return 1 / values.shape[1] + apart * np.where(square > 0, (mean - own) / np.where(square > 0, square, 1), 0.0)
 
 
 class _Sums:
@@ -165,6 +197,7 @@ class _Sums:
             "shap_lag": by_day.T.reshape(values.shape[2], len(self.lagged.features), len(self.lagged.lags)),
             "additivity_residual": np.abs(residual).mean(axis=0),
             "mean_residual": np.abs(residual.mean(axis=0)),
+            "forecast_spread": np.abs(moved).mean(axis=0),
             "explained_windows": np.array(len(values)),
         }
 
@@ -209,6 +242,8 @@ def _dataset(
         "shap_lag": (("station", "window", "dynamic_feature", "lag_days"), "mean absolute SHAP value of a day"),
         "additivity_residual": (("station", "window"), "mean absolute additivity residual of a window"),
         "mean_residual": (("station", "window"), "absolute additivity residual of the mean over windows"),
+        "shared_residual": (("station", "window"), "mean absolute part of a forecast that was shared in proportion"),
+        "forecast_spread": (("station", "window"), "mean absolute departure of forecasts from the background's mean"),
     }
     variables = {
         name: (dims, np.stack([r[name] for r in results]).astype(np.float32), {"units": "m3 m-3", "long_name": text})
@@ -231,7 +266,8 @@ def _dataset(
         attrs={
             "experiment": str(samples.model.experiment),
             "method": REGIONAL_MODEL,
-            "draws": DRAWS,
+            "paths": PATHS,
+            "points_per_path": len(NODES),
             "level_explained": samples.level.explained,
         },
     )

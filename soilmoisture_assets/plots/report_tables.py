@@ -220,9 +220,9 @@ def driver_tables(shap: Mapping[str, xr.Dataset], most: int = 12) -> list[Table]
         mean = 1e3 * dataset["mean_absolute_shap"].transpose("station", "window", "feature").mean("station").values
         order = np.argsort(-np.nan_to_num(mean[-1]))[:most]
         residual = ""
-        if "additivity_residual" in dataset:
-            typical = float(np.nanmedian(np.abs(dataset["additivity_residual"].values))) * 1e3
-            residual = f"; median |additivity residual| {typical:.2f}"
+        if "shared_residual" in dataset:
+            share = 100 * float(dataset["shared_residual"].mean() / dataset["forecast_spread"].mean())
+            residual = f"; they add up to the forecast, {share:.0f} % of which was shared among them in proportion"
         explained = float(dataset.attrs.get("level_explained", np.nan))
         if np.isfinite(explained):
             residual += f"; attributes account for {100 * explained:.0f} % of the differences of the stations' means"

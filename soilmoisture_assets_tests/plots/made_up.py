@@ -296,7 +296,8 @@ def shap(count: int, experiment: str = "drivers") -> xr.Dataset:
                 ("station", "window", "dynamic_feature", "lag_days"),
                 (decay * random.gamma(6, 1 / 6, (count, 3, 3, 1))).astype("float32"),
             ),
-            "additivity_residual": (("station", "window"), random.normal(0, 2e-4, (count, 3)).astype("float32")),
+            "shared_residual": (("station", "window"), np.full((count, 3), 0.002, dtype="float32")),
+            "forecast_spread": (("station", "window"), np.full((count, 3), 0.05, dtype="float32")),
             "group_shap": (("station", "window", "group"), random.gamma(4, 0.004, (count, 3, len(groups)))),
         },
         coords={
