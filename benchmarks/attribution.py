@@ -179,7 +179,8 @@ def _text(result: dict[str, Any]) -> str:
             f"truth, seed {world['seed']}, {world['stations']} stations: Spearman over features and stations "
             f"{world['spearman_features_and_stations']:.2f}, over features {world['spearman_features']:.2f}; SHAP and "
             f"permutation {world['agreement_with_permutation']:.2f}; additivity residual "
-            f"{world['additivity_residual']:.4f} m3 m-3, {world['shared_share']:.0%} of a forecast shared in proportion; statics explain {world['level_explained']:.0%} of the level"
+            f"{world['additivity_residual']:.1e} m3 m-3, {world['shared_share']:.0%} of it shared in proportion; "
+            f"statics explain {world['level_explained']:.0%} of the level"
         )
         lines += [
             f"  {name:14s} true {each['true']:7.2f}   attributed {each['attributed']:7.2f}   [1e-3 m3 m-3]"
