@@ -5,24 +5,30 @@ No thread may be started by it: a fork has none of them, and waits for ever for 
 
 import os
 from importlib import import_module
+from typing import Any
 
-import cartopy.mpl.geoaxes  # noqa: F401
-import dask.array  # noqa: F401
-import h5netcdf  # noqa: F401
-import matplotlib.pyplot  # noqa: F401
-import netCDF4  # noqa: F401
-import pint  # noqa: F401
-import scipy.fftpack
-import scipy.signal  # noqa: F401
-import sklearn.linear_model  # noqa: F401
-import torch._dynamo  # noqa: F401
-import xarray  # noqa: F401
-import zarr.storage  # noqa: F401
-from dagster._core.execution import context_creation_job
+IMPORTED_BY_STEPS = (
+    "cartopy.mpl.geoaxes",
+    "dask.array",
+    "h5netcdf",
+    "matplotlib.pyplot",
+    "netCDF4",
+    "pint",
+    "scipy.fftpack",
+    "scipy.signal",
+    "sklearn.linear_model",
+    "torch._dynamo",
+    "xarray",
+    "zarr.storage",
+)
+"""What most steps import when they need it first."""
 
-from soilmoisture_assets.defs.workers import DEFINITIONS, STUDY
+os.setsid()  # before anything that takes time: Ctrl-C is for the command, which ends its workers in order
 
-context_creation_job.default_system_loggers = lambda instance: []  # the terminal belongs to the command, not to steps
-
-if study := os.environ.get(STUDY):
-    getattr(import_module(DEFINITIONS), study).resolve_implicit_global_asset_job_def()
+for name in IMPORTED_BY_STEPS:
+    import_module(name)
+logging: Any = import_module("dagster._core.execution.context_creation_job")
+logging.default_system_loggers = lambda instance: []  # the terminal belongs to the command, not to steps
+workers = import_module("soilmoisture_assets.defs.workers")
+if study := os.environ.get(workers.STUDY):
+    getattr(import_module(workers.DEFINITIONS), study).resolve_implicit_global_asset_job_def()

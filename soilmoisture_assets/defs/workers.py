@@ -6,6 +6,7 @@ a step does (making.py).
 """
 
 import atexit
+import multiprocessing
 import os
 import shutil
 import tempfile
@@ -36,7 +37,9 @@ STUDY = "_SOILMOISTURE_WORKERS_STUDY"
 DEFINITIONS = "soilmoisture_assets.definitions"
 GIGABYTES_PER_WORKER = 3.0
 SECONDS_BETWEEN_LOOKS = 1.0
-_PRELOADED = ["dagster._core.executor.multiprocess", f"{__package__}.preloaded"]
+_PRELOADED = [f"{__package__}.preloaded", "dagster._core.executor.multiprocess"]
+_LONGEST_FOR_SOCKETS = 60
+"""The path of a socket has 104 bytes on some systems."""
 _OWNER, _DEAD_SERVICES = "process", "dead_services"
 
 
@@ -93,7 +96,10 @@ def _named(settings: Settings) -> str:
 @cache
 def shared_folder() -> Path:
     """The folder that this process shares with its workers; gone when it ends."""
-    folder, owner = Path(tempfile.mkdtemp(prefix="soilmoisture_")), this_process()
+    usual = tempfile.gettempdir()
+    short = usual if len(usual) <= _LONGEST_FOR_SOCKETS else "/tmp"
+    folder, owner = Path(tempfile.mkdtemp(prefix="soilmoisture_", dir=short)), this_process()
+    multiprocessing.current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]
     atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True) if this_process() == owner else None)
     (folder / _OWNER).write_text(owner)
     (folder / _DEAD_SERVICES).mkdir()

@@ -79,7 +79,7 @@ def test_an_interrupted_command_ends_with_its_workers_and_keeps_what_is_stored(t
     command = begun(place)
     working = workers_of(command)
     command.send_signal(signal.SIGINT)
-    printed, errors = command.communicate(timeout=60)
+    printed, errors = command.communicate(timeout=180)
     assert command.returncode == 2, errors
     assert "interrupted" in printed
     assert "Traceback" not in printed + errors
