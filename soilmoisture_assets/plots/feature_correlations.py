@@ -9,6 +9,7 @@ import xarray as xr
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.effect_sizes import SCORES
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
+from soilmoisture_assets.plots.groups import group_colour, group_title, ordered_groups
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def feature_correlations(correlations: xr.Dataset, stations: int) -> "Figure":
     The correlations among features are those of the stations and do not depend on the window, so they are shown once.
     """
     groups = words(correlations["feature_group"].values)
-    rank = {group: place for place, group in enumerate(style.GROUP_COLOURS)}
-    order = np.argsort([rank.get(str(group), len(rank)) for group in groups], kind="stable")
+    rank = {group: place for place, group in enumerate(ordered_groups(groups))}
+    order = np.argsort([rank[str(group)] for group in groups], kind="stable")
     ordered = correlations.isel(feature=order)
     between = ordered["feature_correlation"].sel(other_feature=ordered["feature"].values).values.astype("float64")
     names = [_label(ordered, i) for i in range(len(order))]
@@ -84,14 +85,14 @@ def _chords(axes: "Axes", strength: np.ndarray, groups: np.ndarray) -> None:
     for start, end in pairwise(bounds):
         width = room * (end - start) / len(groups)
         angles[start:end] = turn - width * (np.arange(end - start) + 0.5) / (end - start)
-        colour = style.GROUP_COLOURS.get(str(groups[start]), style.GREY)
+        colour = group_colour(str(groups[start]))
         axes.add_patch(Wedge((0, 0), 1.08, turn - width, turn, width=0.07, facecolor=colour, edgecolor="none"))
         middle = np.deg2rad(turn - width / 2)
         x, y = 1.13 * np.cos(middle), 1.13 * np.sin(middle)
         axes.text(
             x,
             y,
-            f"{groups[start]} ({end - start})",
+            f"{group_title(str(groups[start]))} ({end - start})",
             ha="left" if x > 0.15 else "right" if x < -0.15 else "center",
             va="bottom" if y > 0.15 else "top" if y < -0.15 else "center",
             fontsize=7,
@@ -108,7 +109,7 @@ def _chords(axes: "Axes", strength: np.ndarray, groups: np.ndarray) -> None:
                 facecolor="none",
                 linewidth=2.2 * float(strength[i, j]),
                 alpha=0.55,
-                edgecolor=style.GROUP_COLOURS.get(str(groups[i]), style.GREY) if same else "#8A8A8A",
+                edgecolor=group_colour(str(groups[i])) if same else "#8A8A8A",
             )
         )
     if not pairs:
@@ -140,7 +141,7 @@ def _with_score(axes: "Axes", correlations: xr.Dataset, names: list[str], groups
     axes.axhline(0, color=style.BLACK, linewidth=0.6)
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
     for label, group in zip(axes.get_xticklabels(), groups, strict=True):
-        label.set_color(style.GROUP_COLOURS.get(str(group), style.BLACK))
+        label.set_color(group_colour(str(group)))
     axes.set_xlim(-0.7, len(names) - 0.3)
     axes.set_ylabel("Spearman ρ [-]")
     axes.set_title(f"c  ρ with {score} of the station; colours of the names: groups of b")

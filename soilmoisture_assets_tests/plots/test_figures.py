@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.plots.groups import GROUPS, group_colour
 from soilmoisture_assets.plots.style import title_and_caption
 from soilmoisture_assets_tests.plots import made_up
 
@@ -162,6 +165,12 @@ def covered_titles(figure: Figure) -> list[str]:
     ]
 
 
+def panels(figure: Figure, *letters: str) -> list[Axes]:
+    """The panels whose titles begin with these letters."""
+    titled = {axes.get_title(loc="left").split(" ")[0]: axes for axes in figure.findobj(Axes)}
+    return [titled[letter] for letter in letters]
+
+
 def test_a_real_study_is_not_stamped():
     figure = draw("station_map")(made_up.stations(5).assign_attrs(synthetic=0))
     assert "SYNTHETIC" not in [text.get_text() for text in figure.texts]
@@ -188,7 +197,8 @@ def test_shap_bars_keep_the_unit_of_soil_moisture():
     values = made_up.shap(5)
     values["mean_absolute_shap"] = values["mean_absolute_shap"] * 0 + 0.002
     figure = draw("shap_by_window")(values)
-    bars = [patch.get_width() for axes in figure.axes[:2] for patch in axes.patches]
+    bars = [patch.get_width() for axes in panels(figure, "a", "b") for patch in axes.patches]
+    assert bars
     assert np.allclose(bars, 2.0)  # 10⁻³ m³ m⁻³, for static and dynamic features alike
 
 
@@ -223,3 +233,49 @@ def test_the_lag_figure_claims_no_known_weather_of_days_ahead_in_a_forecast():
     figure = draw("shap_lag")(ahead)
     assert "knows the time of year alone" in title_and_caption(figure)[1]
     assert all(line.get_xdata().min() >= 0 for axes in figure.axes for line in axes.lines)
+
+
+def row_colours(axes: Axes) -> dict[str, str]:
+    """Colour of the last bar of every row by the row's label."""
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    return {labels[round(bar.get_y() + bar.get_height() / 2)]: to_hex(bar.get_facecolor()) for bar in axes.patches}
+
+
+def test_a_group_of_features_has_one_name_and_one_colour_in_every_figure():
+    own = shap(30).copy()
+    own["feature_group"] = own["feature_group"].where(own["feature"] != "slope", "record")
+    by_window = [row_colours(axes) for axes in panels(draw("shap_by_window")(own), "a", "b")]
+    groups = row_colours(draw("shap_groups")(own.drop_sel(group="topography")).axes[0])
+    importance = made_up.permutation(30).assign_coords(feature_group=own["feature_group"])
+    shuffled = draw("permutation_importance")(importance, own)
+    beside = row_colours(panels(shuffled, "a")[0])
+    assert by_window[0]["precipitation"] == beside["precipitation"] == groups["weather (3)"]
+    assert by_window[1]["slope"] == group_colour("record")  # static by its kind, in the colour of its group
+    assert all((by_window[0] | by_window[1])[name] == colour for name, colour in beside.items())
+    named = {text.get_text() for legend in shuffled.findobj(Legend) for text in legend.get_texts()}
+    assert {"weather", "soil, hydraulic"} <= named
+    assert "dynamic" not in named
+
+
+def test_groups_are_told_apart_by_their_colours():
+    assert len({group.colour for group in GROUPS.values()}) == len(GROUPS)
+    assert set(GROUPS) >= {variable.group for variable in VARIABLES.values() if variable.role != "target"}
+
+
+def test_a_feature_that_does_nothing_gets_no_empty_row():
+    own = shap(30).copy(deep=True)
+    own["mean_absolute_shap"].loc[{"feature": "slope"}] = 0.0
+    own["group_shap"].loc[{"group": "topography"}] = 0.0
+    own["mean_absolute_shap"].loc[{"feature": "clay"}] = own["mean_absolute_shap"].sel(feature="clay", window=24)
+    by_window, groups = draw("shap_by_window")(own), draw("shap_groups")(own)
+    a, b, c = panels(by_window, "a", "b", "c")
+    for axes in (a, b, groups.axes[0]):
+        longest = max(bar.get_width() for bar in axes.patches)
+        assert min(bar.get_width() for bar in axes.patches) > 0.002 * longest
+        assert len(row_colours(axes)) == len(axes.get_yticks())
+    assert "slope" not in row_colours(b)
+    assert "1 feature weaker" in title_and_caption(by_window)[1]
+    assert "not drawn: topography (1)" in title_and_caption(groups)[1]
+    assert len(c.collections[-1].get_offsets()) == len(c.get_yticks())  # no change is a point at zero
+    shuffled = panels(draw("permutation_importance")(made_up.permutation(30), own), "b")[0]
+    assert len(shuffled.collections[0].get_offsets()) == len(shuffled.patches)
