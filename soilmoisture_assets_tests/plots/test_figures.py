@@ -6,6 +6,7 @@ from importlib import import_module
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -279,3 +280,48 @@ def test_a_feature_that_does_nothing_gets_no_empty_row():
     assert len(c.collections[-1].get_offsets()) == len(c.get_yticks())  # no change is a point at zero
     shuffled = panels(draw("permutation_importance")(made_up.permutation(30), own), "b")[0]
     assert len(shuffled.collections[0].get_offsets()) == len(shuffled.patches)
+
+
+def summary_with(**medians: float) -> pd.DataFrame:
+    """A summary at six leads: the methods at their median in every lead, none of them behind for sure."""
+    summary = made_up.skill_summary(30)
+    summary = summary[(summary["experiment"] == "forecast") & summary["method"].isin(medians)]
+    summary["median_r2"] = summary["method"].map(medians)
+    return summary.assign(low=summary["median_r2"] - 0.01, high=summary["median_r2"] + 0.01, behind_low=0.0)
+
+
+def test_a_method_far_below_the_others_does_not_take_the_axis():
+    summary = summary_with(regional_model=0.8, persistence=0.75, climatology=0.05)
+    figure = draw("skill_by_lead")(summary, skill(30))
+    low, high = figure.axes[0].get_ylim()
+    assert low > 0.7
+    assert high < 0.9
+    arrows = [text.get_text() for text in figure.axes[0].texts if text.arrow_patch is not None]
+    assert arrows == ["0.05"] * 6
+    assert "more than 0.4 below the best (climatology)" in title_and_caption(figure)[1]
+
+
+def test_no_two_methods_of_a_lead_are_drawn_over_each_other():
+    figure = draw("skill_by_lead")(made_up.skill_summary(30), skill(30))
+    FigureCanvasAgg(figure).draw()
+    for axes in figure.axes[:2]:
+        places = sorted((line.get_window_extent().x0, line.get_window_extent().x1) for line in axes.lines[:-5])
+        assert len(places) >= 7 * 6
+        assert all(first[1] <= second[0] + 1 for first, second in pairwise(places))
+
+
+def test_the_title_ranks_no_methods_that_chance_may_have_ordered():
+    summary = summary_with(regional_model=0.80, station_model=0.81, persistence=0.75)
+    assert "station model, regional model and persistence (forecast, 0.75–0.81)" in title_of("skill_by_lead", summary)
+    behind = summary.assign(behind_low=np.where(summary["method"] == "station_model", 0.0, 0.01))
+    assert "station model alone (forecast, 0.81)" in title_of("skill_by_lead", behind)
+    assert "all 9 methods (forecast" in title_of("skill_by_lead", made_up.skill_summary(30))
+
+
+def test_a_summary_without_scores_says_so_in_place_of_an_axis():
+    figure = draw("skill_by_lead")(made_up.skill_summary(30).iloc[:0], skill(30))
+    assert "no scores in the test split" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def title_of(name: str, summary: pd.DataFrame) -> str:
+    return title_and_caption(draw(name)(summary, skill(30)))[0]
