@@ -325,3 +325,19 @@ def test_a_summary_without_scores_says_so_in_place_of_an_axis():
 
 def title_of(name: str, summary: pd.DataFrame) -> str:
     return title_and_caption(draw(name)(summary, skill(30)))[0]
+
+
+def test_a_panel_of_the_best_stations_shows_one_lead_with_the_observation_in_sight():
+    figure = draw("best_station_series")(forecasts(4), skill(4))
+    shown = [axes for axes in figure.axes if axes.lines]
+    assert len(shown) == 4 * 3  # a row for each station, a column for each lead
+    for axes in shown:
+        observed, forecast = axes.lines
+        assert observed.get_zorder() < forecast.get_zorder()
+        assert observed.get_linewidth() > 2 * forecast.get_linewidth()
+        assert len(axes.collections) == 1  # the interval, behind both
+        assert axes.collections[0].get_zorder() < observed.get_zorder()
+        assert axes.collections[0].get_alpha() < 0.3
+        low, high = axes.get_ylim()
+        assert low < np.nanmin(observed.get_ydata())
+        assert high > np.nanmax(observed.get_ydata())
