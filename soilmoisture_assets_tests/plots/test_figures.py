@@ -209,8 +209,33 @@ def test_a_group_of_features_that_a_study_lacks_gets_no_empty_panel():
     assert [title for title in titles if title] == [
         "a  Physical soil and terrain",
         "b  Weather and environment",
-        "c  Change of |effect| from 24 to 72 h",
+        "c  Change of |d| from 24 to 72 h",
     ]
+
+
+def upright_lines(axes: Axes) -> set[float]:
+    return {float(line.get_xdata()[0]) for line in axes.lines if len(line.get_xdata()) == 2}
+
+
+def test_each_measure_of_effect_has_an_axis_and_marks_of_its_own():
+    effects = made_up.effects(30)
+    effects["effect"].loc[{"feature": "slope"}] = [-1.0, -0.9, -0.8]
+    figure = draw("effect_sizes")(effects)
+    physical, categories, change = panels(figure, "a", "d", "f")
+    measure = dict(zip(effects["long_name"].values, effects["measure"].values, strict=True))
+    for axes, named in ((physical, "Cohen's d"), (categories, "Cramér's V")):
+        assert axes.get_xlabel() == f"{named} [-]"
+        labels = [label.get_text().removesuffix(" (SoilGrids)") for label in axes.get_yticklabels()]
+        assert {measure[label] for label in labels if label in measure} == {named}
+    row = [label.get_text() for label in physical.get_yticklabels()].index("slope")
+    bars = [bar for bar in physical.patches if round(bar.get_y() + bar.get_height() / 2) == row]
+    assert [bar.get_width() for bar in bars] == [-1.0, -0.9, -0.8]
+    assert {-0.8, -0.5, -0.2, 0.2, 0.5, 0.8} <= {
+        line.get_xdata()[0] for line in physical.lines if len(line.get_xdata())
+    }
+    assert {0.1, 0.3, 0.5} <= {line.get_xdata()[0] for line in categories.lines if len(line.get_xdata())}
+    assert categories.get_xlim() == (0, 1)
+    assert change.get_title(loc="left") == "f  Change of V from 24 to 72 h"
 
 
 def test_the_lag_figure_says_how_many_days_hold_most_of_the_effect():
