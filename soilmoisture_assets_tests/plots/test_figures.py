@@ -366,3 +366,20 @@ def test_a_panel_of_the_best_stations_shows_one_lead_with_the_observation_in_sig
         low, high = axes.get_ylim()
         assert low < np.nanmin(observed.get_ydata())
         assert high > np.nanmax(observed.get_ydata())
+
+
+def test_correlations_keep_their_sign():
+    own = made_up.correlations(30)
+    own["feature_correlation"].loc[{"feature": "clay", "other_feature": "sand"}] = -0.9
+    own["feature_correlation"].loc[{"feature": "sand", "other_feature": "clay"}] = -0.9
+    figure = draw("feature_correlations")(own, 30)
+    among, beside = panels(figure, "a", "b")
+    names = [label.get_text().rstrip("0123456789 ") for label in among.get_yticklabels()]
+    column, row = sorted([names.index("clay, weight (SoilGrids)"), names.index("sand, weight (SoilGrids)")])
+    assert among.images[0].get_clim() == (-1, 1)
+    assert among.images[0].get_array()[row, column] == pytest.approx(-0.9)
+    signs = {text.get_position(): text.get_text() for text in among.texts}
+    assert signs[column, row] == "−"
+    points = beside.lines[0].get_xdata()  # the first window
+    assert min(points) < -0.3
+    assert len(points) == len(names)
