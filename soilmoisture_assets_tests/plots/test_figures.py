@@ -107,6 +107,10 @@ def clipped_texts(figure: Figure) -> list[str]:
             continue  # map letters at the edge of the map
         if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1:
             clipped.append(f"{text.get_text()!r} at {box.extents.round()} of {width} x {height}")
+    for legend in figure.findobj(Legend):
+        box = legend.get_window_extent()
+        if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1:
+            clipped.append(f"legend at {box.extents.round()} of {width} x {height}")
     return clipped
 
 
@@ -383,3 +387,32 @@ def test_correlations_keep_their_sign():
     points = beside.lines[0].get_xdata()  # the first window
     assert min(points) < -0.3
     assert len(points) == len(names)
+
+
+def test_clusters_say_how_separate_they_are_and_how_many_stations_change():
+    clusters = made_up.clusters(12).copy(deep=True)
+    clusters["silhouette"][:] = [0.2, 0.3, 0.6]
+    clusters["cluster"][:] = 0
+    clusters["cluster"][:2, 1] = 1
+    figure = draw("driver_clusters")(clusters, shap(12))
+    title, caption = title_and_caption(figure)
+    assert title.startswith("No to reasonable cluster structure (silhouette 0.20 to 0.60): 2 of 12 stations change")
+    assert "Kaufman & Rousseeuw 1990" in caption
+    maps = [text for axes in figure.axes if "structure" in (text := axes.get_title(loc="left"))]
+    assert maps == [
+        "24 h: no structure (silhouette 0.20)",
+        "48 h: weak structure (silhouette 0.30)",
+        "72 h: reasonable structure (silhouette 0.60)",
+    ]
+    named = [text.get_text() for legend in figure.findobj(Legend) for text in legend.get_texts()]
+    assert all("effect of" in text or "between the others" in text for text in named)
+
+
+def test_no_title_of_an_association_claims_a_cause():
+    for name, figure in (
+        ("effect_sizes", draw("effect_sizes")(made_up.effects(30))),
+        ("feature_correlations", draw("feature_correlations")(made_up.correlations(30), 30)),
+        ("driver_clusters", draw("driver_clusters")(made_up.clusters(30), shap(30))),
+    ):
+        text = " ".join(title_and_caption(figure)).lower()
+        assert not any(word in text for word in ("drives", " apart", "surely", "because")), name
