@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.patches import Patch
 
-LEAST_DRAWN = 0.01
+LEAST_DRAWN = 0.02
 """Share of the strongest row below which a bar is thinner than its axis: such a row would look empty."""
 
 SHAP_LABEL = "mean |SHAP| [10⁻³ m³ m⁻³]"

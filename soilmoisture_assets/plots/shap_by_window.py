@@ -58,7 +58,7 @@ def shap_by_window(shap: xr.Dataset, *, most_static: int = 30) -> "Figure":
     both = [i for rows in (dynamic, static) for i in rows if strength[i] >= LEAST_SHARE * strength[rows].max()]
     _relative_change(panels[2], values[:, :, both], [names[i] for i in both], groups[both], windows)
     _legends(top.subplots(), windows, [groups[i] for i in (*dynamic, *static)])
-    left_out = f" Not drawn: {style.counted(weak, 'feature')} weaker than those of their panel." if weak else ""
+    left_out = f" Not drawn: {style.counted(weak, 'weaker feature')}." if weak else ""
     return style.finish(
         figure,
         _message(names, strength, dynamic, static, shap),
