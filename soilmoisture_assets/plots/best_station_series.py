@@ -1,7 +1,7 @@
 """Panel 1, best station series: what was observed, and forecast at the head of each window."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -13,9 +13,12 @@ from soilmoisture_assets.plots.labels import in_split, method_and_experiment, sp
 from soilmoisture_assets.scoring.gathering import best_forecasts, scores_of
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LINES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
+_OBSERVED = "#9A9A9A"
+"""Light enough to be seen beneath a forecast that follows it."""
 
 
 @style.styled
@@ -31,14 +34,12 @@ def best_station_series(
 
     Parameters
     ----------
-    forecasts : one experiment (station, start, lead, quantile) [m3 m-3]; the median is drawn at its valid time. The
-        coordinate ``forecaster`` (station), or the attribute ``method``, says which methods they are from.
+    forecasts : one experiment (station, start, lead, quantile) [m3 m-3]; median and outermost quantiles are drawn at
+        their valid time. The coordinate ``forecaster`` (station), or the attribute ``method``, says which methods they
+        are from.
     skill : R² per (split, experiment, forecaster, station, lead), so that the figure says what the tables say.
     windows : hours; each is drawn at its last lead. Windows that are no lead of the forecasts are left out.
     """
-    import matplotlib.dates as mdates
-    from matplotlib.ticker import MaxNLocator
-
     windows = [window for window in windows if window in forecasts["lead"].values]
     issued = in_split(forecasts, split)
     r2 = (
@@ -48,44 +49,31 @@ def best_station_series(
         .values
     )
     ranked = [i for i in np.argsort(-r2[:, 0], kind="stable") if np.isfinite(r2[i, 0])][:count]
-    columns = min(5, max(1, int(np.ceil(np.sqrt(len(ranked))))))
-    rows = max(1, int(np.ceil(len(ranked) / columns)))
-    figure = style.new_figure(height=1.3 + (1.25 if rows > 1 else 2.6) * rows, width=style.FULL_WIDTH * 1.25)
-    grid = figure.add_gridspec(rows + 1, columns, height_ratios=[0.18, *[1.0] * rows])
-    names = style.station_labels(forecasts)
-    panels = []
-    for place, station in enumerate(ranked):
-        axes = figure.add_subplot(grid[1 + place // columns, place % columns])
-        panels.append(axes)
-        valid = issued["start"].values[:, None] + issued["lead"].values.astype("timedelta64[h]")[None, :]
-        observed = issued["soil_moisture_observed"].isel(station=station).transpose("start", "lead").values
-        first = list(issued["lead"].values).index(windows[0])
-        axes.plot(valid[:, first], observed[:, first], color=style.BLACK, linewidth=1.5, zorder=2)
-        for window, colour, line in zip(windows, style.WINDOW_COLOURS, _LINES, strict=False):
-            lead = list(issued["lead"].values).index(window)
-            median = issued["soil_moisture_forecast"].isel(station=station, lead=lead).sel(quantile=0.5).values
-            axes.plot(valid[:, lead], median, color=colour, linewidth=0.7, linestyle=line, zorder=3)
-        axes.set_title(
-            f"{style.shortened(names[station], 35)}\nR² " + " · ".join(f"{x:.2f}" for x in r2[station]), fontsize=6.5
-        )
-        axes.xaxis.set_major_locator(style.date_locator(valid.min(), valid.max(), 4 if rows > 1 else 9))
-        axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator(), show_offset=False))
-        axes.yaxis.set_major_locator(MaxNLocator(4))
-        axes.tick_params(labelsize=6)
-    axes = figure.add_subplot(grid[0, :])
-    axes.axis("off")
-    if panels:
-        handles = _legend_handles(windows)
-        axes.legend(handles=handles, loc="center left", ncols=len(handles), borderaxespad=0)
+    row = float(np.clip(6 / max(1, len(ranked)), 0.42, 1.6))  # inches; 25 stations fill a page
+    figure = style.new_figure(height=1.5 + row * max(1, len(ranked)), width=style.FULL_WIDTH * 1.25)
+    figure.set_layout_engine("constrained", h_pad=0.012, hspace=0.0)  # rows of one table, not figures of their own
+    top, body = style.stacked(figure, [0.25, row * max(1, len(ranked))])
+    if ranked:
+        grid = body.subplots(len(ranked), len(windows), sharex="col", sharey="row", squeeze=False)
+        for axes, station in zip(grid, ranked, strict=True):
+            _station(axes, issued.isel(station=station), windows)
+        _label(grid, [style.station_labels(forecasts)[i] for i in ranked], r2[ranked], windows)
+        body.supylabel(VARIABLES["soil_moisture"].label, fontsize=8)
+    legend = top.subplots()
+    legend.axis("off")
+    if ranked:
+        handles = _legend_handles(_interval(issued))
+        legend.legend(handles=handles, loc="center left", ncols=len(handles), borderaxespad=0)
     else:
-        style.note_in_place_of_data(axes, "no station has a score in this split")
-    figure.supylabel(VARIABLES["soil_moisture"].label, fontsize=8)
+        style.note_in_place_of_data(legend, "no station has a score in this split")
     medians = ", ".join(f"{np.median(r2[ranked, i]):.2f} at {w} h" for i, w in enumerate(windows)) if ranked else "–"
     return style.finish(
         figure,
         f"Best {style.counted(len(ranked), 'station')}: median R² {medians} ({method_and_experiment(forecasts)})",
-        f"Observed soil moisture and central forecasts at their valid time; R² at {', '.join(map(str, windows))} h "
-        f"above each panel. Stations ranked by R² at {windows[0]} h, of {forecasts.sizes['station']}.",
+        "A row for each station, a column for each lead: observed soil moisture beneath the central forecast and its "
+        "interval (which may leave the panel), at their valid time. R² at "
+        f"{', '.join(map(str, windows))} h beside each row. Stations ranked by R² at {windows[0]} h, of "
+        f"{forecasts.sizes['station']}.",
         forecasts,
         skill,
         period=split_period(forecasts, split),
@@ -93,13 +81,68 @@ def best_station_series(
     )
 
 
-def _legend_handles(windows: Sequence[int]) -> list:
-    from matplotlib.lines import Line2D
+def _station(row: "Sequence[Axes]", issued: xr.Dataset, windows: Sequence[int]) -> None:
+    """One station, a panel for each lead: interval, observation and median from back to front.
 
-    return [Line2D([], [], color=style.BLACK, linewidth=1.4, label="observed")] + [
-        Line2D([], [], color=colour, linestyle=line, linewidth=1.4, label=f"forecast {window} h ahead")
-        for window, colour, line in zip(windows, style.WINDOW_COLOURS, _LINES, strict=False)
+    The axis follows observation and median: a wide interval at a few times would flatten both.
+    """
+    lowest, highest = np.inf, -np.inf
+    for axes, window, colour in zip(row, windows, style.WINDOW_COLOURS, strict=False):
+        at = issued.sel(lead=window)
+        valid = at["start"].values + np.timedelta64(window, "h")
+        forecast = at["soil_moisture_forecast"].transpose("quantile", "start")
+        median, observed = forecast.sel(quantile=0.5).values, at["soil_moisture_observed"].values
+        axes.fill_between(valid, *forecast.isel(quantile=[0, -1]).values, color=colour, alpha=0.25, linewidth=0)
+        axes.plot(valid, observed, color=_OBSERVED, linewidth=1.8, zorder=2)
+        axes.plot(valid, median, color=colour, linewidth=0.7, zorder=3)
+        lowest, highest = np.nanmin([median, observed], initial=lowest), np.nanmax([median, observed], initial=highest)
+    if lowest < highest:
+        row[0].set_ylim(lowest - 0.08 * (highest - lowest), highest + 0.08 * (highest - lowest))
+
+
+def _label(grid: np.ndarray, names: Sequence[str], r2: np.ndarray, windows: Sequence[int]) -> None:
+    """Names and scores on the left, leads above, dates below."""
+    import matplotlib.dates as mdates
+    from matplotlib.ticker import MaxNLocator
+
+    for row, name, scores in zip(grid, names, r2, strict=True):
+        row[0].set_ylabel(
+            f"{style.shortened(name, 30)}\nR² " + " · ".join(f"{x:.2f}" for x in scores),
+            rotation=0,
+            ha="right",
+            va="center",
+            fontsize=6,
+            labelpad=8,
+        )
+        for axes in row:
+            axes.yaxis.set_major_locator(MaxNLocator(2))
+            axes.tick_params(labelsize=6, length=2)
+            axes.margins(x=0.01)
+            axes.grid(True, axis="x")
+    for axes, window, letter in zip(grid[0], windows, "abcdefghi", strict=False):
+        axes.set_title(f"{letter}  {window} h ahead")
+    for axes in grid[-1]:
+        first, last = (mdates.num2date(day).replace(tzinfo=None) for day in axes.get_xlim())
+        axes.xaxis.set_major_locator(style.date_locator(first, last, 6))
+        axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator(), show_offset=False))
+
+
+def _interval(issued: xr.Dataset) -> int:
+    """Percent between the lowest and the highest forecast quantile."""
+    return round(100 * float(issued["quantile"].max() - issued["quantile"].min()))
+
+
+def _legend_handles(interval: int) -> "list[Artist]":
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles: list[Artist] = [
+        Line2D([], [], color=_OBSERVED, linewidth=1.8, label="observed"),
+        Line2D([], [], color=style.BLACK, linewidth=0.7, label="forecast, median (colour: lead)"),
     ]
+    if interval:
+        handles.append(Patch(color="#DDDDDD", label=f"forecast, {interval} % interval"))
+    return handles
 
 
 def _draw(given: FigureInputs) -> "Figure":
@@ -115,6 +158,7 @@ FIGURE = FigureDeclaration(
     description="The 25 stations with the largest R² at the first window: observed series, forecasts of every window.",
     inputs={"forecasts": "models/forecasts/{experiment}", "skill": "analysis/skill"},
     draw=_draw,
+    code="2",
     variants=each_experiment,
     settings={"model": {"windows"}},
 )

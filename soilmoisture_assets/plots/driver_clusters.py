@@ -1,4 +1,4 @@
-"""Driver clusters: which stations the same weather moves, in every window."""
+"""Driver clusters: stations whose forecasts respond alike to the weather, in every window."""
 
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _COLOURS = (style.VERMILION, style.BLUE, style.GREEN, style.PURPLE, style.ORANGE, style.BLACK)
 _MARKERS = "o^sDvP"
 
+STRUCTURE = ((0.25, "no"), (0.5, "weak"), (0.7, "reasonable"), (np.inf, "strong"))
+"""What a mean silhouette up to each value says of the clusters: Kaufman & Rousseeuw 1990, Finding Groups in Data."""
+
 
 @style.styled
 def driver_clusters(clusters: xr.Dataset, shap: xr.Dataset) -> "Figure":
@@ -31,16 +34,18 @@ def driver_clusters(clusters: xr.Dataset, shap: xr.Dataset) -> "Figure":
     """
     windows = [int(window) for window in clusters["window"].values]
     drivers = [str(driver) for driver in clusters["driver"].values]
-    figure = style.new_figure(height=7.4, width=style.FULL_WIDTH * 1.3)
-    grid = figure.add_gridspec(4, len(windows), height_ratios=[0.16, 1.0, 0.85, 1.05])
+    figure = style.new_figure(height=7.6, width=style.FULL_WIDTH * 1.3)
+    grid = figure.add_gridspec(4, len(windows), height_ratios=[0.26, 1.0, 0.85, 1.05])
     box = map_extent(clusters["longitude"].values, clusters["latitude"].values)
     size = float(np.clip(300 / clusters.sizes["station"] ** 0.65, 5, 24))
     pair = _pair(drivers)
+    moved = _moved(clusters)
     shared: list[Axes | None] = [None, None]
     for column, window in enumerate(windows):
         member = clusters["cluster"].isel(window=column).values.astype(int)
-        _map(map_axes(figure, grid[1, column], box, line_width=0.35), clusters, member, size)
-        figure.axes[-1].set_title(f"{window} h: silhouette {float(clusters['silhouette'][column]):.2f}")
+        _map(map_axes(figure, grid[1, column], box, line_width=0.35), clusters, member, moved, size)
+        silhouette = float(clusters["silhouette"][column])
+        figure.axes[-1].set_title(f"{window} h: {structure(silhouette)} structure (silhouette {silhouette:.2f})")
         bars = figure.add_subplot(grid[2, column], sharey=shared[0])
         _bars(bars, clusters.isel(window=column), drivers)
         cloud = figure.add_subplot(grid[3, column], sharex=shared[1], sharey=shared[1])
@@ -54,8 +59,8 @@ def driver_clusters(clusters: xr.Dataset, shap: xr.Dataset) -> "Figure":
                 s=size,
                 c=_COLOURS[cluster],
                 marker=_MARKERS[cluster],
-                edgecolors="white",
-                linewidths=0.3,
+                edgecolors=_rims(moved[chosen]),
+                linewidths=[0.9 if changes else 0.3 for changes in moved[chosen]],
             )
         cloud.set_xlabel(f"{feature_label(pair[0])}\n|SHAP| [10⁻³ m³ m⁻³]")
         cloud.grid(True)
@@ -66,19 +71,36 @@ def driver_clusters(clusters: xr.Dataset, shap: xr.Dataset) -> "Figure":
     legend = figure.add_subplot(grid[0, :])
     legend.axis("off")
     handles = _handles(clusters, drivers)
-    legend.legend(handles=handles, loc="center left", ncols=len(handles), borderaxespad=0)
+    legend.legend(handles=handles, loc="center left", ncols=2, borderaxespad=0)
     return style.finish(
         figure,
-        _message(clusters, windows, drivers),
-        "k-means on the standardised mean |SHAP| of the drivers, in every window; a cluster keeps its letter where "
-        "it is most alike. Legend, for the last window: what sets a cluster apart most, and its stations. A silhouette "
-        "near 0 says that the groups shade into each other.",
+        _message(clusters, windows),
+        "k-means on the standardised mean |SHAP| of the weather inputs, in every window; a cluster keeps its letter "
+        "where it is most alike. Legend, for the last window: the input whose effect on the forecast is strongest or "
+        "weakest in a cluster, and its stations. Black rim: changes cluster. Mean silhouette: below 0.25 no structure, "
+        "below 0.5 a weak one that may be artificial, below 0.7 a reasonable one (Kaufman & Rousseeuw 1990); groups of "
+        "a weak one shade into each other.",
         clusters,
         shap,
     )
 
 
-def _map(axes: "Axes", clusters: xr.Dataset, member: np.ndarray, size: float) -> None:
+def structure(silhouette: float) -> str:
+    """How well clusters are separated, in the words of Kaufman & Rousseeuw: "no", "weak", "reasonable" or "strong"."""
+    return next((word for below, word in STRUCTURE if silhouette < below), "no")
+
+
+def _moved(clusters: xr.Dataset) -> np.ndarray:
+    """Which stations are not in one cluster in every window (station)."""
+    member = clusters["cluster"].transpose("station", "window").values
+    return (member != member[:, :1]).any(axis=1)
+
+
+def _rims(moved: np.ndarray) -> list[str]:
+    return np.where(moved, style.BLACK, "white").tolist()
+
+
+def _map(axes: "Axes", clusters: xr.Dataset, member: np.ndarray, moved: np.ndarray, size: float) -> None:
     where = project(axes, clusters["longitude"].values, clusters["latitude"].values)
     for cluster in range(clusters.sizes["group"]):
         chosen = member == cluster
@@ -88,8 +110,8 @@ def _map(axes: "Axes", clusters: xr.Dataset, member: np.ndarray, size: float) ->
             s=size,
             c=_COLOURS[cluster],
             marker=_MARKERS[cluster],
-            edgecolors="white",
-            linewidths=0.3,
+            edgecolors=_rims(moved[chosen]),
+            linewidths=[0.9 if changes else 0.3 for changes in moved[chosen]],
             zorder=3,
         )
 
@@ -131,7 +153,7 @@ def _leading(clusters: xr.Dataset, drivers: list[str]) -> list[str]:
             continue
         leading = int(np.argmax(np.where(stands_out, np.abs(row), -1)))
         most = row[leading] == np.nanmax(centre[:, leading])
-        texts.append(f"{'strong' if most else 'weak'} {feature_label(drivers[leading])}")
+        texts.append(f"{'strong' if most else 'weak'} effect of {feature_label(drivers[leading])}")
     return texts
 
 
@@ -152,13 +174,15 @@ def _handles(clusters: xr.Dataset, drivers: list[str]) -> list:
     ]
 
 
-def _message(clusters: xr.Dataset, windows: list[int], drivers: list[str]) -> str:
-    member = clusters["cluster"].transpose("station", "window").values
-    stay = int((member == member[:, :1]).all(axis=1).sum())
-    return (
-        f"{stay} of {style.counted(clusters.sizes['station'], 'station')} keep their cluster of drivers from "
-        f"{windows[0]} to {windows[-1]} h ({method_and_experiment(clusters)})"
-    )
+def _message(clusters: xr.Dataset, windows: list[int]) -> str:
+    silhouettes = sorted(float(value) for value in clusters["silhouette"].values)
+    words = " to ".join(dict.fromkeys(structure(value) for value in (silhouettes[0], silhouettes[-1])))
+    values = " to ".join(dict.fromkeys(f"{value:.2f}" for value in (silhouettes[0], silhouettes[-1])))
+    text = f"{words[:1].upper()}{words[1:]} cluster structure (silhouette {values})"
+    if len(windows) > 1:
+        stations = style.counted(clusters.sizes["station"], "station")
+        text += f": {int(_moved(clusters).sum())} of {stations} change cluster between {windows[0]} and {windows[-1]} h"
+    return f"{text} ({method_and_experiment(clusters)})"
 
 
 def _draw(given: FigureInputs) -> "Figure":
@@ -170,8 +194,9 @@ FIGURE = FigureDeclaration(
     title="Driver clusters",
     section="Drivers",
     place=7,
-    description="Stations grouped by what drives them: map, strength of each driver, and the stations themselves.",
+    description="Stations grouped by how strongly the weather moves their forecasts, and how separate the groups are.",
     inputs={"clusters": "analysis/driver_clusters/{experiment}", "shap": "analysis/shap_values/{experiment}"},
     draw=_draw,
+    code="2",
     variants=each_experiment,
 )

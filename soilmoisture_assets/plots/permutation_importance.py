@@ -7,9 +7,10 @@ import xarray as xr
 
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
+from soilmoisture_assets.plots.groups import group_colour
 from soilmoisture_assets.plots.intervals import mean_interval
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
-from soilmoisture_assets.plots.shap_groups import GROUP_LABELS
+from soilmoisture_assets.plots.shap_bars import SHAP_LABEL, group_handles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,19 +38,20 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
     chosen = np.argsort(-mean[-1], kind="stable")[:MOST_FEATURES]
     figure = style.new_figure(height=1.5 + 0.2 * len(chosen), width=style.FULL_WIDTH * 1.3)
     grid = figure.add_gridspec(2, 3, width_ratios=[1, 1, 1.05], height_ratios=[1.7, 1])
-    colours = [style.GROUP_COLOURS.get(groups[i], style.GREY) for i in chosen]
+    colours = [group_colour(groups[i]) for i in chosen]
     left, middle = (figure.add_subplot(grid[:, place]) for place in range(2))
     right = figure.add_subplot(grid[0, 2])
     _group_legend(figure.add_subplot(grid[1, 2]), groups[chosen])
     own, low, high = (1e3 * x for x in mean_interval(values[:, -1, chosen]))
     rows = np.arange(len(chosen))
-    whiskers = {"elinewidth": 0.5, "ecolor": style.BLACK}
+    whiskers = {"elinewidth": 0.5, "ecolor": style.GREY}
     left.barh(rows, own, xerr=np.array([own - low, high - own]), color=colours, error_kw=whiskers)
     left.set_yticks(rows, [style.shortened(feature_label(names[i]), 54) for i in chosen])
     middle.barh(rows, 1e3 * rises[-1, chosen], color=colours)
+    middle.scatter(1e3 * rises[-1, chosen], rows, c=colours, s=12, zorder=3)  # no rise is a point, not an empty row
     middle.tick_params(labelleft=False, length=0)
     for axes, title, label in (
-        (left, f"a  SHAP, {windows[-1]} h", "mean |SHAP| [10⁻³ m³ m⁻³]"),
+        (left, f"a  SHAP, {windows[-1]} h", SHAP_LABEL),
         (middle, f"b  Shuffled, {windows[-1]} h", "rise of the RMSE [10⁻³ m³ m⁻³]"),
     ):
         axes.set(title=title, xlabel=label, ylim=(len(chosen) - 0.4, -0.6))
@@ -70,12 +72,9 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
 
 
 def _group_legend(axes: "Axes", groups: np.ndarray) -> None:
-    from matplotlib.patches import Patch
-
     axes.axis("off")
-    present = [group for group in style.GROUP_COLOURS if group in groups]
     axes.legend(
-        handles=[Patch(color=style.GROUP_COLOURS[group], label=GROUP_LABELS.get(group, group)) for group in present],
+        handles=group_handles([str(group) for group in groups]),
         loc="lower left",
         title="bars: group of the feature",
         alignment="left",
@@ -134,5 +133,6 @@ FIGURE = FigureDeclaration(
     description="SHAP and permutation importance of the features beside each other, and how far their ranks agree.",
     inputs={"importance": "analysis/permutation_importance/{experiment}", "shap": "analysis/shap_values/{experiment}"},
     draw=_draw,
+    code="2",
     variants=each_experiment,
 )

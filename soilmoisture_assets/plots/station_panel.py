@@ -9,6 +9,7 @@ from soilmoisture_assets.alignment.splits import CODES
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
+from soilmoisture_assets.plots.groups import group_colour
 from soilmoisture_assets.plots.labels import feature_label
 from soilmoisture_assets.plots.station_series import draw_state
 
@@ -105,7 +106,7 @@ def _statics(axes: "Axes", cube: xr.Dataset, station: str, names: list[str]) -> 
     ranks, texts, colours = [], [], []
     for name in names:
         variable, values = VARIABLES[name], cube[name].values
-        colours.append(style.GROUP_COLOURS.get(variable.group, style.GREY))
+        colours.append(group_colour(variable.group))
         if variable.is_category:
             ranks.append(np.nan)
             texts.append(variable.classes.get(int(values[at]), "missing"))

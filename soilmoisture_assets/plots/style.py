@@ -33,21 +33,6 @@ SKY, PURPLE, YELLOW, BLACK, GREY = "#56B4E9", "#CC79A7", "#F0E442", "#222222", "
 WINDOW_COLOURS = (BLUE, ORANGE, PURPLE, GREEN, VERMILION, SKY)
 WINDOW_HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
 
-GROUP_COLOURS: Mapping[str, str] = {
-    "dynamic": VERMILION,
-    "antecedent": BLACK,
-    "physical": BLUE,
-    "chemical": GREEN,
-    "hydraulic": PURPLE,
-    "topography": "#A6761D",
-    "environmental": ORANGE,
-    "climate": SKY,
-    "vegetation": "#7A7A00",
-    "location": "#B0B0B0",
-    "record": "#4B4B4B",
-    "calendar": YELLOW,
-}
-
 SEQUENTIAL = "viridis"
 WATER = "YlGnBu"
 DRY_TO_WET = "BrBG"

@@ -446,11 +446,13 @@ def effects(count: int) -> xr.Dataset:
     random = np.random.default_rng(9)
     names = ["temperature", "precipitation", *REFERENCE_STATIC_ATTRIBUTES]
     effect = random.normal(0, 0.5, (3, len(names)))
+    category = np.array([VARIABLES[name].is_category for name in names])
+    effect[:, category] = np.abs(effect[:, category])
     change = np.abs(effect[-1]) - np.abs(effect[0])
     return xr.Dataset(
         {
             "effect": (("window", "feature"), effect),
-            "low": (("window", "feature"), effect - 0.4),
+            "low": (("window", "feature"), np.where(category, np.maximum(effect - 0.4, 0), effect - 0.4)),
             "high": (("window", "feature"), effect + 0.4),
             "significant": (("window", "feature"), (np.abs(effect) > 0.6).astype("int8")),
             "stations_better": ("window", np.full(3, count // 2)),
@@ -459,7 +461,11 @@ def effects(count: int) -> xr.Dataset:
             "change_low": ("feature", change - 0.3),
             "change_high": ("feature", change + 0.3),
         },
-        coords={"window": WINDOWS, **_feature_coordinates(names)},
+        coords={
+            "window": WINDOWS,
+            **_feature_coordinates(names),
+            "measure": ("feature", np.where(category, "Cramér's V", "Cohen's d")),
+        },
         attrs={**_ATTRIBUTES, "score": "r2", "experiment": "forecast", "method": "regional_model"},
     )
 

@@ -6,13 +6,17 @@ from importlib import import_module
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.plots.groups import GROUPS, group_colour
 from soilmoisture_assets.plots.style import title_and_caption
 from soilmoisture_assets_tests.plots import made_up
 
@@ -103,6 +107,10 @@ def clipped_texts(figure: Figure) -> list[str]:
             continue  # map letters at the edge of the map
         if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1:
             clipped.append(f"{text.get_text()!r} at {box.extents.round()} of {width} x {height}")
+    for legend in figure.findobj(Legend):
+        box = legend.get_window_extent()
+        if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1:
+            clipped.append(f"legend at {box.extents.round()} of {width} x {height}")
     return clipped
 
 
@@ -162,6 +170,12 @@ def covered_titles(figure: Figure) -> list[str]:
     ]
 
 
+def panels(figure: Figure, *letters: str) -> list[Axes]:
+    """The panels whose titles begin with these letters."""
+    titled = {axes.get_title(loc="left").split(" ")[0]: axes for axes in figure.findobj(Axes)}
+    return [titled[letter] for letter in letters]
+
+
 def test_a_real_study_is_not_stamped():
     figure = draw("station_map")(made_up.stations(5).assign_attrs(synthetic=0))
     assert "SYNTHETIC" not in [text.get_text() for text in figure.texts]
@@ -188,7 +202,8 @@ def test_shap_bars_keep_the_unit_of_soil_moisture():
     values = made_up.shap(5)
     values["mean_absolute_shap"] = values["mean_absolute_shap"] * 0 + 0.002
     figure = draw("shap_by_window")(values)
-    bars = [patch.get_width() for axes in figure.axes[:2] for patch in axes.patches]
+    bars = [patch.get_width() for axes in panels(figure, "a", "b") for patch in axes.patches]
+    assert bars
     assert np.allclose(bars, 2.0)  # 10⁻³ m³ m⁻³, for static and dynamic features alike
 
 
@@ -198,8 +213,33 @@ def test_a_group_of_features_that_a_study_lacks_gets_no_empty_panel():
     assert [title for title in titles if title] == [
         "a  Physical soil and terrain",
         "b  Weather and environment",
-        "c  Change of |effect| from 24 to 72 h",
+        "c  Change of |d| from 24 to 72 h",
     ]
+
+
+def upright_lines(axes: Axes) -> set[float]:
+    return {float(line.get_xdata()[0]) for line in axes.lines if len(line.get_xdata()) == 2}
+
+
+def test_each_measure_of_effect_has_an_axis_and_marks_of_its_own():
+    effects = made_up.effects(30)
+    effects["effect"].loc[{"feature": "slope"}] = [-1.0, -0.9, -0.8]
+    figure = draw("effect_sizes")(effects)
+    physical, categories, change = panels(figure, "a", "d", "f")
+    measure = dict(zip(effects["long_name"].values, effects["measure"].values, strict=True))
+    for axes, named in ((physical, "Cohen's d"), (categories, "Cramér's V")):
+        assert axes.get_xlabel() == f"{named} [-]"
+        labels = [label.get_text().removesuffix(" (SoilGrids)") for label in axes.get_yticklabels()]
+        assert {measure[label] for label in labels if label in measure} == {named}
+    row = [label.get_text() for label in physical.get_yticklabels()].index("slope")
+    bars = [bar for bar in physical.patches if round(bar.get_y() + bar.get_height() / 2) == row]
+    assert [bar.get_width() for bar in bars] == [-1.0, -0.9, -0.8]
+    assert {-0.8, -0.5, -0.2, 0.2, 0.5, 0.8} <= {
+        line.get_xdata()[0] for line in physical.lines if len(line.get_xdata())
+    }
+    assert {0.1, 0.3, 0.5} <= {line.get_xdata()[0] for line in categories.lines if len(line.get_xdata())}
+    assert categories.get_xlim() == (0, 1)
+    assert change.get_title(loc="left") == "f  Change of V from 24 to 72 h"
 
 
 def test_the_lag_figure_says_how_many_days_hold_most_of_the_effect():
@@ -223,3 +263,157 @@ def test_the_lag_figure_claims_no_known_weather_of_days_ahead_in_a_forecast():
     figure = draw("shap_lag")(ahead)
     assert "knows the time of year alone" in title_and_caption(figure)[1]
     assert all(line.get_xdata().min() >= 0 for axes in figure.axes for line in axes.lines)
+
+
+def row_colours(axes: Axes) -> dict[str, str]:
+    """Colour of the last bar of every row by the row's label."""
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    return {labels[round(bar.get_y() + bar.get_height() / 2)]: to_hex(bar.get_facecolor()) for bar in axes.patches}
+
+
+def test_a_group_of_features_has_one_name_and_one_colour_in_every_figure():
+    own = shap(30).copy()
+    own["feature_group"] = own["feature_group"].where(own["feature"] != "slope", "record")
+    by_window = [row_colours(axes) for axes in panels(draw("shap_by_window")(own), "a", "b")]
+    groups = row_colours(draw("shap_groups")(own.drop_sel(group="topography")).axes[0])
+    importance = made_up.permutation(30).assign_coords(feature_group=own["feature_group"])
+    shuffled = draw("permutation_importance")(importance, own)
+    beside = row_colours(panels(shuffled, "a")[0])
+    assert by_window[0]["precipitation"] == beside["precipitation"] == groups["weather (3)"]
+    assert by_window[1]["slope"] == group_colour("record")  # static by its kind, in the colour of its group
+    assert all((by_window[0] | by_window[1])[name] == colour for name, colour in beside.items())
+    named = {text.get_text() for legend in shuffled.findobj(Legend) for text in legend.get_texts()}
+    assert {"weather", "soil, hydraulic"} <= named
+    assert "dynamic" not in named
+
+
+def test_groups_are_told_apart_by_their_colours():
+    assert len({group.colour for group in GROUPS.values()}) == len(GROUPS)
+    assert set(GROUPS) >= {variable.group for variable in VARIABLES.values() if variable.role != "target"}
+
+
+def test_a_feature_that_does_nothing_gets_no_empty_row():
+    own = shap(30).copy(deep=True)
+    own["mean_absolute_shap"].loc[{"feature": "slope"}] = 0.0
+    own["group_shap"].loc[{"group": "topography"}] = 0.0
+    own["mean_absolute_shap"].loc[{"feature": "clay"}] = own["mean_absolute_shap"].sel(feature="clay", window=24)
+    by_window, groups = draw("shap_by_window")(own), draw("shap_groups")(own)
+    a, b, c = panels(by_window, "a", "b", "c")
+    for axes in (a, b, groups.axes[0]):
+        longest = max(bar.get_width() for bar in axes.patches)
+        assert min(bar.get_width() for bar in axes.patches) > 0.01 * longest
+        assert len(row_colours(axes)) == len(axes.get_yticks())
+    assert "slope" not in row_colours(b)
+    left_out = own.sizes["feature"] - len(row_colours(a)) - len(row_colours(b))
+    assert f"Not drawn: {left_out} weaker features." in title_and_caption(by_window)[1]
+    assert "not drawn: topography (1)" in title_and_caption(groups)[1]
+    assert len(c.collections[-1].get_offsets()) == len(c.get_yticks())  # no change is a point at zero
+    shuffled = panels(draw("permutation_importance")(made_up.permutation(30), own), "b")[0]
+    assert len(shuffled.collections[0].get_offsets()) == len(shuffled.patches)
+
+
+def summary_with(**medians: float) -> pd.DataFrame:
+    """A summary at six leads: the methods at their median in every lead, none of them behind for sure."""
+    summary = made_up.skill_summary(30)
+    summary = summary[(summary["experiment"] == "forecast") & summary["method"].isin(medians)]
+    summary["median_r2"] = summary["method"].map(medians)
+    return summary.assign(low=summary["median_r2"] - 0.01, high=summary["median_r2"] + 0.01, behind_low=0.0)
+
+
+def test_a_method_far_below_the_others_does_not_take_the_axis():
+    summary = summary_with(regional_model=0.8, persistence=0.75, climatology=0.05)
+    figure = draw("skill_by_lead")(summary, skill(30))
+    low, high = figure.axes[0].get_ylim()
+    assert low > 0.7
+    assert high < 0.9
+    arrows = [text.get_text() for text in figure.axes[0].texts if text.arrow_patch is not None]
+    assert arrows == ["0.05"] * 6
+    assert "more than 0.4 below the best (climatology)" in title_and_caption(figure)[1]
+
+
+def test_no_two_methods_of_a_lead_are_drawn_over_each_other():
+    figure = draw("skill_by_lead")(made_up.skill_summary(30), skill(30))
+    FigureCanvasAgg(figure).draw()
+    for axes in figure.axes[:2]:
+        places = sorted((line.get_window_extent().x0, line.get_window_extent().x1) for line in axes.lines[:-5])
+        assert len(places) >= 7 * 6
+        assert all(first[1] <= second[0] + 1 for first, second in pairwise(places))
+
+
+def test_the_title_ranks_no_methods_that_chance_may_have_ordered():
+    summary = summary_with(regional_model=0.80, station_model=0.81, persistence=0.75)
+    assert "station model, regional model and persistence (forecast, 0.75–0.81)" in title_of("skill_by_lead", summary)
+    behind = summary.assign(behind_low=np.where(summary["method"] == "station_model", 0.0, 0.01))
+    assert "station model alone (forecast, 0.81)" in title_of("skill_by_lead", behind)
+    assert "all 9 methods (forecast" in title_of("skill_by_lead", made_up.skill_summary(30))
+
+
+def test_a_summary_without_scores_says_so_in_place_of_an_axis():
+    figure = draw("skill_by_lead")(made_up.skill_summary(30).iloc[:0], skill(30))
+    assert "no scores in the test split" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def title_of(name: str, summary: pd.DataFrame) -> str:
+    return title_and_caption(draw(name)(summary, skill(30)))[0]
+
+
+def test_a_panel_of_the_best_stations_shows_one_lead_with_the_observation_in_sight():
+    figure = draw("best_station_series")(forecasts(4), skill(4))
+    shown = [axes for axes in figure.axes if axes.lines]
+    assert len(shown) == 4 * 3  # a row for each station, a column for each lead
+    for axes in shown:
+        observed, forecast = axes.lines
+        assert observed.get_zorder() < forecast.get_zorder()
+        assert observed.get_linewidth() > 2 * forecast.get_linewidth()
+        assert len(axes.collections) == 1  # the interval, behind both
+        assert axes.collections[0].get_zorder() < observed.get_zorder()
+        assert axes.collections[0].get_alpha() < 0.3
+        low, high = axes.get_ylim()
+        assert low < np.nanmin(observed.get_ydata())
+        assert high > np.nanmax(observed.get_ydata())
+
+
+def test_correlations_keep_their_sign():
+    own = made_up.correlations(30)
+    own["feature_correlation"].loc[{"feature": "clay", "other_feature": "sand"}] = -0.9
+    own["feature_correlation"].loc[{"feature": "sand", "other_feature": "clay"}] = -0.9
+    figure = draw("feature_correlations")(own, 30)
+    among, beside = panels(figure, "a", "b")
+    names = [label.get_text().rstrip("0123456789 ") for label in among.get_yticklabels()]
+    column, row = sorted([names.index("clay, weight (SoilGrids)"), names.index("sand, weight (SoilGrids)")])
+    assert among.images[0].get_clim() == (-1, 1)
+    assert among.images[0].get_array()[row, column] == pytest.approx(-0.9)
+    signs = {text.get_position(): text.get_text() for text in among.texts}
+    assert signs[column, row] == "−"
+    points = beside.lines[0].get_xdata()  # the first window
+    assert min(points) < -0.3
+    assert len(points) == len(names)
+
+
+def test_clusters_say_how_separate_they_are_and_how_many_stations_change():
+    clusters = made_up.clusters(12).copy(deep=True)
+    clusters["silhouette"][:] = [0.2, 0.3, 0.6]
+    clusters["cluster"][:] = 0
+    clusters["cluster"][:2, 1] = 1
+    figure = draw("driver_clusters")(clusters, shap(12))
+    title, caption = title_and_caption(figure)
+    assert title.startswith("No to reasonable cluster structure (silhouette 0.20 to 0.60): 2 of 12 stations change")
+    assert "Kaufman & Rousseeuw 1990" in caption
+    maps = [text for axes in figure.axes if "structure" in (text := axes.get_title(loc="left"))]
+    assert maps == [
+        "24 h: no structure (silhouette 0.20)",
+        "48 h: weak structure (silhouette 0.30)",
+        "72 h: reasonable structure (silhouette 0.60)",
+    ]
+    named = [text.get_text() for legend in figure.findobj(Legend) for text in legend.get_texts()]
+    assert all("effect of" in text or "between the others" in text for text in named)
+
+
+def test_no_title_of_an_association_claims_a_cause():
+    for name, figure in (
+        ("effect_sizes", draw("effect_sizes")(made_up.effects(30))),
+        ("feature_correlations", draw("feature_correlations")(made_up.correlations(30), 30)),
+        ("driver_clusters", draw("driver_clusters")(made_up.clusters(30), shap(30))),
+    ):
+        text = " ".join(title_and_caption(figure)).lower()
+        assert not any(word in text for word in ("drives", " apart", "surely", "because")), name
