@@ -3,7 +3,10 @@
 Belongs here: wording that several figures share. Not here: long names and units (metadata/variables.py).
 """
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.alignment.splits import CODES
@@ -50,6 +53,11 @@ def method_and_experiment(dataset: xr.Dataset) -> str:
 def in_split(forecasts: xr.Dataset, split: str) -> xr.Dataset:
     """The forecasts issued in one split."""
     return forecasts.isel(start=np.flatnonzero(forecasts["split"].values == CODES[split]))
+
+
+def step_label(time: Any) -> str:
+    """``step ending 2019-07-01 12:00 UTC``: a step is no day, and its label is its end."""
+    return f"step ending {pd.Timestamp(time):%Y-%m-%d %H:%M} UTC"
 
 
 def scored_period(study: Study) -> str:

@@ -211,6 +211,8 @@ def colour_limits(values: np.ndarray, *, symmetric: bool = False, quantile: floa
         reach = float(np.quantile(np.abs(finite), 1 - quantile)) or 1.0
         return -reach, reach
     low, high = (float(x) for x in np.quantile(finite, [quantile, 1 - quantile]))
+    if low == high == 0:
+        return 0.0, 1.0  # a dry step: no amount lies below 0
     if low == high:
         margin = abs(low) * 0.05 or 0.5
         return low - margin, high + margin
@@ -241,6 +243,17 @@ def station_labels(stations: xr.Dataset) -> list[str]:
 def counted(count: int, noun: str) -> str:
     """``1 station``, ``25 stations``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """``94 %`` of a share from 0 to 1; one digit more where rounding would say all or nothing of what is neither.
+
+    Every text says shares with it, so that two of them do not round one share in two ways.
+    """
+    text = f"{100 * share:.{digits}f}"
+    if 0 < share < 1 and float(text) in (0, 100) and digits < 2:
+        return percent(share, digits + 1)
+    return f"{text} %"
 
 
 def shortened(text: str, length: int) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
@@ -213,7 +214,33 @@ def test_the_aligned_maps_show_the_year_with_the_most_values():
     values = made_up.cube(5)
     values["shortwave"] = values["shortwave"].where(values["time"] > np.datetime64("2019-01-01"))
     titles = [axes.get_title(loc="left") for axes in draw("aligned_maps")(values).axes]
-    assert [title for title in titles if title] == [f"2019-{month}-15 00:00" for month in ("01", "04", "07", "10")]
+    assert [title for title in titles if title] == [
+        f"step ending 2019-{month}-15 00:00 UTC" for month in ("01", "04", "07", "10")
+    ]
+
+
+@pytest.mark.parametrize("name", ["aligned_maps", "dynamic_input_maps"])
+def test_a_station_without_a_value_has_a_mark_of_its_own_that_the_legend_explains(name):
+    values = made_up.cube(5)
+    values["precipitation"][0] = np.nan
+    figure = draw(name)(values)
+    assert [text.get_text() for legend in figure.findobj(Legend) for text in legend.get_texts()] == ["no value"]
+    stations = [
+        collection for axes in figure.axes for collection in axes.collections if isinstance(collection, PathCollection)
+    ]
+    hollow = [marks for marks in stations if not marks.get_facecolor().size]
+    filled = [marks for marks in stations if marks.get_facecolor().size or marks.get_array() is not None]
+    assert len(hollow) == {"aligned_maps": 4, "dynamic_input_maps": 2}[name]
+    assert all(len(marks.get_offsets()) == 1 for marks in hollow)
+    assert len(hollow[0].get_paths()[0].vertices) < len(filled[0].get_paths()[0].vertices)  # a diamond, no circle
+
+
+def test_the_weather_maps_name_the_step_and_not_a_day():
+    figure = draw("dynamic_input_maps")(cube(30))
+    assert (
+        title_and_caption(figure)[0] == "Weather at the stations in the step ending 2019-07-01 12:00 UTC and over 2019"
+    )
+    assert "a  step ending 2019-07-01 12:00 UTC" in [axes.get_title(loc="left") for axes in figure.axes]
 
 
 def test_the_lag_figure_claims_no_known_weather_of_days_ahead_in_a_forecast():
