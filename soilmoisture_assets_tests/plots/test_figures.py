@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 
+from soilmoisture_assets.alignment.recession import distributions_table
 from soilmoisture_assets.plots.style import title_and_caption
 from soilmoisture_assets_tests.plots import made_up
 
@@ -44,7 +46,7 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "station_series": lambda n: draw("station_series")(cube(n)),
     "aligned_maps": lambda n: draw("aligned_maps")(cube(n)),
     "recession_curves": lambda n: draw("recession_curves")(curves(n)),
-    "recession_histograms": lambda n: draw("recession_histograms")(curves(n)),
+    "recession_histograms": lambda n: draw("recession_histograms")(curves(n), distributions_table(curves(n))),
     "recession_series": lambda n: draw("recession_series")(
         {name: cube(n)[["soil_moisture"]].sel(station=name) for name in curves(n)}, curves(n)
     ),
@@ -241,6 +243,42 @@ def test_the_weather_maps_name_the_step_and_not_a_day():
         title_and_caption(figure)[0] == "Weather at the stations in the step ending 2019-07-01 12:00 UTC and over 2019"
     )
     assert "a  step ending 2019-07-01 12:00 UTC" in [axes.get_title(loc="left") for axes in figure.axes]
+
+
+def dry_downs(**events: list[float]) -> dict[str, xr.Dataset]:
+    """One station whose dry-downs have these properties, all well fitted."""
+    own = made_up.recession_curves(1, len(next(iter(events.values()))))
+    return {
+        station: found.assign(
+            good_fit=("event", np.ones(found.sizes["event"], dtype="int8")),
+            **{name: ("event", np.array(values, dtype="float32")) for name, values in events.items()},
+        )
+        for station, found in own.items()
+    }
+
+
+def test_how_far_off_the_nearest_distribution_is_stands_beside_its_name():
+    random = np.random.default_rng(1)
+    two_peaks = dry_downs(tau=[*random.normal(60, 5, 200), *random.normal(400, 20, 200)])
+    table = distributions_table(two_peaks)
+    figure = draw("recession_histograms")(two_peaks, table)
+    nearest = table[table["quantity"] == "tau"].iloc[0]
+    assert f"tried, but off by up to {100 * nearest['ks_distance']:.0f} %" in title_and_caption(figure)[0]
+    assert f"D = {nearest['ks_distance']:.3f} (by chance up to 0.045)" in figure.axes[0].get_title(loc="left")
+    one = dry_downs(tau=list(random.gamma(4, 40, 400)))
+    said = title_and_caption(draw("recession_histograms")(one, distributions_table(one)))[0]
+    assert said.endswith("gamma is the nearest of 4 distributions tried, no further off than by chance")
+
+
+def test_the_median_dry_down_ends_where_half_of_them_have_ended():
+    four = dry_downs(tau=[100] * 4, theta_r=[0.1, 0.1, 0.3, 0.3], delta=[0.1] * 4, duration=[80, 200, 300, 400])
+    figure = draw("recession_curves")(four)
+    panel = figure.axes[0]
+    assert panel.lines[0].get_xdata()[-1] == 300
+    assert panel.lines[0].get_ydata()[-1] == pytest.approx(0.3 + 0.1 * np.exp(-3))  # of the two that still last
+    ends = sorted(path.vertices[-1, 0] for path in panel.collections[0].get_paths())
+    assert ends == [80, 200, 300, 400]
+    assert "as long as half of them do (300 h)" in title_and_caption(figure)[1]
 
 
 def test_the_lag_figure_claims_no_known_weather_of_days_ahead_in_a_forecast():
