@@ -25,6 +25,16 @@ _PLAIN = {
 }
 
 
+MASKING_REASONS = {
+    "masked_range": "outside the valid range",
+    "masked_spike": "spike",
+    "masked_stuck": "stuck sensor",
+    "masked_frozen": "frozen soil",
+    "masked_flag": "flagged by the provider",
+}
+"""Checks that take a value out of the target, as figures and tables call them."""
+
+
 def words(values: np.ndarray) -> np.ndarray:
     """Strings of fixed width, from whatever kind of string a store gives back."""
     return np.array([str(value) for value in values], dtype=str)

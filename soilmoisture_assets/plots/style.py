@@ -19,6 +19,7 @@ from soilmoisture_assets.methods import methods
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure, SubFigure
 
 FULL_WIDTH = 7.4
@@ -254,6 +255,11 @@ def percent(share: float, digits: int = 0) -> str:
     if 0 < share < 1 and float(text) in (0, 100) and digits < 2:
         return percent(share, digits + 1)
     return f"{text} %"
+
+
+def in_percent(axis: "Axis") -> None:
+    """Label an axis of shares from 0 to 1 as ``percent`` writes them, with as many digits as its ticks need."""
+    axis.set_major_formatter(lambda share, _: f"{100 * share:g}\u00a0%")
 
 
 def shortened(text: str, length: int) -> str:

@@ -43,6 +43,11 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "reliability_by_age": lambda n: draw("reliability_by_age")(made_up.calibration_by_age(), skill(n)),
     "latest_forecast_map": lambda n: draw("latest_forecast_map")(made_up.latest_forecast(n)),
     "dynamic_input_maps": lambda n: draw("dynamic_input_maps")(cube(n)),
+    "coverage": lambda n: draw("coverage")(
+        cube(n).assign(masked_flag=cube(n)["source_values"] // 5), made_up.station_table(n)
+    ),
+    "nan_patterns": lambda n: draw("nan_patterns")(cube(n)),
+    "slope_map": lambda n: draw("slope_map")(made_up.terrain(n)),
     "station_series": lambda n: draw("station_series")(cube(n)),
     "aligned_maps": lambda n: draw("aligned_maps")(cube(n)),
     "recession_curves": lambda n: draw("recession_curves")(curves(n)),
@@ -55,6 +60,7 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "era5_july_maps": lambda n: draw("era5_july_maps")(grid()),
 }
 MANY = ("station_map", "best_station_series", "skill_maps", "shap_by_window", "driver_clusters", "recession_curves")
+MANY += ("coverage", "nan_patterns", "slope_map")
 NEED_MORE_THAN_ONE = ("era5", "effect_sizes", "feature_correlations", "station_series")
 CASES = (
     [(name, 30) for name in FIGURES if name != "best_station_series"]
