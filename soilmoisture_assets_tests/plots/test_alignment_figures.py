@@ -11,6 +11,7 @@ from soilmoisture_assets.plots.nan_patterns import nan_patterns
 from soilmoisture_assets.plots.report_tables import coverage_table, quality_table
 from soilmoisture_assets.plots.station_panel import station_panel
 from soilmoisture_assets.plots.style import title_and_caption
+from soilmoisture_assets_tests.plots import made_up
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +86,25 @@ def test_values_that_fail_two_checks_are_no_more_than_all_values(cube: xr.Datase
 def test_nan_patterns_find_what_is_missing_together(cube: xr.Dataset):
     figure = nan_patterns(cube)
     title, _ = title_and_caption(figure)
-    assert "shortwave is missing most (33.3%)" in title
+    assert "shortwave is missing most (33 %)" in title
     complete = np.isfinite(cube.soil_moisture) & np.isfinite(cube.shortwave)
-    assert title.startswith(f"{float(complete.mean()):.1%} of station-steps are complete")
+    assert title.startswith(f"{100 * float(complete.mean()):.0f} % of station-steps are complete")
+
+
+@pytest.mark.parametrize("gaps", [0, 1, 8])
+def test_the_panels_of_missing_values_fill_the_page_whatever_is_missing(gaps: int):
+    values = made_up.cube(30)
+    inputs = ("temperature", "precipitation", "shortwave")
+    for number in range(gaps):
+        for bit, name in enumerate(inputs):
+            if number >> bit & 1:
+                values[name][number, 50 * number :] = np.nan
+    figure = nan_patterns(values)
+    figure.draw_without_rendering()
+    assert max(axes.get_position().x1 for axes in figure.axes) > 0.95
+    together = next(axes for axes in figure.axes if axes.get_title(loc="left") == "c  together")
+    low, high = together.get_xlim()
+    assert round(high - low) == len(together.patches)  # no place is kept for combinations that there are not
 
 
 def test_the_alignment_summary_counts_reasons_without_their_numbers(cube: xr.Dataset):
