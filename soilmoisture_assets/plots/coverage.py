@@ -8,7 +8,7 @@ import xarray as xr
 
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
-from soilmoisture_assets.plots.labels import MASKING_REASONS
+from soilmoisture_assets.plots.labels import MASKING_REASONS, in_and_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +75,7 @@ def coverage(target: xr.Dataset, stations: xr.Dataset | None = None) -> "Figure"
         "check took out of the target, as share of the record's values (in brackets: their number); a value may fail "
         f"several checks, so that shares do not add up.{out}",
         target,
-        n=f"n = {style.counted(members, 'station')} in the study" + (f", {count - members} out of it" if out else ""),
+        n=f"n = {in_and_out(members, count)}",
     )
 
 

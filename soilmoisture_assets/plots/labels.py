@@ -12,7 +12,7 @@ import xarray as xr
 from soilmoisture_assets.alignment.splits import CODES
 from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABLES
 from soilmoisture_assets.methods import title as method_title
-from soilmoisture_assets.plots.style import period_of
+from soilmoisture_assets.plots.style import counted, period_of
 from soilmoisture_assets.study import Study
 
 _PLAIN = {
@@ -63,6 +63,15 @@ def method_and_experiment(dataset: xr.Dataset) -> str:
 def in_split(forecasts: xr.Dataset, split: str) -> xr.Dataset:
     """The forecasts issued in one split."""
     return forecasts.isel(start=np.flatnonzero(forecasts["split"].values == CODES[split]))
+
+
+IN_OR_OUT = "in the study or not"
+"""Said of stations that are counted before the study has chosen those that are complete enough."""
+
+
+def in_and_out(members: int, total: int) -> str:
+    """``31 stations in the study, 1 out of it``."""
+    return f"{counted(members, 'station')} in the study" + (f", {total - members} out of it" if total > members else "")
 
 
 def step_label(time: Any) -> str:

@@ -83,4 +83,5 @@ FIGURE = FigureDeclaration(
     description="Soil moisture forecast from each station's newest step, its change, its interval and its age.",
     inputs={"latest": "models/latest_forecast"},
     draw=_draw,
+    code="2",
 )

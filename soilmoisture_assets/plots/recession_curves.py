@@ -9,6 +9,7 @@ import xarray as xr
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
+from soilmoisture_assets.plots.labels import IN_OR_OUT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +49,7 @@ def recession_curves(curves: Mapping[str, xr.Dataset]) -> "Figure":
         f"that still last, as long as half of them do ({reach:.0f} h). b: τ per station, in order of its median (dot), "
         "10 to 90 % of the station's events (line).",
         *curves.values(),
-        n=f"n = {len(tau)} dry-downs at {style.counted(len(events), 'station')}",
+        n=f"n = {len(tau)} dry-downs at {style.counted(len(events), 'station')}, {IN_OR_OUT}",
         period=event_period(good),
     )
 

@@ -13,6 +13,7 @@ import xarray as xr
 from soilmoisture_assets.alignment.distributions import density
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
+from soilmoisture_assets.plots.labels import IN_OR_OUT
 from soilmoisture_assets.plots.recession_curves import event_period, good_fits
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def recession_histograms(curves: Mapping[str, xr.Dataset], distributions: pd.Dat
         "station are alike, so that this is a yardstick, no test.",
         *curves.values(),
         period=event_period(good) if events else "",
-        n=f"n = {events} dry-downs at {style.counted(stations, 'station')}",
+        n=f"n = {events} dry-downs at {style.counted(stations, 'station')}, {IN_OR_OUT}",
     )
 
 

@@ -68,7 +68,7 @@ def skill_by_lead(summary: pd.DataFrame, skill: xr.Dataset, *, split: str = "tes
         "Median over stations of R² (Nash–Sutcliffe) of every method on one common sample; bars: 95 % bootstrap "
         f"interval over stations; the methods of a lead stand side by side.{below}",
         skill,
-        n=f"n = {stations} stations",
+        n=f"n = {style.counted(stations, 'station')}",
         period=period or split_period(skill, split),
     )
 

@@ -131,6 +131,7 @@ FIGURE = FigureDeclaration(
     description="R² of every station at the end of each window, and its change against the first window.",
     inputs={"skill": "analysis/skill"},
     draw=_draw,
+    code="2",
     variants=each_experiment,
     settings={"model": {"windows"}, "splits": {"test"}},
 )

@@ -8,6 +8,7 @@ import xarray as xr
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
+from soilmoisture_assets.plots.labels import IN_OR_OUT
 from soilmoisture_assets.plots.maps import MISSING_MARK, colour_bar, map_axes, map_extent, marker_size, scatter_stations
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def slope_map(terrain: xr.Dataset) -> "Figure":
         "drawn between stations. b: the same slopes against the elevation of the station. c: their distribution, on "
         "the axis of b.",
         terrain,
-        n=f"n = {style.counted(int(known.sum()), 'station')} with slope",
+        n=f"n = {style.counted(int(known.sum()), 'station')} with slope, {IN_OR_OUT}",
     )
 
 

@@ -232,13 +232,11 @@ def method_style(name: str) -> tuple[str, str, str]:
 
 
 def station_labels(stations: xr.Dataset) -> list[str]:
-    """``Name (NETWORK)`` per station; the slug where the dataset carries no names."""
+    """``Name (NETWORK)`` per station, or of a single one; the slug where the dataset carries no names."""
     if "station_name" not in stations or "network" not in stations:
-        return [str(station) for station in stations["station"].values]
-    return [
-        f"{str(name).replace('_', ' ')} ({network})"
-        for name, network in zip(stations["station_name"].values, stations["network"].values, strict=True)
-    ]
+        return [str(station) for station in np.atleast_1d(stations["station"].values)]
+    names, networks = (np.atleast_1d(stations[name].values) for name in ("station_name", "network"))
+    return [f"{str(name).replace('_', ' ')} ({network})" for name, network in zip(names, networks, strict=True)]
 
 
 def counted(count: int, noun: str) -> str:

@@ -126,4 +126,5 @@ FIGURE = FigureDeclaration(
     description="A map of every static attribute, and of the mean of the target and of each dynamic input.",
     inputs={"cube": "cube/station_cube"},
     draw=_draw,
+    code="2",
 )

@@ -129,7 +129,7 @@ def test_a_duplicate_is_counted_whatever_it_duplicates():
 
 def test_the_station_panel_shows_values_classes_and_what_is_missing(cube: xr.Dataset):
     shown = texts(station_panel(cube, "NET__b"))
-    assert "b (NET): 100% of steps observed" in shown
+    assert "b (NET): 100 % of steps observed" in shown
     assert "20 %" in shown
     assert "cropland" in shown
     assert "missing" in texts(station_panel(cube, "NET__c"))

@@ -16,7 +16,7 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 from soilmoisture_assets.alignment.recession import distributions_table
-from soilmoisture_assets.plots.style import title_and_caption
+from soilmoisture_assets.plots.style import colour_limits, percent, station_labels, title_and_caption
 from soilmoisture_assets_tests.plots import made_up
 
 cube, forecasts, skill, shap = (cache(make) for make in (made_up.cube, made_up.forecasts, made_up.skill, made_up.shap))
@@ -285,6 +285,26 @@ def test_the_median_dry_down_ends_where_half_of_them_have_ended():
     ends = sorted(path.vertices[-1, 0] for path in panel.collections[0].get_paths())
     assert ends == [80, 200, 300, 400]
     assert "as long as half of them do (300 h)" in title_and_caption(figure)[1]
+
+
+def test_a_station_is_called_alike_in_the_series_of_its_dry_downs_and_elsewhere():
+    values = cube(1).assign_coords(station_name=("station", ["Birch_Mesa_#1"]), network=("station", ["SCAN"]))
+    name = str(values["station"].values[0])
+    figure = draw("recession_series")({name: values[["soil_moisture"]].sel(station=name)}, curves(1))
+    assert figure.axes[0].get_title(loc="left").startswith("Birch Mesa #1 (SCAN): ")
+    assert [label.split(" (")[0] for label in station_labels(values)] == ["Birch Mesa #1"]
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0 %"), (0.941, "94 %"), (1, "100 %"), (0.996, "99.6 %"), (0.004, "0.4 %"), (0.9999, "99.99 %")],
+)
+def test_a_share_is_rounded_to_whole_percents_but_never_to_all_or_nothing(share, text):
+    assert percent(share) == text
+
+
+def test_a_step_without_rain_has_no_scale_below_zero():
+    assert colour_limits(np.zeros(5)) == (0, 1)
 
 
 def test_the_lag_figure_claims_no_known_weather_of_days_ahead_in_a_forecast():

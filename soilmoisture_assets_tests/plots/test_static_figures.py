@@ -40,7 +40,7 @@ def content_of(page: str) -> dict:
 def test_the_slope_figure_says_the_median_and_the_steepest():
     title, caption = title_and_caption(slope_map(terrain([1, 2, 3, 10, np.nan])))
     assert title == "Most stations stand on gentle ground: median slope 2.5°, steepest 10.0°"
-    assert "n = 4 stations with slope" in caption
+    assert "n = 4 stations with slope, in the study or not" in caption
 
 
 @pytest.mark.parametrize("slopes", [[np.nan] * 3, [4.0], [1.0, 2.0, 3.0], [0.0] * 6])
