@@ -45,7 +45,8 @@ def recession_series(
         begin = record["time"].values[-1] - np.timedelta64(days, "D")
         events = events.isel(event=np.flatnonzero(events["start"].values >= begin))
         shown.append(events.sizes["event"])
-        drawn += [max(begin, record["time"].values[0]), record["time"].values[-1]]
+        # the hour that ends at midnight belongs to the day before
+        drawn += [max(begin, record["time"].values[0]), record["time"].values[-1] - np.timedelta64(1, "s")]
         record = record.isel(time=np.flatnonzero(record["time"].values >= begin))
         axes.plot(record["time"].values, record.values, color=style.GREY, linewidth=0.6)
         for event in range(events.sizes["event"]):
