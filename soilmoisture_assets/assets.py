@@ -220,6 +220,7 @@ def _ismn(study: Study, settings: Settings) -> Iterator[Asset]:
         "raw/ismn/recession_curves",
         NETCDF,
         "Dry-down events of the chosen depth with fitted exponentials, and their statistics.",
+        code="2",
         inputs={"soil_moisture": Input("raw/ismn/soil_moisture", each=True)},
         settings={"target": _DEPTH, "period": True},
         partitions="station",
@@ -567,15 +568,17 @@ def _analysis(study: Study) -> Iterator[Asset]:
             kinds=csv,
         )
     if study.target.source == "ismn":
-        for name, text in (
-            ("recession_events", "One row per dry-down: its fit with errors and quality."),
-            ("recession_stations", "One row per station: statistics over its good fits."),
+        for name, text, code in (
+            ("recession_events", "One row per dry-down: its fit with errors and quality.", "1"),
+            ("recession_stations", "One row per station: statistics over its good fits.", "1"),
             (
                 "recession_distributions",
-                "Distributions fitted to the properties of all well fitted dry-downs, by AIC.",
+                "Distributions fitted to the properties of all well fitted dry-downs, by AIC, and their distance.",
+                "2",
             ),
         ):
-            yield Asset(f"analysis/{name}", CSV, text, inputs={"curves": Input("raw/ismn/recession_curves")}, kinds=csv)
+            dry_downs = {"curves": Input("raw/ismn/recession_curves")}
+            yield Asset(f"analysis/{name}", CSV, text, inputs=dry_downs, kinds=csv, code=code)
     features = {**_FEATURES, **windows, "splits": {"test"}}
     for experiment in experiments:
         e = experiment.value

@@ -59,6 +59,10 @@ _QUANTITIES = {
     "rmse": ("residual of the fit", "m3 m-3"),
 }
 SUMMARISED = ("tau", "theta_r", "delta", "initial_moisture", "final_moisture", "drop", "duration")
+_DISTRIBUTION_COLUMNS = [
+    *("quantity", "distribution", "sample_size", "aic", "delta_aic", "ks_distance", "ks_limit"),
+    *("shape", "location", "scale"),
+]
 STATISTICS = ("mean", "std", "p10", "median", "p90")
 
 
@@ -224,20 +228,19 @@ def stations_table(curves: Mapping[str, xr.Dataset]) -> pd.DataFrame:
 
 
 def distributions_table(curves: Mapping[str, xr.Dataset]) -> pd.DataFrame:
-    """Distributions fitted to each quantity over the good fits of all stations together, the best of each first.
+    """Distributions fitted to each quantity over the good fits of all stations together, the nearest of each first.
 
-    One row per quantity and distribution: sample_size, aic, delta_aic, shape, location and scale as scipy.stats takes
-    them. For tau per station see ``recession_curves``.
+    One row per quantity and distribution: sample_size, aic, delta_aic, ks_distance, ks_limit, shape, location and scale
+    as scipy.stats takes them. The nearest need not fit: ``fit_distributions`` says what distance and limit mean. For
+    tau per station see ``recession_curves``.
     """
-    events = events_table(curves)
-    good = events[events.good_fit == 1]
     rows = []
     for quantity in SUMMARISED:
-        fitted = fit_distributions(good[quantity].to_numpy(dtype=np.float64))
+        good = [found[quantity].values[found.good_fit.values == 1] for found in curves.values()]
+        fitted = fit_distributions(np.concatenate(good) if good else np.array([]))
         table = fitted.drop_dims("parameter").to_dataframe().join(fitted.parameters.to_pandas()).reset_index()
         rows.append(table.assign(quantity=quantity).sort_values("delta_aic"))
-    columns = ["quantity", "distribution", "sample_size", "aic", "delta_aic", "shape", "location", "scale"]
-    return pd.concat(rows, ignore_index=True)[columns]
+    return pd.concat(rows, ignore_index=True)[_DISTRIBUTION_COLUMNS]
 
 
 def _linear_part(decay: np.ndarray, moisture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

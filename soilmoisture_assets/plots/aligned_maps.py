@@ -11,7 +11,15 @@ from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.dynamic_input_maps import dynamic_variables
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
-from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
+from soilmoisture_assets.plots.labels import step_label
+from soilmoisture_assets.plots.maps import (
+    MISSING_MARK,
+    colour_bar,
+    legend_of_missing,
+    map_axes,
+    map_extent,
+    scatter_stations,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,11 +37,12 @@ def aligned_maps(cube: xr.Dataset, *, dates: Sequence[str | pd.Timestamp] = ()) 
     times = pd.DatetimeIndex(cube["time"].values)
     names = ["soil_moisture_scored", *dynamic_variables(cube)]
     chosen = _nearest(times, list(dates) or _seasons(cube[names], times))
-    figure = style.new_figure(height=1.1 + 1.5 * len(names), width=style.FULL_WIDTH * 1.35)
-    cells = figure.add_gridspec(len(names), len(chosen))
+    figure = style.new_figure(height=1.25 + 1.5 * len(names), width=style.FULL_WIDTH * 1.35)
+    cells = figure.add_gridspec(1 + len(names), len(chosen), height_ratios=[0.06, *[1.0] * len(names)])
     box = map_extent(cube["longitude"].values, cube["latitude"].values)
     size = float(np.clip(260 / cube.sizes["station"] ** 0.7, 3.5, 18))
     observed = []
+    legend_of_missing(figure.add_subplot(cells[0, :]))
     for row, name in enumerate(names):
         target = name == "soil_moisture_scored"
         variable = VARIABLES["soil_moisture" if target else name]
@@ -41,11 +50,11 @@ def aligned_maps(cube: xr.Dataset, *, dates: Sequence[str | pd.Timestamp] = ()) 
         limits = style.colour_limits(values)
         panels = []
         for column, time in enumerate(chosen):
-            axes = map_axes(figure, cells[row, column], box, line_width=0.35)
+            axes = map_axes(figure, cells[1 + row, column], box, line_width=0.35)
             points = scatter_stations(
                 axes, cube, values[column], limits=limits, colours=style.colours_of(variable), size=size
             )
-            axes.set_title(f"{time:%Y-%m-%d %H:%M}" if row == 0 else "")
+            axes.set_title(step_label(time) if row == 0 else "")
             panels.append(axes)
             if target:
                 observed.append(int(np.isfinite(values[column]).sum()))
@@ -59,13 +68,14 @@ def aligned_maps(cube: xr.Dataset, *, dates: Sequence[str | pd.Timestamp] = ()) 
             aspect=18,
             pad=0.01,
         )
+    fewest, most = min(observed), max(observed)
     return style.finish(
         figure,
-        f"Aligned data of four seasons: {min(observed)} to {max(observed)} of {cube.sizes['station']} stations "
-        "observed",
-        "Target and inputs at the same steps (labelled by their end, UTC); open circles: missing.",
+        f"Aligned data of four seasons: {fewest}{f' to {most}' if most > fewest else ''} of "
+        f"{style.counted(cube.sizes['station'], 'station')} observed",
+        f"Target and inputs at the same steps, one scale a row; {MISSING_MARK}: no value in that step.",
         cube,
-        period=style.period_of(chosen),
+        period=f"steps ending {style.period_of(chosen)}",
     )
 
 
@@ -95,4 +105,5 @@ FIGURE = FigureDeclaration(
     description="Soil moisture and every dynamic input at the stations on four dates of the year.",
     inputs={"cube": "cube/station_cube"},
     draw=_draw,
+    code="2",
 )

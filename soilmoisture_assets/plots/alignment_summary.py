@@ -11,6 +11,7 @@ import xarray as xr
 from soilmoisture_assets.alignment.splits import CODES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
+from soilmoisture_assets.plots.labels import in_and_out
 from soilmoisture_assets.plots.maps import map_axes, map_extent, marker_size, project, write_abbreviations
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def alignment_summary(stations: xr.Dataset, cube: xr.Dataset) -> "Figure":
         "stations by the share of steps observed in each split; the line is the share the study asks for.",
         stations,
         cube,
-        n=f"n = {style.counted(total, 'station')}",
+        n=f"n = {in_and_out(int(included.sum()), total)}",
     )
 
 
@@ -119,7 +120,7 @@ def _completeness(axes: "Axes", stations: xr.Dataset, cube: xr.Dataset) -> None:
     needed = stations.attrs.get("common_fraction")
     if needed is not None:
         axes.axhline(float(needed), color=style.BLACK, linewidth=0.7, linestyle=":")
-    axes.yaxis.set_major_formatter("{x:.0%}")
+    style.in_percent(axes.yaxis)
     axes.set(ylim=(0, 1.02), xlabel="stations, from the most complete", title="observed share of steps")
     axes.set_xlim(left=0)
     axes.legend(loc="lower left", fontsize=6.5)
@@ -137,4 +138,5 @@ FIGURE = FigureDeclaration(
     description="Stations in and out of the study with reasons, and how complete each split is.",
     inputs={"stations": "cube/stations", "cube": "cube/station_cube"},
     draw=_draw,
+    code="2",
 )

@@ -8,6 +8,7 @@ import xarray as xr
 
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
+from soilmoisture_assets.plots.labels import MASKING_REASONS, in_and_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
 MOST_NAMED = 60
 """Up to this many stations the rows carry names."""
 
-_REASONS = {
-    "masked_range": ("outside limits", style.BLACK, ""),
-    "masked_flag": ("flagged by the archive", style.BLUE, "////"),
-    "masked_frozen": ("frozen soil", style.SKY, ""),
-    "masked_stuck": ("stuck sensor", style.ORANGE, "...."),
-    "masked_spike": ("spike", style.VERMILION, "xxxx"),
+MOSTLY = 0.9
+"""Share of the period from which on a station counts as observed in the title."""
+
+_MARKS = {
+    "masked_range": (style.BLACK, "s"),
+    "masked_spike": (style.VERMILION, "^"),
+    "masked_stuck": (style.ORANGE, "v"),
+    "masked_frozen": (style.SKY, "o"),
+    "masked_flag": (style.BLUE, "D"),
 }
 
 
@@ -32,13 +36,16 @@ def coverage(target: xr.Dataset, stations: xr.Dataset | None = None) -> "Figure"
     Parameters
     ----------
     target : ``soil_moisture_scored`` (station, time), ``masked_<check>`` and ``source_values`` (station), or a cube.
-    stations : table with ``included`` (station); the names of stations that are out are printed grey.
+    stations : table with ``included`` (station); stations that are out stand below the others, their names grey. What
+        is counted is counted at the stations of the study, as in the report's tables.
     """
     observed = np.isfinite(target["soil_moisture_scored"].transpose("station", "time").values)
     times = pd.DatetimeIndex(target["time"].values)
     monthly, months = _by_month(observed, times)
-    order = np.argsort(-observed.mean(axis=1), kind="stable")
-    count = len(order)
+    complete = observed.mean(axis=1)
+    inside = _inside(target, stations)
+    order = np.lexsort((-complete, ~inside))
+    count, members = len(order), int(inside.sum())
     figure = style.new_figure(height=1.9 + float(np.clip(0.105 * count, 1.2, 7.6)))
     grid = figure.add_gridspec(2, 2, width_ratios=[3, 1], height_ratios=[0.16, max(2.0, 0.105 * count)])
     axes = figure.add_subplot(grid[1, 0])
@@ -47,23 +54,36 @@ def coverage(target: xr.Dataset, stations: xr.Dataset | None = None) -> "Figure"
     mesh = axes.pcolormesh(edges, np.arange(count + 1), shown, cmap=style.SEQUENTIAL, vmin=0, vmax=1, rasterized=True)
     axes.set_facecolor("#EEEEEE")
     axes.set(ylim=(count, 0), title="observed, share of the steps of a month (grey: none)")
-    _name_rows(axes, target, stations, order)
+    _name_rows(axes, target, inside, order)
     bar = figure.colorbar(mesh, ax=axes, location="bottom", shrink=0.5, aspect=40, pad=0.02)
-    bar.ax.xaxis.set_major_formatter("{x:.0%}")
-    reasons = _masked_shares(figure.add_subplot(grid[1, 1], sharey=axes), target, order)
+    style.in_percent(bar.ax.xaxis)
+    masked = figure.add_subplot(grid[1, 1], sharey=axes)
+    reasons = _masked_shares(masked, target, inside, order)
+    for panel in (axes, masked) if members < count else ():
+        panel.axhline(members, color=style.VERMILION, linewidth=0.8)
     legend = figure.add_subplot(grid[0, :])
     legend.axis("off")
     if reasons:
-        legend.legend(handles=reasons, loc="center right", ncols=len(reasons), borderaxespad=0)
-    full = int((observed.mean(axis=1) >= 0.9).sum())
+        columns = len(reasons) if len(reasons) < 5 else 3  # five side by side are wider than the page
+        legend.legend(handles=reasons, loc="center right", ncols=columns, borderaxespad=0, handletextpad=0.2)
+    out = " Below the line: stations out of the study, which are not counted." if members < count else ""
     return style.finish(
         figure,
-        f"At least 90% of the period is observed at {full} of {style.counted(count, 'station')}",
-        "Soil moisture within the valid limits, stations from the most to the least complete; right: values each check "
-        "took out of the target, as share of the record's values. A value may fail several checks."
-        + (" Grey names: stations out of the study." if stations is not None and count <= MOST_NAMED else ""),
+        f"At least {style.percent(MOSTLY)} of the period is observed at {int((complete[inside] >= MOSTLY).sum())} of "
+        f"{style.counted(members, 'station')}",
+        "Soil moisture within the valid limits, stations from the most to the least complete. Right: values that each "
+        "check took out of the target, as share of the record's values (in brackets: their number); a value may fail "
+        f"several checks, so that shares do not add up.{out}",
         target,
+        n=f"n = {in_and_out(members, count)}",
     )
+
+
+def _inside(target: xr.Dataset, stations: xr.Dataset | None) -> np.ndarray:
+    """Which stations are in the study: (station) bool, all of them where no table says."""
+    if stations is None:
+        return np.ones(target.sizes["station"], dtype=bool)
+    return stations["included"].reindex(station=target["station"].values, fill_value=0).values.astype(bool)
 
 
 def _by_month(observed: np.ndarray, times: pd.DatetimeIndex) -> tuple[np.ndarray, pd.DatetimeIndex]:
@@ -75,48 +95,48 @@ def _by_month(observed: np.ndarray, times: pd.DatetimeIndex) -> tuple[np.ndarray
     return np.add.reduceat(observed, starts, axis=1) / np.add.reduceat(np.ones(len(times)), starts), months
 
 
-def _name_rows(axes: "Axes", target: xr.Dataset, stations: xr.Dataset | None, order: np.ndarray) -> None:
-    if len(order) > MOST_NAMED:
-        axes.set_ylabel(f"{len(order)} stations")
+def _name_rows(axes: "Axes", target: xr.Dataset, inside: np.ndarray, order: np.ndarray) -> None:
+    count, members = len(order), int(inside.sum())
+    if count > MOST_NAMED:
+        blocks = [(0, members, f"{members} stations\nin the study"), (members, count, f"{count - members} out of it")]
+        blocks = [(first, last, text) for first, last, text in blocks if last > first]
+        axes.set_yticks([(first + last) / 2 for first, last, _ in blocks], [text for *_, text in blocks])
+        axes.tick_params(axis="y", length=0)
         return
     names = style.station_labels(target)
-    axes.set_yticks(np.arange(len(order)) + 0.5, [style.shortened(names[i], 32) for i in order])
-    axes.tick_params(axis="y", labelsize=6 if len(order) > 25 else 7, length=0)
-    if stations is None:
-        return
-    included = stations["included"].reindex(station=target["station"].values[order], fill_value=0).values
-    for label, is_in in zip(axes.get_yticklabels(), included, strict=True):
+    axes.set_yticks(np.arange(count) + 0.5, [style.shortened(names[i], 32) for i in order])
+    axes.tick_params(axis="y", labelsize=6 if count > 25 else 7, length=0)
+    for label, is_in in zip(axes.get_yticklabels(), inside[order], strict=True):
         label.set_color(style.BLACK if is_in else style.GREY)
 
 
-def _masked_shares(axes: "Axes", target: xr.Dataset, order: np.ndarray) -> list:
-    """Stacked bars of the share of values each check masked; the handles of its legend."""
-    from matplotlib.patches import Patch
+def _masked_shares(axes: "Axes", target: xr.Dataset, inside: np.ndarray, order: np.ndarray) -> list:
+    """A mark per check at the share of values it masked; the handles of its legend.
 
-    values = target["source_values"].values[order].astype("float64")
-    left = np.zeros(len(order))
-    many = len(order) > MOST_NAMED  # rows too thin for gaps and hatches
-    handles = []
-    for name, (label, colour, hatch) in _REASONS.items():
+    The marks stand on one scale and not on each other: a value that fails two checks would be counted twice.
+    """
+    from matplotlib.lines import Line2D
+
+    values = target["source_values"].values.astype("float64")
+    rows = np.arange(len(order)) + 0.5
+    size = float(np.clip(500 / len(order), 3, 14))
+    most, handles = 0.0, []
+    for name, text in MASKING_REASONS.items():
         if name not in target or not int(target[name].sum()):
             continue
-        share = np.divide(target[name].values[order], values, out=np.zeros(len(order)), where=values > 0)
-        axes.barh(
-            np.arange(len(order)) + 0.5,
-            share,
-            left=left,
-            color=colour,
-            linewidth=0,
-            height=1.0 if many else 0.85,
-            hatch="" if many else hatch,
-        )
-        left += share
-        handles.append(
-            Patch(facecolor=colour, hatch="" if many else hatch, label=f"{label} ({int(target[name].sum()):,})")
-        )
+        failed = target[name].values
+        share = np.divide(failed, values, out=np.zeros(len(order)), where=values > 0)[order]
+        colour, marker = _MARKS[name]
+        some = share > 0
+        axes.scatter(share[some], rows[some], s=size, color=colour, marker=marker, linewidths=0, clip_on=False)
+        most = max(most, float(share.max()))
+        text = f"{text} ({int(failed[inside].sum()):,})"
+        handles.append(Line2D([], [], linestyle="none", marker=marker, markersize=4, color=colour, label=text))
     axes.tick_params(axis="y", labelleft=False, length=0)
-    axes.xaxis.set_major_formatter("{x:.0%}")
-    axes.set(title="masked, share of values", xlim=(0, max(0.02, float(left.max()) * 1.05)))
+    axes.grid(True, axis="x")
+    style.in_percent(axes.xaxis)
+    axes.set(title="masked, share of values", xlim=(0, min(1.0, max(0.02, 1.05 * most))))
+    axes.locator_params(axis="x", nbins=4)
     return handles
 
 
@@ -132,4 +152,5 @@ FIGURE = FigureDeclaration(
     description="Share of steps observed per station and month, and what each check masked.",
     inputs={"target": "cube/target", "stations": "cube/stations"},
     draw=_draw,
+    code="2",
 )

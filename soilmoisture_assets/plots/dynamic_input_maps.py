@@ -9,7 +9,15 @@ import xarray as xr
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
-from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
+from soilmoisture_assets.plots.labels import step_label
+from soilmoisture_assets.plots.maps import (
+    MISSING_MARK,
+    colour_bar,
+    legend_of_missing,
+    map_axes,
+    map_extent,
+    scatter_stations,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,8 +45,9 @@ def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figur
     year = np.flatnonzero(belongs.year == belongs[shown].year)
     steps_per_year = pd.Timedelta(days=365) / (times[1] - times[0]) if len(times) > 1 else 1.0
     rows = max(1, len(names))
-    figure = style.new_figure(height=1.0 + 2.6 * rows)
-    cells = figure.add_gridspec(rows, 2)
+    figure = style.new_figure(height=1.15 + 2.6 * rows)
+    cells = figure.add_gridspec(1 + rows, 2, height_ratios=[0.05, *[1.0] * rows])
+    legend_of_missing(figure.add_subplot(cells[0, :]))
     box = map_extent(inputs["longitude"].values, inputs["latitude"].values)
     size = float(np.clip(420 / inputs.sizes["station"] ** 0.7, 5, 26))
     for row, name in enumerate(names):
@@ -52,7 +61,7 @@ def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figur
                 (
                     inputs[name].isel(time=shown).values,
                     variable.label,
-                    f"step ending {times[shown]:%Y-%m-%d %H:%M} UTC",
+                    step_label(times[shown]),
                 ),
                 (
                     mean,
@@ -61,15 +70,15 @@ def dynamic_input_maps(inputs: xr.Dataset, *, time: str | None = None) -> "Figur
                 ),
             )
         ):
-            axes = map_axes(figure, cells[row, column], box, line_width=0.4)
+            axes = map_axes(figure, cells[1 + row, column], box, line_width=0.4)
             points = scatter_stations(axes, inputs, values, colours=style.colours_of(variable), size=size)
             colour_bar(figure, points, axes, label, values=values, location="bottom", aspect=35)
             axes.set_title(f"{'abcdefghijklmnopqr'[2 * row + column]}  {title}")
     return style.finish(
         figure,
-        f"Weather at the stations on {belongs[shown].day} {belongs[shown]:%B %Y} and over the year",
-        "Values of the dynamic inputs per station; open circles: missing, for the year less than "
-        f"{MOST_OF_A_YEAR:.0%} of it measured.",
+        f"Weather at the stations in the {step_label(times[shown])} and over {belongs[shown].year}",
+        f"Values of the dynamic inputs per station; {MISSING_MARK}: no value, for the year less than "
+        f"{style.percent(MOST_OF_A_YEAR)} of it measured.",
         inputs,
         period=str(belongs[shown].year),
     )
@@ -96,4 +105,5 @@ FIGURE = FigureDeclaration(
     description="Each dynamic input at the stations: one step, and the mean or total of the year.",
     inputs={"cube": "cube/station_cube"},
     draw=_draw,
+    code="2",
 )

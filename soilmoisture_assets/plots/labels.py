@@ -3,13 +3,16 @@
 Belongs here: wording that several figures share. Not here: long names and units (metadata/variables.py).
 """
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.alignment.splits import CODES
 from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABLES
 from soilmoisture_assets.methods import title as method_title
-from soilmoisture_assets.plots.style import period_of
+from soilmoisture_assets.plots.style import counted, period_of
 from soilmoisture_assets.study import Study
 
 _PLAIN = {
@@ -20,6 +23,16 @@ _PLAIN = {
     "neighbours": "attributes of the neighbours",
     "water_balance": "running water balance",
 }
+
+
+MASKING_REASONS = {
+    "masked_range": "outside the valid range",
+    "masked_spike": "spike",
+    "masked_stuck": "stuck sensor",
+    "masked_frozen": "frozen soil",
+    "masked_flag": "flagged by the provider",
+}
+"""Checks that take a value out of the target, as figures and tables call them."""
 
 
 def words(values: np.ndarray) -> np.ndarray:
@@ -50,6 +63,20 @@ def method_and_experiment(dataset: xr.Dataset) -> str:
 def in_split(forecasts: xr.Dataset, split: str) -> xr.Dataset:
     """The forecasts issued in one split."""
     return forecasts.isel(start=np.flatnonzero(forecasts["split"].values == CODES[split]))
+
+
+IN_OR_OUT = "in the study or not"
+"""Said of stations that are counted before the study has chosen those that are complete enough."""
+
+
+def in_and_out(members: int, total: int) -> str:
+    """``31 stations in the study, 1 out of it``."""
+    return f"{counted(members, 'station')} in the study" + (f", {total - members} out of it" if total > members else "")
+
+
+def step_label(time: Any) -> str:
+    """``step ending 2019-07-01 12:00 UTC``: a step is no day, and its label is its end."""
+    return f"step ending {pd.Timestamp(time):%Y-%m-%d %H:%M} UTC"
 
 
 def scored_period(study: Study) -> str:

@@ -13,6 +13,7 @@ from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.metadata.variables import IGBP_CLASSES, IGBP_COLOURS
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
+from soilmoisture_assets.plots.labels import IN_OR_OUT
 from soilmoisture_assets.plots.maps import map_extent
 from soilmoisture_assets.plots.outlines import Box, outlines
 
@@ -58,7 +59,7 @@ def land_cover_map(land_cover: xr.Dataset, tiles: Mapping[int, str] | None = Non
     source = land_cover.attrs.get("source", "MODIS MCD12Q1 v061")
     overlay.caption = (
         "IGBP land cover class (MODIS MCD12Q1 v061, 500 m) of the pixel each station lies in. "
-        f"n = {style.counted(len(codes), 'station')}, {span}. Source: {source}."
+        f"n = {style.counted(len(codes), 'station')}, {IN_OR_OUT}, {span}. Source: {source}."
     )
     overlay.synthetic = bool(int(land_cover.attrs.get("synthetic", 0)))
     overlay.content = {
@@ -135,6 +136,7 @@ FIGURE = FigureDeclaration(
     "Engine account is set, the whole map of each year lies below the stations while its address lasts.",
     inputs={"years": "raw/modis/land_cover"},
     draw=_draw,
+    code="2",
     suffix=".html",
     settings={"sandbox": True},
 )

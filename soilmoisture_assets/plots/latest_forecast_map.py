@@ -9,7 +9,7 @@ from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.labels import method_and_experiment
-from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
+from soilmoisture_assets.plots.maps import MISSING_MARK, colour_bar, map_axes, map_extent, scatter_stations
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,7 +64,8 @@ def latest_forecast_map(latest: xr.Dataset) -> "Figure":
         figure,
         f"{lead} h ahead, {int((change > 0).sum())} of {style.counted(len(change), 'station')} are expected wetter "
         f"than last observed ({method_and_experiment(latest)})",
-        "Issued from the newest step; how old each station's last observation is then (d) widens its interval (c).",
+        "Issued from the newest step; how old each station's last observation is then (d) widens its interval (c). "
+        f"{MISSING_MARK[:1].upper()}{MISSING_MARK[1:]}: no value.",
         latest,
         period=style.period_of(starts, "issued"),
     )
@@ -82,4 +83,5 @@ FIGURE = FigureDeclaration(
     description="Soil moisture forecast from each station's newest step, its change, its interval and its age.",
     inputs={"latest": "models/latest_forecast"},
     draw=_draw,
+    code="2",
 )

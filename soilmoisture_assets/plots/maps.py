@@ -12,15 +12,22 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from soilmoisture_assets.plots.outlines import STATE_ABBREVIATIONS, Box, Layer, outlines
-from soilmoisture_assets.plots.style import SEQUENTIAL, colour_limits
+from soilmoisture_assets.plots.style import GREY, SEQUENTIAL, colour_limits
 
 if TYPE_CHECKING:
     from cartopy.mpl.geoaxes import GeoAxes
+    from matplotlib.axes import Axes
     from matplotlib.collections import PathCollection
     from matplotlib.colorbar import Colorbar
     from matplotlib.figure import Figure, SubFigure
     from matplotlib.gridspec import SubplotSpec
     from matplotlib.patheffects import AbstractPathEffect
+
+MISSING_MARK = "hollow grey diamonds"
+"""How captions call stations without a value."""
+
+_MISSING: dict[str, Any] = {"marker": "D", "facecolor": "none", "edgecolor": GREY, "linewidth": 0.8}
+"""Of another shape than a station with a value: a pale colour of the scale is not mistaken for none."""
 
 CONUS: Box = (-125.0, -66.5, 24.0, 50.0)
 
@@ -152,7 +159,7 @@ def scatter_stations(
     size: float | None = None,
     edge: Any = "#333333",
 ) -> "PathCollection":
-    """Stations coloured by a value, outliers on top; stations without a value as small open circles.
+    """Stations coloured by a value, outliers on top; stations without a value as hollow grey diamonds.
 
     Parameters
     ----------
@@ -166,15 +173,8 @@ def scatter_stations(
         _plate(), stations["longitude"].values.astype("float64"), stations["latitude"].values.astype("float64")
     )
     missing = ~np.isfinite(values)
-    axes.scatter(
-        points[missing, 0],
-        points[missing, 1],
-        s=area * 0.5,
-        facecolors="none",
-        edgecolors="#999999",
-        linewidths=0.5,
-        zorder=2,
-    )
+    if missing.any():
+        axes.scatter(points[missing, 0], points[missing, 1], s=area * 0.6, zorder=4, **_MISSING)
     known = np.flatnonzero(~missing)
     order = known[np.argsort(np.abs(values[known] - (low + high) / 2), kind="stable")]
     return axes.scatter(
@@ -189,6 +189,25 @@ def scatter_stations(
         linewidths=0.3 if len(values) < 150 else 0.15,
         zorder=3,
     )
+
+
+def legend_of_missing(axes: "Axes", text: str = "no value") -> None:
+    """Say in axes without data, kept free for it, what the mark of a station without a value means."""
+    from matplotlib.lines import Line2D
+
+    mark = Line2D(
+        [],
+        [],
+        linestyle="none",
+        markersize=4,
+        marker=_MISSING["marker"],
+        markerfacecolor=_MISSING["facecolor"],
+        markeredgecolor=_MISSING["edgecolor"],
+        markeredgewidth=_MISSING["linewidth"],
+        label=text,
+    )
+    axes.axis("off")
+    axes.legend(handles=[mark], loc="center left", borderaxespad=0, handletextpad=0.2)
 
 
 def colour_bar(

@@ -9,6 +9,7 @@ import xarray as xr
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
+from soilmoisture_assets.plots.labels import IN_OR_OUT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,15 +40,16 @@ def recession_curves(curves: Mapping[str, xr.Dataset]) -> "Figure":
             style.note_in_place_of_data(axes, "no dry-down was fitted well")
         return style.finish(figure, "No dry-down was fitted well", "", *curves.values())
     tau = np.concatenate([good[station]["tau"].values for station in events])
-    _draw_curves(left, [good[station] for station in events])
+    reach = _draw_curves(left, [good[station] for station in events])
     _draw_ranges(right, [good[station]["tau"].values for station in events])
     return style.finish(
         figure,
         f"Soils dry with a median time scale of {np.median(tau) / 24:.1f} days",
-        "a: fits θr + Δθ·exp(−t/τ) of dry-downs, each over its own duration; thick: median of all fits. b: τ "
-        "per station, in order of its median (dot), 10 to 90 % of the station's events (line).",
+        "a: fits θr + Δθ·exp(−t/τ) of dry-downs, each drawn as long as its dry-down lasted; thick: median of those "
+        f"that still last, as long as half of them do ({reach:.0f} h). b: τ per station, in order of its median (dot), "
+        "10 to 90 % of the station's events (line).",
         *curves.values(),
-        n=f"n = {len(tau)} dry-downs at {style.counted(len(events), 'station')}",
+        n=f"n = {len(tau)} dry-downs at {style.counted(len(events), 'station')}, {IN_OR_OUT}",
         period=event_period(good),
     )
 
@@ -65,7 +67,8 @@ def event_period(good: Mapping[str, xr.Dataset]) -> str:
     return style.period_of(np.concatenate([found["start"].values for found in good.values()]))
 
 
-def _draw_curves(axes: "Axes", good: list[xr.Dataset]) -> None:
+def _draw_curves(axes: "Axes", good: list[xr.Dataset]) -> float:
+    """Each curve over its own duration, and their median; returns how far the median is drawn [h]."""
     from matplotlib.collections import LineCollection
 
     table = np.concatenate(
@@ -78,12 +81,27 @@ def _draw_curves(axes: "Axes", good: list[xr.Dataset]) -> None:
         lines.append(np.column_stack([hours, theta_r + delta * np.exp(-hours / tau)]))
     alpha = float(np.clip(60 / len(lines), 0.06, 0.8))
     axes.add_collection(LineCollection(lines, colors=style.BLUE, linewidths=0.5, alpha=alpha))
-    hours = np.linspace(0, LONGEST_SHOWN, 100)
-    theta_r, delta, tau = (table[:, column, None] for column in range(3))
-    axes.plot(hours, np.median(theta_r + delta * np.exp(-hours / tau), axis=0), color=style.VERMILION, linewidth=2.2)
+    hours, median = _median_curve(table)
+    axes.plot(hours, median, color=style.VERMILION, linewidth=2.2)
     axes.autoscale_view()
-    axes.set(xlim=(0, LONGEST_SHOWN), xlabel="time since the peak [h]", ylabel=VARIABLES["soil_moisture"].label)
+    longest = min(float(table[:, 3].max()), LONGEST_SHOWN)
+    axes.set(xlim=(0, longest), xlabel="time since the peak [h]", ylabel=VARIABLES["soil_moisture"].label)
     axes.set_title(f"a  {len(lines)} of {len(table)} dry-downs" if every > 1 else "a  Dry-downs")
+    return float(hours[-1])
+
+
+def _median_curve(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Median of the events that still last, as long as half of all do: hours and moisture [m3 m-3].
+
+    Parameters
+    ----------
+    table : (event, 4) theta_r and delta [m3 m-3], tau and duration [hours].
+    """
+    theta_r, delta, tau, duration = (table[:, column, None] for column in range(4))
+    half = int(np.ceil(len(table) / 2))
+    last = min(float(np.sort(duration, axis=None)[-half]), LONGEST_SHOWN)
+    hours = np.linspace(0, last, 100)
+    return hours, np.nanmedian(np.where(hours <= duration, theta_r + delta * np.exp(-hours / tau), np.nan), axis=0)
 
 
 def _draw_ranges(axes: "Axes", taus: list[np.ndarray]) -> None:
@@ -97,7 +115,7 @@ def _draw_ranges(axes: "Axes", taus: list[np.ndarray]) -> None:
     axes.set(xlabel="station, in order of its median", ylabel="time scale τ [days]", title="b  Time scale per station")
     axes.set_ylim(bottom=0)
     axes.set_xlim(0.2, len(rank) + 0.8)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(True, axis="y")
 
 
@@ -113,4 +131,5 @@ FIGURE = FigureDeclaration(
     description="All well fitted dry-downs on one time axis, and the range of their time scale per station.",
     inputs={"curves": "raw/ismn/recession_curves"},
     draw=_draw,
+    code="2",
 )

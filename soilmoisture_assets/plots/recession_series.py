@@ -9,6 +9,7 @@ import xarray as xr
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
+from soilmoisture_assets.plots.labels import IN_OR_OUT
 from soilmoisture_assets.plots.recession_curves import good_fits
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def recession_series(
 
     Parameters
     ----------
-    series : per station, soil_moisture (time) [m3 m-3].
+    series : per station, soil_moisture (time) [m3 m-3], with its name and network.
     curves : per station, events (event), as ``alignment.recession.recession_curves``.
     days : the last so many days are drawn; longer records hide the events.
     """
@@ -44,7 +45,8 @@ def recession_series(
         begin = record["time"].values[-1] - np.timedelta64(days, "D")
         events = events.isel(event=np.flatnonzero(events["start"].values >= begin))
         shown.append(events.sizes["event"])
-        drawn += [max(begin, record["time"].values[0]), record["time"].values[-1]]
+        # the hour that ends at midnight belongs to the day before
+        drawn += [max(begin, record["time"].values[0]), record["time"].values[-1] - np.timedelta64(1, "s")]
         record = record.isel(time=np.flatnonzero(record["time"].values >= begin))
         axes.plot(record["time"].values, record.values, color=style.GREY, linewidth=0.6)
         for event in range(events.sizes["event"]):
@@ -57,7 +59,8 @@ def recession_series(
                 color=style.VERMILION,
                 linewidth=1.3,
             )
-        axes.set_title(f"{_spelled(station)}: {events.sizes['event']} events", fontsize=7)
+        name = style.shortened(style.station_labels(series[station])[0], 42)
+        axes.set_title(f"{name}: {style.counted(events.sizes['event'], 'event')}", fontsize=7)
         axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=6))
         axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator(), show_offset=False))
         axes.tick_params(labelsize=6)
@@ -82,14 +85,9 @@ def recession_series(
         f"Soil moisture and well fitted dry-downs in the last {days} days of each record; stations ranked by the "
         "dry-downs of their whole record.",
         *(series[station] for station in chosen),
-        n=f"n = {len(chosen)} of {style.counted(len(series), 'station')}",
+        n=f"n = {len(chosen)} of {style.counted(len(series), 'station')}, {IN_OR_OUT}",
         period=style.period_of(drawn),
     )
-
-
-def _spelled(station: str) -> str:
-    network, _, name = station.partition("__")
-    return style.shortened(f"{name.replace('_', ' ')} ({network})" if name else station, 42)
 
 
 def _draw(given: FigureInputs) -> "Figure":
@@ -109,4 +107,5 @@ FIGURE = FigureDeclaration(
     description="Soil moisture of the stations with the most dry-downs, with the fitted curves over it.",
     inputs={"curves": "raw/ismn/recession_curves", "hourly": "cube/hourly"},
     draw=_draw,
+    code="2",
 )

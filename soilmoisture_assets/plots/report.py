@@ -37,7 +37,7 @@ from soilmoisture_assets.plots.report_tables import (
     settings_table,
     skill_tables,
 )
-from soilmoisture_assets.plots.style import saved_title_and_caption
+from soilmoisture_assets.plots.style import percent, saved_title_and_caption
 from soilmoisture_assets.scoring.gathering import best_scores
 from soilmoisture_assets.sources import sources, sources_of
 from soilmoisture_assets.study import Study
@@ -152,7 +152,7 @@ def _facts(
         facts += [
             ("Stations", str(cube.sizes["station"])),
             ("Steps", f"{cube.sizes['time']:,}"),
-            ("Steps observed", f"{100 * observed:.0f} %"),
+            ("Steps observed", percent(observed)),
         ]
     if excluded is not None and len(excluded):
         facts.append(("Stations left out", str(len(excluded))))

@@ -15,16 +15,8 @@ from soilmoisture_assets.alignment.splits import CODES
 from soilmoisture_assets.methods import speaking
 from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.labels import feature_label, words
+from soilmoisture_assets.plots.labels import MASKING_REASONS, feature_label, words
 from soilmoisture_assets.study import Study
-
-MASKING_REASONS = {
-    "masked_range": "outside the registry's valid range",
-    "masked_spike": "spike",
-    "masked_stuck": "stuck sensor",
-    "masked_frozen": "frozen soil",
-    "masked_flag": "flagged by the provider",
-}
 
 
 @dataclass(frozen=True)

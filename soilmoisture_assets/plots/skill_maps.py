@@ -10,7 +10,7 @@ from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
 from soilmoisture_assets.plots.labels import scored_period, split_period
-from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
+from soilmoisture_assets.plots.maps import MISSING_MARK, colour_bar, map_axes, map_extent, scatter_stations
 from soilmoisture_assets.scoring.gathering import best_scores
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def skill_maps(
     return style.finish(
         figure,
         _message(r2, windows, experiment, part.attrs["method"]),
-        f"R² (Nash–Sutcliffe) at the last lead of each window; open circles: no score. {'abcdefgh'[maps]}: change "
+        f"R² (Nash–Sutcliffe) at the last lead of each window; {MISSING_MARK}: no score. {'abcdefgh'[maps]}: change "
         f"against {windows[0]} h, with the number of stations that gain and lose among all stations and among those "
         f"above R² {USEFUL_R2} at {windows[0]} h (which by itself favours losses).",
         part,
@@ -131,6 +131,7 @@ FIGURE = FigureDeclaration(
     description="R² of every station at the end of each window, and its change against the first window.",
     inputs={"skill": "analysis/skill"},
     draw=_draw,
+    code="2",
     variants=each_experiment,
     settings={"model": {"windows"}, "splits": {"test"}},
 )

@@ -1,4 +1,4 @@
-"""Slope at the stations: where it is steep, the surface through the stations, how slopes are distributed."""
+"""Slope at the stations: where it is steep, how high the steep stations stand, how slopes are distributed."""
 
 from typing import TYPE_CHECKING
 
@@ -8,126 +8,97 @@ import xarray as xr
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
-from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
+from soilmoisture_assets.plots.labels import IN_OR_OUT
+from soilmoisture_assets.plots.maps import MISSING_MARK, colour_bar, map_axes, map_extent, marker_size, scatter_stations
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.gridspec import SubplotSpec
 
-_FEWEST = 4
-"""Stations a surface needs."""
-_MOST_DOTS = 60
-"""Up to this many stations the surface carries them as dots; more would hide it."""
-_CELLS = 60
-_BINS = 50
+_MOST_BINS = 25
 
 
 @style.styled
 def slope_map(terrain: xr.Dataset) -> "Figure":
-    """Map of slope, 3-D contour surface through the stations' slopes, histogram.
+    """Map of slope, slope against elevation, histogram on the same axis of slope.
 
     Parameters
     ----------
-    terrain : ``slope`` [degree] (station), NaN where unknown; coordinates latitude, longitude [degrees].
+    terrain : ``slope`` [degree] (station), NaN where unknown, and ``elevation`` [m] (station) where there is one;
+        coordinates latitude, longitude [degrees].
     """
     slope = terrain["slope"].values.astype("float64")
-    longitude, latitude = (terrain[name].values.astype("float64") for name in ("longitude", "latitude"))
     known = np.isfinite(slope)
-    figure = style.new_figure(height=7.4)
-    grid = figure.add_gridspec(2, 2, height_ratios=[1.45, 1], width_ratios=[1.2, 1])
+    figure = style.new_figure(height=7.0)
+    grid = figure.add_gridspec(2, 2, height_ratios=[1.75, 1], width_ratios=[1.7, 1])
 
-    box = map_extent(longitude, latitude)
-    limits = (0.0, style.colour_limits(slope)[1])
-    map_of_slope = map_axes(figure, grid[0, :], box)
-    points = scatter_stations(map_of_slope, terrain, slope, limits=limits)
+    map_of_slope = map_axes(figure, grid[0, :], map_extent(terrain["longitude"].values, terrain["latitude"].values))
+    points = scatter_stations(map_of_slope, terrain, slope, limits=(0.0, style.colour_limits(slope)[1]))
     colour_bar(figure, points, map_of_slope, VARIABLES["slope"].label, values=slope)
+    map_of_slope.set_title("a  Where it is steep")
 
-    _draw_surface(figure, grid[1, 0], longitude[known], latitude[known], slope[known], limits)
-    _draw_histogram(figure.add_subplot(grid[1, 1]), slope[known])
+    against = figure.add_subplot(grid[1, 0])
+    _draw_against_elevation(against, terrain, slope)
+    _draw_histogram(figure.add_subplot(grid[1, 1], sharey=against), slope[known])
+    # room above the steepest: markers at the frame would be cut
+    against.set_ylim(0, 1.06 * max(float(slope[known].max(initial=0)), 0.1))
     title = "No slope is known at any station"
     if known.any():
         median, steepest = float(np.median(slope[known])), float(slope[known].max())
         title = f"Most stations stand on gentle ground: median slope {median:.1f}°, steepest {steepest:.1f}°"
-        if median > 5:
+        if known.sum() == 1:
+            title = f"The one station with a slope stands on {median:.1f}°"
+        elif median > 5:
             title = f"Half of the stations stand on slopes above {median:.1f}°, the steepest on {steepest:.1f}°"
     return style.finish(
         figure,
         title,
-        "Above: slope from nine elevations around each station (Horn 1981); open circles: no elevation. "
-        "Below left: linear surface through the stations, which says nothing of the ground between them. Below right: "
-        "histogram.",
+        f"a: slope from nine elevations around each station (Horn 1981), {MISSING_MARK}: no elevation; nothing is "
+        "drawn between stations. b: the same slopes against the elevation of the station. c: their distribution, on "
+        "the axis of b.",
         terrain,
-        n=f"n = {style.counted(int(known.sum()), 'station')} with slope",
+        n=f"n = {style.counted(int(known.sum()), 'station')} with slope, {IN_OR_OUT}",
     )
 
 
-def _draw_surface(
-    figure: "Figure",
-    where: "SubplotSpec",
-    longitude: np.ndarray,
-    latitude: np.ndarray,
-    slope: np.ndarray,
-    limits: tuple[float, float],
-) -> None:
-    if len(slope) < _FEWEST:
-        style.note_in_place_of_data(figure.add_subplot(where), f"a surface needs {_FEWEST} stations")
+def _draw_against_elevation(axes: "Axes", terrain: xr.Dataset, slope: np.ndarray) -> None:
+    nowhere = np.full(len(slope), np.nan)
+    elevation = terrain["elevation"].values.astype("float64") if "elevation" in terrain else nowhere
+    both = np.isfinite(slope) & np.isfinite(elevation)
+    title = "b  Slope against elevation"
+    if not both.any():
+        style.note_in_place_of_data(axes, "no station has both a slope and an elevation")
+        axes.set(title=title)
         return
-    from scipy.interpolate import griddata
-
-    axes = figure.add_subplot(where, projection="3d", computed_zorder=False)
-    east, north = np.meshgrid(
-        np.linspace(longitude.min(), longitude.max(), _CELLS), np.linspace(latitude.min(), latitude.max(), _CELLS)
+    axes.scatter(
+        elevation[both],
+        slope[both],
+        s=0.6 * marker_size(len(slope)),
+        color=style.BLUE,
+        edgecolors="white",
+        linewidths=0.3,
+        clip_on=False,
     )
-    # stations on one line (or one point) span no triangles; a jitter of some metres lets them
-    jitter = np.random.default_rng(0).normal(0, 1e-4, (2, len(slope)))
-    surface = griddata((longitude + jitter[0], latitude + jitter[1]), slope, (east, north), method="linear")
-    levels = np.linspace(0, max(float(slope.max()), 1e-6), 11)
-    axes.plot_surface(
-        east,
-        north,
-        surface,
-        cmap=style.SEQUENTIAL,
-        vmin=limits[0],
-        vmax=limits[1],
-        rcount=_CELLS,
-        ccount=_CELLS,
-        linewidth=0,
-        antialiased=False,
-        alpha=0.85,
-    )
-    axes.contour(east, north, surface, levels=levels, colors="#333333", linewidths=0.4)
-    if len(slope) <= _MOST_DOTS:
-        axes.scatter(longitude, latitude, slope, s=5, c=style.BLACK, depthshade=False)
-    axes.set_xlabel("longitude [°]", labelpad=0)
-    axes.set_ylabel("latitude [°]", labelpad=0)
-    axes.set_zlabel("slope [°]", labelpad=-2)
-    axes.locator_params(axis="z", nbins=4)
-    axes.tick_params(pad=-1, labelsize=6)
-    axes.view_init(elev=38, azim=-65)
-    axes.set_box_aspect((1.6, 1, 0.6), zoom=0.92)
+    axes.margins(x=0.04)
+    axes.set(xlabel="elevation of the station [m]", ylabel=VARIABLES["slope"].label, title=title)
+    if both.sum() < np.isfinite(slope).sum():
+        axes.set_title(f"{title} ({both.sum()} stations with both)")
 
 
 def _draw_histogram(axes: "Axes", slope: np.ndarray) -> None:
+    axes.set(title="c  Distribution")
+    axes.tick_params(axis="y", labelleft=False)
     if not slope.size:
-        style.note_in_place_of_data(axes, "no slope is known")
+        axes.text(0.5, 0.5, "no slope is known", ha="center", transform=axes.transAxes, color=style.GREY)
+        axes.set(xticks=[])
         return
-    bins = np.linspace(0, max(float(slope.max()), 1e-6), min(_BINS, max(5, len(slope) // 2)) + 1)
-    axes.hist(slope, bins=bins.tolist(), color=style.BLUE, edgecolor="white", linewidth=0.4)
+    bins = np.linspace(0, max(float(slope.max()), 0.1), min(_MOST_BINS, max(5, len(slope) // 2)) + 1)
+    axes.hist(slope, bins=bins.tolist(), orientation="horizontal", color=style.BLUE, edgecolor="white", linewidth=0.4)
     median = float(np.median(slope))
-    axes.axvline(median, color=style.VERMILION, linewidth=1)
-    axes.annotate(
-        f"median {median:.1f}°",
-        (median, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(4, -2),
-        textcoords="offset points",
-        va="top",
-        color=style.VERMILION,
-        fontsize=7,
-    )
-    axes.set(xlabel=VARIABLES["slope"].label, ylabel="stations", xlim=(0, None))
-    axes.locator_params(axis="y", integer=True)
+    axes.axhline(median, color=style.VERMILION, linewidth=1)
+    axes.set_title(f"c  Distribution (line: median {median:.1f}°)")
+    axes.set(xlabel="stations", xlim=(0, None))
+    axes.locator_params(axis="x", integer=True)
 
 
 def _draw(given: FigureInputs) -> "Figure":
@@ -139,7 +110,8 @@ FIGURE = FigureDeclaration(
     title="Slope",
     section="Terrain, soil and land cover",
     place=1,
-    description="Slope at the stations: map, 3-D contours and histogram.",
+    description="Slope at the stations: map, against elevation and histogram.",
     inputs={"terrain": "raw/elevation/slope"},
     draw=_draw,
+    code="2",
 )

@@ -8,7 +8,8 @@ import xarray as xr
 from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
-from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
+from soilmoisture_assets.plots.labels import IN_OR_OUT
+from soilmoisture_assets.plots.maps import MISSING_MARK, colour_bar, map_axes, map_extent, scatter_stations
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,8 +66,9 @@ def soilgrids_maps(properties: xr.Dataset) -> "Figure":
         figure,
         title,
         "SoilGrids 2.0, mean of 0-30 cm weighted by the thickness of its layers; colours by kind: "
-        f"physical (brown), chemical (green), hydraulic (blue); open circles: no data.{elsewhere}",
+        f"physical (brown), chemical (green), hydraulic (blue); {MISSING_MARK}: no data.{elsewhere}",
         properties,
+        n=f"n = {style.counted(count, 'station')}, {IN_OR_OUT}",
     )
 
 
@@ -82,4 +84,5 @@ FIGURE = FigureDeclaration(
     description="One map per SoilGrids property, 0-30 cm.",
     inputs={"properties": "raw/soilgrids/properties"},
     draw=_draw,
+    code="2",
 )

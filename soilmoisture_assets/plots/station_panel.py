@@ -54,7 +54,7 @@ def station_panel(cube: xr.Dataset, station: str) -> "Figure":
     depth = f", {float(own.depth):.2g} m deep" if "depth" in own.coords else ""
     return style.finish(
         figure,
-        f"{name}: {observed:.0%} of steps observed",
+        f"{name}: {style.percent(observed)} of steps observed",
         f"{place}{depth}. Left: series on the study's steps{daily}; grey soil moisture is observed but masked by "
         "quality control, grey spans are missing precipitation; vertical lines are the borders of training, validation "
         "and test. Right: rank of each static attribute among the stations of the study (bar: share of stations with a "
@@ -142,4 +142,5 @@ FIGURE = FigureDeclaration(
     description="Soil moisture and inputs of the most complete station through time, its static attributes as bars.",
     inputs={"cube": "cube/station_cube"},
     draw=_draw,
+    code="2",
 )

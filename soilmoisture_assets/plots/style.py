@@ -19,6 +19,7 @@ from soilmoisture_assets.methods import methods
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure, SubFigure
 
 FULL_WIDTH = 7.4
@@ -196,6 +197,8 @@ def colour_limits(values: np.ndarray, *, symmetric: bool = False, quantile: floa
         reach = float(np.quantile(np.abs(finite), 1 - quantile)) or 1.0
         return -reach, reach
     low, high = (float(x) for x in np.quantile(finite, [quantile, 1 - quantile]))
+    if low == high == 0:
+        return 0.0, 1.0  # a dry step: no amount lies below 0
     if low == high:
         margin = abs(low) * 0.05 or 0.5
         return low - margin, high + margin
@@ -214,18 +217,32 @@ def method_style(name: str) -> tuple[str, str, str]:
 
 
 def station_labels(stations: xr.Dataset) -> list[str]:
-    """``Name (NETWORK)`` per station; the slug where the dataset carries no names."""
+    """``Name (NETWORK)`` per station, or of a single one; the slug where the dataset carries no names."""
     if "station_name" not in stations or "network" not in stations:
-        return [str(station) for station in stations["station"].values]
-    return [
-        f"{str(name).replace('_', ' ')} ({network})"
-        for name, network in zip(stations["station_name"].values, stations["network"].values, strict=True)
-    ]
+        return [str(station) for station in np.atleast_1d(stations["station"].values)]
+    names, networks = (np.atleast_1d(stations[name].values) for name in ("station_name", "network"))
+    return [f"{str(name).replace('_', ' ')} ({network})" for name, network in zip(names, networks, strict=True)]
 
 
 def counted(count: int, noun: str) -> str:
     """``1 station``, ``25 stations``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """``94 %`` of a share from 0 to 1; one digit more where rounding would say all or nothing of what is neither.
+
+    Every text says shares with it, so that two of them do not round one share in two ways.
+    """
+    text = f"{100 * share:.{digits}f}"
+    if 0 < share < 1 and float(text) in (0, 100) and digits < 2:
+        return percent(share, digits + 1)
+    return f"{text} %"
+
+
+def in_percent(axis: "Axis") -> None:
+    """Label an axis of shares from 0 to 1 as ``percent`` writes them, with as many digits as its ticks need."""
+    axis.set_major_formatter(lambda share, _: f"{100 * share:g}\u00a0%")
 
 
 def shortened(text: str, length: int) -> str:

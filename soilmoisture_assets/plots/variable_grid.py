@@ -9,7 +9,7 @@ from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABL
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.dynamic_input_maps import dynamic_variables
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
-from soilmoisture_assets.plots.maps import colour_bar, map_axes, map_extent, scatter_stations
+from soilmoisture_assets.plots.maps import MISSING_MARK, colour_bar, map_axes, map_extent, scatter_stations
 
 if TYPE_CHECKING:
     from cartopy.mpl.geoaxes import GeoAxes
@@ -56,7 +56,7 @@ def variable_grid(cube: xr.Dataset) -> "Figure":
         figure,
         f"The cube holds {len(names)} variables at {style.counted(cube.sizes['station'], 'station')}",
         "Target and dynamic inputs: mean over the steps that a station measured (precipitation: per step). Colour "
-        "scales end at the 2nd and 98th percentile; open circles: missing.",
+        f"scales end at the 2nd and 98th percentile; {MISSING_MARK}: missing.",
         cube,
     )
 
@@ -126,4 +126,5 @@ FIGURE = FigureDeclaration(
     description="A map of every static attribute, and of the mean of the target and of each dynamic input.",
     inputs={"cube": "cube/station_cube"},
     draw=_draw,
+    code="2",
 )

@@ -150,6 +150,7 @@ def test_distributions_are_fitted_to_all_good_dry_downs_together():
     assert set(tau.distribution) == {"normal", "lognormal", "gamma", "weibull"}
     assert tau.delta_aic.iloc[0] == 0
     assert set(tau.sample_size) == {sum(int(found.good_fit.sum()) for found in curves.values())}
+    assert tau.ks_distance.between(0, 1).all()
     normal = tau.set_index("distribution").loc["normal"]
     good = np.concatenate([found.tau.values[found.good_fit.values == 1] for found in curves.values()])
     assert (normal.location, normal.scale) == (pytest.approx(good.mean()), pytest.approx(good.std()))

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets.alignment.recession import distributions_table
 from soilmoisture_assets.metadata.variables import REFERENCE_STATIC_ATTRIBUTES, SOILGRIDS_PROPERTIES, VARIABLES
 from soilmoisture_assets.plots.figure import FigureFile
 from soilmoisture_assets.study import Study
@@ -523,6 +524,7 @@ class Stored:
             "raw/soilgrids/properties": lambda: soil(count),
             "raw/modis/land_cover": lambda: {str(int(year)): own for year, own in land_cover(count).groupby("year")},
             "models/latest_forecast": lambda: latest_forecast(count),
+            "analysis/recession_distributions": lambda: distributions_table(recession_curves(count)),
             "analysis/skill": lambda: skill(count, experiments),
             "analysis/skill_summary": lambda: skill_summary(count),
             "analysis/calibration_by_age": calibration_by_age,

@@ -8,8 +8,10 @@ from soilmoisture_assets.alignment.static_encoding import encode_static_attribut
 from soilmoisture_assets.plots.alignment_summary import alignment_summary, general_reason
 from soilmoisture_assets.plots.coverage import coverage
 from soilmoisture_assets.plots.nan_patterns import nan_patterns
+from soilmoisture_assets.plots.report_tables import coverage_table, quality_table
 from soilmoisture_assets.plots.station_panel import station_panel
 from soilmoisture_assets.plots.style import title_and_caption
+from soilmoisture_assets_tests.plots import made_up
 
 
 @pytest.fixture(scope="module")
@@ -58,22 +60,51 @@ def texts(figure) -> str:
     return "\n".join([*drawn, *labels, *legends, *title_and_caption(figure)])
 
 
-def test_coverage_counts_complete_stations_and_masked_values(cube: xr.Dataset):
-    table = xr.Dataset({"included": ("station", [1, 1, 0])}, {"station": cube.station.values})
+def test_coverage_counts_the_stations_and_values_that_the_report_counts(cube: xr.Dataset):
+    table = xr.Dataset({"included": ("station", [1, 0, 1])}, {"station": cube.station.values})
     figure = coverage(cube, table)
-    assert "At least 90% of the period is observed at 2 of 3 stations" in texts(figure)
-    assert "frozen soil (150)" in texts(figure)
+    assert "At least 90 % of the period is observed at 1 of 2 stations" in texts(figure)
+    assert "n = 2 stations in the study, 1 out of it" in texts(figure)
+    studied = cube.isel(station=[0, 2])
+    assert [row[:2] for row in coverage_table(studied).rows if row[0] == "all"] == [["all", "2"]]
+    masked = {row[0]: row[1].split(" of ")[0] for row in quality_table(studied).rows}
+    assert f"frozen soil ({masked['frozen soil']})" in texts(figure)
+    assert f"spike ({masked['spike']})" in texts(figure)
     shares = figure.axes[0].collections[0].get_array()
     assert shares.shape == (3, 24)
-    assert np.ma.getmaskarray(shares)[2].sum() in (11, 12)  # months without a value in the last row
+    assert np.ma.getmaskarray(shares)[1].sum() in (11, 12)  # months without a value; the station that is out comes last
+
+
+def test_values_that_fail_two_checks_are_no_more_than_all_values(cube: xr.Dataset):
+    twice = cube.assign(masked_spike=cube.source_values, masked_frozen=cube.source_values)
+    panel = next(axes for axes in coverage(twice).axes if axes.get_title(loc="left") == "masked, share of values")
+    shares = np.concatenate([marks.get_offsets()[:, 0] for marks in panel.collections])
+    assert shares.max() == 1
+    assert panel.get_xlim() == (0, 1)
 
 
 def test_nan_patterns_find_what_is_missing_together(cube: xr.Dataset):
     figure = nan_patterns(cube)
     title, _ = title_and_caption(figure)
-    assert "shortwave is missing most (33.3%)" in title
+    assert "shortwave is missing most (33 %)" in title
     complete = np.isfinite(cube.soil_moisture) & np.isfinite(cube.shortwave)
-    assert title.startswith(f"{float(complete.mean()):.1%} of station-steps are complete")
+    assert title.startswith(f"{100 * float(complete.mean()):.0f} % of station-steps are complete")
+
+
+@pytest.mark.parametrize("gaps", [0, 1, 8])
+def test_the_panels_of_missing_values_fill_the_page_whatever_is_missing(gaps: int):
+    values = made_up.cube(30)
+    inputs = ("temperature", "precipitation", "shortwave")
+    for number in range(gaps):
+        for bit, name in enumerate(inputs):
+            if number >> bit & 1:
+                values[name][number, 50 * number :] = np.nan
+    figure = nan_patterns(values)
+    figure.draw_without_rendering()
+    assert max(axes.get_position().x1 for axes in figure.axes) > 0.95
+    together = next(axes for axes in figure.axes if axes.get_title(loc="left") == "c  together")
+    low, high = together.get_xlim()
+    assert round(high - low) == len(together.patches)  # no place is kept for combinations that there are not
 
 
 def test_the_alignment_summary_counts_reasons_without_their_numbers(cube: xr.Dataset):
@@ -98,7 +129,7 @@ def test_a_duplicate_is_counted_whatever_it_duplicates():
 
 def test_the_station_panel_shows_values_classes_and_what_is_missing(cube: xr.Dataset):
     shown = texts(station_panel(cube, "NET__b"))
-    assert "b (NET): 100% of steps observed" in shown
+    assert "b (NET): 100 % of steps observed" in shown
     assert "20 %" in shown
     assert "cropland" in shown
     assert "missing" in texts(station_panel(cube, "NET__c"))

@@ -8,16 +8,19 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 
+from soilmoisture_assets.alignment.recession import distributions_table
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots.groups import GROUPS, group_colour
-from soilmoisture_assets.plots.style import title_and_caption
+from soilmoisture_assets.plots.style import colour_limits, percent, station_labels, title_and_caption
 from soilmoisture_assets_tests.plots import made_up
 
 cube, forecasts, skill, shap = (cache(make) for make in (made_up.cube, made_up.forecasts, made_up.skill, made_up.shap))
@@ -44,10 +47,15 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "reliability_by_age": lambda n: draw("reliability_by_age")(made_up.calibration_by_age(), skill(n)),
     "latest_forecast_map": lambda n: draw("latest_forecast_map")(made_up.latest_forecast(n)),
     "dynamic_input_maps": lambda n: draw("dynamic_input_maps")(cube(n)),
+    "coverage": lambda n: draw("coverage")(
+        cube(n).assign(masked_flag=cube(n)["source_values"] // 5), made_up.station_table(n)
+    ),
+    "nan_patterns": lambda n: draw("nan_patterns")(cube(n)),
+    "slope_map": lambda n: draw("slope_map")(made_up.terrain(n)),
     "station_series": lambda n: draw("station_series")(cube(n)),
     "aligned_maps": lambda n: draw("aligned_maps")(cube(n)),
     "recession_curves": lambda n: draw("recession_curves")(curves(n)),
-    "recession_histograms": lambda n: draw("recession_histograms")(curves(n)),
+    "recession_histograms": lambda n: draw("recession_histograms")(curves(n), distributions_table(curves(n))),
     "recession_series": lambda n: draw("recession_series")(
         {name: cube(n)[["soil_moisture"]].sel(station=name) for name in curves(n)}, curves(n)
     ),
@@ -56,6 +64,7 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "era5_july_maps": lambda n: draw("era5_july_maps")(grid()),
 }
 MANY = ("station_map", "best_station_series", "skill_maps", "shap_by_window", "driver_clusters", "recession_curves")
+MANY += ("coverage", "nan_patterns", "slope_map")
 NEED_MORE_THAN_ONE = ("era5", "effect_sizes", "feature_correlations", "station_series")
 CASES = (
     [(name, 30) for name in FIGURES if name != "best_station_series"]
@@ -253,7 +262,89 @@ def test_the_aligned_maps_show_the_year_with_the_most_values():
     values = made_up.cube(5)
     values["shortwave"] = values["shortwave"].where(values["time"] > np.datetime64("2019-01-01"))
     titles = [axes.get_title(loc="left") for axes in draw("aligned_maps")(values).axes]
-    assert [title for title in titles if title] == [f"2019-{month}-15 00:00" for month in ("01", "04", "07", "10")]
+    assert [title for title in titles if title] == [
+        f"step ending 2019-{month}-15 00:00 UTC" for month in ("01", "04", "07", "10")
+    ]
+
+
+@pytest.mark.parametrize("name", ["aligned_maps", "dynamic_input_maps"])
+def test_a_station_without_a_value_has_a_mark_of_its_own_that_the_legend_explains(name):
+    values = made_up.cube(5)
+    values["precipitation"][0] = np.nan
+    figure = draw(name)(values)
+    assert [text.get_text() for legend in figure.findobj(Legend) for text in legend.get_texts()] == ["no value"]
+    stations = [
+        collection for axes in figure.axes for collection in axes.collections if isinstance(collection, PathCollection)
+    ]
+    hollow = [marks for marks in stations if not marks.get_facecolor().size]
+    filled = [marks for marks in stations if marks.get_facecolor().size or marks.get_array() is not None]
+    assert len(hollow) == {"aligned_maps": 4, "dynamic_input_maps": 2}[name]
+    assert all(len(marks.get_offsets()) == 1 for marks in hollow)
+    assert len(hollow[0].get_paths()[0].vertices) < len(filled[0].get_paths()[0].vertices)  # a diamond, no circle
+
+
+def test_the_weather_maps_name_the_step_and_not_a_day():
+    figure = draw("dynamic_input_maps")(cube(30))
+    assert (
+        title_and_caption(figure)[0] == "Weather at the stations in the step ending 2019-07-01 12:00 UTC and over 2019"
+    )
+    assert "a  step ending 2019-07-01 12:00 UTC" in [axes.get_title(loc="left") for axes in figure.axes]
+
+
+def dry_downs(**events: list[float]) -> dict[str, xr.Dataset]:
+    """One station whose dry-downs have these properties, all well fitted."""
+    own = made_up.recession_curves(1, len(next(iter(events.values()))))
+    return {
+        station: found.assign(
+            good_fit=("event", np.ones(found.sizes["event"], dtype="int8")),
+            **{name: ("event", np.array(values, dtype="float32")) for name, values in events.items()},
+        )
+        for station, found in own.items()
+    }
+
+
+def test_how_far_off_the_nearest_distribution_is_stands_beside_its_name():
+    random = np.random.default_rng(1)
+    two_peaks = dry_downs(tau=[*random.normal(60, 5, 200), *random.normal(400, 20, 200)])
+    table = distributions_table(two_peaks)
+    figure = draw("recession_histograms")(two_peaks, table)
+    nearest = table[table["quantity"] == "tau"].iloc[0]
+    assert f"tried, but off by up to {100 * nearest['ks_distance']:.0f} %" in title_and_caption(figure)[0]
+    assert f"D = {nearest['ks_distance']:.3f} (by chance up to 0.045)" in figure.axes[0].get_title(loc="left")
+    one = dry_downs(tau=list(random.gamma(4, 40, 400)))
+    said = title_and_caption(draw("recession_histograms")(one, distributions_table(one)))[0]
+    assert said.endswith("gamma is the nearest of 4 distributions tried, no further off than by chance")
+
+
+def test_the_median_dry_down_ends_where_half_of_them_have_ended():
+    four = dry_downs(tau=[100] * 4, theta_r=[0.1, 0.1, 0.3, 0.3], delta=[0.1] * 4, duration=[80, 200, 300, 400])
+    figure = draw("recession_curves")(four)
+    panel = figure.axes[0]
+    assert panel.lines[0].get_xdata()[-1] == 300
+    assert panel.lines[0].get_ydata()[-1] == pytest.approx(0.3 + 0.1 * np.exp(-3))  # of the two that still last
+    ends = sorted(path.vertices[-1, 0] for path in panel.collections[0].get_paths())
+    assert ends == [80, 200, 300, 400]
+    assert "as long as half of them do (300 h)" in title_and_caption(figure)[1]
+
+
+def test_a_station_is_called_alike_in_the_series_of_its_dry_downs_and_elsewhere():
+    values = cube(1).assign_coords(station_name=("station", ["Birch_Mesa_#1"]), network=("station", ["SCAN"]))
+    name = str(values["station"].values[0])
+    figure = draw("recession_series")({name: values[["soil_moisture"]].sel(station=name)}, curves(1))
+    assert figure.axes[0].get_title(loc="left").startswith("Birch Mesa #1 (SCAN): ")
+    assert [label.split(" (")[0] for label in station_labels(values)] == ["Birch Mesa #1"]
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0 %"), (0.941, "94 %"), (1, "100 %"), (0.996, "99.6 %"), (0.004, "0.4 %"), (0.9999, "99.99 %")],
+)
+def test_a_share_is_rounded_to_whole_percents_but_never_to_all_or_nothing(share, text):
+    assert percent(share) == text
+
+
+def test_a_step_without_rain_has_no_scale_below_zero():
+    assert colour_limits(np.zeros(5)) == (0, 1)
 
 
 def test_the_lag_figure_claims_no_known_weather_of_days_ahead_in_a_forecast():

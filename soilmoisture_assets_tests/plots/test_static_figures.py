@@ -40,7 +40,7 @@ def content_of(page: str) -> dict:
 def test_the_slope_figure_says_the_median_and_the_steepest():
     title, caption = title_and_caption(slope_map(terrain([1, 2, 3, 10, np.nan])))
     assert title == "Most stations stand on gentle ground: median slope 2.5°, steepest 10.0°"
-    assert "n = 4 stations with slope" in caption
+    assert "n = 4 stations with slope, in the study or not" in caption
 
 
 @pytest.mark.parametrize("slopes", [[np.nan] * 3, [4.0], [1.0, 2.0, 3.0], [0.0] * 6])
@@ -48,10 +48,17 @@ def test_few_flat_or_unknown_slopes_do_not_stop_the_figure(slopes: list[float]):
     slope_map(terrain(slopes)).draw_without_rendering()
 
 
-def test_stations_on_one_line_still_have_a_surface():
-    on_one_line = terrain([1, 2, 3, 4, 5])
-    on_one_line["latitude"] = ("station", np.full(5, 40.0))
-    slope_map(on_one_line).draw_without_rendering()
+def test_slopes_are_drawn_at_the_stations_and_nowhere_between():
+    figure = slope_map(terrain([1, 2, 3, 10, np.nan]))
+    shown, against, histogram = (figure.axes[place] for place in (0, 2, 3))
+    assert [axes.name for axes in (against, histogram)] == ["rectilinear"] * 2  # no surface
+    assert sorted(shown.collections[-1].get_array()) == [1, 2, 3, 10]
+    assert sorted(against.collections[0].get_offsets()[:, 1]) == [1, 2, 3, 10]
+    assert sum(bar.get_width() for bar in histogram.patches) == 4
+
+
+def test_one_slope_is_no_half_of_the_stations():
+    assert title_and_caption(slope_map(terrain([6.8])))[0] == "The one station with a slope stands on 6.8°"
 
 
 def test_every_soil_property_has_a_map_with_its_units():
