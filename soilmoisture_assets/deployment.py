@@ -73,7 +73,12 @@ class Deployment:
 
     def today(self) -> dt.date:
         """The day it is, by the clock or by the settings."""
-        return self.settings.today or dt.datetime.now(dt.UTC).date()
+        return self.now().date()
+
+    def now(self) -> dt.datetime:
+        """The time it is (UTC): by the clock, or midnight of the day that the settings name."""
+        day = self.settings.today
+        return dt.datetime.combine(day, dt.time(), dt.UTC) if day else dt.datetime.now(dt.UTC)
 
     def view(self) -> View:
         """What is stored of the study now."""
