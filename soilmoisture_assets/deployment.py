@@ -34,6 +34,9 @@ from soilmoisture_assets.timeline import land_cover_years, months
 if TYPE_CHECKING:
     import xarray as xr
 
+NAMED = 4
+"""Assets that one line names before it counts the others."""
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -169,6 +172,21 @@ class Deployment:
         else:
             state = "is out of date"
         return SourceError(f"{what} {state}.\n  Make it with: {self._command(path)}")
+
+    def behind(self, path: str) -> str:
+        """What of the store a stored asset without partitions is behind, in one line; empty where it counts.
+
+        A report that is out of date is still a file that opens: whoever looks at it should know.
+        """
+        view = self.view()
+        if view.record(path) is None or view.counts(path, None) is not None:
+            return ""
+        told = [
+            f"{what}: {', '.join(names[:NAMED])}" + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+            for what, names in (("newer than it", view.newer(path)), ("out of date too", view.lost(path)))
+            if names
+        ]
+        return "; ".join(told) or "it was made by other code or with other settings"
 
     def _command(self, path: str) -> str:
         """The command that makes an asset and all it is made from, in this store."""
