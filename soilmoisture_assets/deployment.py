@@ -183,7 +183,7 @@ class Deployment:
             return ""
         told = [
             f"{what}: {', '.join(names[:NAMED])}" + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-            for what, names in (("newer than it", view.newer(path)), ("out of date too", view.lost(path)))
+            for what, names in (("newer than it", view.newer(path)), ("not up to date either", view.lost(path)))
             if names
         ]
         return "; ".join(told) or "it was made by other code or with other settings"

@@ -306,8 +306,9 @@ class View:
         if record is None:
             return []
         return [
-            (source.asset, record.inputs.get(name, ""), self._contribution(source, None))
+            (source.asset, record.inputs[name], self._contribution(source, None))
             for name, source in inputs.items()
+            if name in record.inputs  # of what other code is made from nothing was read
         ]
 
     def _contribution(self, source: Input, partition: str | None) -> str | None:

@@ -277,7 +277,7 @@ def test_what_is_out_of_date_says_what_is_newer_than_it_and_what_is_out_of_date_
         values["b"] = 2.0
         place.launch(SERIES, ["b"])
         assert place.deployment.behind(MEAN) == f"newer than it: {SERIES}"
-        assert place.deployment.behind(SHOWN) == f"out of date too: {MEAN}"
+        assert place.deployment.behind(SHOWN) == f"not up to date either: {MEAN}"
         place.run()
         assert place.deployment.behind(SHOWN) == ""
         own = [*place.deployment.graph.assets.values()]
