@@ -29,6 +29,7 @@ ISSUED = Experiment.FORECAST
 
 STATION_TABLE, FILE_STATIONS = "raw/ismn/stations", "raw/file/stations"
 HOURLY, COMMON, CUBE = "cube/hourly", "cube/stations", "cube/station_cube"
+REPORT = "report/report"
 LEARNED, PLACES = "learned", "places"
 
 _WORLD: Mapping[str, Any] = {
@@ -653,10 +654,10 @@ def _report(study: Study, drawn: list[Asset]) -> Asset:
     experiments = study.model.experiments
     archive = {"scan": Input("raw/ismn/scan"), "cited": Input(STATION_TABLE)} if study.target.source == "ismn" else {}
     return Asset(
-        "report/report",
+        REPORT,
         ".html",
         "Data, quality, models, skill, drivers, every figure and an interactive station map on one page.",
-        code="3",
+        code="4",
         inputs={
             "cube": Input(CUBE),
             "stations": Input(COMMON),
@@ -665,6 +666,7 @@ def _report(study: Study, drawn: list[Asset]) -> Asset:
             "held_out": Input("analysis/skill_held_out"),
             "by_group": Input("analysis/skill_by_group"),
             "calibration": Input("analysis/calibration"),
+            "latest": Input("models/latest_forecast", optional=True),
             **archive,
             **{f"forecasts_{e}": Input(f"models/forecasts/{e}") for e in experiments},
             **{f"shap_{e}": Input(f"analysis/shap_values/{e}") for e in experiments if e in EXPLAINED},

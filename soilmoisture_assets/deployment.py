@@ -34,6 +34,9 @@ from soilmoisture_assets.timeline import land_cover_years, months
 if TYPE_CHECKING:
     import xarray as xr
 
+NAMED = 4
+"""Assets that one line names before it counts the others."""
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -73,7 +76,12 @@ class Deployment:
 
     def today(self) -> dt.date:
         """The day it is, by the clock or by the settings."""
-        return self.settings.today or dt.datetime.now(dt.UTC).date()
+        return self.now().date()
+
+    def now(self) -> dt.datetime:
+        """The time it is (UTC): by the clock, or midnight of the day that the settings name."""
+        day = self.settings.today
+        return dt.datetime.combine(day, dt.time(), dt.UTC) if day else dt.datetime.now(dt.UTC)
 
     def view(self) -> View:
         """What is stored of the study now."""
@@ -164,6 +172,21 @@ class Deployment:
         else:
             state = "is out of date"
         return SourceError(f"{what} {state}.\n  Make it with: {self._command(path)}")
+
+    def behind(self, path: str) -> str:
+        """What of the store a stored asset without partitions is behind, in one line; empty where it counts.
+
+        A report that is out of date is still a file that opens: whoever looks at it should know.
+        """
+        view = self.view()
+        if view.record(path) is None or view.counts(path, None) is not None:
+            return ""
+        told = [
+            f"{what}: {', '.join(names[:NAMED])}" + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+            for what, names in (("newer than it", view.newer(path)), ("not up to date either", view.lost(path)))
+            if names
+        ]
+        return "; ".join(told) or "it was made by other code or with other settings"
 
     def _command(self, path: str) -> str:
         """The command that makes an asset and all it is made from, in this store."""

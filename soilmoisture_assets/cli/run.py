@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from soilmoisture_assets.cli.terminal import JsonOption, StudyOption, err, instance_of, out, print_reasons
+from soilmoisture_assets.cli.terminal import JsonOption, StudyOption, err, instance_of, out, print_behind, print_reasons
 from soilmoisture_assets.errors import StudyError
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _describe(assets: tuple[str, ...], partitions: list[str]) -> str:
 
 
 def _print_summary(deployment: "Deployment", summary: dict[str, Any]) -> None:
-    from soilmoisture_assets.defs.report import REPORT
+    from soilmoisture_assets.assets import REPORT
 
     for asset, reasons in summary["left_out"].items():
         print_reasons(f"left out of {asset}", reasons)
@@ -142,3 +142,5 @@ def _print_summary(deployment: "Deployment", summary: dict[str, Any]) -> None:
     record = deployment.store.record(deployment.address(REPORT)) if deployment.is_current(REPORT) else None
     if record is not None and not summary["errors"]:
         out.print(f"Report: {deployment.store.url_of(record)}", highlight=False, soft_wrap=True)
+    elif not summary["errors"]:
+        print_behind("The stored report", deployment.behind(REPORT))

@@ -5,13 +5,14 @@ from collections import defaultdict
 
 from rich.table import Table
 
-from soilmoisture_assets.cli.terminal import JsonOption, StudyOption, out, print_reasons
+from soilmoisture_assets.cli.terminal import JsonOption, StudyOption, out, print_behind, print_reasons
 
 COUNTS = ("current", "outdated", "failed", "left_out", "missing")
 
 
 def status(study: StudyOption = None, as_json: JsonOption = False) -> None:
     """Say of every asset how many partitions count, are out of date, failed, are left out or are missing, and why."""
+    from soilmoisture_assets.assets import REPORT
     from soilmoisture_assets.deployment import load_deployment
     from soilmoisture_assets.store.records import State
 
@@ -27,6 +28,7 @@ def status(study: StudyOption = None, as_json: JsonOption = False) -> None:
     for row in rows:
         table.add_row(row["asset"], *(str(row[count] or "") for count in COUNTS))
     out.print(table)
+    print_behind(REPORT, deployment.behind(REPORT))
     for state, what in ((State.FAILED, "failed"), (State.LEFT_OUT, "left out")):
         reasons: dict[str, dict[str, str]] = defaultdict(dict)
         for each in deployment.reasons(state):

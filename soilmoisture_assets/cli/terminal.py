@@ -38,6 +38,12 @@ def print_reasons(what: str, reasons: Mapping[str, str]) -> None:
     err.print(f"{what}: {about}{others}", markup=False, highlight=False, soft_wrap=True)
 
 
+def print_behind(what: str, behind: str) -> None:
+    """One line on what of the store a stored thing is behind; nothing where it is up to date."""
+    if behind:
+        err.print(f"{what} is out of date: {behind}", markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def instance_of(settings: Settings) -> Iterator["dg.DagsterInstance"]:
     """The one Dagster instance of a data folder.

@@ -7,14 +7,12 @@ import dagster as dg
 import pandas as pd
 import xarray as xr
 
-from soilmoisture_assets.assets import EXPLAINED
+from soilmoisture_assets.assets import EXPLAINED, REPORT
 from soilmoisture_assets.defs.making import Made, Work, step
 from soilmoisture_assets.defs.raw.ismn import SCAN, archive_scan
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.plots.figure import figure_files
 from soilmoisture_assets.store.records import State
-
-REPORT = "report/report"
 
 
 def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
@@ -28,6 +26,7 @@ def _report(work: Work) -> Iterator[Made]:
 
     given, deployment, study = work.given(), work.deployment, work.study
     cube, stations, skill = given["cube"].load(), given["stations"].load(), given["skill"].load()
+    latest = given.get("latest")
     out = stations.included.values == 0
     drawn = [
         (file, given[file.path])
@@ -42,6 +41,7 @@ def _report(work: Work) -> Iterator[Made]:
         by_group=given["by_group"],
         calibration=given["calibration"],
         forecasts={e.value: best_forecasts(given[f"forecasts_{e}"]) for e in study.model.experiments},
+        latest=latest.load() if latest is not None else None,
         shap={e.value: given[f"shap_{e}"].load() for e in study.model.experiments if e in EXPLAINED},
         figures=[FigureEntry.stored(path, file.figure.section, file.path) for file, path in drawn],
         excluded=pd.DataFrame({"station": stations.station.values[out], "reason": stations.reason.values[out]}),
@@ -49,6 +49,7 @@ def _report(work: Work) -> Iterator[Made]:
         archive_problems=_archive_problems(deployment) if SCAN in deployment.graph else None,
         network_citations=deployment.network_citations(),
         provenance=[_provenance(dataset) for dataset in (cube, stations, skill)],
+        made=deployment.now(),
     )
     yield Made(page, metadata={"size_mb": round(len(page) / 2**20, 2)})
 

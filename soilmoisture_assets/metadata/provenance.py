@@ -4,6 +4,7 @@ Belongs here: global attributes (CF 2.6.2, ACDD 1.3 names), the code version. No
 (variables.py), citations and licences (each source declares its own, sources/).
 """
 
+import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
@@ -19,6 +20,15 @@ def code_version() -> str:
         return version("soilmoisture_assets")
     except PackageNotFoundError:
         return "0+unknown"
+
+
+LIBRARIES = ("torch", "lightgbm", "scikit-learn", "shap", "xarray", "pandas", "numpy", "dagster")
+"""What forecasts, scores and attributions are computed with."""
+
+
+def library_versions() -> list[str]:
+    """``Python 3.11.9``, ``torch 2.13.0`` …: what was computed here was computed with these."""
+    return [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in LIBRARIES)]
 
 
 def with_provenance(

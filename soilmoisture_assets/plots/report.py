@@ -1,10 +1,12 @@
 """The report: one self-contained HTML page that tells a study from its data to its drivers.
 
 Belongs here: what the page holds, and how figures are made small enough for it. Not here: tables
-(report_tables.py), the station explorer's numbers (report_stations.py), looks and behaviour (report.html, .css, .js).
+(report_tables.py), what it says first (report_findings.py), the station explorer's numbers (report_stations.py), looks
+and behaviour (report.html, .css, .js, report_page.js).
 """
 
 import base64
+import datetime as dt
 import html
 import io
 import json
@@ -22,8 +24,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from soilmoisture_assets.metadata.provenance import SYNTHETIC_NOTICE, code_version
+from soilmoisture_assets.metadata.provenance import SYNTHETIC_NOTICE, code_version, library_versions
 from soilmoisture_assets.methods import title as method_title
+from soilmoisture_assets.plots.report_findings import findings, newest_forecast
 from soilmoisture_assets.plots.report_stations import station_explorer, station_svg
 from soilmoisture_assets.plots.report_tables import (
     Table,
@@ -45,10 +48,13 @@ from soilmoisture_assets.study import Study
 IMAGE_BYTES = 8_000_000
 """Room for the still images before base64; with animations and stations the page stays below 25 MB."""
 
+IMAGE_QUALITY, ANIMATION_QUALITY = 78, 35
+"""Of WebP, 0 to 100: the highest at which axes and small print still look as in the stored figure."""
+
 _WIDTHS = (1500, 1200, 900, 700)
 """Pixels tried in turn until the images fit."""
 
-_FRAMES = 60
+_FRAMES = 40
 
 _SECTION_OF = {"Skill": "skill", "Latest forecast": "skill", "Drivers": "drivers"}
 """Section of the page that holds a group of figures; every other group tells of the data."""
@@ -91,6 +97,7 @@ def build_report(
     archive_problems: pd.DataFrame | None = None,
     network_citations: Mapping[str, str] | None = None,
     forecasts: Mapping[str, xr.Dataset] | None = None,
+    latest: xr.Dataset | None = None,
     shap: Mapping[str, xr.Dataset] | None = None,
     figures: Sequence[FigureEntry] = (),
     excluded: pd.DataFrame | None = None,
@@ -98,8 +105,11 @@ def build_report(
     by_group: pd.DataFrame | None = None,
     calibration: pd.DataFrame | None = None,
     provenance: Sequence[Mapping[str, Any]] = (),
+    made: dt.datetime | None = None,
 ) -> str:
     """The page as text. What is missing is said to be missing.
+
+    The same study gives the same text but for what depends on ``made``, which ``without_clock`` takes out.
 
     Parameters
     ----------
@@ -108,17 +118,22 @@ def build_report(
     cube : station cube; coverage, quality counts and the stations of the explorer.
     skill_summary : split, experiment, method, lead_hours, stations, median_r2, low, high.
     skill : scores per station, for the explorer and the held-out stations.
-    forecasts, shap : per experiment.
+    forecasts, shap : per experiment. latest : the newest forecast, as models/latest_forecast stores it.
     figures : shown by group, in the order given. PNG and WebP are made smaller, and all are inlined.
     excluded : stations left out, with reasons. failures : stations that could not be trained, with reasons.
     by_group, calibration : as analysis/skill_by_group and analysis/calibration store them.
     provenance : attributes of stored datasets (title, source, license, references, history …).
+    made : the time it is (UTC); without it the page does not say when it was made, nor how old the forecast is.
     """
     forecasts, shap = forecasts or {}, shap or {}
     stations = next((source for source in (cube, *forecasts.values(), skill) if source is not None), None)
     page = {
         "study": study,
         "version": code_version(),
+        "libraries": library_versions(),
+        "made": made.replace(microsecond=0) if made else None,
+        "findings": findings(study, cube=cube, skill_summary=skill_summary, calibration=calibration, shap=shap),
+        "newest": _newest(latest, made) if latest is not None and made else None,
         "notice": SYNTHETIC_NOTICE if study.sandbox else "",
         "settings": settings_table(study),
         "settings_json": json.dumps(study.model_dump(mode="json"), indent=2),
@@ -135,12 +150,32 @@ def build_report(
         "explorer": _explorer(stations, forecasts, skill, shap),
         "groups": _groups(figures),
         "provenance": provenance,
+        "sources": [source.name for source in sources_of(study) if source.citation],
         "citations": [
             *((source.name, source.citation, source.licence) for source in sources_of(study) if source.citation),
             *((name, text, sources()["ismn"].licence) for name, text in (network_citations or {}).items() if text),
         ],
     }
     return _template().render(page)
+
+
+_CLOCK = re.compile(r'<(time|span) class="clock".*?</\1>', re.DOTALL)
+
+
+def without_clock(page: str) -> str:
+    """The page without what depends on when it was made: two runs of a study agree in the rest, byte for byte."""
+    return _CLOCK.sub("", page)
+
+
+def _newest(latest: xr.Dataset, made: dt.datetime) -> dict[str, str]:
+    start, starts, observed = newest_forecast(latest)
+    days = (pd.Timestamp(made).tz_convert(None) - start).days
+    return {
+        "start": f"{start:%Y-%m-%dT%H:%M}Z",
+        "starts": starts,
+        "observed": observed,
+        "age": f"{days:,} day{'' if days == 1 else 's'}" if days > 0 else "less than a day",
+    }
 
 
 def _facts(
@@ -241,12 +276,12 @@ def _image(path: Path, width: int) -> tuple[bytes, tuple[int, int]]:
     out = io.BytesIO()
     with Image.open(path) as image:
         smaller = _fitted(image.convert("RGB"), width, 2 * width)
-    smaller.save(out, "WEBP", quality=82, method=2)
+    smaller.save(out, "WEBP", quality=IMAGE_QUALITY, method=2)
     return out.getvalue(), smaller.size
 
 
 def _animation(path: Path) -> tuple[bytes, tuple[int, int]]:
-    """A stored animation with at most 60 of its frames, evenly chosen, at the same pace; the file keeps all of them."""
+    """A stored animation with at most 40 of its frames, evenly chosen, at the same pace; the file keeps all of them."""
     from PIL import Image
 
     out = io.BytesIO()
@@ -258,7 +293,14 @@ def _animation(path: Path) -> tuple[bytes, tuple[int, int]]:
             image.seek(number)
             frames.append(_fitted(image.convert("RGB"), 600, 600))
     frames[0].save(
-        out, "WEBP", save_all=True, append_images=frames[1:], duration=duration, loop=0, quality=40, method=0
+        out,
+        "WEBP",
+        save_all=True,
+        append_images=frames[1:],
+        duration=duration,
+        loop=0,
+        quality=ANIMATION_QUALITY,
+        method=2,
     )
     return out.getvalue(), frames[0].size
 

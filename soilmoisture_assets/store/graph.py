@@ -292,6 +292,25 @@ class View:
             if not source.optional and self._contribution(source, partition) is None
         ]
 
+    def newer(self, path: str) -> list[str]:
+        """Inputs that count and are not what a stored asset without partitions was made from."""
+        return [each for each, made_from, now in self._inputs_of(path) if now is not None and now != made_from]
+
+    def lost(self, path: str) -> list[str]:
+        """Inputs that a stored asset without partitions was made from and that do not count any more."""
+        return [each for each, made_from, now in self._inputs_of(path) if now is None and made_from]
+
+    def _inputs_of(self, path: str) -> list[tuple[str, str, str | None]]:
+        """Of each input the asset, what was read of it then, and what would be now."""
+        record, inputs = self.record(path), self.graph.inputs(path)
+        if record is None:
+            return []
+        return [
+            (source.asset, record.inputs[name], self._contribution(source, None))
+            for name, source in inputs.items()
+            if name in record.inputs  # of what other code is made from nothing was read
+        ]
+
     def _contribution(self, source: Input, partition: str | None) -> str | None:
         upstream = self.graph[source.asset]
         if source.part is not None:

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -20,7 +21,7 @@ from soilmoisture_assets.errors import SourceError, SourceUnavailable, StudyErro
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.sources.soilgrids.client import fetch_soilgrids
-from soilmoisture_assets.store.graph import Asset, Input
+from soilmoisture_assets.store.graph import Asset, Graph, Input
 from soilmoisture_assets.store.records import State
 from soilmoisture_assets_tests.defs.made_up import (
     MEAN,
@@ -264,3 +265,22 @@ def test_a_run_holds_one_partitioning_and_follows_what_it_is_made_from(tmp_path:
             ((SERIES,), "station"),
             ((MEAN,), None),
         ]
+
+
+def test_what_is_out_of_date_says_what_is_newer_than_it_and_what_is_out_of_date_too(tmp_path: Path):
+    values = dict.fromkeys(STATIONS, 1.0)
+    shown = Asset(SHOWN, ".csv", "A copy.", inputs={"mean": Input(MEAN)})
+    with bench(tmp_path, each(lambda name: moisture(name, values[name])), more=[(shown, copy)]) as place:
+        assert place.deployment.behind(MEAN) == ""  # not stored yet
+        place.run()
+        assert place.deployment.behind(MEAN) == ""
+        values["b"] = 2.0
+        place.launch(SERIES, ["b"])
+        assert place.deployment.behind(MEAN) == f"newer than it: {SERIES}"
+        assert place.deployment.behind(SHOWN) == f"not up to date either: {MEAN}"
+        place.run()
+        assert place.deployment.behind(SHOWN) == ""
+        own = [*place.deployment.graph.assets.values()]
+        own[-1] = replace(own[-1], code="2")
+        place.deployment.graph = Graph(own, lambda include: {})
+        assert place.deployment.behind(SHOWN) == "it was made by other code or with other settings"

@@ -1,15 +1,17 @@
 """The report: one page, self-contained, usable by mouse and keyboard."""
 
+import datetime as dt
 import re
 import shutil
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from soilmoisture_assets.plots.land_cover_map import land_cover_map
-from soilmoisture_assets.plots.report import FigureEntry, build_report
+from soilmoisture_assets.plots.report import FigureEntry, build_report, without_clock
 from soilmoisture_assets.plots.report_stations import station_explorer
 from soilmoisture_assets.plots.report_tables import quality_table
 from soilmoisture_assets.plots.shap_by_window import shap_by_window
@@ -40,6 +42,9 @@ def calibration() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
+MADE = dt.datetime(2020, 1, 9, 6, 30, tzinfo=dt.UTC)
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
@@ -61,6 +66,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             skill_summary=made_up.skill_summary(8),
             skill=made_up.skill(8),
             forecasts={name: made_up.forecasts(8, name, every=6) for name in ("drivers", "forecast")},
+            latest=made_up.latest_forecast(8),
             shap={"drivers": made_up.shap(8)},
             figures=figures,
             by_group=by_group(),
@@ -69,6 +75,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             archive_problems=pd.DataFrame({"what": ["left out: the file is empty"], "files": [3]}),
             network_citations={"SCAN": "Schaefer 2007", "UNKNOWN": ""},
             provenance=[made_up.cube(8).attrs],
+            made=MADE,
         ),
         encoding="utf-8",
     )
@@ -92,6 +99,25 @@ def test_the_page_says_what_of_the_archive_was_left_out_and_cites_the_networks(p
     assert "left out: the file is empty" in text
     assert '<th scope="row">SCAN</th><td>Schaefer 2007</td>' in text
     assert '<th scope="row">UNKNOWN</th>' not in text
+
+
+def test_the_page_says_when_it_was_made_with_what_and_how_old_the_forecast_was_then(page):
+    text = page.read_text()
+    assert '<time class="clock" id="made" datetime="2020-01-09T06:30:00+00:00">2020-01-09 06:30 UTC</time>' in text
+    assert re.search(r"soilmoisture_assets \S+ from study <code>demo</code>, with Python 3\.\d+\.\d+, torch \d", text)
+    assert "Cite this study as: <q>Synthetic CONUS (sandbox)</q>" in text
+    assert "starts at 2019-12-30 12:00 UTC, <span" in text
+    assert "9 days before this page was made" in text
+
+
+def test_pages_made_at_other_times_differ_in_the_clock_alone():
+    first, second = (
+        build_report(load_study("demo"), latest=made_up.latest_forecast(3), made=made)
+        for made in (MADE, MADE + dt.timedelta(days=400, seconds=1))
+    )
+    assert first != second
+    assert without_clock(first) == without_clock(second)
+    assert "2020-01-09" not in without_clock(first)
 
 
 def test_the_page_asks_for_nothing_outside_itself(page):
@@ -201,6 +227,61 @@ def test_the_page_works_in_a_browser(page, browser):
     assert troubles == []
     assert requests == [page.as_uri()]
     tab.close()
+
+
+def test_a_page_opened_later_says_how_old_it_and_its_forecast_are(page, browser):
+    tab = browser.new_page()
+    tab.clock.install(time=MADE + dt.timedelta(hours=20))
+    tab.goto(page.as_uri())
+    assert not tab.is_visible("#opened")
+    tab.close()
+    tab = browser.new_page()
+    tab.clock.install(time=MADE + dt.timedelta(days=2500, hours=1))
+    tab.goto(page.as_uri())
+    assert tab.inner_text("#opened").startswith("That was 2,500 days before it was opened")
+    assert "9 days before this page was made and 2,509 days before it was opened" in tab.inner_text("#findings")
+    tab.close()
+
+
+def test_sections_fold_by_keyboard_and_open_where_a_link_leads(page, browser):
+    tab = browser.new_page()
+    tab.goto(page.as_uri())
+    assert tab.evaluate("[...document.querySelectorAll('details.section')].every(section => section.open)")
+    tab.focus("#skill summary")
+    tab.keyboard.press("Enter")
+    assert not tab.is_visible("#skill table >> nth=0")
+    tab.click('nav a[href="#skill"]')
+    assert tab.is_visible("#skill table >> nth=0")
+    tab.focus("#skill summary")
+    tab.keyboard.press("Enter")
+    tab.emulate_media(media="print")
+    assert tab.is_visible("#skill table >> nth=0")
+    assert not tab.is_visible("#explorer")
+    tab.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_on_its_ground(scheme):
+    css = resources.files("soilmoisture_assets.plots").joinpath("report.css").read_text()
+    light, dark = (dict(re.findall(r"--(\w+): (#\w+)", rule)) for rule in re.findall(r":root \{(.*?)\}", css)[:2])
+    colours = light | (dark if scheme == "dark" else {})
+    for text in ("ink", "soft", "accent", "alert"):
+        for ground in ("paper", "band"):
+            assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+    assert contrast("#ffffff", colours["warn"]) >= 4.5
+
+
+def contrast(first: str, second: str) -> float:
+    """Ratio of the luminances of two colours, 1 to 21. Source: WCAG 2.2, definition of contrast ratio."""
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def test_the_explorer_says_of_each_station_whose_forecasts_it_shows():

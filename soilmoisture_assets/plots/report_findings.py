@@ -1,0 +1,171 @@
+"""What the report says first: a handful of sentences computed from the stores, each number with its interval.
+
+Belongs here: which result answers which question, and its wording. Not here: tables (report_tables.py), the page
+(report.py), results that an analysis should have made.
+
+A result that a study does not have is no sentence. An attribution is told in words of association: it says what the
+forecast goes with, and nothing of causes.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from soilmoisture_assets.methods import methods, speaking
+from soilmoisture_assets.methods import title as method_title
+from soilmoisture_assets.plots.labels import words
+from soilmoisture_assets.plots.shap_groups import GROUP_LABELS
+from soilmoisture_assets.plots.style import counted
+from soilmoisture_assets.scores import mean_interval
+from soilmoisture_assets.study import Study
+
+LEADING_GROUPS = 3
+NOMINAL = 0.8
+"""Share of observations that the intervals of the forecasts are made to hold."""
+
+
+def findings(
+    study: Study,
+    *,
+    cube: xr.Dataset | None = None,
+    skill_summary: pd.DataFrame | None = None,
+    calibration: pd.DataFrame | None = None,
+    shap: Mapping[str, xr.Dataset] | None = None,
+) -> list[str]:
+    """The sentences, in the order of the page.
+
+    Parameters
+    ----------
+    cube : station cube. skill_summary, calibration : as analysis/skill_summary and analysis/calibration store them.
+    shap : per experiment, ``group_shap`` (station, window, group) [m3 m-3].
+    """
+    found = [
+        _data(study, cube) if cube is not None else "",
+        _skill(skill_summary) if skill_summary is not None else "",
+        _intervals(calibration) if calibration is not None else "",
+        _drivers(shap) if shap else "",
+    ]
+    return [sentence for sentence in found if sentence]
+
+
+def newest_forecast(latest: xr.Dataset) -> tuple[pd.Timestamp, str, str]:
+    """When the newest forecast starts (UTC), and a sentence in two parts; how old it is, which depends on when the
+    page is made and opened, belongs between them.
+
+    Parameters
+    ----------
+    latest : ``start`` (station) and ``age`` (station) [hours] of the last observation then, and ``lead`` [hours].
+    """
+    start = pd.Timestamp(latest["start"].values.max())
+    ages = latest["age"].values.astype("float64")
+    recent, count = int((ages <= 24).sum()), counted(latest.sizes["station"], "station")
+    return (
+        start,
+        f"The newest forecast, of {count} up to {int(latest['lead'].values[-1])} h ahead, starts at "
+        f"{start:%Y-%m-%d %H:%M} UTC",
+        f"{recent} of {count} had been observed within the day before that.",
+    )
+
+
+def _data(study: Study, cube: xr.Dataset) -> str:
+    learned = cube["split"].values > 0
+    observed = np.isfinite(cube["soil_moisture_scored"].transpose("station", "time").values[:, learned])
+    kind = "synthetic station" if study.sandbox else "station"
+    only = " SYNTHETIC data: nothing here says anything about the real world." if study.sandbox else ""
+    return (
+        f"{counted(cube.sizes['station'], kind)} from {study.period.start} to {study.period.end} in steps of "
+        f"{study.time.step}, of which {100 * observed.mean():.0f} % were observed; scores are of "
+        f"{study.splits.test.start} to {study.splits.test.end}, on which nothing was chosen.{only}"
+    )
+
+
+def _skill(summary: pd.DataFrame, split: str = "test") -> str:
+    """The forecast that speaks at the last lead, and whether the best of the simple methods is apart from it.
+
+    The paired bootstrap of the table compares each method with the best of its lead, so two that are both not the best
+    are each compared with that one.
+    """
+    rows = _last(summary[np.isfinite(summary["median_r2"])], split)
+    by_method = {str(row["method"]): row for _, row in rows.iterrows()}
+    if not by_method:
+        return ""
+    speaker = speaking(by_method)
+    own = by_method[speaker]
+    text = (
+        f"{own['lead_hours']} h ahead, the {method_title(speaker)} has a median R² of "
+        f"{_interval(own, 'median_r2', 'low', 'high')} over {counted(int(own['stations']), 'station')} (experiment "
+        f"{own['experiment']}, {split} split)"
+    )
+    simple = [name for name in by_method if name in methods() and methods()[name].speaks is None]
+    if speaker in simple or not simple:
+        return text + "."
+    rival = max(simple, key=lambda name: by_method[name]["median_r2"])
+    other = by_method[rival]
+    rivals = _interval(other, "median_r2", "low", "high")
+    text += f"; the best of the simple methods, {method_title(rival)}, has {rivals}"
+    if own["behind_best"] == 0:
+        return f"{text} and is behind it by {_behind(other)}."
+    if other["behind_best"] == 0:
+        return f"{text}, and the {method_title(speaker)} is behind it by {_behind(own)}."
+    best = method_title(max(by_method, key=lambda name: by_method[name]["median_r2"]))
+    return (
+        f"{text}. The best of all is the {best}: the {method_title(speaker)} is behind it by {_behind(own)}, "
+        f"{method_title(rival)} by {_behind(other)}."
+    )
+
+
+def _behind(row: pd.Series) -> str:
+    apart = "apart" if row["behind_low"] > 0 else "not apart"
+    return f"{_interval(row, 'behind_best', 'behind_low', 'behind_high')}: {apart} by paired bootstrap"
+
+
+def _intervals(calibration: pd.DataFrame, split: str = "test") -> str:
+    rows = _last(calibration, split)
+    if rows.empty or not np.isfinite(rows["coverage_80"].iloc[0]):
+        return ""
+    row = rows.iloc[0]
+    held = "as they are made to"
+    if row["low"] > NOMINAL:
+        held = "more than they are made to: they are too wide"
+    elif row["high"] < NOMINAL:
+        held = "fewer than they are made to: they are too narrow"
+    return (
+        f"The {100 * NOMINAL:.0f} % intervals of the {method_title(str(row['method']))} hold "
+        f"{100 * row['coverage_80']:.0f} % [{100 * row['low']:.0f}, {100 * row['high']:.0f}] of the observations "
+        f"{row['lead_hours']} h ahead (experiment {row['experiment']}, {split} split), {held}."
+    )
+
+
+def _drivers(shap: Mapping[str, xr.Dataset]) -> str:
+    experiment, dataset = list(shap.items())[-1]
+    if "group_shap" not in dataset:
+        return ""
+    values = 1e3 * dataset["group_shap"].isel(window=-1).transpose("group", "station").values.astype("float64")
+    means = [mean_interval(row) for row in values]
+    order = sorted(range(len(means)), key=lambda group: -np.nan_to_num(means[group][0]))[:LEADING_GROUPS]
+    names = words(dataset["group"].values)
+    said = [
+        f"{GROUP_LABELS.get(names[group], names[group])} ({mean:.1f} [{low:.1f}, {high:.1f}])"
+        for group, (mean, low, high) in ((group, means[group]) for group in order)
+    ]
+    return (
+        f"{int(dataset['window'].values[-1])} h ahead, the forecast of experiment {experiment} goes most with "
+        f"{'; '.join(said)}: mean |SHAP| over "
+        f"{counted(dataset.sizes['station'], 'station')} in 10⁻³ m³ m⁻³. That is an association that the model uses, "
+        "not a cause."
+    )
+
+
+def _last(table: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Rows of the last experiment (the one that can be issued) at its last lead."""
+    rows = table[table["split"].astype(str) == split]
+    if rows.empty:
+        return rows
+    rows = rows[rows["experiment"] == rows["experiment"].iloc[-1]]
+    return rows[rows["lead_hours"] == rows["lead_hours"].max()]
+
+
+def _interval(row: pd.Series, middle: str, low: str, high: str) -> str:
+    return f"{row[middle]:.2f} [{row[low]:.2f}, {row[high]:.2f}]".replace("-", "−")

@@ -1,0 +1,106 @@
+"""The report of a finished study: its tables are the stores they come from, and it is short on paper."""
+
+import html
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from soilmoisture_assets.methods import title as method_title
+from soilmoisture_assets_tests.integration.conftest import Workplace
+
+MOST_PAGES, MOST_BYTES = 24, 15_000_000
+
+
+@pytest.fixture(scope="module")
+def page(finished: Workplace) -> Path:
+    return finished.data / "small" / "report" / "report.html"
+
+
+def tables(page: Path, caption: str) -> list[dict[str, list[str]]]:
+    """Rows of the tables whose caption begins so, by their first cell."""
+    found = []
+    for table in re.findall(rf"<caption>{caption}.*?</table>", page.read_text(), re.DOTALL):
+        rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', table)
+        found.append({html.unescape(head): re.findall(r"<td[^>]*>(.*?)</td>", cells) for head, cells in rows})
+    return found
+
+
+def numbers(cell: str) -> list[float]:
+    return [float(number.replace("−", "-")) for number in re.findall(r"[−\d.]+", cell)]
+
+
+def test_the_skill_tables_are_the_skill_summary(finished: Workplace, page: Path):
+    stored = finished.deployment().read("analysis/skill_summary")
+    stored = stored[stored.split == "test"]
+    compared = 0
+    for experiment, rows in stored.groupby("experiment"):
+        [table] = tables(page, f"Experiment {experiment}, test split: median R² over \\d+ stations \\[")
+        assert set(table) == {method_title(method) for method in rows.method}
+        leads = sorted(rows.lead_hours.unique())
+        for row in rows.itertuples():
+            cell = table[method_title(row.method)][leads.index(row.lead_hours)]
+            assert numbers(cell) == pytest.approx([row.median_r2, row.low, row.high], abs=0.005001), row
+            assert ("≈" in cell) == (row.behind_best > 0 >= row.behind_low), row
+            compared += 1
+    assert compared == len(stored)
+
+
+def test_the_calibration_table_is_the_calibration(finished: Workplace, page: Path):
+    """Its rows are told apart by their first two cells, so they are read in their order."""
+    stored = finished.deployment().read("analysis/calibration")
+    stored = stored[stored.split == "test"]
+    [body] = re.findall(r"<caption>Calibration, test split.*?</table>", page.read_text(), re.DOTALL)
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line) for line in re.findall(r"<tr><th scope=\"row.*?</tr>", body)]
+    assert [row[:2] for row in rows] == [
+        [f"{row.experiment}, {method_title(row.method)}", f"{row.lead_hours} h"] for row in stored.itertuples()
+    ]
+    for cells, row in zip(rows, stored.itertuples(), strict=True):
+        expected = [row.below_10, row.below_50, row.below_90, row.coverage_80, row.low, row.high]
+        assert numbers(" ".join(cells[2:])) == pytest.approx(expected, abs=0.005001), row
+
+
+def test_the_coverage_table_counts_the_cube(finished: Workplace, page: Path):
+    cube = finished.deployment().read("cube/station_cube").load()
+    [table] = tables(page, "Stations per network")
+    networks = cube.network.values.astype(str)
+    assert set(table) == {*networks, "all"}
+    for name, cells in table.items():
+        own = cube.isel(station=np.flatnonzero((networks == name) | (name == "all")))
+        observed = own.soil_moisture_scored.notnull()
+        shares = [100 * float(observed.sel(time=own.split == code).mean("time").median()) for code in (1, 2, 3)]
+        assert numbers(" ".join(cells)) == pytest.approx([own.sizes["station"], *shares], abs=0.50001), name
+
+
+def test_the_findings_are_those_of_the_stores(finished: Workplace, page: Path):
+    text = html.unescape(page.read_text())
+    summary = finished.deployment().read("analysis/skill_summary")
+    [best] = summary[
+        (summary.split == "test") & (summary.experiment == "forecast") & (summary.lead_hours == 72)
+        & (summary.method == "combined")
+    ].itertuples()  # fmt: skip
+    said = re.search(r"72 h ahead, the combined forecast has a median R² of ([^o]*) over (\d+) stations", text)
+    assert said is not None
+    assert numbers(said[1]) == pytest.approx([best.median_r2, best.low, best.high], abs=0.005001)
+    assert int(said[2]) == best.stations
+    latest = finished.deployment().read("models/latest_forecast")
+    start = pd.Timestamp(latest.start.values.max())
+    assert f"of {latest.sizes['station']} stations up to 72 h ahead, starts at {start:%Y-%m-%d %H:%M} UTC" in text
+
+
+def test_the_report_is_small_and_short_on_paper(page: Path, tmp_path: Path):
+    assert page.stat().st_size < MOST_BYTES
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("no Chromium on this machine: install chromium to print the report")
+    paper = tmp_path / "report.pdf"
+    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--print-to-pdf={paper}", page.as_uri()]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    sheets = re.findall(rb"/Type\s*/Page\b.*?/MediaBox\s*\[([^\]]*)\]", paper.read_bytes(), re.DOTALL)
+    assert 3 < len(sheets) <= MOST_PAGES
+    width, height = (round(float(each)) for each in sheets[0].split()[2:])
+    assert (width, height) == pytest.approx((595, 842), abs=2)  # A4 in points
