@@ -464,7 +464,7 @@ def _models(study: Study) -> Iterator[Asset]:
             NETCDF,
             "Weights of all methods in the combined forecast, per lead, from validation starts that chose nothing "
             f"else, and what is taken off a station's level; experiment {e}.",
-            code="2",
+            code="3",
             inputs={
                 "cube": learned,
                 "baselines": Input(f"models/baselines/{e}"),

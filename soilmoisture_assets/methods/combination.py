@@ -11,7 +11,8 @@ doi:10.1016/S1574-0706(05)01004-9, sections 3 and 4). A start that is fitted on 
 other blocks, so that intervals and scores of it are honest.
 
 What is left of a station's mean error over the validation starts is taken off its forecasts, the more of it the more
-blocks it is from: the level of a station can be off for a year at a time, and most so where no moisture is seen.
+blocks it is from: the level of a station can be off for a year at a time, and most so where no moisture is seen. Of
+less than a year as much less is taken off, since a mean error over some months is of their season too.
 
 Those weights are of the last observation while it is fresh. As it ages they fade, and the damped departure takes their
 place, which forecasts at any age without a jump: most methods know of an observation for seven days at most, and none
@@ -45,7 +46,8 @@ PULL, POWER = 100.0, 4.0
 those weights fall with the error; chosen on studies of 1, 3 and 69 stations cut from years before the test years, and
 on synthetic worlds (docs/learning.md)."""
 LEVEL_BLOCKS = 6.0
-"""Blocks after which half of a station's mean error is taken off; chosen on the same studies."""
+"""Blocks after which half of a station's mean error is believed; chosen on the same studies."""
+_BLOCKS_OF_A_YEAR = 365 / BLOCK_DAYS
 FRESH_DAYS = OLDEST_ANTECEDENT / pd.Timedelta(days=1)
 LEAST_WEIGHT = 0.01
 """A method with less adds nothing and is left out, with its cost."""
@@ -301,7 +303,7 @@ def _level_errors(errors: Array, weight: Array, fold: Array, block: Array) -> Ar
         known, blocks = np.isfinite(mixed), block[used]
         count = sum(known[blocks == each].any(axis=0).astype(float) for each in np.unique(blocks))
         mean = np.where(known, mixed, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        found[left_out] = mean * count / (count + LEVEL_BLOCKS)
+        found[left_out] = mean * count / (count + LEVEL_BLOCKS) * np.minimum(count / _BLOCKS_OF_A_YEAR, 1)
     return found
 
 

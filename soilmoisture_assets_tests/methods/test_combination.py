@@ -146,6 +146,23 @@ def test_the_level_of_a_station_is_corrected_by_what_it_was_missed_by():
     assert rmse(found.sel(start="2019"), "combined") == pytest.approx(0.06 * 6 / (blocks + 6), rel=0.05)
 
 
+def test_of_less_than_a_year_as_much_less_of_the_level_is_taken_off():
+    baselines, stored, cube = study_of(dict.fromkeys(NOISE, 0.001))
+    whole = combination_of(baselines, stored, cube)
+    for each in stored.values():
+        each["soil_moisture_forecast"] += 0.06
+    baselines["soil_moisture_forecast"] += 0.06
+    of_a_year = combination_of(baselines, stored, cube)["level_error"].sel(fold=0)
+    for name, each in stored.items():
+        in_summer = (each["split"] != 2) | (each["start"].dt.month >= 7)
+        stored[name] = each.assign(soil_moisture_observed=each["soil_moisture_observed"].where(in_summer))
+    of_half = combination_of(baselines, stored, cube)["level_error"].sel(fold=0)
+    assert float(np.abs(whole["level_error"]).max()) < 1e-3
+    blocks = 8  # with an observation
+    np.testing.assert_allclose(of_half, 0.06 * blocks / (blocks + 6) * blocks * 28 / 365, rtol=0.02)
+    assert (of_half < 0.7 * of_a_year).all()
+
+
 def test_the_level_of_a_station_without_a_record_stays():
     baselines, stored, cube = study_of(NOISE)
     known = {name: stored[name] for name in STATIONS[:2]}
