@@ -15,8 +15,8 @@ import xarray as xr
 
 from soilmoisture_assets.methods import methods, speaking
 from soilmoisture_assets.methods import title as method_title
+from soilmoisture_assets.plots.groups import group_title
 from soilmoisture_assets.plots.labels import words
-from soilmoisture_assets.plots.shap_groups import GROUP_LABELS
 from soilmoisture_assets.plots.style import counted
 from soilmoisture_assets.scores import mean_interval
 from soilmoisture_assets.study import Study
@@ -147,7 +147,7 @@ def _drivers(shap: Mapping[str, xr.Dataset]) -> str:
     order = sorted(range(len(means)), key=lambda group: -np.nan_to_num(means[group][0]))[:LEADING_GROUPS]
     names = words(dataset["group"].values)
     said = [
-        f"{GROUP_LABELS.get(names[group], names[group])} ({mean:.1f} [{low:.1f}, {high:.1f}])"
+        f"{group_title(names[group])} ({mean:.1f} [{low:.1f}, {high:.1f}])"
         for group, (mean, low, high) in ((group, means[group]) for group in order)
     ]
     return (
