@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from soilmoisture_assets.defs.keys import asset_key
+from soilmoisture_assets.defs.keys import asset_key, name_of
 from soilmoisture_assets.defs.leases import end_dead_runs
 from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.partitions import months_of, partitions_of
@@ -26,7 +26,7 @@ def schedules(deployment: Deployment) -> list[dg.ScheduleDefinition]:
     if not month_assets(deployment):
         return []
     job = dg.define_asset_job(
-        name_of(deployment, "era5_refresh"),
+        name_of(deployment.study, "era5_refresh"),
         selection=_selection(deployment, month_assets(deployment)),
         partitions_def=months_of(deployment),
         description="Asks for one month again, down to the series at the stations.",
@@ -51,7 +51,7 @@ def sensors(deployment: Deployment) -> list[dg.SensorDefinition]:
         following = following | dg.AssetSelection.checks_for_assets(asset_key(deployment.study, STATION_SERIES))
     found: list[dg.SensorDefinition] = [
         dg.AutomationConditionSensorDefinition(
-            name_of(deployment, "cube_and_figures"),
+            name_of(deployment.study, "cube_and_figures"),
             target=following,
             description="Materializes the cube, the latest forecast and the figures when what they are made from has "
             "changed, and runs the daily checks of ERA5.",
@@ -62,11 +62,6 @@ def sensors(deployment: Deployment) -> list[dg.SensorDefinition]:
     return [*found, _raw_follows(deployment), _dead_runs_ended(deployment)]
 
 
-def name_of(deployment: Deployment, name: str) -> str:
-    """A job, schedule or sensor named like its study, so that two studies in one web UI are told apart."""
-    return f"{deployment.study.name}__{name}"
-
-
 def _selection(deployment: Deployment, paths: list[str]) -> dg.AssetSelection:
     return dg.AssetSelection.assets(*(asset_key(deployment.study, path) for path in paths))
 
@@ -75,7 +70,7 @@ def _archive_changed(deployment: Deployment) -> dg.SensorDefinition:
     stations = deployment.places
 
     @dg.sensor(
-        name=name_of(deployment, "ismn_archive_changed"),
+        name=name_of(deployment.study, "ismn_archive_changed"),
         target=_selection(deployment, [ARCHIVE, SCAN, stations]),
         minimum_interval_seconds=600,
     )
@@ -97,7 +92,7 @@ def _archive_changed(deployment: Deployment) -> dg.SensorDefinition:
 
 def _dead_runs_ended(deployment: Deployment) -> dg.SensorDefinition:
     @dg.sensor(
-        name=name_of(deployment, "dead_runs_ended"),
+        name=name_of(deployment.study, "dead_runs_ended"),
         minimum_interval_seconds=10,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
@@ -122,7 +117,7 @@ def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:
             definitions[asset.partitions] = partitions_of(deployment, asset)
     jobs = {
         kind: dg.define_asset_job(
-            name_of(deployment, f"raw_{kind}s_follow" if kind else "raw_follows"),
+            name_of(deployment.study, f"raw_{kind}s_follow" if kind else "raw_follows"),
             selection=_selection(deployment, paths),
             partitions_def=definitions[kind],
             description="Makes raw data again that are out of date.",
@@ -130,7 +125,7 @@ def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:
         for kind, paths in by_partitions.items()
     }
 
-    @dg.sensor(name=name_of(deployment, "raw_follows"), jobs=list(jobs.values()), minimum_interval_seconds=600)
+    @dg.sensor(name=name_of(deployment.study, "raw_follows"), jobs=list(jobs.values()), minimum_interval_seconds=600)
     def raw_follows(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         """Ask for what was stored before and is out of date, and for stations that are new."""
         view, asked = deployment.view(), False

@@ -5,6 +5,7 @@ import dagster as dg
 from soilmoisture_assets.defs import automation, cube, figures, report
 from soilmoisture_assets.defs.analysis import attribution, recession, skill
 from soilmoisture_assets.defs.checks import checks
+from soilmoisture_assets.defs.jobs import jobs
 from soilmoisture_assets.defs.models import forecasts, networks
 from soilmoisture_assets.defs.raw import era5, ismn, modis, point_services, series, station_files
 from soilmoisture_assets.defs.workers import executor
@@ -22,6 +23,7 @@ def build_definitions(deployment: Deployment) -> dg.Definitions:
     return dg.Definitions(
         assets=[asset for module in MODULES for asset in module.assets(deployment)],
         asset_checks=checks(deployment),
+        jobs=jobs(deployment),
         schedules=automation.schedules(deployment),
         sensors=automation.sensors(deployment),
         resources=io_managers(deployment),

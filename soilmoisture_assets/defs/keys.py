@@ -1,4 +1,4 @@
-"""Asset keys: the study's name in front of the path of an asset. Not here: partitions (partitions.py)."""
+"""Keys and names in Dagster: the study's name in front of each. Not here: partitions (partitions.py)."""
 
 import dagster as dg
 
@@ -13,3 +13,8 @@ def asset_key(study: Study, path: str) -> dg.AssetKey:
 def asset_path(key: dg.AssetKey) -> str:
     """The path of an asset without its study."""
     return "/".join(key.path[1:])
+
+
+def name_of(study: Study, name: str) -> str:
+    """A job, schedule or sensor named like its study, so that two studies in one web UI are told apart."""
+    return f"{study.name}__{name}"

@@ -72,7 +72,7 @@ def start_server(settings: Settings) -> None:
     """Start what workers are forked from, if it does not run yet: it imports while this process does something else."""
     if workers(settings):
         shared_folder()
-        os.environ[STUDY] = _named(settings)
+        os.environ[STUDY] = named(settings)
         _limit_threads(settings)
         forkserver.set_forkserver_preload(_PRELOADED)
         forkserver.ensure_running()
@@ -84,10 +84,10 @@ def _limit_threads(settings: Settings) -> None:
 
 def loadable_asset_job(settings: Settings) -> ReconstructableJob:
     """The job of all assets of a study, as workers load it: by name, as nobody can hand them definitions."""
-    return ReconstructableRepository.for_module(DEFINITIONS, _named(settings)).get_reconstructable_job(ASSET_JOB)
+    return ReconstructableRepository.for_module(DEFINITIONS, named(settings)).get_reconstructable_job(ASSET_JOB)
 
 
-def _named(settings: Settings) -> str:
+def named(settings: Settings) -> str:
     """The study's name in ``DEFINITIONS``: that of a built-in one, or the path of its file."""
     file = Path(settings.study)
     return str(file.resolve()) if file.exists() else settings.study

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from soilmoisture_assets.store.records import State
-from soilmoisture_assets_tests.integration.conftest import STUDY, Workplace, workplace
+from soilmoisture_assets_tests.integration.conftest import STUDY, Workplace, copy_of, workplace
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -102,6 +102,43 @@ def test_one_asset_of_a_step_that_makes_several_can_be_asked_for(finished: Workp
     assert result.returncode == 0, result.stderr[-500:]
     assert len(json.loads(result.stdout)["runs"]) == 1
     assert made() == [before[0] + 1, *before[1:]]
+
+
+def job(place: Workplace, name: str) -> "subprocess.CompletedProcess[str]":
+    """Run one of the jobs that the web UI has on its jobs page."""
+    command = [
+        str(Path(sys.executable).with_name("dagster")),
+        "job",
+        "execute",
+        "-m",
+        "soilmoisture_assets.definitions",
+    ]
+    return subprocess.run(
+        [*command, "-a", "defs", "-j", f"small__{name}"],
+        env=place.environment | {"DAGSTER_HOME": str(place.data / "dagster_home")}, cwd=place.data.parent,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_a_job_makes_what_is_missing_and_nothing_else(finished: Workplace, tmp_path: Path):
+    place = copy_of(finished, tmp_path)
+    own = place.deployment()
+    own.store.delete(own.address("figures/station_map"))
+    before = own.store.record(own.address("models/regional/forecast"))
+    ended = job(place, "figures_and_report")
+    assert ended.returncode == 0, ended.stderr
+    assert place.deployment().is_current("figures/station_map")
+    assert place.deployment().is_current("report/report")
+    assert place.deployment().store.record(own.address("models/regional/forecast")) == before
+
+
+def test_a_job_that_lacks_what_it_needs_fails_with_the_command_that_makes_it(finished: Workplace, tmp_path: Path):
+    place = copy_of(finished, tmp_path)
+    own = place.deployment()
+    own.store.delete(own.address("models/regional/forecast"))
+    ended = job(place, "latest_forecast")
+    assert ended.returncode == 1
+    assert "Make it with: soilmoisture run" in ended.stderr
 
 
 def test_the_skill_benchmark_prints_the_stored_scores_as_a_list_of_objects(finished: Workplace):

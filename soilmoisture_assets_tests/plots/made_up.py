@@ -14,6 +14,7 @@ import xarray as xr
 from soilmoisture_assets.alignment.recession import distributions_table
 from soilmoisture_assets.metadata.variables import REFERENCE_STATIC_ATTRIBUTES, SOILGRIDS_PROPERTIES, VARIABLES
 from soilmoisture_assets.plots.figure import FigureFile
+from soilmoisture_assets.scoring.skill import SUMMARY_COLUMNS
 from soilmoisture_assets.study import Study
 
 LEADS = np.arange(12, 73, 12, dtype="int32")
@@ -247,22 +248,7 @@ def skill_summary(count: int) -> pd.DataFrame:
                     )
     return pd.DataFrame(
         rows,
-        columns=[
-            "split",
-            "experiment",
-            "method",
-            "lead_hours",
-            "stations",
-            "median_r2",
-            "low",
-            "high",
-            "behind_best",
-            "behind_low",
-            "behind_high",
-            "median_rmse",
-            "median_crps",
-            "coverage_80",
-        ],
+        columns=SUMMARY_COLUMNS[:-2],  # but for the interval of the coverage
     )
 
 
