@@ -32,6 +32,7 @@ from soilmoisture_assets.alignment.splits import TEST, TRAIN, VALIDATION, split_
 from soilmoisture_assets.assets import CUBE
 from soilmoisture_assets.deployment import Deployment, load_deployment
 from soilmoisture_assets.errors import SoilMoistureError
+from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.methods.combined import METHOD as COMBINED
 from soilmoisture_assets.scoring.skill import markdown, summarise
 from soilmoisture_assets.study import Experiment, Study
@@ -198,12 +199,20 @@ def comparison_table(found: list[dict[str, Any]]) -> str:
     lines = ["| studies | experiment | combined | best other | difference [95 % interval] |", "|---|---|---|---|---|"]
     frame = pd.DataFrame(found)
     frame = frame[frame["lead_hours"] % 24 == 0]
-    for (studies, experiment), rows in frame.groupby(["studies", "experiment"], sort=False):
-        combined = " / ".join(f"{value:.3f}" for value in rows["combined_r2"])
-        best = " / ".join(f"{row.best_other} {row.best_other_r2:.3f}" for row in rows.itertuples())
-        apart = " / ".join(f"{row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]" for row in rows.itertuples())
-        lines.append(f"| {studies} | {experiment} | {combined} | {best} | {apart} |")
+    for (studies, experiment), part in frame.groupby(["studies", "experiment"], sort=False):
+        combined = " / ".join(f"{value:.3f}" for value in part["combined_r2"])
+        best = " / ".join(dict.fromkeys(method_title(name) for name in part["best_other"]))
+        apart = " / ".join(_difference(row) for _, row in part.iterrows())
+        lines.append(f"| {studies} | `{experiment}` | {combined} | {best} | {apart} |")
     return "\n".join(lines)
+
+
+def _difference(row: "pd.Series[Any]") -> str:
+    """With its interval, where there is more than one station or study."""
+    text = f"{row['difference']:+.3f}"
+    if np.isfinite(row["low"]):
+        text += f" [{row['low']:+.3f}, {row['high']:+.3f}]"
+    return text.replace("-", "−")
 
 
 def rows(summary: pd.DataFrame) -> list[dict[Hashable, Any]]:
