@@ -10,12 +10,12 @@ from importlib import import_module
 import dagster as dg
 
 from soilmoisture_assets.defs.keys import name_of
+from soilmoisture_assets.defs.models.forecasts import LATEST
 from soilmoisture_assets.defs.runs import bring_up_to_date
 from soilmoisture_assets.defs.workers import DEFINITIONS, named
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.store.graph import Graph
 
-LATEST = "models/latest_forecast"
 _STATIONS = dg.Field(
     [str], is_required=False, default_value=[], description="Stations to bring up to date; none named: all."
 )
