@@ -38,6 +38,9 @@ def test_built_in_studies_load_by_name(name: str):
 
 @pytest.mark.parametrize("file", sorted(BENCHMARKS.glob("*.toml")), ids=lambda file: file.stem)
 def test_benchmark_studies_take_their_folder_from_the_environment(file: Path, monkeypatch: pytest.MonkeyPatch):
+    if "sandbox = true" in file.read_text():
+        assert load_study(str(file)).sandbox  # whose data nobody needs to bring
+        return
     monkeypatch.setenv("SOILMOISTURE_REALDATA", "/somewhere")
     assert str(load_study(str(file)).target.path).startswith("/somewhere/")
     monkeypatch.delenv("SOILMOISTURE_REALDATA")

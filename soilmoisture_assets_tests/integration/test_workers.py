@@ -14,6 +14,7 @@ import psutil
 from soilmoisture_assets_tests.integration.conftest import Workplace, workplace
 
 COMMAND = Path(sys.executable).with_name("soilmoisture")
+FIRST = '+key:"raw/ismn/soil_moisture" or key:"raw/era5/invariants"'
 
 
 def test_steps_that_need_nothing_of_each_other_overlap(finished: Workplace):
@@ -30,9 +31,9 @@ def test_steps_that_need_nothing_of_each_other_overlap(finished: Workplace):
 
 
 def begun(place: Workplace) -> "subprocess.Popen[str]":
-    """A run of the first layers, from nothing."""
+    """A run of the first assets, from nothing."""
     return subprocess.Popen(
-        [COMMAND, "run", "--select", "+group:cube", "--json"], env=place.environment, cwd=place.data.parent, text=True,
+        [COMMAND, "run", "--select", FIRST, "--json"], env=place.environment, cwd=place.data.parent, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
@@ -57,7 +58,7 @@ def test_a_worker_that_is_killed_fails_its_step_alone_and_is_said(tmp_path: Path
     (said,) = json.loads(printed)["errors"]
     assert "its process was killed" in said
     assert "Traceback" not in printed + errors
-    again = place.soilmoisture("run", "--select", "+group:cube")
+    again = place.soilmoisture("run", "--select", FIRST)
     assert again.returncode == 0, again.stderr
 
 
@@ -70,7 +71,7 @@ def test_workers_end_with_a_command_that_is_killed_and_the_next_goes_on(tmp_path
     gone, alive = psutil.wait_procs(working, timeout=10)
     assert gone
     assert not alive
-    again = place.soilmoisture("run", "--select", "+group:cube")
+    again = place.soilmoisture("run", "--select", FIRST)
     assert again.returncode == 0, again.stderr
 
 
