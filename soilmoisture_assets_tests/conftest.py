@@ -3,6 +3,7 @@ protocols, and an S3 server on loopback."""
 
 import datetime as dt
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -43,6 +44,15 @@ def realdata() -> Path:
     if not folder:
         pytest.skip("SOILMOISTURE_REALDATA is not set: real recorded data is not available here")
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the browser that pages are opened and printed in; `.ci/run` installs it."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine: install chromium to test pages in a browser")
+    return found
 
 
 @pytest.fixture(scope="session")

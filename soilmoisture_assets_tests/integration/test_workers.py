@@ -38,6 +38,11 @@ def begun(place: Workplace) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
+def assert_the_next_finishes(place: Workplace) -> None:
+    again = place.soilmoisture("run", "--select", FIRST)
+    assert again.returncode == 0, again.stderr
+
+
 def workers_of(command: "subprocess.Popen[str]") -> list[psutil.Process]:
     """The processes that a command's steps work in, once there are some."""
     for _ in range(600):
@@ -58,8 +63,7 @@ def test_a_worker_that_is_killed_fails_its_step_alone_and_is_said(tmp_path: Path
     (said,) = json.loads(printed)["errors"]
     assert "its process was killed" in said
     assert "Traceback" not in printed + errors
-    again = place.soilmoisture("run", "--select", FIRST)
-    assert again.returncode == 0, again.stderr
+    assert_the_next_finishes(place)
 
 
 def test_workers_end_with_a_command_that_is_killed_and_the_next_goes_on(tmp_path: Path):
@@ -71,8 +75,7 @@ def test_workers_end_with_a_command_that_is_killed_and_the_next_goes_on(tmp_path
     gone, alive = psutil.wait_procs(working, timeout=10)
     assert gone
     assert not alive
-    again = place.soilmoisture("run", "--select", FIRST)
-    assert again.returncode == 0, again.stderr
+    assert_the_next_finishes(place)
 
 
 def test_an_interrupted_command_ends_with_its_workers_and_keeps_what_is_stored(tmp_path: Path):
