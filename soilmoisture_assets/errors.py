@@ -57,3 +57,10 @@ class CheckpointError(SoilMoistureError):
 
 class MachineError(SoilMoistureError):
     """This machine cannot go on: no room, no permission, a disk that is gone. Nothing is wrong with the data."""
+
+
+class Interrupted(BaseException):
+    """The user ended the command (Ctrl-C). No ``Exception``: what outlives the fault of a station must not catch it."""
+
+    def __init__(self) -> None:
+        super().__init__("interrupted.\n  What is stored is kept: run it again to go on.")

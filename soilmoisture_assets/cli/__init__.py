@@ -3,18 +3,21 @@
 Belongs here: each command in a file named like it, what they share in ``terminal``. Not here: the order of runs
 (defs/runs.py), checks of what is configured (soilmoisture_assets/doctor.py), anything about data.
 
-Exit codes: 0 done, 1 some stations or assets failed (listed), 2 the request cannot be served (one line says why).
+Exit codes: 0 done, 1 some stations or assets failed (listed), 2 the request cannot be served or was interrupted (one
+line says why).
 """
 
+import signal
 import sys
 import warnings
+from types import FrameType
 from typing import Annotated
 
 import typer
 
 from soilmoisture_assets.cli import demo, doctor, inspect, report, run, status, ui, verify
 from soilmoisture_assets.cli.terminal import err
-from soilmoisture_assets.errors import SoilMoistureError
+from soilmoisture_assets.errors import Interrupted, SoilMoistureError
 from soilmoisture_assets.files import telling_troubles
 
 app = typer.Typer(
@@ -37,15 +40,20 @@ _debug = False
 
 def main() -> None:
     """Entry point: errors are one clear line with the fix, a traceback only with --debug."""
+    signal.signal(signal.SIGINT, _interrupt)
     warnings.filterwarnings("ignore", module="dagster.*")  # backfill policies are "beta"
     try:
         with telling_troubles():
             app()
-    except SoilMoistureError as error:
+    except (SoilMoistureError, Interrupted) as error:
         if _debug:
             raise
         err.print(f"soilmoisture: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise Interrupted
 
 
 @app.callback()

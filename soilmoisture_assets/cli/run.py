@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from soilmoisture_assets.cli.terminal import JsonOption, StudyOption, err, instance_of, out, print_behind, print_reasons
-from soilmoisture_assets.errors import StudyError
+from soilmoisture_assets.errors import Interrupted, StudyError
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -101,20 +101,23 @@ def _run(
             if task is not None:
                 bars.update(task, completed=done, total=total, detail=text[:60])
 
-        with listening(show):
-            for assets, names, outcome in bring_up_to_date(
-                deployment, definitions, instance, wanted, stations=stations, force=force
-            ):
-                if outcome is None:
-                    task = bars.add_task(_describe(assets, names), total=None, detail="")
-                    continue
-                bars.update(task, total=1, completed=1, detail="")
-                summary["runs"].append(outcome.run_id)
-                summary["made"] |= {path: max(len(names), 1) for path in assets}
-                summary["failed"] |= outcome.failed_partitions
-                summary["warnings"] += outcome.warnings
-                if outcome.error:
-                    summary["errors"].append(outcome.error)
+        try:
+            with listening(show):
+                for assets, names, outcome in bring_up_to_date(
+                    deployment, definitions, instance, wanted, stations=stations, force=force
+                ):
+                    if outcome is None:
+                        task = bars.add_task(_describe(assets, names), total=None, detail="")
+                        continue
+                    bars.update(task, total=1, completed=1, detail="")
+                    summary["runs"].append(outcome.run_id)
+                    summary["made"] |= {path: max(len(names), 1) for path in assets}
+                    summary["failed"] |= outcome.failed_partitions
+                    summary["warnings"] += outcome.warnings
+                    if outcome.error:
+                        summary["errors"].append(outcome.error)
+        except Interrupted as interrupted:  # between two steps; in a step, its outcome says so
+            summary["errors"].append(str(interrupted))
     for each in deployment.reasons(State.LEFT_OUT):
         if each.asset in wanted:
             summary["left_out"].setdefault(each.asset, {})[each.partition] = each.reason

@@ -19,7 +19,7 @@ from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.refresh import due
 from soilmoisture_assets.defs.workers import loadable_asset_job, share_patience, workers
 from soilmoisture_assets.deployment import Deployment
-from soilmoisture_assets.errors import SoilMoistureError, StudyError
+from soilmoisture_assets.errors import Interrupted, SoilMoistureError, StudyError
 from soilmoisture_assets.store.graph import Graph, Partitioning, View
 from soilmoisture_assets.store.records import State
 
@@ -260,7 +260,7 @@ def _outcome(result: _Result, warnings: Sequence[str]) -> Outcome:
         why = event.job_failure_data.error
         if not interrupted and why is not None and _was_interrupted(why):
             interrupted = True
-            errors = [_INTERRUPTED]
+            errors = [str(Interrupted())]
     if not result.success and not errors and not failed:
         errors.append(f"run {result.run_id} failed; see it in the web UI")
     return Outcome(result.run_id, "\n".join(errors) or None, failed, warnings, interrupted)
@@ -278,13 +278,10 @@ def _was_interrupted(error: Any) -> bool:
     return bool(_chain(error)[-1].cls_name == dg.DagsterExecutionInterruptedError.__name__)
 
 
-_INTERRUPTED = "interrupted.\n  What is stored is kept: run it again to go on."
-
-
 def _message(step: str | None, error: Any) -> str:
     """What the asset raised, without Dagster's wrapping; a fault of the code keeps its last lines of traceback."""
     if _was_interrupted(error):
-        return _INTERRUPTED
+        return str(Interrupted())
     chain = _chain(error)
     if chain[-1].cls_name == CHILD_PROCESS_CRASH:
         return (

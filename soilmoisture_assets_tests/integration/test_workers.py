@@ -1,5 +1,6 @@
 """Runs whose steps work side by side: what overlaps, what becomes of a worker or a command that is killed."""
 
+import contextlib
 import itertools
 import json
 import signal
@@ -44,12 +45,17 @@ def assert_the_next_finishes(place: Workplace) -> None:
 
 
 def workers_of(command: "subprocess.Popen[str]") -> list[psutil.Process]:
-    """The processes that a command's steps work in, once there are some."""
+    """The processes that a command's steps work in, once there are some: forks of the server, which share its words.
+
+    What the server imports also starts short-lived processes of other programs; they are none.
+    """
     for _ in range(600):
         assert command.poll() is None
-        for child in psutil.Process(command.pid).children():
-            if found := child.children():
-                return found
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for server in psutil.Process(command.pid).children():
+                words = server.cmdline()
+                if found := [each for each in server.children() if each.cmdline() == words]:
+                    return found
         time.sleep(0.1)
     raise AssertionError("no worker appeared")
 
@@ -88,3 +94,15 @@ def test_an_interrupted_command_ends_with_its_workers_and_keeps_what_is_stored(t
     assert "interrupted" in printed
     assert "Traceback" not in printed + errors
     assert not psutil.wait_procs(working, timeout=10)[1]
+
+
+def test_a_command_interrupted_before_its_first_step_says_so_in_one_line(tmp_path: Path):
+    place = workplace(tmp_path)
+    for seconds in (1.0, 2.0, 4.0):  # imports, definitions, the instance
+        command = begun(place)
+        time.sleep(seconds)
+        command.send_signal(signal.SIGINT)
+        printed, errors = command.communicate(timeout=180)
+        assert command.returncode == 2, errors
+        assert "interrupted" in printed + errors
+        assert "Traceback" not in printed + errors
