@@ -63,7 +63,7 @@ def truth(seed: int) -> dict[str, Any]:
     study = Study.model_validate(settings)
     cube = world_cube(study, WORLD_STATIONS)
     model = fit_regional(cube, Experiment.DRIVERS, study)
-    shap = explain(cube, model, study)
+    shap = explain(cube, [model], study)
     true = true_strengths(world_of(study, WORLD_STATIONS)).sel(station=shap["station"].values)
     attributed = shap["strength"].isel(window=-1).sel(feature=true["feature"].values).transpose(*true.dims)
     means = {"true": true.mean("station"), "attributed": attributed.mean("station")}
@@ -102,7 +102,7 @@ def speed(stations: int) -> dict[str, Any]:
         model = Model(windows.shape, parameters, windows.scaler, experiment, 0, tuple(windows.stations))
         del windows
         ends = [time.perf_counter()]
-        explain(cube, model, study, lambda done, total, name: ends.append(time.perf_counter()))  # noqa: B023
+        explain(cube, [model], study, lambda done, total, name: ends.append(time.perf_counter()))  # noqa: B023
         seconds = time.perf_counter() - ends[0]
         each = (ends[-1] - ends[1]) / max(stations - 1, 1)
         result[experiment.value] = {

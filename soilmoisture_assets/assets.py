@@ -22,6 +22,7 @@ from soilmoisture_assets.study import Experiment, Study
 
 NETCDF, ZARR, CSV, MODEL, JSON, ZIP, ARRAYS = ".nc", ".zarr.zip", ".csv", ".safetensors", ".json", ".zip", ".npz"
 
+RECORD_LEVEL = "analysis/record_level"
 EXPLAINED = (Experiment.DRIVERS, Experiment.FORECAST)
 """Experiments whose regional model is explained, where the study has them."""
 ISSUED = Experiment.FORECAST
@@ -428,6 +429,19 @@ def _models(study: Study) -> Iterator[Asset]:
             pool="training",
             kept=True,
         )
+        for number, path in other_seeds(study, experiment).items():
+            yield Asset(
+                path,
+                MODEL,
+                f"The same network trained from another seed ({number}), to tell what an attribution owes to chance; "
+                f"experiment {e}.",
+                code="1",
+                inputs={"cube": learned},
+                settings={**_FEATURES, "seed": True, "model": shape | {"regional_epochs"}},
+                kinds=torch,
+                pool="training",
+                kept=True,
+            )
         yield Asset(
             own,
             MODEL,
@@ -580,6 +594,14 @@ def _analysis(study: Study) -> Iterator[Asset]:
         ):
             dry_downs = {"curves": Input("raw/ismn/recession_curves")}
             yield Asset(f"analysis/{name}", CSV, text, inputs=dry_downs, kinds=csv, code=code)
+    yield from _with_table(
+        RECORD_LEVEL,
+        "What the mean of a station's record goes with: its parts by attribute and mean weather.",
+        code="1",
+        inputs={"cube": learned},
+        settings={**_FEATURES, "splits": {"train"}},
+        kinds=netcdf,
+    )
     features = {**_FEATURES, **windows, "splits": {"test"}}
     for experiment in experiments:
         e = experiment.value
@@ -603,12 +625,15 @@ def _analysis(study: Study) -> Iterator[Asset]:
         if experiment not in EXPLAINED:
             continue
         regional, shap = Input(f"models/regional/{e}"), Input(f"analysis/shap_values/{e}")
+        seeds = {"regional": regional} | {
+            f"seed_{n}": Input(path) for n, path in other_seeds(study, experiment).items()
+        }
         yield Asset(
             f"analysis/shap_values/{e}",
             ZARR,
             f"SHAP of the central forecast at the last lead of each window, per station; experiment {e}.",
-            code="4",
-            inputs={"cube": learned, "regional": regional},
+            code="5",
+            inputs={"cube": learned, **seeds},
             settings={**explaining, "splits": {"test"}, "attribution": True},
             kinds=frozenset({"zarr", "shap"}),
             pool="training",
@@ -629,6 +654,22 @@ def _analysis(study: Study) -> Iterator[Asset]:
             kinds=frozenset({"netcdf", "pytorch"}),
             pool="training",
         )
+        yield from _with_table(
+            f"analysis/local_effects/{e}",
+            f"Accumulated local effects: how the forecast goes with each feature from its low to its high values; {e}.",
+            code="1",
+            inputs={"cube": learned, "shap": shap, **seeds},
+            settings={**explaining, "attribution": {"explained_per_station"}},
+            kinds=frozenset({"netcdf", "pytorch"}),
+            pool="training",
+        )
+
+
+def other_seeds(study: Study, experiment: Experiment) -> dict[int, str]:
+    """Assets of the regional network trained from other seeds, by what is added to the study's seed."""
+    if experiment not in EXPLAINED:
+        return {}
+    return {n: f"models/regional_seed_{n + 1}/{experiment}" for n in range(1, study.attribution.seeds)}
 
 
 def _with_table(path: str, text: str, **fields: Any) -> Iterator[Asset]:

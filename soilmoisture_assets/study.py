@@ -286,6 +286,9 @@ class BaselineSettings(_Section):
 class AttributionSettings(_Section):
     background: int = Field(200, ge=1)
     explained_per_station: int = Field(64, ge=1)
+    """Windows, dealt among the seeds."""
+    seeds: int = Field(5, ge=1)
+    """Networks that are explained: the regional one, and the same trained from other seeds to tell what is chance."""
 
 
 class Study(_Section):

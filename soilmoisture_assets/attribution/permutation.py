@@ -10,8 +10,8 @@ import xarray as xr
 from scipy.stats import spearmanr
 
 from soilmoisture_assets.alignment.splits import within_splits
+from soilmoisture_assets.attribution.features import feature_coordinates
 from soilmoisture_assets.attribution.samples import Samples
-from soilmoisture_assets.attribution.shap_values import feature_coordinates
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.names import REGIONAL_MODEL
 from soilmoisture_assets.study import Study

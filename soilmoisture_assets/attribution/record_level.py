@@ -19,7 +19,6 @@ Sources: Chen et al. 2022, doi:10.1038/s41467-022-31384-3 (Shapley values throug
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -27,13 +26,14 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 
+from soilmoisture_assets.attribution.features import MEAN_WEATHER, feature, feature_coordinates
+from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.features import static_vector, training_steps, weather_channels
 from soilmoisture_assets.learning.scaling import Scaler
+from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
 
-MEAN_WEATHER = "mean_weather"
-"""Feature: the mean of the dynamic inputs over the training period, a property of the place."""
 FEWEST_STATIONS = 10
 DIRECT_GROUPS = ("physical", "hydraulic", "topography")
 """Feature groups of the registry that hold and move water themselves; height, of topography too, is a position."""
@@ -50,41 +50,48 @@ _SMOOTH = 2.0
 _PENALTIES = np.logspace(-3, 4, 29)
 
 
-@dataclass(frozen=True)
-class RecordLevel:
-    """``parts`` (station, name) [m3 m-3]: what each attribute adds to the mean of a station's record, relative to the
-    mean over stations; 0 for stations that gave no training statistics.
-
-    ``effects`` (station, name) [m3 m-3]: how far one standard deviation over the stations of what the attribute says
-    moves that mean at the station: attributes that say the same move together, as they do among the stations. Of
-    classes, positions, chemistry and mean weather the root mean square of their parts, the same at all stations.
-
-    ``explained``: R² over stations left out one by one in either step; NaN and no names where stations are too few.
-    """
-
-    names: tuple[str, ...]
-    parts: np.ndarray
-    effects: np.ndarray
-    explained: float
-
-
-def record_level(cube: xr.Dataset, scaler: Scaler, study: Study) -> RecordLevel:
+def record_level(cube: xr.Dataset, study: Study) -> xr.Dataset:
     """Explain the mean of the stations' records by statics, coordinates and mean weather.
 
     Mean weather and what acts directly first, then a ridge regression of what they leave on the rest, with the penalty
     of least error over stations left out one by one. Every quantity, also one of many maps or classes, has the same
-    prior spread. Stations held out are not used: they have no record of their own.
+    prior spread.
+
+    Returns
+    -------
+    Dataset of the stations that have a record; those held out have none.
+
+    - ``record_mean`` (station) [m3 m-3]: mean over the training period;
+    - ``level_part`` (station, feature) [m3 m-3]: what an attribute adds to it, relative to the mean over the stations;
+      ``level_rest`` (station): what no attribute accounts for;
+    - ``level_effect`` (station, feature) [m3 m-3]: how far one standard deviation over the stations of what the
+      attribute says moves that mean at the station: attributes that say the same move together, as they do among the
+      stations. Of classes, positions, chemistry and mean weather the root mean square of their parts, the same at all
+      stations.
+
+    ``explained`` in the attributes: R² over stations left out one by one in either step.
+
+    Raises
+    ------
+    StationError : too few stations have a record.
     """
     stations = [str(name) for name in cube["station"].values]
+    weather = weather_channels(cube, study.dynamic_inputs.variables, study.step)
+    vector, columns, sources = static_vector(cube, study.static_attributes.variables)
+    scaler = Scaler.fit(cube, weather, vector, columns, 1, False)
     known = np.array([name in scaler.moisture for name in stations])
     if known.sum() < FEWEST_STATIONS:
-        none = np.zeros((len(stations), 0))
-        return RecordLevel((), none, none, float("nan"))
+        raise StationError(
+            f"{known.sum()} stations with a record are too few to tell what their means go with; "
+            f"{FEWEST_STATIONS} are needed"
+        )
     level = np.array([scaler.moisture[name][0] for name in stations if name in scaler.moisture])
-    static, sources = _statics(cube, scaler, study, known)
+    static = _statics(scaler.scale_static(vector)[known, : vector.shape[1]].astype(float), sources)
     direct = np.array([_acts_directly(source) for source in sources])
     soil, asked_first = static[:, direct], [source for source in sources if _acts_directly(source)]
-    surface, slopes, explained = _under_climate(_mean_weather(cube, study, known), soil, level)
+    plain = [weather.names.index(name) for name in study.dynamic_inputs.variables]
+    climate = _mean_weather(weather.values[known][:, training_steps(cube)][:, :, plain])
+    surface, slopes, explained = _under_climate(climate, soil, level)
     left = level - level.mean() - surface - (soil * slopes).sum(axis=1)
     weights, explained_then = _ridge(static[:, ~direct], left - left.mean())
     moved = np.zeros_like(static)
@@ -95,7 +102,28 @@ def record_level(cube: xr.Dataset, scaler: Scaler, study: Study) -> RecordLevel:
     parts -= parts.mean(axis=0)
     effects = np.tile(np.sqrt((parts**2).mean(axis=0)), (len(parts), 1))
     effects[:, owner[direct]] = np.abs(slopes @ _moving_together(soil, asked_first))
-    return RecordLevel(names, _at(known, parts), _at(known, effects), 1 - (1 - explained) * (1 - explained_then))
+    layout = {
+        "record_mean": (("station",), level, "mean of the station's record over the training period"),
+        "level_part": (("station", "feature"), parts, "part of the mean of the record"),
+        "level_rest": (("station",), level - level.mean() - parts.sum(axis=1), "part that no attribute accounts for"),
+        "level_effect": (("station", "feature"), effects, "change of the mean by one standard deviation"),
+    }
+    return xr.Dataset(
+        {
+            name: (dims, values.astype("float32"), {"units": "m3 m-3", "long_name": text})
+            for name, (dims, values, text) in layout.items()
+        },
+        coords={
+            "station": [name for name, is_known in zip(stations, known, strict=True) if is_known],
+            **feature_coordinates([feature(name, "static") for name in names]),
+        },
+        attrs={
+            "explained": 1 - (1 - explained) * (1 - explained_then),
+            "period": f"train {study.splits.train.start} to {study.splits.train.end}",
+        },
+    ).assign_coords(
+        {name: ("station", cube[name].values[known]) for name in STATION_COORDINATES if name in cube.coords}
+    )
 
 
 def _acts_directly(source: str) -> bool:
@@ -104,21 +132,17 @@ def _acts_directly(source: str) -> bool:
     return VARIABLES[source].group in DIRECT_GROUPS and not VARIABLES[source].is_category
 
 
-def _statics(cube: xr.Dataset, scaler: Scaler, study: Study, known: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Columns (known station, column), centred, of one spread for each quantity, and the attribute each belongs to."""
-    static, _, sources = static_vector(cube, study.static_attributes.variables)
-    columns = scaler.scale_static(static)[known, : static.shape[1]].astype(float)
-    columns -= columns.mean(axis=0)
+def _statics(columns: np.ndarray, sources: Sequence[str]) -> np.ndarray:
+    """Columns (known station, column) centred, and of one spread for each quantity."""
+    columns = columns - columns.mean(axis=0)
     _, owner = np.unique([_QUANTITY.get(source, source) for source in sources], return_inverse=True)
     spread = np.sqrt(np.bincount(owner, (columns**2).mean(axis=0)))
-    return columns / np.where(spread > 1e-9, spread, 1)[owner], sources
+    return columns / np.where(spread > 1e-9, spread, 1)[owner]
 
 
-def _mean_weather(cube: xr.Dataset, study: Study, known: np.ndarray) -> np.ndarray:
-    """Standardised means (known station, variable) of the dynamic inputs over the training period."""
-    weather = weather_channels(cube, study.dynamic_inputs.variables, study.step)
-    plain = [weather.names.index(name) for name in study.dynamic_inputs.variables]
-    means = weather.values[known][:, training_steps(cube)][:, :, plain].mean(axis=1).astype(float)
+def _mean_weather(weather: np.ndarray) -> np.ndarray:
+    """Standardised means (known station, variable) of dynamic inputs (known station, time, variable)."""
+    means = weather.mean(axis=1).astype(float)
     spread = means.std(axis=0)
     return (means - means.mean(axis=0)) / np.where(spread > 1e-9, spread, 1)
 
@@ -172,13 +196,6 @@ def _moving_together(columns: np.ndarray, sources: Sequence[str]) -> np.ndarray:
     together = columns.T @ columns / len(columns)
     spread = np.sqrt(np.diag(together))
     return np.where(quantity[:, None] == quantity, together / np.where(spread > 1e-9, spread, 1), 0)
-
-
-def _at(known: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Values (station, name) of known stations (known, name), zero at the others."""
-    everywhere = np.zeros((len(known), values.shape[1]))
-    everywhere[known] = values
-    return everywhere
 
 
 def _ridge(columns: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:

@@ -1,12 +1,13 @@
 """Samples: windows of a cube as flat tensors whose every column belongs to one feature, and the forecast of them.
 
 Belongs here: which windows are explained and which are the background, which column belongs to which feature, the
-water balance and the level of the record unfolded into parts, the central forecast at several leads as one module.
-Not here: what is done with them (shap_values.py, permutation.py).
+water balance unfolded into parts, the central forecast at several leads as one module. Not here: what is done with
+them (shap_values.py, permutation.py, local_effects.py), the mean of the record (record_level.py).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,41 +16,14 @@ import xarray as xr
 from torch import Tensor
 
 from soilmoisture_assets.alignment.splits import TEST, TRAIN
-from soilmoisture_assets.attribution.record_level import MEAN_WEATHER, record_level
+from soilmoisture_assets.attribution.features import NEIGHBOURS, STATION_RECORD, feature
 from soilmoisture_assets.attribution.water_balance import balance_shares
 from soilmoisture_assets.learning.features import weather_channels
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.windows import Windows, build_windows
-from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
 
-STATION_RECORD, NEIGHBOURS = "station_record", "neighbours"
-"""Features that are no variable of the registry: what of mean and spread of the station's own record no attribute
-accounts for, with its identity in the network; statics and positions of its neighbours."""
-_GROUPS = {
-    STATION_RECORD: "record",
-    NEIGHBOURS: "location",
-    MEAN_WEATHER: "climate",
-    "latitude": "location",
-    "longitude": "location",
-    "elevation": "topography",
-    "soil_moisture": "antecedent",
-    "calendar": "calendar",
-    "water_balance": "dynamic",
-}
-
-
-@dataclass(frozen=True)
-class Feature:
-    """What an attribution is about: ``kind`` is static or dynamic, ``group`` the registry's feature group."""
-
-    name: str
-    kind: str
-    group: str
-    units: str
-
-
-NO_DAY = np.iinfo(np.int32).max
+NO_DAY, NO_FEATURE = np.iinfo(np.int32).max, -1
 
 
 class Column(NamedTuple):
@@ -66,15 +40,14 @@ class Samples:
     """Flat samples of one model on one cube.
 
     ``features`` are those of the model, static first; ``layout`` describes every column and ``feature_of`` (column) is
-    the position of its feature. ``level_columns`` [m3 m-3] add up to the mean of the station's record, which enters the
-    forecast as it is: what no attribute accounts for, and the part of each attribute (record_level.py).
+    the position of its feature. ``level_column`` is the mean of the station's record [m3 m-3], which every forecast
+    starts from: it belongs to no feature (``feature_of`` -1), and has an analysis of its own.
     """
 
     def __init__(self, cube: xr.Dataset, model: Model, study: Study) -> None:
-        self.model = model
+        self.model, self.study = model, study
         plain = build_windows(cube, model.experiment, study, model.scaler)
         self.windows, self._fold = _unfold_balance(plain, cube, study)
-        self.level = record_level(cube, model.scaler, study)
         example = model.samples(self.windows, self.windows.stations[0], self.windows.times[:1])
         self._shapes = [tuple(part.shape[1:]) for part in example]
         self._sizes = [int(np.prod(shape)) for shape in self._shapes]
@@ -82,12 +55,17 @@ class Samples:
         kinds = {column.feature: column.kind for column in self.layout}
         names = list(kinds)
         names = [n for n in names if kinds[n] == "static"] + [n for n in names if kinds[n] == "dynamic"]
-        self.features = [_feature(name, kinds[name]) for name in names]
+        self.features = [feature(name, kinds[name]) for name in names]
         place = {name: i for i, name in enumerate(names)}
         self.feature_of = np.array([place[column.feature] for column in self.layout], dtype=np.int64)
-        parts = len(self.level.names)
-        own = self.columns - parts - self._sizes[-1]
-        self.level_columns = np.array([own, *range(self.columns - parts, self.columns)])
+        self.level_column = self.columns - self._sizes[-1]
+        self.feature_of[self.level_column] = NO_FEATURE
+
+    def of(self, model: Model) -> "Samples":
+        """The same samples for a model of another seed."""
+        other = copy(self)
+        other.model = model
+        return other
 
     @property
     def columns(self) -> int:
@@ -115,20 +93,19 @@ class Samples:
         neighbours, record = Column(NEIGHBOURS, "static"), Column(STATION_RECORD, "static")
         columns += [neighbours] * self._sizes[3] + [record] * self._sizes[4]
         base = Column("soil_moisture", "dynamic", 0) if shape.anchored else record
-        columns += [*[base] * self._sizes[5], *[record] * self._sizes[6]]
-        return [*columns, *(Column(name, "static") for name in self.level.names)]
+        return [*columns, *[base] * self._sizes[5], *[record] * self._sizes[6]]
+
+    def position(self, feature: str) -> int:
+        """The number of a feature in ``feature_of``."""
+        return [each.name for each in self.features].index(feature)
 
     def flat(self, station: str, starts: np.ndarray) -> Tensor:
         """Samples (start, column) of a station; ``starts`` are labels of steps."""
-        *parts, scale = self.model.samples(self.windows, station, starts)
-        own = self.level.parts[self.windows.stations.index(station)]
-        level = torch.from_numpy(own.astype(np.float32)).expand(len(scale), -1)
-        scale = torch.cat([scale[:, :1] - level.sum(dim=1, keepdim=True), scale[:, 1:]], dim=1)
-        return torch.cat([*(part.flatten(1) for part in parts), scale, level], dim=1)
+        return torch.cat([part.flatten(1) for part in self.model.samples(self.windows, station, starts)], dim=1)
 
     def module(self, leads: Sequence[int]) -> "Medians":
         """The central forecast (sample, lead) [m3 m-3] of flat samples at leads in hours."""
-        return Medians(self.model, self._shapes, self._fold, self.level_columns, leads)
+        return Medians(self.model, self._shapes, self._fold, self.level_column, leads)
 
     def explained_starts(self, station: str, count: int) -> np.ndarray:
         """At most ``count`` test starts of a station with an observed target, evenly spread over the test period.
@@ -181,33 +158,27 @@ class Medians(torch.nn.Module):
         model: Model,
         shapes: list[tuple[int, ...]],
         fold: tuple[Tensor, Tensor],
-        level_columns: np.ndarray,
+        level_column: int,
         leads: Sequence[int],
     ) -> None:
         super().__init__()
         self.shapes, self.fold, self.per_day = shapes, fold, model.shape.steps_per_day
-        self.sizes = [*(int(np.prod(shape)) for shape in shapes), len(level_columns) - 1]
-        self.level_columns = torch.from_numpy(level_columns)
+        self.sizes = [int(np.prod(shape)) for shape in shapes]
+        self.level_column = level_column
         self.at = torch.nn.ModuleList([model.median_at(lead) for lead in leads])
 
     def forward(self, flat: Tensor) -> Tensor:
         """The model's own forecast."""
-        return self.departures(flat) + flat[:, self.level_columns].sum(dim=1, keepdim=True)
+        return self.departures(flat) + flat[:, self.level_column, None]
 
     def departures(self, flat: Tensor) -> Tensor:
         """The forecast less the mean of the record; the parts of the water balance are added up first."""
-        *parts, scale, _ = flat.split(self.sizes, dim=1)
+        *parts, scale = flat.split(self.sizes, dim=1)
         history, future, *others = (part.unflatten(1, shape) for part, shape in zip(parts, self.shapes, strict=False))
         history = (history.unflatten(2, (self.per_day, -1)) @ self.fold[0]).flatten(2, 3)
         future = future @ self.fold[1]
         without_mean = torch.cat([torch.zeros_like(scale[:, :1]), scale[:, 1:]], dim=1)
         return torch.cat([median(history, future, *others, without_mean) for median in self.at], dim=1)
-
-
-def _feature(name: str, kind: str) -> Feature:
-    variable = VARIABLES.get(name)
-    group = _GROUPS.get(name) or (variable.group if variable else kind)
-    return Feature(name, kind, group, variable.units if variable else "1")
 
 
 def _unfold_balance(windows: Windows, cube: xr.Dataset, study: Study) -> tuple[Windows, tuple[Tensor, Tensor]]:

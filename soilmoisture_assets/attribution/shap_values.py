@@ -5,6 +5,8 @@ Not here: which windows and columns there are (samples.py); which days a column 
 importance (permutation.py); figures (plots/).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import xarray as xr
@@ -12,9 +14,9 @@ from scipy import sparse
 from torch import Tensor
 
 from soilmoisture_assets.alignment.splits import within_splits
+from soilmoisture_assets.attribution.features import feature_coordinates
 from soilmoisture_assets.attribution.lags import LagWeights, lag_weights
-from soilmoisture_assets.attribution.record_level import RecordLevel
-from soilmoisture_assets.attribution.samples import Feature, Medians, Samples
+from soilmoisture_assets.attribution.samples import Medians, Samples
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.names import REGIONAL_MODEL
 from soilmoisture_assets.metadata.stations import STATION_COORDINATES
@@ -23,53 +25,52 @@ from soilmoisture_assets.study import Study
 
 PATHS = 8
 """Background windows that each window is compared with: one of each eighth of the background, by its forecast."""
-_ROOTS, _WEIGHTS = np.polynomial.legendre.leggauss(3)
+_ROOTS, _WEIGHTS = np.polynomial.legendre.leggauss(4)
 NODES, WEIGHTS = (_ROOTS + 1) / 2, _WEIGHTS / 2
-"""Where on a path from a background window gradients are taken, as shares of it, and their weights: three points of
-Gauss and Legendre are exact where a forecast is a polynomial of the sixth degree along the path."""
+"""Where on a path from a background window gradients are taken, as shares of it, and their weights: four points of
+Gauss and Legendre are exact where a forecast is a polynomial of the eighth degree along the path."""
+MOST_WINDOWS = 6144
+"""Of many stations fewer windows each are explained than the study allows: their means are of as many as of few."""
 _SMALLEST = 1e-12
 _SAMPLES_AT_ONCE = 256
 """Few enough for the processor's cache."""
 
 
-def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | None = None) -> xr.Dataset:
-    """Explain the central forecast of the regional model at the last lead of every window.
+def explain(cube: xr.Dataset, models: Sequence[Model], study: Study, progress: Progress | None = None) -> xr.Dataset:
+    """Explain the movement of the regional model's central forecast at the last lead of every window.
 
     Parameters
     ----------
-    cube : the station cube the model was trained on; nothing after its test period is looked at.
-    model : a regional model; statics vary across stations only, so a station model cannot tell them apart.
-    progress : called after each station with the number done, of all, and the station.
+    cube : the station cube the models were trained on; nothing after its test period is looked at.
+    models : the regional model and, where there are, the same of other seeds, among which the explained windows are
+        dealt; statics vary across stations only, so a station model cannot tell them apart.
+    progress : called after each station of each seed with the number done, of all, and the station.
 
     Returns
     -------
-    Dataset with coordinates ``feature_group``, ``feature_kind`` and ``units`` on feature:
+    Dataset with coordinates ``feature_group``, ``feature_kind`` and ``units`` on feature. All but the first are means
+    over the seeds:
 
+    - ``mean_absolute_shap_of_seed`` (seed, station, window, feature) and ``group_shap_of_seed`` (seed, station, window,
+      group) [m3 m-3]: what ``mean_absolute_shap`` and ``group_shap`` are the means of; ranks.py draws from them;
     - ``shap_value`` (station, window, feature) [m3 m-3]: signed, summed over time steps, mean of the explained windows;
     - ``mean_absolute_shap``: the same sums of a dynamic feature, made absolute window by window before the mean; of a
       static feature, which a station has once, made absolute after it;
-    - ``strength`` (station, window, feature) [m3 m-3]: how far one standard deviation of the feature moves it. Of a
-      dynamic feature ``mean_absolute_shap``. Of a static one how far it moves the mean of the station's record
-      (``RecordLevel.effects``; 0 where the model knows no record): at a station of average clay, clay adds nothing,
-      however strong it is. What the network makes of an attribute beside, which departs from that mean, is left out: it
-      takes back there what the mean weather of its climate was credited with. Of statics that the record's mean is not
-      split among, the root mean square of their SHAP values over the stations;
     - ``group_shap`` (station, window, group) [m3 m-3]: the same for the features of a group together: what
       correlated statics share cannot be told apart;
     - ``shap_lag`` (station, window, dynamic_feature, lag_days) [m3 m-3]: mean absolute sum over a day's weather; lag 0
       is the day that ends with the start of the forecast, negative lags are days ahead. What running means and the
       water balance carry is spread over the days they carry (lags.py);
-    - ``additivity_residual`` (station, window) [m3 m-3]: mean absolute difference between a forecast less the mean of
-      the background forecasts, and the sum of its SHAP values; ``mean_residual``: the same of the mean over a station's
-      windows; ``shared_residual``: mean absolute part of a forecast that the integration left, and that was shared
-      among the features in proportion; ``forecast_spread``: mean absolute departure of the forecasts from the mean of
-      the background, to measure these by;
-    - ``explained_windows`` (station).
+    - ``additivity_residual`` (station, window) [m3 m-3]: mean absolute difference between the movement of a forecast,
+      less the mean of the background's, and the sum of its SHAP values; ``shared_residual``: mean absolute part of it
+      that the integration left, and that was shared among the features in proportion; ``movement_spread``: mean
+      absolute movement less the mean of the background's, to measure these by;
+    - ``explained_windows`` (station): of all seeds.
 
-    The water balance among the features is split exactly among precipitation, temperature and radiation
-    (water_balance.py). The mean of a station's record is split among the attributes that account for it
-    (record_level.py; ``level_explained`` in the attributes says how well); what is left, and the record's spread and
-    identity, is ``station_record``. ``mean_weather`` and ``neighbours`` are static features too.
+    What is explained is the movement of a forecast: its departure from the mean of the station's record, which has an
+    analysis of its own (record_level.py). The water balance among the features is split exactly among precipitation,
+    temperature and radiation (water_balance.py). ``neighbours`` and ``station_record``, the record's spread and the
+    station's identity in the network, are static features too.
 
     Source: Lundberg & Lee 2017 (SHAP); Erion et al. 2021, doi:10.1038/s42256-021-00343-w (expected gradients). Unlike
     ``shap.GradientExplainer``, which draws points of paths at random, the background is stratified, paths are
@@ -77,45 +78,54 @@ def explain(cube: xr.Dataset, model: Model, study: Study, progress: Progress | N
     are explained whole, where a fifth of them was left.
     """
     cube = within_splits(cube)
-    samples = Samples(cube, model, study)
-    windows = study.window_hours
-    medians = samples.module(windows)
+    samples = Samples(cube, models[0], study)
     background = samples.background(study.attribution.background, study.seed)
-    level = samples.level_columns
-    with torch.no_grad():
-        departures = torch.cat([medians.departures(part) for part in background.split(_SAMPLES_AT_ONCE)])
-    expected = (departures + background[:, level].sum(dim=1, keepdim=True)).mean(dim=0).numpy()
-    stations = samples.windows.stations
-    starts = [samples.explained_starts(name, study.attribution.explained_per_station) for name in stations]
-    each_lead = [samples.module([window]) for window in windows]
     sums = _Sums(samples, lag_weights(samples, cube, study))
-    results: list[dict[str, np.ndarray]] = []
-    for number, station in enumerate(stations):
-        explained = samples.flat(station, starts[number])
-        random = np.random.default_rng([study.seed, number])
-        each = [
-            expected_gradients(one, explained, background, departures[:, lead].numpy(), random)
-            for lead, one in enumerate(each_lead)
-        ]
-        values = np.stack([found for found, _ in each], axis=2)
-        shared = np.stack([left for _, left in each], axis=1)
-        values[:, level] = (explained[:, level] - background[:, level].mean(dim=0))[..., None].numpy()  # exact
-        with torch.no_grad():
-            moved = medians(explained).numpy() - expected
-        results.append(sums.of(values, moved) | {"shared_residual": np.abs(shared).mean(axis=0)})
-        if progress:
-            progress(number + 1, len(stations), station)
-    dataset = _dataset(results, samples, windows, sums.lagged)
-    dataset["strength"] = _per_deviation(dataset, samples.level)
-    dataset["expected_forecast"] = (
-        "window",
-        expected.astype(np.float32),
-        {"units": "m3 m-3", "long_name": "mean forecast of the background"},
-    )
+    each_seed: list[list[dict[str, np.ndarray]]] = []
+    for place, model in enumerate(models):
+        dealt = _OfSeed(samples.of(model), background, sums, study, place, len(models))
+        each_seed.append([])
+        for number, station in enumerate(samples.windows.stations):
+            each_seed[-1].append(dealt.explain(number, station))
+            if progress:
+                stations = len(samples.windows.stations)
+                progress(place * stations + number + 1, len(models) * stations, station)
+    dataset = _dataset(each_seed, samples, study.window_hours, sums.lagged)
     dataset.attrs["period"] = f"test {study.splits.test.start} to {study.splits.test.end}"
     return dataset.assign_coords(
         {name: ("station", cube[name].values) for name in STATION_COORDINATES if name in cube.coords}
     )
+
+
+class _OfSeed:
+    """What one network explains: its share of the windows, against the same background as the others."""
+
+    def __init__(
+        self, samples: Samples, background: Tensor, sums: "_Sums", study: Study, place: int, seeds: int
+    ) -> None:
+        self._samples, self._background, self._sums = samples, background, sums
+        self._study, self._place, self._seeds = study, place, seeds
+        self._medians = samples.module(study.window_hours)
+        self._each_lead = [samples.module([window]) for window in study.window_hours]
+        with torch.no_grad():
+            parts = background.split(_SAMPLES_AT_ONCE)
+            self._departures = torch.cat([self._medians.departures(part) for part in parts])
+
+    def explain(self, number: int, station: str) -> dict[str, np.ndarray]:
+        """Sums of the attributions of one station's windows."""
+        most = max(MOST_WINDOWS // len(self._samples.windows.stations), 1)
+        starts = self._samples.explained_starts(station, min(self._study.attribution.explained_per_station, most))
+        explained = self._samples.flat(station, starts[self._place % max(len(starts), 1) :: self._seeds])
+        random = np.random.default_rng([self._study.seed, number, self._place])
+        each = [
+            expected_gradients(one, explained, self._background, self._departures[:, lead].numpy(), random)
+            for lead, one in enumerate(self._each_lead)
+        ]
+        values = np.stack([found for found, _ in each], axis=2)
+        shared = np.stack([left for _, left in each], axis=1)
+        with torch.no_grad():
+            moved = (self._medians.departures(explained) - self._departures.mean(dim=0)).numpy()
+        return self._sums.of(values, moved) | {"shared_residual": np.abs(shared).mean(axis=0)}
 
 
 def expected_gradients(
@@ -185,7 +195,7 @@ class _Sums:
         self._is_static_group = np.array([self._is_static[group_of == number].all() for number in range(len(groups))])
 
     def of(self, values: np.ndarray, moved: np.ndarray) -> dict[str, np.ndarray]:
-        """Summarise values (explained, column, window); ``moved`` (explained, window): forecasts less the expected."""
+        """Summarise values (explained, column, window); ``moved`` (explained, window): what they add up to."""
         by_feature = _sum_columns(values, self._features)
         by_group = _sum_columns(by_feature, self._groups)
         by_day = np.abs(_sum_columns(values, self.lagged.weights)).mean(axis=0)
@@ -196,15 +206,15 @@ class _Sums:
             "group_shap": _strength(by_group, self._is_static_group),
             "shap_lag": by_day.T.reshape(values.shape[2], len(self.lagged.features), len(self.lagged.lags)),
             "additivity_residual": np.abs(residual).mean(axis=0),
-            "mean_residual": np.abs(residual.mean(axis=0)),
-            "forecast_spread": np.abs(moved).mean(axis=0),
+            "movement_spread": np.abs(moved).mean(axis=0),
             "explained_windows": np.array(len(values)),
         }
 
 
 def _membership(group_of: np.ndarray) -> sparse.csr_array:
-    """(group, member) of ones."""
-    return sparse.csr_array((np.ones(len(group_of)), (group_of, np.arange(len(group_of)))))
+    """(group, member) of ones; members of no group are in none."""
+    members = np.flatnonzero(group_of >= 0)
+    return sparse.csr_array((np.ones(len(members)), (group_of[members], members)), (group_of.max() + 1, len(group_of)))
 
 
 def _sum_columns(values: np.ndarray, weights: sparse.csr_array) -> np.ndarray:
@@ -220,19 +230,8 @@ def _strength(values: np.ndarray, is_static: np.ndarray) -> np.ndarray:
     return np.where(is_static[:, None], once, each).T
 
 
-def _per_deviation(dataset: xr.Dataset, level: RecordLevel) -> xr.DataArray:
-    over_stations = np.sqrt((dataset["shap_value"] ** 2).mean("station"))
-    strength = xr.where(dataset["feature_kind"] == "static", over_stations, dataset["mean_absolute_shap"])
-    strength = strength.transpose("station", "window", "feature").copy()
-    for name, effect in zip(level.names, level.effects.T, strict=True):
-        strength.loc[{"feature": name}] = effect[:, None]
-    return strength.assign_attrs(
-        units="m3 m-3", long_name="movement of the forecast by one standard deviation of the feature"
-    )
-
-
 def _dataset(
-    results: list[dict[str, np.ndarray]], samples: Samples, windows: list[int], lagged: LagWeights
+    each_seed: list[list[dict[str, np.ndarray]]], samples: Samples, windows: list[int], lagged: LagWeights
 ) -> xr.Dataset:
     feature_axis = ("station", "window", "feature")
     layout = {
@@ -241,14 +240,22 @@ def _dataset(
         "group_shap": (("station", "window", "group"), "mean absolute SHAP value of a group of features"),
         "shap_lag": (("station", "window", "dynamic_feature", "lag_days"), "mean absolute SHAP value of a day"),
         "additivity_residual": (("station", "window"), "mean absolute additivity residual of a window"),
-        "mean_residual": (("station", "window"), "absolute additivity residual of the mean over windows"),
-        "shared_residual": (("station", "window"), "mean absolute part of a forecast that was shared in proportion"),
-        "forecast_spread": (("station", "window"), "mean absolute departure of forecasts from the background's mean"),
+        "shared_residual": (("station", "window"), "mean absolute part of a movement that was shared in proportion"),
+        "movement_spread": (("station", "window"), "mean absolute movement less the mean of the background's"),
+    }
+    of_seeds = {
+        name: np.stack([np.stack([found[name] for found in stations]) for stations in each_seed]).astype(np.float32)
+        for name in layout
     }
     variables = {
-        name: (dims, np.stack([r[name] for r in results]).astype(np.float32), {"units": "m3 m-3", "long_name": text})
+        name: (dims, of_seeds[name].mean(axis=0), {"units": "m3 m-3", "long_name": text})
         for name, (dims, text) in layout.items()
-    }
+    } | {
+        f"{name}_of_seed": (
+            ("seed", *layout[name][0]), of_seeds[name], {"units": "m3 m-3", "long_name": f"{layout[name][1]}, by seed"}
+        )
+        for name in ("mean_absolute_shap", "group_shap")
+    }  # fmt: skip
     dataset = xr.Dataset(
         variables,
         coords={
@@ -268,18 +275,8 @@ def _dataset(
             "method": REGIONAL_MODEL,
             "paths": PATHS,
             "points_per_path": len(NODES),
-            "level_explained": samples.level.explained,
         },
     )
-    dataset["explained_windows"] = ("station", np.array([r["explained_windows"] for r in results], dtype=np.int32))
+    counts = np.array([[found["explained_windows"] for found in stations] for stations in each_seed], dtype=np.int32)
+    dataset["explained_windows"] = ("station", counts.sum(axis=0))
     return dataset
-
-
-def feature_coordinates(features: list[Feature]) -> dict[str, object]:
-    """Coordinates of the feature axis: name, group, kind and units."""
-    return {
-        "feature": [feature.name for feature in features],
-        "feature_group": ("feature", [feature.group for feature in features]),
-        "feature_kind": ("feature", [feature.kind for feature in features]),
-        "units": ("feature", [feature.units for feature in features]),
-    }

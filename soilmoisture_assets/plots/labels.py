@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.alignment.splits import CODES
+from soilmoisture_assets.attribution.ranks import Interval
 from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABLES
 from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots.style import counted, period_of
@@ -48,6 +49,12 @@ def feature_label(name: str) -> str:
     if variable is None:
         return name.replace("_", " ")
     return f"{variable.long_name} (SoilGrids)" if name in SOILGRIDS_PROPERTIES else variable.long_name
+
+
+def rank_words(ranks: Interval, item: int) -> str:
+    """``2``, or ``1–4`` where seeds and stations leave the rank open."""
+    low, high = int(np.floor(ranks.low[item])), int(np.ceil(ranks.high[item]))
+    return str(low) if low == high else f"{low}–{high}"
 
 
 def method_and_experiment(dataset: xr.Dataset) -> str:

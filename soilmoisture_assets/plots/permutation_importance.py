@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from soilmoisture_assets.attribution.ranks import mean_interval
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
 from soilmoisture_assets.plots.groups import group_colour
-from soilmoisture_assets.plots.intervals import mean_interval
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
-from soilmoisture_assets.plots.shap_bars import SHAP_LABEL, group_handles
+from soilmoisture_assets.plots.shap_bars import SHAP_LABEL, group_handles, whiskers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,15 +26,15 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
     Parameters
     ----------
     importance : permutation_importance (window, feature) [m3 m-3] and rank_agreement (window).
-    shap : mean_absolute_shap (station, window, feature) [m3 m-3] of the same model.
+    shap : mean_absolute_shap_of_seed (seed, station, window, feature) [m3 m-3] of the same model and others.
     """
     windows = [int(window) for window in importance["window"].values]
     names = [str(name) for name in importance["feature"].values]
     groups = words(importance["feature_group"].values)
-    strength = shap["mean_absolute_shap"].sel(feature=names).transpose("station", "window", "feature")
+    strength = shap["mean_absolute_shap_of_seed"].sel(feature=names).transpose("seed", "station", "window", "feature")
     values = strength.values.astype("float64")
     rises = importance["permutation_importance"].transpose("window", "feature").values.astype("float64")
-    mean = np.nanmean(values, axis=0)
+    mean = np.nanmean(values, axis=(0, 1))
     chosen = np.argsort(-mean[-1], kind="stable")[:MOST_FEATURES]
     figure = style.new_figure(height=1.5 + 0.2 * len(chosen), width=style.FULL_WIDTH * 1.3)
     grid = figure.add_gridspec(2, 3, width_ratios=[1, 1, 1.05], height_ratios=[1.7, 1])
@@ -42,10 +42,10 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
     left, middle = (figure.add_subplot(grid[:, place]) for place in range(2))
     right = figure.add_subplot(grid[0, 2])
     _group_legend(figure.add_subplot(grid[1, 2]), groups[chosen])
-    own, low, high = (1e3 * x for x in mean_interval(values[:, -1, chosen]))
-    rows = np.arange(len(chosen))
-    whiskers = {"elinewidth": 0.5, "ecolor": style.GREY}
-    left.barh(rows, own, xerr=np.array([own - low, high - own]), color=colours, error_kw=whiskers)
+    own = mean_interval(1e3 * values[:, :, -1, chosen])
+    rows, thin = np.arange(len(chosen)), {"elinewidth": 0.5, "ecolor": style.GREY}
+    apart = np.array([own.middle - own.low, own.high - own.middle])
+    left.barh(rows, own.middle, xerr=apart, color=colours, error_kw=thin)
     left.set_yticks(rows, [style.shortened(feature_label(names[i]), 54) for i in chosen])
     middle.barh(rows, 1e3 * rises[-1, chosen], color=colours)
     middle.scatter(1e3 * rises[-1, chosen], rows, c=colours, s=12, zorder=3)  # no rise is a point, not an empty row
@@ -63,7 +63,7 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
         figure,
         f"SHAP and permutation importance rank {len(names)} features with ρ = {agreement:.3f} at {windows[-1]} h "
         f"({method_and_experiment(shap)})",
-        f"a: mean over stations of mean |SHAP|, whiskers: 95 % bootstrap interval over stations. b: rise of the error "
+        f"a: mean over stations of mean |SHAP|. {whiskers(shap)} b: rise of the error "
         f"of {int(importance.attrs.get('windows', 0)):,} test windows when a feature is shuffled among them "
         "(scatters around 0 where a feature does not matter). c: ranks of all "
         "features, 1 the strongest; ρ: Spearman.",
@@ -129,10 +129,10 @@ FIGURE = FigureDeclaration(
     name="permutation_importance",
     title="Permutation importance beside SHAP",
     section="Drivers",
-    place=4,
+    place=5,
     description="SHAP and permutation importance of the features beside each other, and how far their ranks agree.",
     inputs={"importance": "analysis/permutation_importance/{experiment}", "shap": "analysis/shap_values/{experiment}"},
     draw=_draw,
-    code="2",
+    code="3",
     variants=each_experiment,
 )

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets.attribution.ranks import mean_interval, rank_interval
 from soilmoisture_assets.methods import methods, speaking
 from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots.groups import group_title
-from soilmoisture_assets.plots.labels import words
+from soilmoisture_assets.plots.labels import rank_words, words
 from soilmoisture_assets.plots.style import counted
-from soilmoisture_assets.scores import mean_interval
 from soilmoisture_assets.study import Study
 
 LEADING_GROUPS = 3
@@ -39,7 +39,7 @@ def findings(
     Parameters
     ----------
     cube : station cube. skill_summary, calibration : as analysis/skill_summary and analysis/calibration store them.
-    shap : per experiment, ``group_shap`` (station, window, group) [m3 m-3].
+    shap : per experiment, ``group_shap_of_seed`` (seed, station, window, group) [m3 m-3].
     """
     found = [
         _data(study, cube) if cube is not None else "",
@@ -140,20 +140,20 @@ def _intervals(calibration: pd.DataFrame, split: str = "test") -> str:
 
 def _drivers(shap: Mapping[str, xr.Dataset]) -> str:
     experiment, dataset = list(shap.items())[-1]
-    if "group_shap" not in dataset:
-        return ""
-    values = 1e3 * dataset["group_shap"].isel(window=-1).transpose("group", "station").values.astype("float64")
-    means = [mean_interval(row) for row in values]
-    order = sorted(range(len(means)), key=lambda group: -np.nan_to_num(means[group][0]))[:LEADING_GROUPS]
+    values = 1e3 * dataset["group_shap_of_seed"].isel(window=-1).transpose("seed", "station", "group").values
+    means, ranks = mean_interval(values), rank_interval(values)
+    order = np.argsort(-np.nan_to_num(means.middle), kind="stable")[:LEADING_GROUPS]
     names = words(dataset["group"].values)
     said = [
-        f"{group_title(names[group])} ({mean:.1f} [{low:.1f}, {high:.1f}])"
-        for group, (mean, low, high) in ((group, means[group]) for group in order)
+        f"{group_title(names[i])} ({means.middle[i]:.1f} [{means.low[i]:.1f}, {means.high[i]:.1f}], rank "
+        f"{rank_words(ranks, i)})"
+        for i in order
     ]
     return (
         f"{int(dataset['window'].values[-1])} h ahead, the forecast of experiment {experiment} goes most with "
         f"{'; '.join(said)}: mean |SHAP| over "
-        f"{counted(dataset.sizes['station'], 'station')} in 10⁻³ m³ m⁻³. That is an association that the model uses, "
+        f"{counted(dataset.sizes['station'], 'station')} and {counted(dataset.sizes['seed'], 'seed')} of the regional "
+        "network in 10⁻³ m³ m⁻³ [95 % bootstrap interval]. That is an association that the model uses, "
         "not a cause."
     )
 

@@ -4,7 +4,7 @@ Belongs here: turning datasets into small printable tables. Not here: the page (
 analysis should have made.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,10 +12,13 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.alignment.splits import CODES
+from soilmoisture_assets.attribution.ranks import rank_interval
 from soilmoisture_assets.methods import speaking
 from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots import style
-from soilmoisture_assets.plots.labels import MASKING_REASONS, feature_label, words
+from soilmoisture_assets.plots.groups import group_title
+from soilmoisture_assets.plots.labels import MASKING_REASONS, feature_label, rank_words, words
+from soilmoisture_assets.plots.style import counted
 from soilmoisture_assets.study import Study
 
 
@@ -206,34 +209,46 @@ def calibration_table(calibration: pd.DataFrame, split: str = "test") -> Table:
 
 
 def driver_tables(shap: Mapping[str, xr.Dataset], most: int = 12) -> list[Table]:
-    """The strongest features of each experiment: mean |SHAP| over stations [10⁻³ m³ m⁻³] per window."""
+    """Groups and the strongest features of each experiment: mean |SHAP| [10⁻³ m³ m⁻³] per window, and the rank."""
     tables = []
     for experiment, dataset in shap.items():
-        mean = 1e3 * dataset["mean_absolute_shap"].transpose("station", "window", "feature").mean("station").values
-        order = np.argsort(-np.nan_to_num(mean[-1]))[:most]
-        residual = ""
-        if "shared_residual" in dataset:
-            share = 100 * float(dataset["shared_residual"].mean() / dataset["forecast_spread"].mean())
-            residual = f"; they add up to the forecast, {share:.0f} % of which was shared among them in proportion"
-        explained = float(dataset.attrs.get("level_explained", np.nan))
-        if np.isfinite(explained):
-            residual += f"; attributes account for {100 * explained:.0f} % of the differences of the stations' means"
-        tables.append(
-            Table(
-                f"Experiment {experiment}: mean |SHAP| over {dataset.sizes['station']} stations "
-                f"[10⁻³ m³ m⁻³]{residual}",
-                ["Feature", "Group", *(f"{int(window)} h" for window in dataset["window"].values)],
-                [
-                    [
-                        feature_label(str(dataset["feature"].values[i])),
-                        str(dataset["feature_group"].values[i]),
-                        *(f"{value:.2f}" for value in mean[:, i]),
-                    ]
-                    for i in order
-                ],
-            )
+        share = 100 * float(dataset["shared_residual"].mean() / dataset["movement_spread"].mean())
+        text = (
+            f"Movement of the forecast, experiment {experiment}: mean |SHAP| over "
+            f"{counted(dataset.sizes['station'], 'station')} and {counted(dataset.sizes['seed'], 'seed')} of the "
+            "regional network [10⁻³ m³ m⁻³], and the rank, as far as stations and seeds determine it (95 % bootstrap "
+            "interval)"
         )
+        windows = [f"{int(window)} h" for window in dataset["window"].values]
+        columns = [*windows, f"Rank at {windows[-1]}"]
+        groups = [group_title(name) for name in words(dataset["group"].values)]
+        features = [feature_label(name) for name in words(dataset["feature"].values)]
+        group_of = [group_title(name) for name in words(dataset["feature_group"].values)]
+        tables += [
+            Table(
+                f"{text}, groups of features",
+                ["Group", *columns],
+                [[groups[i], *cells] for i, cells in _strengths(dataset["group_shap_of_seed"], "group")],
+            ),
+            Table(
+                f"{text}, features: within a group, what goes together is shared in a way that the data do not "
+                f"determine. They add up to the movement, {share:.0f} % of which was shared among them in proportion",
+                ["Feature", "Group", *columns],
+                [
+                    [features[i], group_of[i], *cells]
+                    for i, cells in list(_strengths(dataset["mean_absolute_shap_of_seed"], "feature"))[:most]
+                ],
+            ),
+        ]
     return tables
+
+
+def _strengths(values: xr.DataArray, item: str) -> Iterator[tuple[int, list[str]]]:
+    """Items from the strongest: mean of each window and the rank in the last."""
+    each = 1e3 * values.transpose("seed", "station", "window", item).values.astype("float64")
+    mean, ranks = np.nanmean(each, axis=(0, 1)), rank_interval(each[:, :, -1])
+    for i in np.argsort(-np.nan_to_num(mean[-1]), kind="stable"):
+        yield int(i), [*(f"{value:.2f}" for value in mean[:, i]), rank_words(ranks, i)]
 
 
 def frame_table(caption: str, frame: pd.DataFrame) -> Table:

@@ -1,16 +1,18 @@
 """Bars of mean |SHAP|: one row per feature or group in the colour of its group, one shade per window.
 
-Belongs here: what the figures of SHAP by feature and by group draw alike. Not here: colours of groups (groups.py).
+Belongs here: what the figures of SHAP by feature and by group draw and say alike. Not here: colours of groups
+(groups.py), which ranks are open (attribution/ranks.py).
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import xarray as xr
 
+from soilmoisture_assets.attribution.ranks import leaders, mean_interval
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.groups import group_colour, group_title, ordered_groups, shades
-from soilmoisture_assets.plots.intervals import mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +22,21 @@ LEAST_DRAWN = 0.02
 """Share of the strongest row below which a bar is thinner than its axis: such a row would look empty."""
 
 SHAP_LABEL = "mean |SHAP| [10⁻³ m³ m⁻³]"
+MOST_NAMED = 3
+
+
+def whiskers(shap: xr.Dataset) -> str:
+    """What captions say of the whiskers."""
+    seeds = style.counted(shap.sizes["seed"], "seed") + " of the network"
+    return f"Whiskers: 95 % bootstrap interval over stations and {seeds}."
+
+
+def leading(strength: np.ndarray, titles: Sequence[str]) -> str:
+    """``weather``, ``weather or soil``, ``one of 5``: what may be the strongest of (seed, station, item)."""
+    found = [titles[i] for i in leaders(strength)]
+    if len(found) > MOST_NAMED:
+        return f"one of {len(found)}, in an order that is open"
+    return " or ".join(found)
 
 
 def drawn_rows(strength: np.ndarray) -> tuple[list[int], list[int]]:
@@ -36,23 +53,23 @@ def drawn_rows(strength: np.ndarray) -> tuple[list[int], list[int]]:
 
 
 def window_bars(axes: "Axes", values: np.ndarray, colours: Sequence[str]) -> None:
-    """Horizontal bars of the mean over stations with its 95 % interval.
+    """Horizontal bars of the mean over seeds and stations with its 95 % interval.
 
     Parameters
     ----------
-    values : (station, window, row) mean |SHAP| [m3 m-3].
+    values : (seed, station, window, row) mean |SHAP| [m3 m-3].
     colours : one for each row.
     """
-    windows = values.shape[1]
+    windows = values.shape[2]
     height = 0.8 / windows
     of_window = list(zip(*(shades(colour, windows) for colour in colours), strict=True))
     for place in range(windows):
-        mean, low, high = (1e3 * x for x in mean_interval(values[:, place]))
+        found = mean_interval(1e3 * values[:, :, place])
         axes.barh(
             np.arange(len(colours)) + (place - (windows - 1) / 2) * height,
-            mean,
+            found.middle,
             height=height,
-            xerr=np.array([mean - low, high - mean]),
+            xerr=np.array([found.middle - found.low, found.high - found.middle]),
             color=of_window[place],
             edgecolor="white",
             linewidth=0.2,

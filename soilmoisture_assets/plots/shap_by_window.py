@@ -1,16 +1,24 @@
-"""Panel 5, SHAP by window: how much static and dynamic features move the forecast, in m3 m-3."""
+"""Panel 5, SHAP by window: how far the forecast goes with static and dynamic features, in m3 m-3."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
+from soilmoisture_assets.attribution.ranks import ratio_interval
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
 from soilmoisture_assets.plots.groups import group_colour
-from soilmoisture_assets.plots.intervals import ratio_interval
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
-from soilmoisture_assets.plots.shap_bars import SHAP_LABEL, drawn_rows, group_handles, window_bars, window_handles
+from soilmoisture_assets.plots.shap_bars import (
+    SHAP_LABEL,
+    drawn_rows,
+    group_handles,
+    leading,
+    whiskers,
+    window_bars,
+    window_handles,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,13 +34,15 @@ def shap_by_window(shap: xr.Dataset, *, most_static: int = 30) -> "Figure":
 
     Parameters
     ----------
-    shap : mean_absolute_shap (station, window, feature) [m3 m-3] with feature_kind on feature. Values keep their
-        unit: a feature that is twice as long moves the forecast twice as far.
+    shap : mean_absolute_shap_of_seed (seed, station, window, feature) [m3 m-3] with feature_kind on feature. Values
+        keep their unit: a feature that is twice as long moves the forecast twice as far.
     """
-    values = shap["mean_absolute_shap"].transpose("station", "window", "feature").values.astype("float64")
+    values = (
+        shap["mean_absolute_shap_of_seed"].transpose("seed", "station", "window", "feature").values.astype("float64")
+    )
     kinds, groups = words(shap["feature_kind"].values), words(shap["feature_group"].values)
     names = [str(name) for name in shap["feature"].values]
-    strength = np.nanmean(values, axis=(0, 1))
+    strength = np.nanmean(values, axis=(0, 1, 2))
     static, weak_static = _rows(strength, kinds == "static")
     dynamic, weak_dynamic = _rows(strength, kinds == "dynamic")
     weak = len(weak_static) + len(weak_dynamic) + len(static[most_static:])
@@ -52,19 +62,19 @@ def shap_by_window(shap: xr.Dataset, *, most_static: int = 30) -> "Figure":
         if not chosen:
             style.note_in_place_of_data(axes, "no such features in this experiment")
             continue
-        window_bars(axes, values[:, :, chosen], [group_colour(groups[i]) for i in chosen])
+        window_bars(axes, values[..., chosen], [group_colour(groups[i]) for i in chosen])
         axes.set_yticks(range(len(chosen)), [feature_label(names[i]) for i in chosen])
     panels[1].set_xlabel(SHAP_LABEL)
     both = [i for rows in (dynamic, static) for i in rows if strength[i] >= LEAST_SHARE * strength[rows].max()]
-    _relative_change(panels[2], values[:, :, both], [names[i] for i in both], groups[both], windows)
+    _relative_change(panels[2], values[..., both], [names[i] for i in both], groups[both], windows)
     _legends(top.subplots(), windows, [groups[i] for i in (*dynamic, *static)])
     left_out = f" Not drawn: {style.counted(weak, 'weaker feature')}." if weak else ""
     return style.finish(
         figure,
-        _message(names, strength, dynamic, static, shap),
+        _message(names, values[:, :, -1], kinds, shap),
         "a, b: mean over stations of mean |SHAP|, in the unit of the forecast; a and b have scales of their own. c: "
         f"change from {windows[0]} to {windows[-1]} h in percent, without features below 5 % of the strongest of "
-        f"their panel. Colours: groups, as in all figures. Whiskers: 95 % bootstrap interval over stations.{left_out}",
+        f"their panel. Colours: groups, as in all figures. {whiskers(shap)}{left_out}",
         shap,
     )
 
@@ -91,8 +101,8 @@ def _relative_change(
     if len(windows) < 2 or not names:
         style.note_in_place_of_data(axes, "one window only: no change to show")
         return
-    ratio, low, high = ratio_interval(values[:, -1], values[:, 0])
-    change, low, high = (100 * (x - 1) for x in (ratio, low, high))
+    ratio = ratio_interval(values[:, :, -1], values[:, :, 0])
+    change, low, high = (100 * (x - 1) for x in (ratio.middle, ratio.low, ratio.high))
     rows = np.arange(len(names))
     colours = [group_colour(group) for group in groups]
     axes.axvline(0, color=style.BLACK, linewidth=0.6)
@@ -105,10 +115,15 @@ def _relative_change(
     axes.grid(True, axis="x")
 
 
-def _message(names: list[str], strength: np.ndarray, dynamic: list[int], static: list[int], shap: xr.Dataset) -> str:
-    leaders = [feature_label(names[group[0]]) for group in (dynamic, static) if group]
-    text = f"{' and '.join(leaders)} move the forecast most ({method_and_experiment(shap)})"
-    return text[:1].upper() + text[1:]
+def _message(names: list[str], values: np.ndarray, kinds: np.ndarray, shap: xr.Dataset) -> str:
+    """``values`` (seed, station, feature): what leads of either kind, as far as seeds and stations tell."""
+    most = []
+    for kind in ("dynamic", "static"):
+        places = np.flatnonzero(kinds == kind)
+        if found := leading(values[:, :, places], [feature_label(names[i]) for i in places]):
+            most.append(f"of {kind} features most with {found}")
+    text = f"The forecast goes {'; '.join(most)}" if most else "The forecast goes with no feature"
+    return f"{text} ({method_and_experiment(shap)})"
 
 
 def _draw(given: FigureInputs) -> "Figure":
@@ -119,10 +134,10 @@ FIGURE = FigureDeclaration(
     name="shap_by_window",
     title="Panel 5: SHAP by window",
     section="Drivers",
-    place=1,
+    place=2,
     description="Mean absolute SHAP of static and dynamic features per window, and its change from first to last.",
     inputs={"shap": "analysis/shap_values/{experiment}"},
     draw=_draw,
-    code="2",
+    code="3",
     variants=each_experiment,
 )

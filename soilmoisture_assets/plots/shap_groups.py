@@ -9,7 +9,15 @@ from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
 from soilmoisture_assets.plots.groups import group_colour, group_title
 from soilmoisture_assets.plots.labels import method_and_experiment, words
-from soilmoisture_assets.plots.shap_bars import LEAST_DRAWN, SHAP_LABEL, drawn_rows, window_bars, window_handles
+from soilmoisture_assets.plots.shap_bars import (
+    LEAST_DRAWN,
+    SHAP_LABEL,
+    drawn_rows,
+    leading,
+    whiskers,
+    window_bars,
+    window_handles,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,16 +29,17 @@ def shap_groups(shap: xr.Dataset) -> "Figure":
 
     Parameters
     ----------
-    shap : group_shap (station, window, group) [m3 m-3]; the features of each group from feature_group on feature.
+    shap : group_shap_of_seed (seed, station, window, group) [m3 m-3]; the features of each group from feature_group
+        on feature.
     """
     windows = [int(window) for window in shap["window"].values]
-    values = shap["group_shap"].transpose("station", "window", "group").values.astype("float64")
+    values = shap["group_shap_of_seed"].transpose("seed", "station", "window", "group").values.astype("float64")
     groups = words(shap["group"].values)
     members = {group: int((words(shap["feature_group"].values) == group).sum()) for group in groups}
-    order, weak = drawn_rows(np.nanmean(values[:, -1], axis=0))
+    order, weak = drawn_rows(np.nanmean(values[:, :, -1], axis=(0, 1)))
     figure = style.new_figure(height=1.8 + 0.33 * len(order))
     axes = figure.add_subplot()
-    window_bars(axes, values[:, :, order], [group_colour(groups[i]) for i in order])
+    window_bars(axes, values[..., order], [group_colour(groups[i]) for i in order])
     axes.set_yticks(range(len(order)), [f"{group_title(groups[i])} ({members[groups[i]]})" for i in order])
     axes.set_xlabel(SHAP_LABEL)
     axes.legend(
@@ -40,14 +49,14 @@ def shap_groups(shap: xr.Dataset) -> "Figure":
         ncols=len(windows),
         borderaxespad=0.2,
     )
-    leading = group_title(groups[order[0]])
+    most = leading(values[:, :, -1], [group_title(group) for group in groups])
     left_out = "; ".join(f"{group_title(groups[i])} ({members[groups[i]]})" for i in weak)
     return style.finish(
         figure,
-        f"{leading[:1].upper()}{leading[1:]} moves the forecast most ({method_and_experiment(shap)})",
+        f"At {windows[-1]} h the forecast goes most with {most} ({method_and_experiment(shap)})",
         "Mean over stations of the mean |SHAP| of all features of a group together (their number in brackets): what "
         "correlated features share is not counted twice, and what cancels is not counted. Colours: groups, as in all "
-        "figures. Whiskers: 95 % bootstrap interval over stations."
+        f"figures. {whiskers(shap)}"
         + (f" Below {LEAST_DRAWN:.0%} of the strongest, not drawn: {left_out}.".replace("%", " %") if weak else ""),
         shap,
     )
@@ -61,10 +70,10 @@ FIGURE = FigureDeclaration(
     name="shap_groups",
     title="SHAP by group",
     section="Drivers",
-    place=2,
+    place=1,
     description="Mean absolute SHAP of groups of features, which correlated features share, per window.",
     inputs={"shap": "analysis/shap_values/{experiment}"},
     draw=_draw,
-    code="2",
+    code="3",
     variants=each_experiment,
 )

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from soilmoisture_assets.attribution.ranks import mean_interval
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
-from soilmoisture_assets.plots.intervals import mean_interval
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
     for place, name in enumerate(names):
         axes = figure.add_subplot(grid[1 + place // columns, place % columns])
         for number, window in enumerate(windows):
-            mean, low, high = mean_interval(values[:, number, place])
+            found = mean_interval(values[None, :, number, place])
+            mean, low, high = found.middle, found.low, found.high
             # Days after the window cannot matter, nor days ahead of what the experiment does not know then.
             drawn = np.isfinite(mean) & (lags >= -window / 24) & ((lags >= 0) | (mean > 0))
             colour = style.WINDOW_COLOURS[number]

@@ -21,9 +21,9 @@ def cube(study) -> xr.Dataset:
     return world_cube(study, stations=6)
 
 
-def untrained(cube: xr.Dataset, study: Study, experiment: Experiment, *, silent: bool = False) -> Model:
+def untrained(cube: xr.Dataset, study: Study, experiment: Experiment, *, silent: bool = False, seed: int = 1) -> Model:
     """A network with random parameters; a silent one always forecasts no departure."""
     windows = build_windows(cube, experiment, study)
-    parameters = initial_parameters(windows.shape, 1, torch.Generator().manual_seed(1))
+    parameters = initial_parameters(windows.shape, 1, torch.Generator().manual_seed(seed))
     parameters["head.out"] = parameters["head.out"] * (0 if silent else 5)
-    return Model(windows.shape, parameters, windows.scaler, experiment, 1, tuple(windows.stations))
+    return Model(windows.shape, parameters, windows.scaler, experiment, seed, tuple(windows.stations))

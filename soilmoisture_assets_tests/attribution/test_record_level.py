@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from soilmoisture_assets.alignment.splits import TRAIN
 from soilmoisture_assets.attribution.record_level import record_level
-from soilmoisture_assets.attribution.samples import Samples
-from soilmoisture_assets.learning.windows import build_windows
-from soilmoisture_assets.study import Experiment
-from soilmoisture_assets_tests.attribution.conftest import untrained
+from soilmoisture_assets.errors import StationError
 from soilmoisture_assets_tests.attribution.world_cube import small_study
 
 SOILS = ("clay", "bdod", "cfvo", "slope", "phh2o")
@@ -33,8 +31,8 @@ def stations_with(cube, level_of):
 
 
 def level_in(cube, study):
-    found = record_level(cube, build_windows(cube, Experiment.DRIVERS, study).scaler, study)
-    return found, {name: found.effects[:, i] for i, name in enumerate(found.names)}
+    found = record_level(cube, study)
+    return found, {str(name): found.level_effect.sel(feature=name).values for name in found.feature.values}
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +46,8 @@ def test_the_level_is_credited_to_the_attribute_that_makes_it(clay_world):
     np.testing.assert_allclose(effects["clay"], 0.01 * clay_world[0].clay.values.std(), rtol=0.1)
     others = set(SOILS) - {"clay"}
     assert max(effects[name].max() for name in others) < 0.1 * effects["clay"].min()
-    assert found.explained > 0.9
-    np.testing.assert_allclose(found.parts.mean(axis=0), 0, atol=1e-9)
+    assert found.attrs["explained"] > 0.9
+    np.testing.assert_allclose(found.level_part.mean("station"), 0, atol=1e-7)
 
 
 def test_a_soil_may_act_more_in_a_wet_climate(cube):
@@ -79,33 +77,28 @@ def test_two_maps_of_one_quantity_are_both_credited_with_all_of_it(clay_world):
     found, effects = level_in(twice, study)
     np.testing.assert_allclose(effects["clay_fraction_0_30cm"], effects["clay"], rtol=1e-6)
     np.testing.assert_allclose(effects["clay"], 0.01 * cube.clay.values.std(), rtol=0.1)
-    shared = np.abs(found.parts).mean(axis=0)[[found.names.index(n) for n in ("clay", "clay_fraction_0_30cm")]]
+    shared = np.abs(found.level_part).mean("station").sel(feature=["clay", "clay_fraction_0_30cm"]).values
     assert shared[0] == pytest.approx(shared[1])
 
 
 def test_parts_and_rest_add_up_to_the_mean_of_the_record(clay_world):
     cube, study = clay_world
-    samples = Samples(cube, untrained(cube, study, Experiment.DRIVERS, silent=True), study)
-    for station in samples.windows.stations[:3]:
-        flat = samples.flat(station, samples.windows.times[200:202])
-        own = samples.model.scaler.moisture[station][0]
-        assert flat[:, samples.level_columns].sum(dim=1).numpy() == pytest.approx(own, abs=1e-6)
-        assert samples.module([24])(flat).numpy() == pytest.approx(own, abs=1e-6)
+    found = record_level(cube, study)
+    whole = float(found.record_mean.mean()) + found.level_part.sum("feature") + found.level_rest
+    np.testing.assert_allclose(whole, found.record_mean, atol=1e-6)
+    training = cube.soil_moisture.isel(time=cube.split.values == TRAIN).mean("time")
+    np.testing.assert_allclose(found.record_mean, training, atol=1e-6)
 
 
 def test_a_station_held_out_has_no_level_to_credit(clay_world):
     cube, study = clay_world
     cube = cube.copy()
     cube["held_out"] = ("station", (np.arange(40) == 4).astype("int8"))
-    scaler = build_windows(cube, Experiment.DRIVERS, study).scaler
-    found = record_level(cube, scaler, study)
-    assert not found.parts[4].any()
-    assert not found.effects[4].any()
-    assert found.parts[5].any()
+    found = record_level(cube, study)
+    assert found.sizes["station"] == 39
+    assert str(cube.station.values[4]) not in found.station.values
 
 
-def test_few_stations_have_no_first_stage(cube, study):
-    scaler = build_windows(cube, Experiment.DRIVERS, study).scaler
-    found = record_level(cube, scaler, study)
-    assert found.names == ()
-    assert np.isnan(found.explained)
+def test_few_stations_are_named_as_too_few(cube, study):
+    with pytest.raises(StationError, match="6 stations with a record are too few"):
+        record_level(cube, study)

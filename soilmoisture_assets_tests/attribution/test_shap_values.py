@@ -7,10 +7,8 @@ import torch
 import xarray as xr
 
 from soilmoisture_assets.attribution import shap_values
-from soilmoisture_assets.attribution.record_level import record_level
 from soilmoisture_assets.attribution.samples import Samples
 from soilmoisture_assets.attribution.shap_values import explain
-from soilmoisture_assets.learning.windows import build_windows
 from soilmoisture_assets.study import AttributionSettings, Experiment
 from soilmoisture_assets_tests.attribution.conftest import untrained
 from soilmoisture_assets_tests.attribution.world_cube import longer
@@ -18,30 +16,25 @@ from soilmoisture_assets_tests.attribution.world_cube import longer
 
 @pytest.fixture(scope="module")
 def values(cube, study):
-    return explain(cube, untrained(cube, study, Experiment.DRIVERS), study)
+    return explain(cube, [untrained(cube, study, Experiment.DRIVERS)], study)
 
 
-def test_a_model_that_forecasts_the_mean_of_the_record_is_explained_by_the_record_alone(cube, study):
-    model = untrained(cube, study, Experiment.DRIVERS, silent=True)
-    found = explain(cube, model, study)
-    others = found.mean_absolute_shap.drop_sel(feature="station_record")
-    assert float(np.abs(others).max()) == 0
-    record = found.shap_value.sel(feature="station_record", window=72)
-    means = [model.scaler.moisture[str(name)][0] for name in found.station.values]
-    assert np.ptp(record.values - np.array(means)) < 1e-6  # 1 m3 m-3 of mean is 1 m3 m-3 of forecast
-    assert float(found.additivity_residual.max()) < 1e-6
+def test_a_model_that_forecasts_the_mean_of_the_record_moves_with_nothing(cube, study):
+    found = explain(cube, [untrained(cube, study, Experiment.DRIVERS, silent=True)], study)
+    assert float(np.abs(found.mean_absolute_shap).max()) == 0
+    assert float(found.movement_spread.max()) < 1e-6
 
 
 def test_the_values_add_up_to_the_forecast_less_that_of_the_background(values):
-    assert float((values.additivity_residual / values.forecast_spread).max()) < 1e-4
+    assert float((values.additivity_residual / values.movement_spread).max()) < 1e-4
 
 
 def test_little_of_a_forecast_is_left_by_the_integration_and_more_by_fewer_points(cube, study, values, monkeypatch):
     left = float(values.shared_residual.mean())
-    assert left < 0.1 * float(values.forecast_spread.mean())
+    assert left < 0.2 * float(values.movement_spread.mean())
     monkeypatch.setattr(shap_values, "NODES", np.array([0.5]))
     monkeypatch.setattr(shap_values, "WEIGHTS", np.array([1.0]))
-    fewer = explain(cube, untrained(cube, study, Experiment.DRIVERS), study)
+    fewer = explain(cube, [untrained(cube, study, Experiment.DRIVERS)], study)
     assert left < 0.5 * float(fewer.shared_residual.mean())
 
 
@@ -60,9 +53,9 @@ def test_they_are_what_the_shap_package_comes_to_with_many_points(cube, study, m
 
     many = shap.GradientExplainer(Departures(), background).shap_values(explained, nsamples=4000, rseed=1)
     theirs = np.reshape(many, own.shape)
+    known = samples.feature_of >= 0
     by_feature = [
-        np.stack([np.bincount(samples.feature_of, weights=row, minlength=len(samples.features)) for row in each])
-        for each in (own, theirs)
+        np.stack([np.bincount(samples.feature_of[known], weights=row[known]) for row in each]) for each in (own, theirs)
     ]
     spread = np.abs(by_feature[1]).max()
     assert np.abs(by_feature[0] - by_feature[1]).max() < 0.05 * spread
@@ -77,7 +70,8 @@ def test_weights_of_the_background_give_its_mean_and_are_as_even_as_they_can_be(
 
 
 def test_weather_after_the_test_period_changes_no_value(cube, study, values):
-    xr.testing.assert_identical(explain(longer(cube, study), untrained(cube, study, Experiment.DRIVERS), study), values)
+    later = explain(longer(cube, study), [untrained(cube, study, Experiment.DRIVERS)], study)
+    xr.testing.assert_identical(later, values)
 
 
 def test_the_first_window_is_not_moved_by_weather_after_it(values):
@@ -104,27 +98,21 @@ def test_a_static_feature_is_attributed_once_per_station(values):
     assert (dynamic.mean_absolute_shap >= np.abs(dynamic.shap_value) - 1e-7).all()
 
 
-def test_without_a_level_to_split_a_static_feature_is_as_strong_as_its_values_spread_over_the_stations(values):
-    clay = values.shap_value.sel(feature="clay", window=72).values
-    np.testing.assert_allclose(values.strength.sel(feature="clay", window=72), np.sqrt((clay**2).mean()), rtol=1e-5)
-    np.testing.assert_array_equal(
-        values.strength.sel(feature="precipitation"), values.mean_absolute_shap.sel(feature="precipitation")
-    )
+def test_networks_of_several_seeds_share_the_windows_and_are_averaged(cube, study, values):
+    one, other = (untrained(cube, study, Experiment.DRIVERS, seed=seed) for seed in (1, 2))
+    found = explain(cube, [one, other], study)
+    assert (found.explained_windows == values.explained_windows).all()
+    np.testing.assert_allclose(found.mean_absolute_shap, found.mean_absolute_shap_of_seed.mean("seed"), rtol=1e-5)
+    np.testing.assert_allclose(found.group_shap, found.group_shap_of_seed.mean("seed"), rtol=1e-5)
+    apart = np.abs(found.mean_absolute_shap_of_seed.diff("seed")).mean()
+    assert float(apart) > 0.1 * float(found.mean_absolute_shap.mean())
+    assert float((found.additivity_residual / found.movement_spread).max()) < 1e-4
 
 
-def test_a_static_feature_is_as_strong_as_it_moves_the_level_of_the_record(cube, study):
-    """At a station of average clay too, where clay adds nothing."""
-    cube = cube.isel(station=np.arange(12) % 6).assign_coords(station=[f"NET__{i:02d}" for i in range(12)])
-    clay = np.linspace(10, 40, 12)
-    cube["clay"] = ("station", clay.astype("float32"))
-    cube["soil_moisture"] = cube["soil_moisture"] + xr.DataArray(0.004 * (clay - 25), dims="station")
-    study = study.model_copy(update={"attribution": AttributionSettings(background=4, explained_per_station=1)})
-    found = explain(cube, untrained(cube, study, Experiment.DRIVERS, silent=True), study)
-    level = record_level(cube, build_windows(cube, Experiment.DRIVERS, study).scaler, study)
-    clay = found.sel(feature="clay", window=72)
-    np.testing.assert_allclose(clay.strength, level.effects[:, level.names.index("clay")], rtol=1e-5)
-    assert float(clay.strength.min()) > 0.01
-    assert found.strength.dims == ("station", "window", "feature")
+def test_more_seeds_than_windows_explain_one_window_each(cube, study):
+    study = study.model_copy(update={"attribution": AttributionSettings(background=4, explained_per_station=2)})
+    models = [untrained(cube, study, Experiment.DRIVERS, seed=seed) for seed in range(3)]
+    assert (explain(cube, models, study).explained_windows == 3).all()
 
 
 def test_a_group_moves_the_forecast_by_the_sum_of_its_features(values):
@@ -138,7 +126,7 @@ def test_the_same_study_gives_the_same_values_and_reports_progress(cube, study, 
     lines: list[tuple[int, int, str]] = []
     again = explain(
         cube,
-        untrained(cube, study, Experiment.DRIVERS),
+        [untrained(cube, study, Experiment.DRIVERS)],
         study,
         lambda done, total, text: lines.append((done, total, text)),
     )

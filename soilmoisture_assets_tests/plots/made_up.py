@@ -273,6 +273,8 @@ def shap(count: int, experiment: str = "drivers") -> xr.Dataset:
     strength = np.array([0.012, 0.02, 0.009, *random.gamma(1.2, 0.002, len(REFERENCE_STATIC_ATTRIBUTES))])
     trend = 1 + random.normal(0.1, 0.15, len(features)) * np.array([0, 1, 2])[:, None]
     mean = strength * trend * random.gamma(6, 1 / 6, (count, 3, len(features)))
+    of_groups = random.gamma(4, 0.004, (count, 3, len(groups)))
+    seeds = np.linspace(0.9, 1.1, 5)[:, None, None, None]
     lags = np.arange(0, 30, dtype="float32")
     decay = np.exp(-lags / np.array([2, 6, 4])[:, None]) * np.array([0.004, 0.009, 0.003])[:, None]
     return xr.Dataset(
@@ -284,8 +286,10 @@ def shap(count: int, experiment: str = "drivers") -> xr.Dataset:
                 (decay * random.gamma(6, 1 / 6, (count, 3, 3, 1))).astype("float32"),
             ),
             "shared_residual": (("station", "window"), np.full((count, 3), 0.002, dtype="float32")),
-            "forecast_spread": (("station", "window"), np.full((count, 3), 0.05, dtype="float32")),
-            "group_shap": (("station", "window", "group"), random.gamma(4, 0.004, (count, 3, len(groups)))),
+            "movement_spread": (("station", "window"), np.full((count, 3), 0.05, dtype="float32")),
+            "group_shap": (("station", "window", "group"), of_groups),
+            "mean_absolute_shap_of_seed": (("seed", "station", "window", "feature"), seeds * mean),
+            "group_shap_of_seed": (("seed", "station", "window", "group"), seeds * of_groups),
         },
         coords={
             **station_coordinates(count),
@@ -299,6 +303,45 @@ def shap(count: int, experiment: str = "drivers") -> xr.Dataset:
             "group": groups,
         },
         attrs={**_ATTRIBUTES, "experiment": experiment},
+    )
+
+
+def record_level(count: int) -> xr.Dataset:
+    random = np.random.default_rng(18)
+    features = [*REFERENCE_STATIC_ATTRIBUTES, "mean_weather"]
+    groups = [VARIABLES[name].group if name in VARIABLES else "climate" for name in features]
+    size = np.array([*random.gamma(1.2, 0.003, len(REFERENCE_STATIC_ATTRIBUTES)), 0.04])
+    return xr.Dataset(
+        {
+            "level_part": (("station", "feature"), random.normal(0, size, (count, len(features)))),
+            "level_rest": ("station", random.normal(0, 0.03, count)),
+        },
+        coords={**station_coordinates(count), "feature": features, "feature_group": ("feature", groups)},
+        attrs={**_ATTRIBUTES, "explained": 0.43},
+    )
+
+
+def local_effects(count: int) -> xr.Dataset:
+    random = np.random.default_rng(19)
+    features = ["temperature", "precipitation", "shortwave", *REFERENCE_STATIC_ATTRIBUTES]
+    points = np.linspace(-1, 1, 9)
+    size = np.array([0.012, 0.02, 0.009, *random.gamma(1.2, 0.002, len(REFERENCE_STATIC_ATTRIBUTES))])
+    curves = size[:, None] * (points + random.normal(0, 0.5, (len(features), 1)) * points**2)
+    seeds = random.normal(1, 0.15, (5, 3, len(features), 1))
+    return xr.Dataset(
+        {
+            "effect_of_seed": (("seed", "window", "feature", "point"), seeds * curves),
+            "importance": (("window", "feature"), np.abs(seeds * curves).mean(axis=(0, 3))),
+            "value": (("feature", "point"), 10 + 5 * np.tile(points, (len(features), 1))),
+            "rank_agreement": ("window", np.array([0.72, 0.7, 0.69])),
+        },
+        coords={
+            "window": ("window", WINDOWS, {"units": "hours"}),
+            "feature": features,
+            "feature_group": ("feature", [VARIABLES[name].group for name in features]),
+            "units": ("feature", [VARIABLES[name].units for name in features]),
+        },
+        attrs={**_ATTRIBUTES, "experiment": "drivers", "stations": count, "days_before": 7, "days_ahead": 3},
     )
 
 
@@ -500,6 +543,7 @@ class Stored:
     def __init__(self, study: Study, count: int, *, era5: tuple[int, float] = (20, 12.0)) -> None:
         experiments = [experiment.value for experiment in study.model.experiments]
         self._whole: dict[str, Callable[[], Any]] = {
+            "analysis/record_level": lambda: record_level(count),
             "cube/station_cube": lambda: cube(count),
             "cube/target": lambda: cube(count),
             "cube/hourly": lambda: cube(count),
@@ -522,6 +566,7 @@ class Stored:
             "analysis/shap_values": lambda experiment: shap(count, experiment),
             "analysis/driver_clusters": lambda _: clusters(count),
             "analysis/permutation_importance": lambda _: permutation(count),
+            "analysis/local_effects": lambda _: local_effects(count),
         }
         self.assets = set(self._whole) | {f"{name}/{each}" for name in self._of_experiment for each in experiments}
         self._read = cache(self._made)

@@ -127,6 +127,7 @@ def test_a_figure_exists_where_its_inputs_do():
         f"figures/{name}/forecast"
         for name in ("shap_by_window", "shap_groups", "shap_lag", "permutation_importance", "driver_clusters")
     }
+    assert every - files_without("analysis/record_level") == {"figures/record_level"}
 
 
 def test_era5_at_the_points_of_the_stations_alone_has_no_figures_of_the_grid():

@@ -41,6 +41,8 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "shap_lag": lambda n: draw("shap_lag")(shap(n)),
     "shap_groups": lambda n: draw("shap_groups")(shap(n)),
     "permutation_importance": lambda n: draw("permutation_importance")(made_up.permutation(n), shap(n)),
+    "record_level": lambda n: draw("record_level")(made_up.record_level(n)),
+    "local_effects": lambda n: draw("local_effects")(made_up.local_effects(n)),
     "driver_clusters": lambda n: draw("driver_clusters")(made_up.clusters(n), shap(n)),
     "skill_by_lead": lambda n: draw("skill_by_lead")(made_up.skill_summary(min(n, 30)), skill(min(n, 30))),
     "reliability": lambda n: draw("reliability")({"drivers": forecasts(n, "drivers"), "forecast": forecasts(n)}),
@@ -209,7 +211,7 @@ def test_gains_and_losses_are_counted_for_all_stations_and_for_the_useful_ones()
 
 def test_shap_bars_keep_the_unit_of_soil_moisture():
     values = made_up.shap(5)
-    values["mean_absolute_shap"] = values["mean_absolute_shap"] * 0 + 0.002
+    values["mean_absolute_shap_of_seed"] = values["mean_absolute_shap_of_seed"] * 0 + 0.002
     figure = draw("shap_by_window")(values)
     bars = [patch.get_width() for axes in panels(figure, "a", "b") for patch in axes.patches]
     assert bars
@@ -385,9 +387,10 @@ def test_groups_are_told_apart_by_their_colours():
 
 def test_a_feature_that_does_nothing_gets_no_empty_row():
     own = shap(30).copy(deep=True)
-    own["mean_absolute_shap"].loc[{"feature": "slope"}] = 0.0
-    own["group_shap"].loc[{"group": "topography"}] = 0.0
-    own["mean_absolute_shap"].loc[{"feature": "clay"}] = own["mean_absolute_shap"].sel(feature="clay", window=24)
+    of_seed = own["mean_absolute_shap_of_seed"]
+    of_seed.loc[{"feature": "slope"}] = 0.0
+    own["group_shap_of_seed"].loc[{"group": "topography"}] = 0.0
+    of_seed.loc[{"feature": "clay"}] = of_seed.sel(feature="clay", window=24)
     by_window, groups = draw("shap_by_window")(own), draw("shap_groups")(own)
     a, b, c = panels(by_window, "a", "b", "c")
     for axes in (a, b, groups.axes[0]):

@@ -108,14 +108,15 @@ def test_leading_groups_come_in_order_with_intervals_and_are_no_causes():
     group = ["antecedent", "calendar", "dynamic", "physical"]
     strength = np.array([0.02, 0.001, 0.03, 0.004])
     shap = xr.Dataset(
-        {"group_shap": (("station", "window", "group"), np.broadcast_to(strength, (5, 2, 4)).copy())},
+        {"group_shap_of_seed": (("seed", "station", "window", "group"), np.tile(strength, (3, 5, 2, 1)))},
         coords={"window": [24, 72], "group": group},
     )
     [said] = findings(DEMO, shap={"forecast": shap})
     assert said == (
-        "72 h ahead, the forecast of experiment forecast goes most with weather (30.0 [30.0, 30.0]); antecedent soil "
-        "moisture (20.0 [20.0, 20.0]); soil, physical (4.0 [4.0, 4.0]): mean |SHAP| over 5 stations in 10⁻³ m³ m⁻³. "
-        "That is an association that the model uses, not a cause."
+        "72 h ahead, the forecast of experiment forecast goes most with weather (30.0 [30.0, 30.0], rank 1); "
+        "antecedent soil moisture (20.0 [20.0, 20.0], rank 2); soil, physical (4.0 [4.0, 4.0], rank 3): mean |SHAP| "
+        "over 5 stations and 3 seeds of the regional network in 10⁻³ m³ m⁻³ [95 % bootstrap interval]. That is "
+        "an association that the model uses, not a cause."
     )
 
 

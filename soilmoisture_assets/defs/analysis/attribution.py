@@ -4,29 +4,35 @@ Not here: SHAP values, effect sizes, correlations and clusters themselves (attri
 beside it. Too few stations cannot be compared: the asset is then left out with the reason, and so are its figures.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import xarray as xr
 
+from soilmoisture_assets.assets import RECORD_LEVEL
 from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.study import Experiment
+
+if TYPE_CHECKING:
+    from soilmoisture_assets.learning.model import Model
 
 FEWEST_STATIONS = 6
 """Fewer stations make no two groups worth comparing."""
 
 
 def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """What the study has per experiment: comparisons of stations, and the explanation of the regional model."""
-    made = []
+    """The level of the records; per experiment comparisons of stations, and the explanation of the regional model."""
+    made = [step(deployment, [RECORD_LEVEL, f"{RECORD_LEVEL}_table"], _record_level)]
     for e in deployment.study.model.experiments:
         for path, make in (
             (f"analysis/effect_size/{e}", _compared(e, _effect_sizes)),
             (f"analysis/correlation/{e}", _compared(e, _correlations)),
             (f"analysis/driver_clusters/{e}", _driver_clusters),
             (f"analysis/permutation_importance/{e}", _permutation_importance),
+            (f"analysis/local_effects/{e}", _local_effects),
         ):
             if path in deployment.graph:
                 made.append(step(deployment, [path, f"{path}_table"], make))
@@ -97,12 +103,23 @@ def _correlations(features: xr.Dataset, score: xr.DataArray) -> xr.Dataset:
     return correlations(features, score)
 
 
+def _record_level(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.attribution.record_level import record_level
+
+    try:
+        found = record_level(work.given()["cube"].load(), work.study)
+    except StationError as error:
+        yield from _left_out(work, str(error))
+        return
+    yield from _with_table(_path(work), found, "station", "feature", explained=round(found.attrs["explained"], 3))
+
+
 def _shap_values(experiment: Experiment) -> Make:
     def shap_values(work: Work) -> Iterator[Made]:
         from soilmoisture_assets.attribution.shap_values import explain
 
         given = work.given()
-        found = explain(given["cube"].load(), given["regional"], work.study, work.progress)
+        found = explain(given["cube"].load(), _of_all_seeds(given), work.study, work.progress)
         found.attrs["experiment"] = experiment.value
         strength = found.mean_absolute_shap.mean("station").isel(window=-1)
         leading = strength.sortby(strength, ascending=False)[:8]
@@ -117,6 +134,10 @@ def _shap_values(experiment: Experiment) -> Make:
         )
 
     return shap_values
+
+
+def _of_all_seeds(given: Mapping[str, Any]) -> "list[Model]":
+    return [given["regional"], *(given[name] for name in given if name.startswith("seed_"))]
 
 
 def _driver_clusters(work: Work) -> Iterator[Made]:
@@ -141,3 +162,14 @@ def _permutation_importance(work: Work) -> Iterator[Made]:
     found["change_agreement"] = rank_agreement(shap, found, "forecast_change")
     agreement = {str(window): round(float(value), 3) for window, value in found.rank_agreement.to_series().items()}
     yield from _with_table(_path(work), found, "window", "feature", rank_agreement_with_shap=agreement)
+
+
+def _local_effects(work: Work) -> Iterator[Made]:
+    from soilmoisture_assets.attribution.local_effects import local_effects
+    from soilmoisture_assets.attribution.permutation import rank_agreement
+
+    given = work.given()
+    found = local_effects(given["cube"].load(), _of_all_seeds(given), work.study)
+    found["rank_agreement"] = rank_agreement(given["shap"].load(), found, "importance")
+    agreement = {str(window): round(float(value), 3) for window, value in found.rank_agreement.to_series().items()}
+    yield from _with_table(_path(work), found, "window", "feature", "point", rank_agreement_with_shap=agreement)

@@ -4,27 +4,34 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from soilmoisture_assets.assets import other_seeds
 from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.study import Experiment
 
 
 def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """A regional model and station models per experiment."""
+    """A regional model, the same of other seeds where it is explained, and station models per experiment."""
     made = []
     for experiment in deployment.study.model.experiments:
-        made.append(step(deployment, [f"models/regional/{experiment}"], _regional(experiment)))
+        seeds = {0: f"models/regional/{experiment}"} | other_seeds(deployment.study, experiment)
+        made += [step(deployment, [path], _regional(experiment, added)) for added, path in seeds.items()]
         made.append(step(deployment, [f"models/station/{experiment}"], _station))
     return made
 
 
-def _regional(experiment: Experiment) -> Make:
+def _regional(experiment: Experiment, added_to_seed: int) -> Make:
     def regional(work: Work) -> Iterator[Made]:
         from soilmoisture_assets.learning.fit import fit_regional
 
         cube = work.given()["cube"].load()
         model = fit_regional(
-            cube, experiment, work.study, progress=work.progress, threads=work.settings.threads_of_a_step
+            cube,
+            experiment,
+            work.study,
+            seed=work.study.seed + added_to_seed,
+            progress=work.progress,
+            threads=work.settings.threads_of_a_step,
         )
         yield Made(model, metadata=model.metadata)
 

@@ -1,0 +1,62 @@
+"""Accumulated local effects: curves of a network that is known, and of features that go together."""
+
+import numpy as np
+import pytest
+import torch
+
+from soilmoisture_assets.attribution.local_effects import _curve, local_effects
+from soilmoisture_assets.study import Experiment
+from soilmoisture_assets_tests.attribution.conftest import untrained
+
+
+@pytest.fixture(scope="module")
+def effects(cube, study):
+    models = [untrained(cube, study, Experiment.FORECAST, seed=seed) for seed in (1, 2)]
+    return local_effects(cube, models, study)
+
+
+def test_a_straight_line_is_found_whatever_goes_with_it():
+    """Two columns that go together, of which the forecast knows one: the other has no effect, as shuffling has it."""
+    random = np.random.default_rng(3)
+    first = random.normal(0, 1, 400)
+    samples = torch.from_numpy(np.stack([first, first + random.normal(0, 0.1, 400)], axis=1).astype("float32"))
+    edges = np.quantile(first, np.linspace(0, 1, 9))
+    own, size = _curve(lambda flat: 2 * flat[:, :1], samples, first, edges, torch.tensor([1.0, 0.0]))
+    np.testing.assert_allclose(np.diff(own[0]), 2 * np.diff(edges), rtol=1e-4)
+    assert size[0] == pytest.approx(2 * np.abs(first - first.mean()).mean(), rel=0.05)
+    other, nothing = _curve(
+        lambda flat: 2 * flat[:, :1], samples, samples[:, 1].numpy(), edges, torch.tensor([0.0, 1.0])
+    )
+    assert not other.any()
+    assert nothing[0] == 0
+
+
+def test_a_curve_is_centred_and_runs_over_the_values_of_its_feature(cube, effects):
+    clay = effects.sel(feature="clay")
+    known = np.isfinite(clay.value.values)
+    np.testing.assert_allclose(clay.value.values[known][[0, -1]], [cube.clay.min(), cube.clay.max()])
+    assert (np.diff(clay.value.values[known]) > 0).all()
+    assert float(clay.effect.min()) < 0 < float(clay.effect.max())
+    np.testing.assert_allclose(effects.effect, effects.effect_of_seed.mean("seed"), rtol=1e-4, atol=1e-7)
+
+
+def test_weather_is_its_mean_of_the_week_before_the_start(cube, effects):
+    week = cube.temperature.rolling(time=14, min_periods=1).mean()
+    values = effects.value.sel(feature="temperature")
+    assert float(values.max()) <= float(week.max()) + 1e-4
+    assert float(values.min()) >= float(week.min()) - 1e-4
+    assert float(values.max() - values.min()) > 10
+
+
+def test_classes_and_what_has_no_number_have_no_curve(effects, cube, study):
+    assert not {"calendar", "neighbours", "station_record", "land_cover"} & set(effects.feature.values)
+    silent = local_effects(cube, [untrained(cube, study, Experiment.DRIVERS, silent=True)], study)
+    assert float(np.abs(silent.importance).max()) == 0
+
+
+def test_the_present_moisture_matters_where_it_is_known(effects, cube, study):
+    assert "soil_moisture" in effects.feature.values
+    drivers = local_effects(cube, [untrained(cube, study, Experiment.DRIVERS)], study)
+    assert "soil_moisture" not in drivers.feature.values
+    assert drivers.attrs["days_ahead"] == 3
+    assert effects.attrs["days_ahead"] == 0
