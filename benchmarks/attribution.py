@@ -34,7 +34,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the made-up stations are t
 
 from soilmoisture_assets.alignment.neighbours import nearest_stations
 from soilmoisture_assets.alignment.splits import split_labels
+from soilmoisture_assets.attribution.local_effects import local_effects
 from soilmoisture_assets.attribution.permutation import permutation_importance, rank_agreement
+from soilmoisture_assets.attribution.ranks import rank_interval
+from soilmoisture_assets.attribution.record_level import record_level
 from soilmoisture_assets.attribution.shap_values import explain
 from soilmoisture_assets.learning.fit import fit_regional
 from soilmoisture_assets.learning.model import Model
@@ -42,7 +45,7 @@ from soilmoisture_assets.learning.network import initial_parameters
 from soilmoisture_assets.learning.windows import build_windows
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, figure_files
 from soilmoisture_assets.plots.style import save_figure
-from soilmoisture_assets.sandbox.truth import true_strengths
+from soilmoisture_assets.sandbox.truth import SCALED_DRIVERS, SHIFTED_DRIVERS, true_group_strengths, true_strengths
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.study import Experiment, Study, load_study
 from soilmoisture_assets_tests.attribution.world_cube import world_cube, world_of
@@ -51,38 +54,82 @@ from soilmoisture_assets_tests.plots import made_up
 PARTS = ("truth", "speed", "figures")
 STUDY_STATIONS = 360
 WORLD_STATIONS = 120
+DRIVERS = (*SHIFTED_DRIVERS, *SCALED_DRIVERS)
 EXPLAINED = (Experiment.DRIVERS, Experiment.FORECAST)
 
 
-def truth(seed: int) -> dict[str, Any]:
-    """Attributed against true strength in the world of a seed: Spearman over features and stations, and features."""
+def truth(seed: int, networks: int) -> dict[str, Any]:
+    """Attributed against true strength in the world of a seed: Spearman over features and stations, features, groups.
+
+    Of the weather the attributed strength is the mean absolute SHAP value, of a property how far one standard deviation
+    moves the mean of the record.
+    """
     settings = load_study("demo").model_dump()
     settings["seed"] = seed
     settings["model"] |= {"history_days_drivers": 14, "regional_epochs": 4}
-    settings["attribution"] = {"background": 200, "explained_per_station": 24}
+    settings["attribution"] = {"background": 200, "explained_per_station": 24, "seeds": networks}
     study = Study.model_validate(settings)
     cube = world_cube(study, WORLD_STATIONS)
-    model = fit_regional(cube, Experiment.DRIVERS, study)
-    shap = explain(cube, [model], study)
-    true = true_strengths(world_of(study, WORLD_STATIONS)).sel(station=shap["station"].values)
-    attributed = shap["strength"].isel(window=-1).sel(feature=true["feature"].values).transpose(*true.dims)
+    models = [fit_regional(cube, Experiment.DRIVERS, study, seed=seed + added) for added in range(networks)]
+    shap, level = explain(cube, models, study).isel(window=[-1]), record_level(cube, study)
+    world, others = world_of(study, WORLD_STATIONS), _others(WORLD_STATIONS, seed)
+    true, true_groups = (
+        found.sel(station=shap["station"].values)
+        for found in (true_strengths(world), true_group_strengths(world, others))
+    )
+    strength = xr.concat(
+        [shap["mean_absolute_shap"].isel(window=0).sel(feature=list(DRIVERS)), level["level_effect"]],
+        "feature",
+        coords="minimal",
+        compat="override",
+        join="outer",
+    )
+    attributed = strength.sel(feature=true["feature"].values).transpose(*true.dims)
+    of_groups = _group_strengths(shap, level, others).sel(group=true_groups["group"].values)
+    ranks = rank_interval(shap["group_shap_of_seed"].isel(window=0).transpose("seed", "station", "group").values)
+    effects = local_effects(cube, models, study)
     means = {"true": true.mean("station"), "attributed": attributed.mean("station")}
     return {
         "seed": seed,
         "stations": shap.sizes["station"],
         "spearman_features_and_stations": float(spearmanr(true.values.ravel(), attributed.values.ravel()).statistic),
         "spearman_features": float(spearmanr(means["true"], means["attributed"]).statistic),
-        "level_explained": shap.attrs["level_explained"],
-        "additivity_residual": float(shap["additivity_residual"].mean()),
-        "shared_share": float(shap["shared_residual"].mean() / shap["forecast_spread"].mean()),
-        "agreement_with_permutation": float(
-            rank_agreement(shap, permutation_importance(cube, model, study)).isel(window=-1)
+        "spearman_groups_and_stations": float(
+            spearmanr(true_groups.values.ravel(), of_groups.values.ravel()).statistic
         ),
+        "level_explained": level.attrs["explained"],
+        "additivity_residual": float(shap["additivity_residual"].mean() / shap["movement_spread"].mean()),
+        "shared_share": float(shap["shared_residual"].mean() / shap["movement_spread"].mean()),
+        "agreement_with_permutation": float(rank_agreement(shap, permutation_importance(cube, models[0], study))[-1]),
+        "agreement_with_local_effects": float(rank_agreement(shap, effects, "importance")[-1]),
+        "ranks": {
+            str(group): [float(low), float(high)]
+            for group, low, high in zip(shap["group"].values, ranks.low, ranks.high, strict=True)
+        },
         "features": {
             str(name): {kind: 1e3 * float(values.sel(feature=name)) for kind, values in means.items()}
             for name in true["feature"].values
         },
     }
+
+
+def _others(stations: int, seed: int) -> np.ndarray:
+    """(draw, station) positions of other stations."""
+    random = np.random.default_rng(seed)
+    return np.stack([np.roll(np.arange(stations), int(shift)) for shift in random.integers(1, stations, 8)])
+
+
+def _group_strengths(shap: xr.Dataset, level: xr.Dataset, others: np.ndarray) -> xr.DataArray:
+    """(station, group) [m3 m-3]: of the weather as it moves the forecast, of attributes as the level parts of other
+    stations differ from a station's own."""
+    parts = (
+        level["level_part"].groupby("feature_group").sum().rename(feature_group="group").transpose("station", "group")
+    )
+    apart = np.abs(parts.values[others] - parts.values).mean(axis=0)
+    return xr.concat(
+        [shap["group_shap"].isel(window=0).sel(group=["dynamic"]), parts.copy(data=apart)],
+        "group", coords="minimal", compat="override",
+    ).transpose("station", "group")  # fmt: skip
 
 
 def speed(stations: int) -> dict[str, Any]:
@@ -151,6 +198,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; default: all")
     parser.add_argument("--seeds", type=int, nargs="+", default=[201], help="worlds of the truth part")
+    parser.add_argument("--networks", type=int, default=5, help="networks of other seeds in each world")
     parser.add_argument("--stations", type=int, default=12, help="stations explained in the speed part")
     parser.add_argument("--threads", type=int, default=None, help="threads of torch; default: all")
     parser.add_argument("--json", action="store_true", help="print one object")
@@ -164,7 +212,7 @@ def main() -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads of torch"
     }
     if "truth" in parts:
-        result["truth"] = [truth(seed) for seed in arguments.seeds]
+        result["truth"] = [truth(seed, arguments.networks) for seed in arguments.seeds]
     if "speed" in parts:
         result["speed"] = speed(arguments.stations)
     if "figures" in parts:
@@ -177,11 +225,14 @@ def _text(result: dict[str, Any]) -> str:
     for world in result.get("truth", []):
         lines.append(
             f"truth, seed {world['seed']}, {world['stations']} stations: Spearman over features and stations "
-            f"{world['spearman_features_and_stations']:.2f}, over features {world['spearman_features']:.2f}; SHAP and "
-            f"permutation {world['agreement_with_permutation']:.2f}; additivity residual "
-            f"{world['additivity_residual']:.1e} m3 m-3, {world['shared_share']:.0%} of it shared in proportion; "
-            f"statics explain {world['level_explained']:.0%} of the level"
+            f"{world['spearman_features_and_stations']:.2f}, over features {world['spearman_features']:.2f}, over "
+            f"groups and stations {world['spearman_groups_and_stations']:.2f}; SHAP and permutation "
+            f"{world['agreement_with_permutation']:.2f}, SHAP and local effects "
+            f"{world['agreement_with_local_effects']:.2f}; additivity residual {world['additivity_residual']:.1e} of "
+            f"the movement, {world['shared_share']:.0%} of it shared in proportion; statics explain "
+            f"{world['level_explained']:.0%} of the level"
         )
+        lines.append("  ranks of groups: " + ", ".join(f"{g} {r[0]:.0f}-{r[1]:.0f}" for g, r in world["ranks"].items()))
         lines += [
             f"  {name:14s} true {each['true']:7.2f}   attributed {each['attributed']:7.2f}   [1e-3 m3 m-3]"
             for name, each in world["features"].items()

@@ -2,9 +2,10 @@
 
 import datetime as dt
 
+import numpy as np
 import pytest
 
-from soilmoisture_assets.sandbox.truth import CAUSAL_PROPERTIES, true_strengths
+from soilmoisture_assets.sandbox.truth import CAUSAL_PROPERTIES, true_group_strengths, true_strengths
 from soilmoisture_assets.sandbox.world import World
 
 
@@ -33,3 +34,12 @@ def test_weather_matters_more_than_slope(strengths):
 def test_simulations_begin_a_year_before_the_period_and_end_with_it(world):
     assert len(world.simulated_hours) - len(world.hours) > 8760
     assert world.simulated_hours[-1] == world.hours[-1]
+
+
+def test_a_group_that_is_exchanged_with_itself_changes_nothing_and_weather_moves_moisture_most(world):
+    own = true_group_strengths(world, np.arange(5)[None])
+    assert float(own.sel(group="dynamic").min()) > 0.005
+    assert float(own.drop_sel(group="dynamic").max()) == 0
+    others = true_group_strengths(world, np.array([[1, 2, 3, 4, 0], [4, 0, 1, 2, 3]]))
+    assert set(others.group.values) == {"dynamic", "physical", "hydraulic", "topography"}
+    assert float(others.min()) > 0
