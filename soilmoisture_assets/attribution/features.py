@@ -24,6 +24,7 @@ _GROUPS = {
     "calendar": "calendar",
     "water_balance": "dynamic",
 }
+_UNITS = {"latitude": "degrees_north", "longitude": "degrees_east"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def feature(name: str, kind: str) -> Feature:
     """A feature with the group and units that the registry gives it."""
     variable = VARIABLES.get(name)
     group = _GROUPS.get(name) or (variable.group if variable else kind)
-    return Feature(name, kind, group, variable.units if variable else "1")
+    return Feature(name, kind, group, variable.units if variable else _UNITS.get(name, "1"))
 
 
 def feature_coordinates(features: Sequence[Feature]) -> dict[str, object]:

@@ -26,6 +26,7 @@ MEMORY_DAYS: dict[str, tuple[int, ...]] = {
 """Time constants of the exponential memories, days; other variables get ``OTHER_MEMORY_DAYS``."""
 OTHER_MEMORY_DAYS = (5, 20)
 MOISTURE_MEMORY_DAYS = (5, 20, 90)
+LONGEST_MEMORY_DAYS = max(*(max(days) for days in MEMORY_DAYS.values()), *OTHER_MEMORY_DAYS, *MOISTURE_MEMORY_DAYS)
 BUCKET_CAPACITIES = (15.0, 40.0, 100.0, 250.0)
 """Water-holding capacities of the water balance, mm."""
 HALF_ANCHORED_DAYS = 30.0

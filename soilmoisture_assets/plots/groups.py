@@ -30,7 +30,7 @@ GROUPS: Mapping[str, Group] = {
     "climate": Group("climate of the place", style.SKY),
     "vegetation": Group("vegetation", "#7A7A00"),
     "location": Group("location and neighbours", "#B0B0B0"),
-    "record": Group("station's own record (beyond its attributes)", "#882255"),
+    "record": Group("station's own record", "#882255"),
     "calendar": Group("time of year", style.YELLOW),
 }
 """Every group by its name in the data, in the order of legends and matrices."""

@@ -18,7 +18,7 @@ from soilmoisture_assets.study import Study
 
 _PLAIN = {
     "soil_moisture": "antecedent soil moisture",
-    "station_record": "station's own record (beyond its attributes)",
+    "station_record": "station's own record",
     "mean_weather": "mean weather of the place",
     "calendar": "time of year",
     "neighbours": "attributes of the neighbours",

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_FEATURES, COLUMNS = 9, 3
+MOST_FEATURES, COLUMNS, LEAST_SHARE = 9, 3, 0.05
 
 
 @style.styled
 def local_effects(effects: xr.Dataset) -> "Figure":
-    """One panel per feature, of those that the forecast goes most with: the mean of the seeds, and each seed.
+    """One panel per feature, of those that the forecast goes with: the mean of the seeds, and each seed.
 
     Parameters
     ----------
@@ -31,7 +31,8 @@ def local_effects(effects: xr.Dataset) -> "Figure":
     window = int(effects["window"].values[-1])
     last = effects.isel(window=-1)
     size = np.nan_to_num(last["importance"].values.astype("float64"))
-    chosen = [int(i) for i in np.argsort(-size, kind="stable")[:MOST_FEATURES] if size[i] > 0]
+    order = [int(i) for i in np.argsort(-size, kind="stable") if size[i] > 0]
+    chosen = [i for i in order if size[i] >= LEAST_SHARE * size.max()][:MOST_FEATURES]
     groups = words(effects["feature_group"].values)
     rows = max(-(-len(chosen) // COLUMNS), 1)
     figure = style.new_figure(height=1.3 + 1.75 * rows, width=style.FULL_WIDTH * 1.1)
@@ -61,7 +62,7 @@ def local_effects(effects: xr.Dataset) -> "Figure":
         "Accumulated local effects on the movement of the forecast, less their mean over windows: a feature is moved "
         "only within the range that a window's value lies in (ticks: borders, between which as many windows lie). "
         f"Weather and moisture: mean of {week}. Bold: mean of {style.counted(effects.sizes['seed'], 'seed')} of the "
-        "network; thin: each. An association that the model uses, not a cause.",
+        f"network; thin: each. Not drawn: {style.counted(len(size) - len(chosen), 'weaker feature')}. An association that the model uses, not a cause.",
         effects,
         n=f"n = {style.counted(int(effects.attrs['stations']), 'station')}",
     )

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets.learning.features import LONGEST_MEMORY_DAYS
 from soilmoisture_assets.metadata.provenance import SYNTHETIC_NOTICE, code_version, library_versions
 from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots.report_findings import findings, newest_forecast
@@ -144,6 +145,7 @@ def build_report(
         "failures": _frame("Stations that could not be trained or forecast, and why", failures),
         "skill_tables": _tables(skill_tables(skill_summary) if skill_summary is not None else []),
         "held_out_tables": held_out_tables(skill, cube) if skill is not None and cube is not None else [],
+        "longest_memory": LONGEST_MEMORY_DAYS,
         "driver_tables": _tables(driver_tables(shap)),
         "calibration_tables": _tables([calibration_table(calibration)] if calibration is not None else []),
         "group_tables": _tables(group_tables(by_group) if by_group is not None else []),

@@ -121,9 +121,8 @@ def _message(names: list[str], values: np.ndarray, kinds: np.ndarray, shap: xr.D
     for kind in ("dynamic", "static"):
         places = np.flatnonzero(kinds == kind)
         if found := leading(values[:, :, places], [feature_label(names[i]) for i in places]):
-            most.append(f"of {kind} features most with {found}")
-    text = f"The forecast goes {'; '.join(most)}" if most else "The forecast goes with no feature"
-    return f"{text} ({method_and_experiment(shap)})"
+            most.append(f"{found} ({kind})")
+    return f"The forecast goes most with {' and '.join(most) or 'no feature'} ({method_and_experiment(shap)})"
 
 
 def _draw(given: FigureInputs) -> "Figure":
