@@ -62,7 +62,8 @@ def local_effects(effects: xr.Dataset) -> "Figure":
         "Accumulated local effects on the movement of the forecast, less their mean over windows: a feature is moved "
         "only within the range that a window's value lies in (ticks: borders, between which as many windows lie). "
         f"Weather and moisture: mean of {week}. Bold: mean of {style.counted(effects.sizes['seed'], 'seed')} of the "
-        f"network; thin: each. Not drawn: {style.counted(len(size) - len(chosen), 'weaker feature')}. An association that the model uses, not a cause.",
+        f"network; thin: each. Not drawn: {style.counted(len(size) - len(chosen), 'weaker feature')}. "
+        "An association that the model uses, not a cause.",
         effects,
         n=f"n = {style.counted(int(effects.attrs['stations']), 'station')}",
     )

@@ -132,6 +132,7 @@ STUDY = """
     [attribution]
     background = 10
     explained_per_station = 2
+    seeds = 1
 
     [baselines]
     boosting_samples = 1000

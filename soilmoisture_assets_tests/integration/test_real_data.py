@@ -21,6 +21,7 @@ station_epochs = 1
 [attribution]
 background = 20
 explained_per_station = 2
+seeds = 1
 
 [baselines]
 boosting_samples = 2000

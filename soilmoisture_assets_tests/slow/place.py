@@ -55,7 +55,7 @@ LEAST: Mapping[str, Any] = {
         "min_windows": 20,
         "neighbours": 2,
     },
-    "attribution": {"background": 5, "explained_per_station": 1},
+    "attribution": {"background": 5, "explained_per_station": 1, "seeds": 1},
     "baselines": {"boosting_samples": 1000, "boosting_trees": 25, "lstm_updates": 2},
 }
 """Settings of the least study: seven stations, 82 days, one epoch."""

@@ -61,6 +61,7 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "baselines.lstm_updates": (2, 3),
     "attribution.background": (5, 6),
     "attribution.explained_per_station": (1, 2),
+    "attribution.seeds": (1, 2),
 }
 """Values that are tried, the first the one of the least study."""
 
