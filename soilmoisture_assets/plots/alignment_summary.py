@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.gridspec import SubplotSpec
 
-FEWEST_BARS = 5
-"""Bars are no wider than if there were this many."""
+FEWEST_BARS = 3
+"""Fewer reasons are words, not bars in a panel that would be half empty."""
 
 _SPLIT_COLOURS = {"train": style.BLUE, "validation": style.ORANGE, "test": style.VERMILION}
 
@@ -35,17 +35,24 @@ def alignment_summary(stations: xr.Dataset, cube: xr.Dataset) -> "Figure":
     cube : the station cube, for the steps of each split.
     """
     included = stations["included"].values == 1
+    reasons = Counter(general_reason(str(reason)) for reason in stations["reason"].values[~included]).most_common(7)
     figure = style.new_figure(height=6.4)
     grid = figure.add_gridspec(2, 2, height_ratios=[3.6, 2.4], width_ratios=[1.15, 1])
     _places(figure, grid[0, :], stations, included)
-    _reasons(figure.add_subplot(grid[1, 0]), stations, included)
-    _completeness(figure.add_subplot(grid[1, 1]), stations, cube)
+    if len(reasons) < FEWEST_BARS:
+        _completeness(figure.add_subplot(grid[1, :]), stations, cube)
+        why = "".join(f" Out of the study, {count}: {reason}." for reason, count in reasons)
+        panels = "Below:"
+    else:
+        _reasons(figure.add_subplot(grid[1, 0]), reasons)
+        _completeness(figure.add_subplot(grid[1, 1]), stations, cube)
+        why, panels = "", "Lower left: the first reason that keeps a station out. Lower right:"
     total = len(included)
     return style.finish(
         figure,
         f"{int(included.sum())} of {style.counted(total, 'station')} are in the study",
-        "Map: stations in the study and out of it. Lower left: the first reason that keeps a station out. Lower right: "
-        "stations by the share of steps observed in each split; the line is the share the study asks for.",
+        f"Map: stations in the study and out of it. {panels} stations by the share of steps observed in each split; "
+        f"the line is the share the study asks for.{why}",
         stations,
         cube,
         n=f"n = {in_and_out(int(included.sum()), total)}",
@@ -90,16 +97,12 @@ def _places(figure: "Figure", place: "SubplotSpec", stations: xr.Dataset, includ
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, borderaxespad=0.2)
 
 
-def _reasons(axes: "Axes", stations: xr.Dataset, included: np.ndarray) -> None:
-    counted = Counter(general_reason(str(reason)) for reason in stations["reason"].values[~included]).most_common(7)
-    if not counted:
-        style.note_in_place_of_data(axes, "no station is out")
-        return
+def _reasons(axes: "Axes", counted: list[tuple[str, int]]) -> None:
     axes.barh(range(len(counted)), [count for _, count in counted], color=style.GREY, height=0.7)
     axes.set_yticks(range(len(counted)), [fill(reason, 30) for reason, _ in counted], fontsize=6.5)
     for row, (_, count) in enumerate(counted):
         axes.text(count, row, f" {count}", va="center", fontsize=7)
-    axes.set(ylim=(max(len(counted), FEWEST_BARS) - 0.5, -0.5), xticks=[], title="stations out, by reason")
+    axes.set(ylim=(len(counted) - 0.5, -0.5), xticks=[], title="stations out, by reason")
     axes.spines["bottom"].set_visible(False)
     axes.tick_params(axis="y", length=0)
 
@@ -138,5 +141,5 @@ FIGURE = FigureDeclaration(
     description="Stations in and out of the study with reasons, and how complete each split is.",
     inputs={"stations": "cube/stations", "cube": "cube/station_cube"},
     draw=_draw,
-    code="2",
+    code="3",
 )
