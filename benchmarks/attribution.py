@@ -71,22 +71,23 @@ def truth(seed: int, networks: int) -> dict[str, Any]:
     study = Study.model_validate(settings)
     cube = world_cube(study, WORLD_STATIONS)
     models = [fit_regional(cube, Experiment.DRIVERS, study, seed=seed + added) for added in range(networks)]
-    shap, level = explain(cube, models, study).isel(window=[-1]), record_level(cube, study)
+    shap, level = explain(cube, models, study), record_level(cube, study)
+    last = shap.isel(window=-1)
     world, others = world_of(study, WORLD_STATIONS), _others(WORLD_STATIONS, seed)
     true, true_groups = (
         found.sel(station=shap["station"].values)
         for found in (true_strengths(world), true_group_strengths(world, others))
     )
     strength = xr.concat(
-        [shap["mean_absolute_shap"].isel(window=0).sel(feature=list(DRIVERS)), level["level_effect"]],
+        [last["mean_absolute_shap"].sel(feature=list(DRIVERS)), level["level_effect"]],
         "feature",
         coords="minimal",
         compat="override",
         join="outer",
     )
     attributed = strength.sel(feature=true["feature"].values).transpose(*true.dims)
-    of_groups = _group_strengths(shap, level, others).sel(group=true_groups["group"].values)
-    ranks = rank_interval(shap["group_shap_of_seed"].isel(window=0).transpose("seed", "station", "group").values)
+    of_groups = _group_strengths(last, level, others).sel(group=true_groups["group"].values)
+    ranks = rank_interval(last["group_shap_of_seed"].transpose("seed", "station", "group").values)
     effects = local_effects(cube, models, study)
     means = {"true": true.mean("station"), "attributed": attributed.mean("station")}
     return {
@@ -98,8 +99,8 @@ def truth(seed: int, networks: int) -> dict[str, Any]:
             spearmanr(true_groups.values.ravel(), of_groups.values.ravel()).statistic
         ),
         "level_explained": level.attrs["explained"],
-        "additivity_residual": float(shap["additivity_residual"].mean() / shap["movement_spread"].mean()),
-        "shared_share": float(shap["shared_residual"].mean() / shap["movement_spread"].mean()),
+        "additivity_residual": _of_movement(shap, "additivity_residual"),
+        "shared_share": _of_movement(shap, "shared_residual"),
         "agreement_with_permutation": float(rank_agreement(shap, permutation_importance(cube, models[0], study))[-1]),
         "agreement_with_local_effects": float(rank_agreement(shap, effects, "importance")[-1]),
         "ranks": {
@@ -111,6 +112,11 @@ def truth(seed: int, networks: int) -> dict[str, Any]:
             for name in true["feature"].values
         },
     }
+
+
+def _of_movement(shap: xr.Dataset, name: str) -> float:
+    """The largest share over the leads of the mean movement of the forecasts."""
+    return float((shap[name].mean("station") / shap["movement_spread"].mean("station")).max())
 
 
 def _others(stations: int, seed: int) -> np.ndarray:
@@ -127,7 +133,7 @@ def _group_strengths(shap: xr.Dataset, level: xr.Dataset, others: np.ndarray) ->
     )
     apart = np.abs(parts.values[others] - parts.values).mean(axis=0)
     return xr.concat(
-        [shap["group_shap"].isel(window=0).sel(group=["dynamic"]), parts.copy(data=apart)],
+        [shap["group_shap"].sel(group=["dynamic"]), parts.copy(data=apart)],
         "group", coords="minimal", compat="override",
     ).transpose("station", "group")  # fmt: skip
 
