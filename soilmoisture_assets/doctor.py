@@ -59,12 +59,12 @@ def diagnose(study: Study, settings: Settings) -> list[Finding]:
     findings = [Finding("sources", True, ", ".join(source.title for source in sources_of(study)))]
     findings += [_room(f"room for {what}", folder) for what, folder in settings.written_folders.items()]
     for source in sources_of(study):
-        needed = [_checked(need) for need in source.needs(study, settings)]
+        needed = [checked(need) for need in source.needs(study, settings)]
         lacking = [finding.what for finding in needed if not finding.ok]
         findings += needed
         for probe in [] if study.sandbox else source.probes(study, settings):
             not_asked = Finding(probe.what, False, f"not asked: it takes {', '.join(lacking)}")
-            findings.append(not_asked if lacking else _checked(probe))
+            findings.append(not_asked if lacking else checked(probe))
     if study.sandbox:
         findings.append(Finding("services", True, "embedded sandbox on loopback (synthetic data)"))
     return findings
@@ -75,7 +75,8 @@ def _needs(study: Study, settings: Settings) -> Iterator[Need]:
         yield from source.needs(study, settings)
 
 
-def _checked(need: Need) -> Finding:
+def checked(need: Need) -> Finding:
+    """Look whether something is there."""
     try:
         return Finding(need.what, True, need.check())
     except SoilMoistureError as error:

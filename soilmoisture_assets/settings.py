@@ -59,8 +59,29 @@ def _without_password(place: str) -> str:
     return place
 
 
+def _database(url: SecretStr) -> SecretStr:
+    """The address with the driver of the ``postgres`` extra: without it, SQLAlchemy takes one that is not installed."""
+    scheme, _, rest = url.get_secret_value().strip().partition("://")
+    try:
+        split = urlsplit(f"postgresql://{rest}")
+        usable = split.port != 0 and len(split.path) > 1 and not set("@/").intersection(split.path[1:])
+    except ValueError:
+        usable = False
+    if scheme.partition("+")[0] not in ("postgres", "postgresql") or not usable:
+        raise ValueError(
+            "it is no address of a Postgres database.\n"
+            "  Write postgresql://, the user, a colon and the password, then @host:5432/database; special characters "
+            "of both as %40. The password may also stand in PGPASSWORD or ~/.pgpass."
+        )
+    return SecretStr(f"postgresql+psycopg2://{rest}")
+
+
 Address = Annotated[str, AfterValidator(_address)]
 """Where a service is asked; it holds no secret."""
+
+
+POSTGRES = "SOILMOISTURE_POSTGRES_URL"
+"""The variable of the instance's database, which dagster.yaml names too."""
 
 
 class Settings(BaseSettings):
@@ -78,6 +99,9 @@ class Settings(BaseSettings):
     """Folder on this machine for unfinished work where the store is elsewhere; unset: ``.soilmoisture_cache``."""
     dagster_home: Path | None = None
     """Folder of the one Dagster instance; unset: ``<data_dir>/dagster_home``, one in ``data`` for each remote store."""
+    postgres_url: Annotated[SecretStr, AfterValidator(_database)] | None = None
+    """The Postgres database of the Dagster instance (runs, events, schedules), one for each store; unset: SQLite in the
+    folder of the instance."""
     extensions: tuple[Path, ...] = ()
     """Folders with sources, methods and plots of your own, as a JSON list."""
     today: dt.date | None = None
@@ -125,6 +149,16 @@ class Settings(BaseSettings):
         if is_remote:
             return Path("data", "dagster_home_" + re.sub(r"[^\w.-]+", "_", place.strip("/"))).resolve()
         return Path(self.data_dir).resolve() / "dagster_home"
+
+    def tell_dagster(self) -> None:
+        """Put the address of the database, with its driver, into the environment, where dagster.yaml points to."""
+        if self.postgres_url is not None:
+            os.environ[POSTGRES] = self.postgres_url.get_secret_value()
+
+    @property
+    def event_logs(self) -> Path:
+        """Folder with a line of JSON for each event of a run, a file per day."""
+        return self.instance_folder / "event_logs"
 
     @property
     def written_folders(self) -> dict[str, Path]:

@@ -21,6 +21,7 @@ from soilmoisture_assets.sandbox import cds
 from soilmoisture_assets.sandbox.cds import CdsService
 from soilmoisture_assets.sandbox.server import Sandbox
 from soilmoisture_assets.sandbox.world import World
+from soilmoisture_assets_tests.postgres_server import PostgresServer, serving
 
 # The same examples wherever the tests run: a change is judged by what it changed. `--hypothesis-seed=N` tries others.
 settings.register_profile("same_examples", derandomize=True)
@@ -76,6 +77,13 @@ def sandbox(store: CdsService) -> Iterator[Sandbox]:
     """The world, served for one test."""
     with Sandbox(store.world) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A Postgres server without databases."""
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

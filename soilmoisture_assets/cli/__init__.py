@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from soilmoisture_assets.cli import demo, doctor, inspect, report, run, status, ui, verify
+from soilmoisture_assets.cli import demo, doctor, inspect, migrate, report, run, status, ui, verify
 from soilmoisture_assets.cli.terminal import err
 from soilmoisture_assets.errors import Interrupted, SoilMoistureError
 from soilmoisture_assets.files import telling_troubles
@@ -33,6 +33,7 @@ app.command()(report.report)
 app.command()(doctor.doctor)
 app.command()(status.status)
 app.command()(verify.verify)
+app.command()(migrate.migrate)
 app.add_typer(inspect.app, name="inspect")
 
 _debug = False

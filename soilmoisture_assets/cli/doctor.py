@@ -2,10 +2,15 @@
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from soilmoisture_assets.cli.terminal import JsonOption, StudyOption, out
+from soilmoisture_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from soilmoisture_assets.doctor import Finding
 
 
 def doctor(study: StudyOption = None, as_json: JsonOption = False) -> None:
@@ -15,6 +20,7 @@ def doctor(study: StudyOption = None, as_json: JsonOption = False) -> None:
 
     deployment = load_deployment(study)
     findings = diagnose(deployment.study, deployment.settings)
+    findings += _instance(deployment.settings)
     if as_json:
         print(json.dumps([finding.__dict__ for finding in findings], indent=1))
     else:
@@ -26,3 +32,18 @@ def doctor(study: StudyOption = None, as_json: JsonOption = False) -> None:
         out.print(f"A run would lack: {', '.join(lacking)}." if lacking else "A run has what it needs.", markup=False)
     if not all(finding.ok for finding in findings):
         sys.exit(1)
+
+
+def _instance(settings: Settings) -> list["Finding"]:
+    """Where runs, events and schedules are, whether it serves, and where its logs are."""
+    from soilmoisture_assets.doctor import Finding
+
+    logs = Finding("logs", True, f"{settings.event_logs}, a line of JSON per event")
+    url = settings.postgres_url
+    if url is None:
+        return [Finding("runs and schedules", True, f"SQLite in {settings.instance_folder}"), logs]
+    from soilmoisture_assets.defs.postgres import server
+    from soilmoisture_assets.doctor import checked
+    from soilmoisture_assets.sources.source import Need
+
+    return [checked(Need("", "runs and schedules", lambda: server(url))), logs]

@@ -1,7 +1,7 @@
 """What the commands share: the terminal, common options, the Dagster instance. Not here: commands."""
 
+import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -45,15 +45,21 @@ def print_behind(what: str, behind: str) -> None:
 
 
 @contextmanager
-def instance_of(settings: Settings) -> Iterator["dg.DagsterInstance"]:
+def instance_of(settings: Settings, *, outdated: bool = False) -> Iterator["dg.DagsterInstance"]:
     """The one Dagster instance of a data folder.
+
+    Parameters
+    ----------
+    outdated : open it also where its tables on a server are those of another version of Dagster.
 
     Raises
     ------
-    StudyError : its folder cannot be written to, or its settings (dagster.yaml) cannot be read.
+    StudyError : its folder cannot be written to, its settings (dagster.yaml) cannot be read, its server does not serve.
     """
     import dagster as dg
     from filelock import FileLock
+
+    from soilmoisture_assets.defs import logs, postgres
 
     home = settings.instance_folder
     own = home.parent / "dagster.yaml"
@@ -66,9 +72,17 @@ def instance_of(settings: Settings) -> Iterator["dg.DagsterInstance"]:
             "  Set SOILMOISTURE_DATA_DIR to a folder on a disk with room that you may write to."
         ) from error
     os.environ["DAGSTER_HOME"] = str(home)
+    if settings.postgres_url is not None:
+        settings.tell_dagster()
+        postgres.server(settings.postgres_url, outdated=outdated)
     with FileLock(home / ".opening.lock"), telling_troubles():  # two that make the same database trip over each other
         with replacing(home / "dagster.yaml") as settings_file:
-            shutil.copyfile(own if own.exists() else TEMPLATE, settings_file)
+            text = (own if own.exists() else TEMPLATE).read_bytes()
+            if b"python_logs:" not in text:
+                text += logs.HANDLER.format(folder=json.dumps(str(settings.event_logs))).encode()
+            if settings.postgres_url is not None:
+                text += postgres.STORAGE.encode()
+            settings_file.write_bytes(text)
         try:
             opened = dg.DagsterInstance.get()
         except (

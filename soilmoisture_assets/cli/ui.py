@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +12,21 @@ import typer
 
 from soilmoisture_assets.cli.terminal import StudyOption, instance_of, out
 from soilmoisture_assets.errors import StudyError
+from soilmoisture_assets.files import replacing
 
 
-def ui(study: StudyOption = None, port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
+class Part(StrEnum):
+    """What a server runs by itself, so that one can be started again without the other."""
+
+    WEBSERVER = "webserver"
+    DAEMON = "daemon"
+
+
+def ui(
+    study: StudyOption = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
+    only: Annotated[Part | None, typer.Option(help="One of both alone, as a service; the daemon runs things.")] = None,
+) -> None:
     """Open the Dagster web UI and daemon on this machine only, with every study of the data folder or one of them."""
     from soilmoisture_assets.defs.leases import end_dead_runs
     from soilmoisture_assets.deployment import load_deployment
@@ -27,12 +40,20 @@ def ui(study: StudyOption = None, port: Annotated[int, typer.Option(help="Port o
             remember(deployment.store, deployment.study.name, settings.study)
     names = [deployment.study.name] if study else sorted(known_studies(deployment.store))
     workspace = settings.instance_folder / "workspace.yaml"
-    workspace.write_text(json.dumps({"load_from": [_location(name) for name in names]}, indent=1))  # JSON is YAML
-    dagster = shutil.which("dagster", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    if dagster is None:
-        raise StudyError("the dagster command is not installed beside this Python.\n  Reinstall with: make demo")
-    out.print(f"http://127.0.0.1:{port}  {', '.join(names)}", highlight=False)
-    os.execv(dagster, [dagster, "dev", "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)])
+    with replacing(workspace) as file:
+        file.write_text(json.dumps({"load_from": [_location(name) for name in names]}, indent=1))  # JSON is YAML
+    address = ("-h", "127.0.0.1", "-p", str(port))
+    tool, *arguments = {
+        None: ("dagster", "dev", *address),
+        Part.WEBSERVER: ("dagster-webserver", *address),
+        Part.DAEMON: ("dagster-daemon", "run"),
+    }[only]
+    program = shutil.which(tool, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if program is None:
+        raise StudyError(f"the command {tool} is not installed beside this Python.\n  Reinstall with: make demo")
+    if only is not Part.DAEMON:
+        out.print(f"http://127.0.0.1:{port}  {', '.join(names)}", highlight=False)
+    os.execv(program, [program, *arguments, "-w", str(workspace)])
 
 
 def _location(name: str) -> dict[str, dict[str, str]]:

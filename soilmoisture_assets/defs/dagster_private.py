@@ -11,6 +11,7 @@ from dagster._core.executor.child_process_executor import ChildProcessCrashExcep
 from dagster._core.executor.multiprocess import MultiprocessExecutor
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.sql import check_alembic_revision, get_alembic_config
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -32,4 +33,6 @@ __all__ = [
     "ReconstructableRepository",
     "RetryMode",
     "SqliteRunStorage",
+    "check_alembic_revision",
+    "get_alembic_config",
 ]

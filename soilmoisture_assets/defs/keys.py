@@ -4,6 +4,9 @@ import dagster as dg
 
 from soilmoisture_assets.study import Study
 
+STUDY_TAG = "soilmoisture/study"
+"""Tag of a run with the name of its study."""
+
 
 def asset_key(study: Study, path: str) -> dg.AssetKey:
     """The key of an asset of a study; it equals its place in the store."""

@@ -4,6 +4,7 @@ No thread may be started by it: a fork has none of them, and waits for ever for 
 """
 
 import os
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -25,6 +26,7 @@ IMPORTED_BY_STEPS = (
 
 os.setsid()  # before anything that takes time: Ctrl-C is for the command, which ends its workers in order
 
+warnings.filterwarnings("ignore", module="dagster.*")  # logging configuration is "beta"
 for name in IMPORTED_BY_STEPS:
     import_module(name)
 logging: Any = import_module("dagster._core.execution.context_creation_job")

@@ -73,6 +73,7 @@ def start_server(settings: Settings) -> None:
     if workers(settings):
         shared_folder()
         os.environ[STUDY] = named(settings)
+        settings.tell_dagster()  # before the server starts, whose environment workers have
         _limit_threads(settings)
         forkserver.set_forkserver_preload(_PRELOADED)
         forkserver.ensure_running()
