@@ -7,6 +7,7 @@ environment.
 
 import datetime as dt
 import difflib
+import hashlib
 import json
 import shlex
 import shutil
@@ -224,7 +225,7 @@ class Deployment:
             state=State.STORED,
             names=names,
             parts=dict(parts or {}),
-            metadata=_plain(metadata or {}),
+            metadata=_plain(_rows(value) | dict(metadata or {})),
         )
         return self.store.publish(record, lambda target: self._write(value, path, target))
 
@@ -251,7 +252,7 @@ class Deployment:
                     gone.append(self._withdraw(each, name, reason))
         if path is None:
             for each in self.store.assets(self.study.name):
-                if each not in self.graph and each != ORIGIN:
+                if each not in self.graph and each not in (ORIGIN, LISTS):
                     for name, entry in self.store.listing(self.study.name, each).items():
                         if entry.state is not State.WITHDRAWN:
                             gone.append(self._withdraw(each, name, "no longer in the study"))
@@ -269,6 +270,19 @@ class Deployment:
         if back is not None:
             view.note(back)
         return back is not None
+
+    def keep_list(self, names: list[str]) -> str:
+        """Store a list of partitions, once; the key under which it is found: a tag of a run has room for few names."""
+        key = hashlib.blake2b(json.dumps(names).encode(), digest_size=8).hexdigest()
+        record = Record(self.study.name, LISTS, key, fingerprint=MADE_FROM_NOTHING, suffix=".json")
+        if self.store.record(record.address) is None:
+            self.store.publish(record, lambda target: formats.dump(names, target))
+        return key
+
+    def kept_list(self, key: str) -> list[str]:
+        """The list of partitions of a key."""
+        names, _ = self.store.load(self.address(LISTS, key), formats.load)
+        return [str(name) for name in names]
 
     def verify(self) -> list[Damage]:
         """Read every stored object again; what is damaged, missing or not ours. See also verification.py."""
@@ -298,12 +312,17 @@ class Deployment:
     def states(self) -> list[dict[str, Any]]:
         """Of every asset how many partitions are ``current``, ``outdated``, ``failed``, ``left_out`` or ``missing``.
 
-        An asset without partitions counts as one; ``partitions`` is what it is partitioned by, or empty.
+        An asset without partitions counts as one; ``partitions`` is what it is partitioned by, or empty. ``bytes``,
+        ``oldest`` and ``newest`` (times of storing) are of what is stored, current or not.
         """
         view, rows = self.view(), []
         for path, asset in self.graph.assets.items():
             names: list[str | None] = list(view.wanted(path)) if asset.partitions else [None]
-            states = [entry.state for name in names if (entry := view.entries(path).get(name)) is not None]
+            entries = {name: entry for name in names if (entry := view.entries(path).get(name)) is not None}
+            states = [entry.state for entry in entries.values()]
+            stored = [name for name, entry in entries.items() if entry.state is State.STORED]
+            times = self.store.times(self.study.name, path) if stored else {}
+            written = sorted(times[name] for name in stored if name in times)
             current = sum(view.counts(path, name) is not None for name in names)
             rows.append(
                 {
@@ -314,6 +333,9 @@ class Deployment:
                     "failed": states.count(State.FAILED),
                     "left_out": states.count(State.LEFT_OUT),
                     "missing": len(names) - len(states) + states.count(State.WITHDRAWN),
+                    "bytes": sum(entries[name].size for name in stored),
+                    "oldest": written[0].isoformat(timespec="seconds") if written else None,
+                    "newest": written[-1].isoformat(timespec="seconds") if written else None,
                 }
             )
         return rows
@@ -460,6 +482,10 @@ def load_deployment(study: str | None = None, settings: Settings | None = None) 
     return Deployment(load_study(origin), own.model_copy(update={"study": origin}), store)
 
 
+LISTS = "lists"
+"""Asset path of the records of lists of partitions that runs are to make."""
+ROWS = "row_count"
+"""Under this name the metadata of a record say how long its table is."""
 KEPT = "kept"
 """Under this name the settings of a record say whether its object stays when it is withdrawn."""
 
@@ -484,6 +510,13 @@ def _same(path: Path) -> Path:
 _READERS: Mapping[str, Any] = {
     ".safetensors": _read_model, ".png": _same, ".html": _same, ".webp": _same, ".zip": _same,
 }  # fmt: skip
+
+
+def _rows(value: Any) -> dict[str, int]:
+    """How long a table is, or would be if a dataset were one: the values of its largest variable."""
+    if hasattr(value, "data_vars"):
+        return {ROWS: max((variable.size for variable in value.data_vars.values()), default=0)}
+    return {ROWS: len(value)} if hasattr(value, "columns") else {}
 
 
 def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,37 +1,77 @@
 """``soilmoisture status``: what of a study counts, and why the rest does not. Not here: the rule (store/graph.py)."""
 
+import datetime as dt
 import json
 from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
 
+from rich.filesize import decimal
 from rich.table import Table
 
 from soilmoisture_assets.cli.terminal import JsonOption, StudyOption, out, print_behind, print_reasons
 
 COUNTS = ("current", "outdated", "failed", "left_out", "missing")
+AGES = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
 def status(study: StudyOption = None, as_json: JsonOption = False) -> None:
-    """Say of every asset how many partitions count, are out of date, failed, are left out or are missing, and why."""
+    """Say of layers and assets what counts, is out of date, failed, is left out or missing, its age and the reasons."""
     from soilmoisture_assets.assets import REPORT
     from soilmoisture_assets.deployment import load_deployment
     from soilmoisture_assets.store.records import State
 
     deployment = load_deployment(study)
-    rows = deployment.states()
-    if as_json:
-        print(json.dumps(rows, indent=1))
-        return
-    table = Table(title=f"study {deployment.study.name}", box=None)
-    table.add_column("asset", overflow="fold")
-    for count in COUNTS:
-        table.add_column(count.replace("_", " "), justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(row["asset"], *(str(row[count] or "") for count in COUNTS))
-    out.print(table)
-    print_behind(REPORT, deployment.behind(REPORT))
-    for state, what in ((State.FAILED, "failed"), (State.LEFT_OUT, "left out")):
-        reasons: dict[str, dict[str, str]] = defaultdict(dict)
+    assets = deployment.states()
+    by_layer: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in assets:
+        by_layer[row["asset"].partition("/")[0]].append(row)
+    layers = [_layer(name, own) for name, own in by_layer.items()]
+    reasons: dict[str, dict[str, dict[str, str]]] = {}
+    for state in (State.FAILED, State.LEFT_OUT):
+        found = reasons[state.value] = defaultdict(dict)
         for each in deployment.reasons(state):
-            reasons[each.asset][each.partition] = each.reason
-        for asset, own in reasons.items():
-            print_reasons(f"{what} of {asset}", own)
+            found[each.asset][each.partition] = each.reason
+    logs = str(deployment.settings.event_logs)
+    if as_json:
+        said = {"study": deployment.study.name, "layers": layers, "assets": assets, "reasons": reasons, "logs": logs}
+        print(json.dumps(said, indent=1))
+        return
+    out.print(_table(f"study {deployment.study.name}", "layer", layers))
+    out.print(_table("", "asset", assets))
+    print_behind(REPORT, deployment.behind(REPORT))
+    for what, by_asset in reasons.items():
+        for asset, why in by_asset.items():
+            print_reasons(f"{what.replace('_', ' ')} of {asset}", why)
+    out.print(f"Logs: {logs}, a line of JSON per event", markup=False, highlight=False, soft_wrap=True)
+
+
+def _layer(name: str, assets: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The counts of a layer: sums over its assets, and the oldest and newest time."""
+    sums = {count: sum(row[count] for row in assets) for count in (*COUNTS, "bytes")}
+    oldest, newest = ([row[end] for row in assets if row[end]] for end in ("oldest", "newest"))
+    return {"layer": name} | sums | {"oldest": min(oldest, default=None), "newest": max(newest, default=None)}
+
+
+def _table(title: str, what: str, rows: Sequence[dict[str, Any]]) -> Table:
+    """Rows with their counts (those that any row has), size and age."""
+    counts = [count for count in COUNTS if any(row[count] for row in rows)]
+    table = Table(title=title, box=None)
+    table.add_column(what, overflow="fold")
+    for column in (*counts, "size", "age"):
+        table.add_column(column.replace("_", " "), justify="right", no_wrap=True)
+    for row in rows:
+        size = decimal(row["bytes"]) if row["bytes"] else ""
+        table.add_row(row[what], *(str(row[count] or "") for count in counts), size, _age(row))
+    return table
+
+
+def _age(row: dict[str, Any]) -> str:
+    """How long ago the newest was stored, and the oldest where that is another time."""
+    ages = [_ago(row[end]) for end in ("newest", "oldest") if row[end]]
+    return " to ".join(dict.fromkeys(ages))
+
+
+def _ago(time: str) -> str:
+    seconds = (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(time)).total_seconds()
+    return next((f"{seconds / unit:.0f} {name}" for unit, name in AGES if seconds >= unit), "now")

@@ -139,7 +139,7 @@ def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:
                 tags = {}
                 if (definition := definitions[kind]) is not None:
                     every = definition.get_partition_keys(dynamic_partitions_store=context.instance)
-                    tags = wanted_tags(every, [name for name in names if name is not None])
+                    tags = wanted_tags(deployment, every, [name for name in names if name is not None])
                 yield dg.RunRequest(
                     run_key=f"{path} {fingerprint_of(made_as)}",
                     job_name=job.name,

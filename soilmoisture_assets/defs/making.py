@@ -7,7 +7,6 @@ A function is given ``Work`` and yields ``Made`` for each asset or partition, in
 recorded one by one, so that a crash keeps what is done; one that fails stays missing and the others go on.
 """
 
-import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -27,6 +26,7 @@ from soilmoisture_assets.defs.dagster_private import (
 )
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.leases import PROCESS_TAG
+from soilmoisture_assets.defs.logs import about
 from soilmoisture_assets.defs.partitions import partitions_of, stations_of
 from soilmoisture_assets.defs.progress import SECONDS_BETWEEN_LINES, progress
 from soilmoisture_assets.defs.workers import begin_step
@@ -34,7 +34,7 @@ from soilmoisture_assets.deployment import Deployment, Inputs
 from soilmoisture_assets.errors import SoilMoistureError, SourceError
 from soilmoisture_assets.files import telling_troubles
 from soilmoisture_assets.io_managers import io_manager_key
-from soilmoisture_assets.io_managers.stored import Publishable
+from soilmoisture_assets.io_managers.stored import Publishable, measured
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.services import ServiceUrls, services
@@ -43,24 +43,26 @@ from soilmoisture_assets.store.records import Record, State
 from soilmoisture_assets.study import Study
 
 OWNERS = ["team:soilmoisture"]
+SECONDS = "seconds"
+"""Metadata of what is stored: how long it took to make."""
 WANTED_TAG = "soilmoisture/partitions"
+"""Tag of a run that names the list of partitions it is to make, among those of its range."""
 
 
-def wanted_tags(every: Iterable[str], wanted: Collection[str]) -> dict[str, str]:
-    """Tags of a run that makes some partitions: Dagster gives it an unbroken range, and one tag says which are wanted.
+def wanted_tags(deployment: Deployment, every: Iterable[str], wanted: Collection[str]) -> dict[str, str]:
+    """Tags of a run that makes some partitions: Dagster gives it a range; if that has gaps, one tag names the list.
 
     Parameters
     ----------
     every : the partitions as Dagster orders them, which for stations is the order in which they came.
     wanted : those to make, at least one that Dagster knows.
     """
-    named = set(wanted)
-    ordered = [name for name in every if name in named]
-    return {
-        ASSET_PARTITION_RANGE_START_TAG: ordered[0],
-        ASSET_PARTITION_RANGE_END_TAG: ordered[-1],
-        WANTED_TAG: json.dumps(ordered),
-    }
+    named, known = set(wanted), list(every)
+    ordered = [name for name in known if name in named]
+    tags = {ASSET_PARTITION_RANGE_START_TAG: ordered[0], ASSET_PARTITION_RANGE_END_TAG: ordered[-1]}
+    if ordered == known[known.index(ordered[0]) : known.index(ordered[-1]) + 1]:
+        return tags
+    return tags | {WANTED_TAG: deployment.keep_list(ordered)}
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class Work:
     def asked(self) -> list[str]:
         """The partitions of the run, or the ones among them that its tag names."""
         tag = self.context.run.tags.get(WANTED_TAG)
-        wanted = set(json.loads(tag)) if tag else set(self.context.partition_keys)
+        wanted = set(self.deployment.kept_list(tag) if tag else self.context.partition_keys)
         return [name for name in self.context.partition_keys if name in wanted]
 
     @cached_property
@@ -245,18 +247,18 @@ def _store_whole(work: Work, make: Make) -> Iterator[dg.MaterializeResult]:
         results = iter([Made(asset=path, left_out=f"{left_out[0]} is left out") for path in work.assets])
     else:
         results = _failing_aloud(work, make)
-    for made in results:
+    for made, seconds in _timed(results):
         path = made.asset or work.assets[0]
         if path not in expected:
             continue
         if made.left_out is not None:
             deployment.note(path, None, State.LEFT_OUT, made.left_out, work.view, run)
-            work.context.log.warning(f"{path} is left out: {made.left_out}")
+            work.context.log.warning(f"{path} is left out: {made.left_out}", extra=about(work.study.name, path, None))
             continue
         yield dg.MaterializeResult(
             asset_key(work.study, path),
             value=Publishable(made.value, expected[path], made.names, made.parts, made.metadata),
-            metadata=shown(made.metadata),
+            metadata=shown(made.metadata) | {SECONDS: seconds},
             data_version=dg.DataVersion(expected[path].fingerprint),
         )
         if made.names or path == deployment.places:
@@ -288,16 +290,17 @@ def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
     failed: dict[str, str] = {}
     done, said = 0, time.monotonic()
     total = len(work.asked) * len(work.assets)
-    for made in chain(work.hindered, make(work) if work.partitions else ()):
+    for made, seconds in _timed(chain(work.hindered, make(work) if work.partitions else ())):
         path, name = made.asset or work.assets[0], str(made.partition)
+        extra = about(work.study.name, path, name)
         if made.left_out is not None:
             work.view.note(deployment.note(path, name, State.LEFT_OUT, made.left_out, work.view, context.run_id))
-            context.log.warning(f"{path} {name} is left out: {made.left_out}")
+            context.log.warning(f"{path} {name} is left out: {made.left_out}", extra=extra)
         elif made.failure is not None:
             failed[f"{path} {name}"] = made.failure
             if not (made.passing and work.view.counts(path, name)):
                 work.view.note(deployment.note(path, name, State.FAILED, made.failure, work.view, context.run_id))
-            context.log.error(f"{path} {name} failed: {made.failure}")
+            context.log.error(f"{path} {name} failed: {made.failure}", extra=extra)
         else:
             record = made.record or work.publish(made).record
             assert record is not None
@@ -309,7 +312,7 @@ def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
             yield dg.AssetMaterialization(
                 asset_key(work.study, path),
                 partition=name,
-                metadata=shown(made.metadata) | {"path": deployment.store.url_of(record), "size": record.size},
+                metadata=shown(made.metadata) | measured(deployment, record) | {SECONDS: seconds},
                 # of what is fetched, the same settings give other data in time: the checksum tells
                 tags={DATA_VERSION_TAG: f"{record.fingerprint}-{record.checksum}"},
             )
@@ -320,6 +323,14 @@ def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
             metadata={"failed": dg.MetadataValue.json(failed)},
             allow_retries=False,
         )
+
+
+def _timed(results: Iterable[Made]) -> Iterator[tuple[Made, float]]:
+    """Results with the seconds since the one before: what each took, or of a batch the first took for all."""
+    started = time.monotonic()
+    for made in results:
+        yield made, round(time.monotonic() - started, 3)
+        started = time.monotonic()
 
 
 def _require_shared(work: Work) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from soilmoisture_assets.defs.dagster_private import CHILD_PROCESS_CRASH
-from soilmoisture_assets.defs.keys import asset_key, asset_path
+from soilmoisture_assets.defs.keys import STUDY_TAG, asset_key, asset_path
 from soilmoisture_assets.defs.leases import PROCESS_TAG, await_room, end_dead_runs, this_process
 from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.refresh import due
@@ -199,14 +199,14 @@ def launch(
     """
     await_room(instance, {pool for path in assets if (pool := deployment.graph[path].pool)})
     keys = [asset_key(deployment.study, path) for path in assets]
-    tags = {PROCESS_TAG: this_process()}
+    tags = {PROCESS_TAG: this_process(), STUDY_TAG: deployment.study.name}
     if partitions:
         definition = definitions.resolve_asset_graph().get(keys[0]).partitions_def
         assert definition is not None
         if isinstance(definition, dg.DynamicPartitionsDefinition):  # what names them may not be part of a selection
             known = set(instance.get_dynamic_partitions(str(definition.name)))
             instance.add_dynamic_partitions(str(definition.name), [name for name in partitions if name not in known])
-        tags |= wanted_tags(definition.get_partition_keys(dynamic_partitions_store=instance), partitions)
+        tags |= wanted_tags(deployment, definition.get_partition_keys(dynamic_partitions_store=instance), partitions)
     how: dict[str, Any] = {"asset_selection": keys, "tags": tags, "raise_on_error": False, "run_config": _QUIET}
     result: _Result
     if workers(deployment.settings):

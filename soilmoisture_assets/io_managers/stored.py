@@ -9,9 +9,12 @@ from typing import Any
 
 import dagster as dg
 
-from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.deployment import ROWS, Deployment
 from soilmoisture_assets.store.graph import Expected
 from soilmoisture_assets.store.records import Record
+
+ROW_COUNT = "dagster/row_count"
+"""Dagster's name for the length of a table, which its web UI knows."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,12 @@ class Publishable:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
+def measured(deployment: Deployment, record: Record) -> dict[str, Any]:
+    """Where a stored thing is and how large, as the web UI shows it."""
+    rows = {ROW_COUNT: record.metadata[ROWS]} if ROWS in record.metadata else {}
+    return {"path": deployment.store.url_of(record), "size": record.size} | rows
+
+
 class StoreIOManager(dg.IOManager):
     """Publishes unpartitioned outputs, and opens any asset of the study that counts."""
 
@@ -36,7 +45,7 @@ class StoreIOManager(dg.IOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Publishable) -> None:
         record = self.publish(context, obj)
-        context.add_output_metadata({"path": self.deployment.store.url_of(record), "size": record.size})
+        context.add_output_metadata(measured(self.deployment, record))
 
     def publish(self, context: dg.OutputContext, obj: Publishable) -> Record:
         """Store an output under the path of its asset."""

@@ -85,6 +85,14 @@ class Disk:
                             found[entry.name] = entry.stat().st_size
         return found
 
+    def times(self, folder: str) -> dict[str, float]:
+        """When each visible file of a folder was written, in seconds since 1970, by its name."""
+        found = {}
+        for name in self.names(folder, fresh=True):
+            with contextlib.suppress(FileNotFoundError):
+                found[name] = os.stat(self.folder / folder / name).st_mtime
+        return found
+
     def size(self, key: str) -> int | None:
         try:
             return os.stat(self.folder / key).st_size

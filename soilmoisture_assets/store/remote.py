@@ -11,11 +11,14 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from soilmoisture_assets.errors import SourceError, StudyError
 from soilmoisture_assets.store.checksums import checksum as checksum_of
+
+_WRITTEN = ("LastModified", "last_modified", "mtime", "updated", "created")
 
 
 class Copy:
@@ -103,6 +106,17 @@ class Remote:
                 name = entry["name"].rsplit("/", 1)[-1]
                 if entry["type"] == "file" and not name.startswith("."):
                     found[name] = entry["size"]
+        return found
+
+    def times(self, folder: str) -> dict[str, float]:
+        """When each object right below a folder was written, in seconds since 1970, by its name: one LIST."""
+        found = {}
+        with self._told(), contextlib.suppress(FileNotFoundError):
+            for entry in self._files.ls(self._path(folder), detail=True):
+                said = next((entry[key] for key in _WRITTEN if key in entry), None)  # each protocol has its own
+                if said is not None:
+                    name = entry["name"].rsplit("/", 1)[-1]
+                    found[name] = said.timestamp() if isinstance(said, datetime) else float(said)
         return found
 
     def size(self, key: str) -> int | None:

@@ -214,6 +214,12 @@ class Store:
                 entries[partition] = _entry(names[0], present=False)
         return {partition: entries[partition] for partition in sorted(entries, key=lambda name: name or "")}
 
+    def times(self, study: str, asset: str) -> dict[str | None, datetime]:
+        """When the newest record of each partition was written (UTC), as a listing says: nothing is read."""
+        times = self._root.times(Address(study, asset).records)
+        newest = {partition: names[0] for partition, names in _grouped(study, asset, list(times)).items()}
+        return {partition: datetime.fromtimestamp(times[str(name)], UTC) for partition, name in newest.items()}
+
     def load(self, address: Address, reader: Callable[[Path], T]) -> tuple[T, Record]:
         """What ``reader`` makes of the object's path, and the object's record; they belong together.
 

@@ -220,7 +220,7 @@ def test_the_doctor_says_what_the_source_needs(place: Workplace):
 
 
 def test_status_and_run_know_them_by_their_names(place: Workplace):
-    current = {row["asset"]: row["current"] for row in ask(place, "status")}
+    current = {row["asset"]: row["current"] for row in ask(place, "status")["assets"]}
     assert current["raw/mine/station_series"] == 5
     assert current["figures/sunshine"] == 1
     (place.data / "extended" / "figures" / "sunshine.png").unlink()

@@ -50,11 +50,25 @@ def test_a_second_run_finds_everything_up_to_date(finished: Workplace):
 
 def test_after_a_run_everything_counts_and_is_whole(finished: Workplace):
     status = finished.soilmoisture("status", "--json")
-    rows = json.loads(status.stdout)
+    said = json.loads(status.stdout)
+    rows = said["assets"]
     assert {row["asset"] for row in rows} == set(finished.deployment().graph)
     assert [row for row in rows if row["outdated"] or row["failed"]] == []
     assert [row["asset"] for row in rows if row["missing"]] == []
+    assert sum(layer["current"] for layer in said["layers"]) == sum(row["current"] for row in rows)
+    assert [layer["layer"] for layer in said["layers"] if not (layer["bytes"] and layer["oldest"])] == []
     assert finished.soilmoisture("verify").returncode == 0
+
+
+def test_everything_that_was_stored_is_in_the_logs_with_its_numbers(finished: Workplace):
+    folder = Path(json.loads(finished.soilmoisture("status", "--json").stdout)["logs"])
+    lines = [json.loads(line) for file in folder.iterdir() for line in file.read_text().splitlines()]
+    stored = {(line["asset"], line.get("partition")): line for line in lines if "bytes" in line}
+    deployment = finished.deployment()
+    view = deployment.view()
+    there = {(path, name): entry for path in deployment.graph for name, entry in view.current(path).items()}
+    assert stored.keys() >= there.keys()
+    assert {key for key in there if "seconds" not in stored[key]} == set()
 
 
 def test_every_station_of_the_cube_has_a_model_and_a_forecast(finished: Workplace):

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import fsspec
@@ -63,6 +64,15 @@ def test_what_is_published_comes_back_with_the_record_of_what_it_is(shelf: Store
     assert (found.state, found.size, found.generation) == (State.STORED, 9, 1)
     assert len(found.checksum) == 24
     assert found.time.endswith("+00:00")
+
+
+def test_when_things_were_stored_is_known_from_a_listing(shelf: Store):
+    written = [shelf.publish(record(), text("series")), shelf.note(failed(Address("demo", SERIES.asset, "SCAN__B")))]
+    times = shelf.times("demo", SERIES.asset)
+    assert times.keys() == {each.partition for each in written}
+    for each in written:
+        assert abs(times[each.partition] - datetime.fromisoformat(each.time)) < timedelta(seconds=5)
+    assert shelf.times("demo", "cube/none") == {}
 
 
 def test_addresses_are_paths_a_person_can_guess(shelf: Store, root: str):

@@ -23,4 +23,4 @@ def _tables(work: Work) -> Iterator[Made]:
     loaded = {name: curves[name].load() for name in curves}
     for path, gather in zip(TABLES, (events_table, stations_table, distributions_table), strict=True):
         table = gather(loaded)
-        yield Made(table, asset=path, metadata={"rows": len(table)})
+        yield Made(table, asset=path)

@@ -43,8 +43,8 @@ def _skill(work: Work) -> Iterator[Made]:
     text = markdown(tables.summary, "test")
     yield Made(tables.skill, asset="analysis/skill", metadata={"test": text})
     yield Made(tables.skill_windows, asset="analysis/skill_windows")
-    yield Made(tables.summary, asset="analysis/skill_summary", metadata={"rows": len(tables.summary)})
-    yield Made(tables.held_out, asset="analysis/skill_held_out", metadata={"rows": len(tables.held_out)})
+    yield Made(tables.summary, asset="analysis/skill_summary")
+    yield Made(tables.held_out, asset="analysis/skill_held_out")
 
 
 def _skill_by_group(work: Work) -> Iterator[Made]:
