@@ -44,6 +44,8 @@ from soilmoisture_assets.study import Study
 
 OWNERS = ["team:soilmoisture"]
 WANTED_TAG = "soilmoisture/partitions"
+LEFT_OUT, FAILED = "left out", "failed"
+"""Metadata with the reason, where the web UI shows a partition that is not stored."""
 
 
 def wanted_tags(every: Iterable[str], wanted: Collection[str]) -> dict[str, str]:
@@ -249,9 +251,16 @@ def _store_whole(work: Work, make: Make) -> Iterator[dg.MaterializeResult]:
         path = made.asset or work.assets[0]
         if path not in expected:
             continue
-        if made.left_out is not None:
-            deployment.note(path, None, State.LEFT_OUT, made.left_out, work.view, run)
+        if made.left_out is not None:  # its step ends well, so that those after it say the same of theirs
+            record = deployment.note(path, None, State.LEFT_OUT, made.left_out, work.view, run)
+            work.view.note(record)
             work.context.log.warning(f"{path} is left out: {made.left_out}")
+            yield dg.MaterializeResult(
+                asset_key(work.study, path),
+                value=None,
+                metadata={LEFT_OUT: made.left_out},
+                data_version=_version_left_out(record),
+            )
             continue
         yield dg.MaterializeResult(
             asset_key(work.study, path),
@@ -277,8 +286,10 @@ def _failing_aloud(work: Work, make: Make) -> Iterator[Made]:
         raise
 
 
-def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
-    """Store results as they come and record each partition at once.
+def _store_each(
+    work: Work, make: Make
+) -> Iterator[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation]:
+    """Store results as they come and record each partition at once; then say what the checks of the assets find.
 
     Raises dg.Failure at the end if any partition failed; by then the others are stored and recorded. Raises SourceError
     before anything is made if an input that all of them share does not count.
@@ -290,14 +301,26 @@ def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
     total = len(work.asked) * len(work.assets)
     for made in chain(work.hindered, make(work) if work.partitions else ()):
         path, name = made.asset or work.assets[0], str(made.partition)
+        key = asset_key(work.study, path)
         if made.left_out is not None:
-            work.view.note(deployment.note(path, name, State.LEFT_OUT, made.left_out, work.view, context.run_id))
+            left = deployment.note(path, name, State.LEFT_OUT, made.left_out, work.view, context.run_id)
+            work.view.note(left)
             context.log.warning(f"{path} {name} is left out: {made.left_out}")
+            yield dg.AssetMaterialization(
+                key,
+                description=f"{LEFT_OUT}: {made.left_out}",
+                partition=name,
+                metadata={LEFT_OUT: made.left_out},
+                tags={DATA_VERSION_TAG: _version_left_out(left).value},
+            )
         elif made.failure is not None:
             failed[f"{path} {name}"] = made.failure
-            if not (made.passing and work.view.counts(path, name)):
+            kept = made.passing and work.view.counts(path, name) is not None
+            if not kept:
                 work.view.note(deployment.note(path, name, State.FAILED, made.failure, work.view, context.run_id))
             context.log.error(f"{path} {name} failed: {made.failure}")
+            reason = made.failure + ("\nWhat was stored before still counts." if kept else "")
+            yield dg.AssetObservation(key, description=f"{FAILED}: {reason}", partition=name, metadata={FAILED: reason})
         else:
             record = made.record or work.publish(made).record
             assert record is not None
@@ -307,12 +330,13 @@ def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
                 said = time.monotonic()
                 context.log.info(f"{path} {name}: stored ({done} of {total})")
             yield dg.AssetMaterialization(
-                asset_key(work.study, path),
+                key,
                 partition=name,
                 metadata=shown(made.metadata) | {"path": deployment.store.url_of(record), "size": record.size},
                 # of what is fetched, the same settings give other data in time: the checksum tells
                 tags={DATA_VERSION_TAG: f"{record.fingerprint}-{record.checksum}"},
             )
+    yield from _evaluations(work)
     if failed:
         raise dg.Failure(
             f"{len(failed)} of {total} failed, the others are stored: "
@@ -320,6 +344,23 @@ def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
             metadata={"failed": dg.MetadataValue.json(failed)},
             allow_retries=False,
         )
+
+
+def _evaluations(work: Work) -> Iterator[dg.AssetCheckEvaluation]:
+    """What the checks of a partitioned step's assets find. Dagster plans a step for each of them in the same run and
+    skips it, as partitions recorded one by one are no output of their step."""
+    graph, planned = work.context.job_def.asset_layer.asset_graph, work.context.run.asset_check_selection
+    keys = {asset_key(work.study, path) for path in work.assets}
+    for check in sorted(graph.asset_check_keys):
+        if check.asset_key in keys and (planned is None or check in planned):
+            found: dg.AssetCheckResult = graph.assets_def_for_key(check)()  # type: ignore[assignment]
+            yield dg.AssetCheckEvaluation(
+                check.asset_key, check.name, found.passed, found.metadata, None, found.severity, found.description
+            )
+
+
+def _version_left_out(record: Record) -> dg.DataVersion:
+    return dg.DataVersion(f"{LEFT_OUT} {record.fingerprint}")
 
 
 def _require_shared(work: Work) -> None:

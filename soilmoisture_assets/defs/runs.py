@@ -21,7 +21,6 @@ from soilmoisture_assets.defs.workers import loadable_asset_job, share_patience,
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import Interrupted, SoilMoistureError, StudyError
 from soilmoisture_assets.store.graph import Graph, Partitioning, View
-from soilmoisture_assets.store.records import State
 
 
 @dataclass(frozen=True)
@@ -160,8 +159,6 @@ def bring_up_to_date(
                 continue
             yield assets, parts, None
             outcome = launch(deployment, definitions, instance, assets, parts)
-            if stage.partitions is None:
-                _leave_out(deployment, assets, outcome.run_id)
             yield assets, parts, outcome
             if outcome.interrupted:
                 return
@@ -176,14 +173,6 @@ def _without_lost(view: View, assets: Sequence[str], partitions: Sequence[str], 
         if lost.intersection(view.lacking(path, partitions[0] if partitions else None)):
             lost.add(path)
     return tuple(path for path in assets if path not in lost)
-
-
-def _leave_out(deployment: Deployment, assets: Sequence[str], run: str) -> None:
-    """Record that what is made from something left out is left out too: in a run of both, Dagster skips its step."""
-    view = deployment.view()
-    for path in assets:
-        if not view.settled(path, None) and (lacking := view.left_out_with(path, None)):
-            view.note(deployment.note(path, None, State.LEFT_OUT, f"{lacking[0]} is left out", view, run))
 
 
 def launch(
@@ -214,24 +203,11 @@ def launch(
     else:
         job = definitions.resolve_implicit_global_asset_job_def()
         result = job.execute_in_process(instance=instance, **how)
-    warnings = _warnings(result)
-    if partitions:
-        warnings += _check(definitions, instance, keys)
-    return _outcome(result, warnings)
+    return _outcome(result, _warnings(result))
 
 
 _Result = dg.ExecuteInProcessResult | dg.JobExecutionResult
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-def _check(definitions: dg.Definitions, instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> list[str]:
-    """Run the checks of partitioned assets, which a step that records partitions one by one skips; their warnings."""
-    graph = definitions.resolve_asset_graph()
-    selection = dg.AssetSelection.checks_for_assets(*keys)
-    if not selection.resolve_checks(graph):
-        return []
-    job = dg.define_asset_job("checks", selection=selection).resolve(asset_graph=graph)
-    return _warnings(job.execute_in_process(instance=instance, raise_on_error=False, run_config=_QUIET))
 
 
 def _warnings(result: _Result) -> list[str]:

@@ -14,10 +14,10 @@ PREVIEW_WIDTH = 640
 class FigureIOManager(StoreIOManager):
     """Publishes a figure; the web UI shows a small preview of pictures."""
 
-    def handle_output(self, context: dg.OutputContext, obj: Publishable) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Publishable | None) -> None:
         super().handle_output(context, obj)
         path = self._path(context.asset_key)
-        if self.deployment.graph[path].suffix == ".png":
+        if obj is not None and self.deployment.graph[path].suffix == ".png":
             picture = self.deployment.store.path(self.deployment.address(path))
             context.add_output_metadata({"preview": dg.MetadataValue.md(f"![preview]({_thumbnail(picture)})")})
 

@@ -34,7 +34,10 @@ class StoreIOManager(dg.IOManager):
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
 
-    def handle_output(self, context: dg.OutputContext, obj: Publishable) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Publishable | None) -> None:
+        """Store it; of what is left out there is nothing."""
+        if obj is None:
+            return
         record = self.publish(context, obj)
         context.add_output_metadata({"path": self.deployment.store.url_of(record), "size": record.size})
 

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
+from soilmoisture_assets.defs.checks import failures
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.making import Made, Make, Work
 from soilmoisture_assets.errors import SourceError
@@ -23,6 +25,17 @@ def b_is(fate: Made) -> list[Made]:
 
 def said(place: Bench, state: State = State.FAILED) -> list[tuple[str, str]]:
     return [(each.partition, each.reason) for each in place.deployment.reasons(state, SERIES)]
+
+
+def shown_of(place: Bench, name: str) -> dict[str, Any]:
+    """The metadata of the newest event of a partition, which the web UI shows on its page."""
+    asked = dg.AssetRecordsFilter(SERIES_KEY, asset_partitions=[name])
+    events = [*place.instance.fetch_materializations(asked, limit=1).records,
+              *place.instance.fetch_observations(asked, limit=1).records]  # fmt: skip
+    newest = max(events, key=lambda each: each.storage_id)
+    event = newest.asset_materialization or newest.event_log_entry.asset_observation
+    assert event is not None
+    return {label: value.value for label, value in event.metadata.items()}
 
 
 def test_each_partition_is_stored_and_recorded(tmp_path: Path):
@@ -44,6 +57,7 @@ def test_a_failed_station_stays_missing_is_named_and_the_others_are_kept(tmp_pat
         assert place.instance.get_materialized_partitions(SERIES_KEY) == {"a", "c"}
         assert place.deployment.current(SERIES) == ["a", "c"]
         assert said(place) == [("b", "b has no data")]
+        assert shown_of(place, "b") == {"failed": "b has no data"}
         with pytest.raises(SourceError, match=r"soil_moisture, partition b is failed \(b has no data\)"):
             place.deployment.read(SERIES, "b")
 
@@ -78,9 +92,11 @@ def test_what_is_left_out_is_named_and_fails_nothing(tmp_path: Path):
         place.run(TABLE)
         outcome = place.launch(SERIES, STATIONS)
         assert (outcome.error, dict(outcome.failed_partitions)) == (None, {})
-        assert place.instance.get_materialized_partitions(SERIES_KEY) == {"a", "c"}
+        assert place.deployment.current(SERIES) == ["a", "c"]
         assert said(place) == []
         assert said(place, State.LEFT_OUT) == [("b", "b has 3 windows")]
+        assert place.instance.get_materialized_partitions(SERIES_KEY) == set(STATIONS)  # nothing is to be done there
+        assert shown_of(place, "b") == {"left out": "b has 3 windows"}
         assert place.run(TABLE, SERIES) == {}
 
 
@@ -136,14 +152,20 @@ def test_a_run_of_a_range_makes_only_the_partitions_that_its_tag_names(tmp_path:
         assert place.deployment.current(SERIES) == ["a", "c"]
 
 
-def test_a_range_asked_for_in_the_web_ui_is_made_whole(tmp_path: Path):
-    with bench(tmp_path) as place:
+def test_a_range_asked_for_in_the_web_ui_is_made_whole_and_checked(tmp_path: Path):
+    def made(name: str) -> Made:
+        return moisture(name) if name != "c" else Made(partition=name, failure="c is broken")
+
+    with bench(tmp_path, each(made), checks=failures.checks) as place:
         place.run(TABLE)
         tags = {"dagster/asset_partition_range_start": "b", "dagster/asset_partition_range_end": "c"}
         job = place.definitions.resolve_implicit_global_asset_job_def()
         key = asset_key(place.deployment.study, SERIES)
-        assert job.execute_in_process(instance=place.instance, asset_selection=[key], tags=tags).success
-        assert place.deployment.current(SERIES) == ["b", "c"]
+        result = job.execute_in_process(instance=place.instance, asset_selection=[key], tags=tags, raise_on_error=False)
+        assert place.deployment.current(SERIES) == ["b"]
+        [check] = result.get_asset_check_evaluations()
+        assert not check.passed
+        assert "| c | c is broken |" in str(check.metadata["failed"].value)
 
 
 CURVES = "raw/ismn/recession_curves"
