@@ -38,7 +38,7 @@ from soilmoisture_assets.io_managers.stored import Publishable
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.services import ServiceUrls, services
-from soilmoisture_assets.store.graph import Asset
+from soilmoisture_assets.store.graph import Asset, fingerprint_of
 from soilmoisture_assets.store.records import Record, State
 from soilmoisture_assets.study import Study
 
@@ -46,6 +46,8 @@ OWNERS = ["team:soilmoisture"]
 WANTED_TAG = "soilmoisture/partitions"
 LEFT_OUT, FAILED = "left out", "failed"
 """Metadata with the reason, where the web UI shows a partition that is not stored."""
+EXCLUDED = "excluded"
+"""Metadata of what names stations: those that it does not name, with the reason of each."""
 
 
 def wanted_tags(every: Iterable[str], wanted: Collection[str]) -> dict[str, str]:
@@ -113,10 +115,21 @@ class Work:
 
     @cached_property
     def asked(self) -> list[str]:
-        """The partitions of the run, or the ones among them that its tag names."""
+        """The partitions of the run, or the ones among them that its tag names; of those, what the assets have."""
         tag = self.context.run.tags.get(WANTED_TAG)
         wanted = set(json.loads(tag)) if tag else set(self.context.partition_keys)
-        return [name for name in self.context.partition_keys if name in wanted]
+        return [name for name in self.context.partition_keys if name in wanted and name not in self.outside]
+
+    @cached_property
+    def outside(self) -> dict[str, str]:
+        """Stations that Dagster knows and the assets have no partition for, with the reason."""
+        naming = self.deployment.graph[self.assets[0]].names_from
+        if naming is None or (names := self.view.names(naming)) is None:
+            return {}
+        record = self.view.record(naming)
+        reasons = record.metadata.get(EXCLUDED, {}) if record else {}
+        known = self.context.instance.get_dynamic_partitions(str(stations_of(self.study).name))
+        return {name: reasons.get(name, f"not in {naming}") for name in known if name not in set(names)}
 
     @cached_property
     def partitions(self) -> list[str]:
@@ -259,7 +272,7 @@ def _store_whole(work: Work, make: Make) -> Iterator[dg.MaterializeResult]:
                 asset_key(work.study, path),
                 value=None,
                 metadata={LEFT_OUT: made.left_out},
-                data_version=_version_left_out(record),
+                data_version=dg.DataVersion(f"{LEFT_OUT} {record.fingerprint}"),
             )
             continue
         yield dg.MaterializeResult(
@@ -295,7 +308,9 @@ def _store_each(
     before anything is made if an input that all of them share does not count.
     """
     deployment, context = work.deployment, work.context
-    _require_shared(work)
+    yield from _left_outside(work)
+    if work.asked:
+        _require_shared(work)
     failed: dict[str, str] = {}
     done, said = 0, time.monotonic()
     total = len(work.asked) * len(work.assets)
@@ -306,13 +321,7 @@ def _store_each(
             left = deployment.note(path, name, State.LEFT_OUT, made.left_out, work.view, context.run_id)
             work.view.note(left)
             context.log.warning(f"{path} {name} is left out: {made.left_out}")
-            yield dg.AssetMaterialization(
-                key,
-                description=f"{LEFT_OUT}: {made.left_out}",
-                partition=name,
-                metadata={LEFT_OUT: made.left_out},
-                tags={DATA_VERSION_TAG: _version_left_out(left).value},
-            )
+            yield _left_out(key, name, made.left_out, f"{LEFT_OUT} {left.fingerprint}")
         elif made.failure is not None:
             failed[f"{path} {name}"] = made.failure
             kept = made.passing and work.view.counts(path, name) is not None
@@ -359,8 +368,26 @@ def _evaluations(work: Work) -> Iterator[dg.AssetCheckEvaluation]:
             )
 
 
-def _version_left_out(record: Record) -> dg.DataVersion:
-    return dg.DataVersion(f"{LEFT_OUT} {record.fingerprint}")
+def _left_outside(work: Work) -> Iterator[dg.AssetMaterialization]:
+    """Say of the stations that the assets have no partition for why that is, where it has not been said yet."""
+    storage, kind = work.context.instance.event_log_storage, dg.DagsterEventType.ASSET_MATERIALIZATION
+    for key in (asset_key(work.study, path) for path in work.assets if work.outside):
+        said = storage.get_latest_tags_by_partition(key, kind, [DATA_VERSION_TAG])
+        for name, reason in work.outside.items():
+            version = f"{LEFT_OUT} {fingerprint_of(reason)}"
+            if said.get(name, {}).get(DATA_VERSION_TAG) != version:
+                yield _left_out(key, name, reason, version)
+
+
+def _left_out(key: dg.AssetKey, name: str, reason: str, version: str) -> dg.AssetMaterialization:
+    """What the web UI shows in green: there is nothing to be done."""
+    return dg.AssetMaterialization(
+        key,
+        description=f"{LEFT_OUT}: {reason}",
+        partition=name,
+        metadata={LEFT_OUT: reason},
+        tags={DATA_VERSION_TAG: version},
+    )
 
 
 def _require_shared(work: Work) -> None:

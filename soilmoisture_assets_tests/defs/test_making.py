@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from soilmoisture_assets.defs.checks import failures
@@ -16,6 +17,7 @@ from soilmoisture_assets.store.graph import Asset, Input
 from soilmoisture_assets.store.records import State
 from soilmoisture_assets_tests.defs.made_up import MEAN, SERIES, STATIONS, TABLE, Bench, bench, each, moisture
 
+CURVES = "raw/ismn/recession_curves"
 SERIES_KEY = dg.AssetKey(["demo", "raw", "ismn", "soil_moisture"])
 
 
@@ -27,9 +29,9 @@ def said(place: Bench, state: State = State.FAILED) -> list[tuple[str, str]]:
     return [(each.partition, each.reason) for each in place.deployment.reasons(state, SERIES)]
 
 
-def shown_of(place: Bench, name: str) -> dict[str, Any]:
+def shown_of(place: Bench, name: str, path: str = SERIES) -> dict[str, Any]:
     """The metadata of the newest event of a partition, which the web UI shows on its page."""
-    asked = dg.AssetRecordsFilter(SERIES_KEY, asset_partitions=[name])
+    asked = dg.AssetRecordsFilter(asset_key(place.deployment.study, path), asset_partitions=[name])
     events = [*place.instance.fetch_materializations(asked, limit=1).records,
               *place.instance.fetch_observations(asked, limit=1).records]  # fmt: skip
     newest = max(events, key=lambda each: each.storage_id)
@@ -100,6 +102,20 @@ def test_what_is_left_out_is_named_and_fails_nothing(tmp_path: Path):
         assert place.run(TABLE, SERIES) == {}
 
 
+def test_a_station_that_is_not_in_the_study_is_left_out_with_the_reason_and_never_made(tmp_path: Path):
+    def common(work: Work) -> Iterator[Made]:
+        yield Made(pd.DataFrame({"x": [1]}), names=("a", "c"), metadata={"excluded": {"b": "no statics"}})
+
+    named = Asset("cube/stations", ".csv", "Of all, those in the study.", inputs={"table": Input(TABLE)})
+    own = Asset(CURVES, ".csv", "Of each in the study.", partitions="station", names_from=named.path)
+    with bench(tmp_path, more=[(named, common), (own, each(moisture))]) as place:
+        assert place.run(TABLE, named.path, CURVES) == {TABLE: [], named.path: [], CURVES: ["a", "c"]}
+        assert shown_of(place, "b", CURVES) == {"left out": "no statics"}
+        asked = place.launch(CURVES, STATIONS)  # as the web UI may
+        assert (asked.error, dict(asked.failed_partitions)) == (None, {})
+        assert place.deployment.current(CURVES) == ["a", "c"]
+
+
 def test_a_crash_keeps_what_is_done_and_the_next_run_makes_the_rest(tmp_path: Path):
     crash = [True]
 
@@ -166,9 +182,6 @@ def test_a_range_asked_for_in_the_web_ui_is_made_whole_and_checked(tmp_path: Pat
         [check] = result.get_asset_check_evaluations()
         assert not check.passed
         assert "| c | c is broken |" in str(check.metadata["failed"].value)
-
-
-CURVES = "raw/ismn/recession_curves"
 
 
 def curves_of(work: Work) -> Iterator[Made]:

@@ -58,15 +58,10 @@ def _uncalibrated(work: Work) -> Iterator[Made]:
     [path], names = work.assets, work.partitions
     given = work.given()
     cube, regional = given["cube"].load(), given["regional"]
-    in_cube = set(cube.station.values.astype(str))
-    for name in names:
-        if name not in in_cube:
-            yield Made(partition=name, failure="not in the station cube: cube/stations says why")
-    known = [name for name in names if name in in_cube]
-    models = {name: work.given(path, name)["own"] for name in known}
+    models = {name: work.given(path, name)["own"] for name in names}
     own = {name: model for name, model in models.items() if model is not None}
-    for done, (name, found) in enumerate(uncalibrated(cube, regional, own, work.study, known), start=1):
-        work.progress(done, len(known), name)
+    for done, (name, found) in enumerate(uncalibrated(cube, regional, own, work.study, names), start=1):
+        work.progress(done, len(names), name)
         yield Made(found, name)
 
 

@@ -46,14 +46,13 @@ def _station(work: Work) -> Iterator[Made]:
     from soilmoisture_assets.learning.fit import fit_stations
 
     given = work.given()
-    cube, names = given["cube"].load(), work.partitions
-    in_cube = set(cube.station.values.astype(str))
-    for name in names:
-        if name not in in_cube:
-            yield Made(partition=name, failure="not in the station cube: cube/stations says why")
-    known = [name for name in names if name in in_cube]
     for fit in fit_stations(
-        cube, given["regional"], work.study, known, progress=work.progress, threads=work.settings.threads_of_a_step
+        given["cube"].load(),
+        given["regional"],
+        work.study,
+        work.partitions,
+        progress=work.progress,
+        threads=work.settings.threads_of_a_step,
     ):
         if fit.model is None:
             yield Made(partition=fit.station, left_out=fit.failure)
