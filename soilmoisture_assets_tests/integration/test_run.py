@@ -60,7 +60,7 @@ def test_after_a_run_everything_counts_and_is_whole(finished: Workplace):
 def test_every_station_of_the_cube_has_a_model_and_a_forecast(finished: Workplace):
     folder, deployment = finished.data / "small" / "models", finished.deployment()
     stations = sorted(deployment.read("cube/station_cube").station.values.astype(str))
-    assert deployment.reasons(State.LEFT_OUT, "models/station/forecast") == []
+    assert deployment.reasons(State.LEFT_OUT, "models/station_model_forecast") == []
     assert sorted(path.stem for path in (folder / "station" / "forecast").glob("*.safetensors")) == stations
     assert sorted(path.stem for path in (folder / "forecasts" / "forecast").glob("*.nc")) == stations
 
@@ -124,18 +124,18 @@ def test_a_job_makes_what_is_missing_and_nothing_else(finished: Workplace, tmp_p
     place = copy_of(finished, tmp_path)
     own = place.deployment()
     own.store.delete(own.address("figures/station_map"))
-    before = own.store.record(own.address("models/regional/forecast"))
+    before = own.store.record(own.address("models/regional_model_forecast"))
     ended = job(place, "figures_and_report")
     assert ended.returncode == 0, ended.stderr
     assert place.deployment().is_current("figures/station_map")
     assert place.deployment().is_current("report/report")
-    assert place.deployment().store.record(own.address("models/regional/forecast")) == before
+    assert place.deployment().store.record(own.address("models/regional_model_forecast")) == before
 
 
 def test_a_job_that_lacks_what_it_needs_fails_with_the_command_that_makes_it(finished: Workplace, tmp_path: Path):
     place = copy_of(finished, tmp_path)
     own = place.deployment()
-    own.store.delete(own.address("models/regional/forecast"))
+    own.store.delete(own.address("models/regional_model_forecast"))
     ended = job(place, "latest_forecast")
     assert ended.returncode == 1
     assert "Make it with: soilmoisture run" in ended.stderr

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.defs.following import FOLLOWS
-from soilmoisture_assets.defs.making import Made, Work, step
+from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.methods import speaking
@@ -24,31 +24,37 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     made = []
     for experiment in deployment.study.model.experiments:
         made += [
-            step(deployment, [f"models/baselines/{experiment}", f"models/baseline_fits/{experiment}"], _baselines),
-            step(deployment, [f"models/uncalibrated/{experiment}"], _uncalibrated),
-            step(deployment, [f"models/combination/{experiment}"], _combination),
-            step(deployment, [f"models/calibration/{experiment}"], _calibration),
-            step(deployment, [f"models/forecasts/{experiment}"], _forecasts),
+            step(
+                deployment,
+                [f"models/baselines_{experiment}", f"models/baseline_fits_{experiment}"],
+                _baselines(experiment),
+            ),
+            step(deployment, [f"models/uncalibrated_forecast_{experiment}"], _uncalibrated),
+            step(deployment, [f"models/combination_{experiment}"], _combination),
+            step(deployment, [f"models/calibration_{experiment}"], _calibration),
+            step(deployment, [f"models/station_forecast_{experiment}"], _forecasts),
         ]
     if LATEST in deployment.graph:
         made.append(step(deployment, [LATEST], _latest_forecast, automation=FOLLOWS))
     return made
 
 
-def _baselines(work: Work) -> Iterator[Made]:
-    from soilmoisture_assets.methods.fitting import fit_baselines
+def _baselines(experiment: Experiment) -> Make:
+    def baselines(work: Work) -> Iterator[Made]:
+        from soilmoisture_assets.methods.fitting import fit_baselines
 
-    experiment = Experiment(work.assets[0].rpartition("/")[2])
-    found, learned = fit_baselines(work.given()["cube"].load(), work.study, experiment, work.progress)
-    methods = [str(name) for name in found.forecaster.values]
-    yield Made(
-        found, asset=f"models/baselines/{experiment}", metadata={"methods": methods, "starts": found.sizes["start"]}
-    )
-    yield Made(
-        learned,
-        asset=f"models/baseline_fits/{experiment}",
-        metadata={"arrays": len(learned), "bytes": sum(array.nbytes for array in learned.values())},
-    )
+        found, learned = fit_baselines(work.given()["cube"].load(), work.study, experiment, work.progress)
+        methods = [str(name) for name in found.forecaster.values]
+        yield Made(
+            found, asset=f"models/baselines_{experiment}", metadata={"methods": methods, "starts": found.sizes["start"]}
+        )
+        yield Made(
+            learned,
+            asset=f"models/baseline_fits_{experiment}",
+            metadata={"arrays": len(learned), "bytes": sum(array.nbytes for array in learned.values())},
+        )
+
+    return baselines
 
 
 def _uncalibrated(work: Work) -> Iterator[Made]:

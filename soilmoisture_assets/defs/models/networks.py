@@ -14,9 +14,9 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     """A regional model, the same of other seeds where it is explained, and station models per experiment."""
     made = []
     for experiment in deployment.study.model.experiments:
-        seeds = {0: f"models/regional/{experiment}"} | other_seeds(deployment.study, experiment)
+        seeds = {0: f"models/regional_model_{experiment}"} | other_seeds(deployment.study, experiment)
         made += [step(deployment, [path], _regional(experiment, added)) for added, path in seeds.items()]
-        made.append(step(deployment, [f"models/station/{experiment}"], _station))
+        made.append(step(deployment, [f"models/station_model_{experiment}"], _station))
     return made
 
 
