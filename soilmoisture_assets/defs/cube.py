@@ -158,7 +158,7 @@ def _station_cube(work: Work) -> Iterator[Made]:
     cube = build_cube(given["target"].load(), given["inputs"].load(), given["statics"].load(), study, stations)
     held_out = cube.station.values[cube.held_out.values == 1].astype(str).tolist()
     observed = cube.soil_moisture_scored.notnull()
-    per_split = {name: int(observed.sel(time=cube.split == code).sum()) for code, name in enumerate(SPLITS)}
+    per_split = {name: int(observed.sel(time=cube.split == code).sum()) for code, name in enumerate(SPLITS) if code}
     yield Made(
         cube,
         names=tuple(np.sort(cube.station.values[cube.held_out.values == 0].astype(str)).tolist()),

@@ -28,13 +28,15 @@ from soilmoisture_assets.defs.dagster_private import (
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.leases import PROCESS_TAG
 from soilmoisture_assets.defs.partitions import partitions_of, stations_of
+from soilmoisture_assets.defs.pictures import picture
 from soilmoisture_assets.defs.progress import SECONDS_BETWEEN_LINES, progress
+from soilmoisture_assets.defs.shown import code_of, origin_of, run_tags, shown, tags_of
 from soilmoisture_assets.defs.workers import begin_step
 from soilmoisture_assets.deployment import Deployment, Inputs
 from soilmoisture_assets.errors import SoilMoistureError, SourceError
 from soilmoisture_assets.files import telling_troubles
 from soilmoisture_assets.io_managers import io_manager_key
-from soilmoisture_assets.io_managers.stored import Publishable
+from soilmoisture_assets.io_managers.stored import Publishable, where
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.services import ServiceUrls, services
@@ -114,11 +116,16 @@ class Work:
         return progress(self.context)
 
     @cached_property
-    def asked(self) -> list[str]:
-        """The partitions of the run, or the ones among them that its tag names; of those, what the assets have."""
+    def named(self) -> list[str]:
+        """The partitions of the run, or the ones among them that its tag names."""
         tag = self.context.run.tags.get(WANTED_TAG)
         wanted = set(json.loads(tag)) if tag else set(self.context.partition_keys)
-        return [name for name in self.context.partition_keys if name in wanted and name not in self.outside]
+        return [name for name in self.context.partition_keys if name in wanted]
+
+    @cached_property
+    def asked(self) -> list[str]:
+        """Those of them that the assets have."""
+        return [name for name in self.named if name not in self.outside]
 
     @cached_property
     def outside(self) -> dict[str, str]:
@@ -208,7 +215,7 @@ def step(
 
     @dg.multi_asset(
         name=name or "__".join([deployment.study.name, *assets[0].split("/")]),
-        specs=[_spec(deployment, node, automation) for node in nodes],
+        specs=[_spec(deployment, node, make, automation) for node in nodes],
         can_subset=len(nodes) > 1,
         backfill_policy=_backfill_policy(deployment) if partitioned else None,
         pool=next((node.pool for node in nodes if node.pool), None),
@@ -216,7 +223,8 @@ def step(
     def run(context: dg.AssetExecutionContext) -> Iterator[Any]:
         process = begin_step(deployment)
         if PROCESS_TAG not in context.run.tags:  # a run of the web UI or the daemon
-            context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process})
+            who = run_tags(deployment.study, origin_of(context.run.tags))
+            context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process} | who)
         with telling_troubles(deployment.store.url):
             work = Work(context, deployment, assets)
             yield from (_store_each if partitioned else _store_whole)(work, make)
@@ -224,7 +232,7 @@ def step(
     return run
 
 
-def _spec(deployment: Deployment, node: Asset, automation: dg.AutomationCondition | None) -> dg.AssetSpec:
+def _spec(deployment: Deployment, node: Asset, make: Make, automation: dg.AutomationCondition | None) -> dg.AssetSpec:
     spec = dg.AssetSpec(
         asset_key(deployment.study, node.path),
         description=node.description,
@@ -234,6 +242,8 @@ def _spec(deployment: Deployment, node: Asset, automation: dg.AutomationConditio
         group_name=node.layer,
         kinds=set(node.kinds),
         owners=OWNERS,
+        tags=tags_of(deployment.study, node),
+        metadata=code_of(node, make),
         code_version=f"{node.code} {deployment.graph.basis(node.path, learned=True)}",
         automation_condition=automation,
     )
@@ -278,7 +288,7 @@ def _store_whole(work: Work, make: Make) -> Iterator[dg.MaterializeResult]:
         yield dg.MaterializeResult(
             asset_key(work.study, path),
             value=Publishable(made.value, expected[path], made.names, made.parts, made.metadata),
-            metadata=shown(made.metadata),
+            metadata=picture(work.context.instance, work.study, deployment.graph[path], run) | shown(made.metadata),
             data_version=dg.DataVersion(expected[path].fingerprint),
         )
         if made.names or path == deployment.places:
@@ -341,7 +351,7 @@ def _store_each(
             yield dg.AssetMaterialization(
                 key,
                 partition=name,
-                metadata=shown(made.metadata) | {"path": deployment.store.url_of(record), "size": record.size},
+                metadata=shown(made.metadata) | where(deployment, record),
                 # of what is fetched, the same settings give other data in time: the checksum tells
                 tags={DATA_VERSION_TAG: f"{record.fingerprint}-{record.checksum}"},
             )
@@ -369,13 +379,13 @@ def _evaluations(work: Work) -> Iterator[dg.AssetCheckEvaluation]:
 
 
 def _left_outside(work: Work) -> Iterator[dg.AssetMaterialization]:
-    """Say of the stations that the assets have no partition for why that is, where it has not been said yet."""
+    """Say of the stations that the assets have no partition for why that is, where it was asked for or is not said."""
     storage, kind = work.context.instance.event_log_storage, dg.DagsterEventType.ASSET_MATERIALIZATION
     for key in (asset_key(work.study, path) for path in work.assets if work.outside):
         said = storage.get_latest_tags_by_partition(key, kind, [DATA_VERSION_TAG])
         for name, reason in work.outside.items():
             version = f"{LEFT_OUT} {fingerprint_of(reason)}"
-            if said.get(name, {}).get(DATA_VERSION_TAG) != version:
+            if name in work.named or said.get(name, {}).get(DATA_VERSION_TAG) != version:
                 yield _left_out(key, name, reason, version)
 
 
@@ -413,14 +423,3 @@ def follow_names(instance: dg.DagsterInstance, deployment: Deployment, path: str
     for each, asset in deployment.graph.assets.items():
         if asset.names_from == path:
             deployment.withdraw(each)
-
-
-def shown(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata as the web UI shows it: mappings and lists as JSON, text of several lines as Markdown."""
-    return {name: _shown(value) for name, value in metadata.items()}
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, dict | list | tuple):
-        return dg.MetadataValue.json(value)
-    return dg.MetadataValue.md(value) if isinstance(value, str) and "\n" in value else value

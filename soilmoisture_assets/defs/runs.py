@@ -17,10 +17,13 @@ from soilmoisture_assets.defs.keys import asset_key, asset_path
 from soilmoisture_assets.defs.leases import PROCESS_TAG, await_room, end_dead_runs, this_process
 from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.refresh import due
+from soilmoisture_assets.defs.shown import run_tags
 from soilmoisture_assets.defs.workers import loadable_asset_job, share_patience, workers
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import Interrupted, SoilMoistureError, StudyError
 from soilmoisture_assets.store.graph import Graph, Partitioning, View
+
+COMMAND_LINE = "command line"
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ def bring_up_to_date(
     *,
     stations: Collection[str] = (),
     force: bool = False,
+    origin: str = COMMAND_LINE,
 ) -> Iterator[tuple[tuple[str, ...], list[str], Outcome | None]]:
     """Make what is out of date, run by run; what needs something that could not be made is passed over.
 
@@ -158,7 +162,7 @@ def bring_up_to_date(
             if not assets or (stage.partitions is not None and not parts):
                 continue
             yield assets, parts, None
-            outcome = launch(deployment, definitions, instance, assets, parts)
+            outcome = launch(deployment, definitions, instance, assets, parts, origin)
             yield assets, parts, outcome
             if outcome.interrupted:
                 return
@@ -181,6 +185,7 @@ def launch(
     instance: dg.DagsterInstance,
     assets: Sequence[str],
     partitions: Sequence[str],
+    origin: str = COMMAND_LINE,
 ) -> Outcome:
     """Materialize assets in one run of this process and its workers; an interrupt (Ctrl-C) ends it as an error.
 
@@ -188,7 +193,7 @@ def launch(
     """
     await_room(instance, {pool for path in assets if (pool := deployment.graph[path].pool)})
     keys = [asset_key(deployment.study, path) for path in assets]
-    tags = {PROCESS_TAG: this_process()}
+    tags = {PROCESS_TAG: this_process()} | run_tags(deployment.study, origin)
     if partitions:
         definition = definitions.resolve_asset_graph().get(keys[0]).partitions_def
         assert definition is not None

@@ -1,6 +1,6 @@
 """Outputs go to the store with the record of what they were made from; inputs are the partitions that count.
 
-Not here: pictures in the web UI (figure.py).
+Not here: pictures in the web UI (defs/pictures.py).
 """
 
 from collections.abc import Mapping
@@ -28,6 +28,14 @@ class Publishable:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
+def where(deployment: Deployment, record: Record) -> dict[str, Any]:
+    """Where a stored thing is, and how large, as the web UI shows it."""
+    return {
+        "path": dg.MetadataValue.path(deployment.store.url_of(record)),
+        "size [MB]": float(f"{record.size / 1e6:.3g}"),
+    }
+
+
 class StoreIOManager(dg.IOManager):
     """Publishes unpartitioned outputs, and opens any asset of the study that counts."""
 
@@ -39,7 +47,7 @@ class StoreIOManager(dg.IOManager):
         if obj is None:
             return
         record = self.publish(context, obj)
-        context.add_output_metadata({"path": self.deployment.store.url_of(record), "size": record.size})
+        context.add_output_metadata(where(self.deployment, record))
 
     def publish(self, context: dg.OutputContext, obj: Publishable) -> Record:
         """Store an output under the path of its asset."""

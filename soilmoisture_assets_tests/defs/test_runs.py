@@ -150,7 +150,7 @@ def check_of(place: Bench, path: str) -> str:
     evaluation = record.event.asset_check_evaluation
     assert evaluation is not None
     assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.ERROR)
-    return str(evaluation.metadata["failed"].value)
+    return str(evaluation.description)
 
 
 def test_an_interrupt_ends_the_run_and_keeps_what_is_stored(tmp_path: Path):

@@ -128,8 +128,10 @@ def _shap_values(experiment: Experiment) -> Make:
             found,
             metadata={
                 "stations": found.sizes["station"],
-                "additivity_residual_m3_m3": float(found.additivity_residual.mean()),
-                "leading_features_m3_m3": {str(name): round(float(value), 5) for name, value in pairs},
+                "mean |SHAP| of the leading features, last window [m3 m-3]": {
+                    str(name).replace("_", " "): float(value) for name, value in pairs
+                },
+                "mean residual of additivity [m3 m-3]": float(found.additivity_residual.mean()),
             },
         )
 

@@ -13,8 +13,10 @@ from soilmoisture_assets.defs.following import FOLLOWS
 from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import StationError
-from soilmoisture_assets.methods import speaking
-from soilmoisture_assets.study import Experiment
+from soilmoisture_assets.methods import speaking, title
+from soilmoisture_assets.methods.climatology import METHOD as CLIMATOLOGY
+from soilmoisture_assets.methods.persistence import METHOD as PERSISTENCE
+from soilmoisture_assets.study import Experiment, Study
 
 LATEST = "models/latest_forecast"
 
@@ -44,7 +46,7 @@ def _baselines(experiment: Experiment) -> Make:
         from soilmoisture_assets.methods.fitting import fit_baselines
 
         found, learned = fit_baselines(work.given()["cube"].load(), work.study, experiment, work.progress)
-        methods = [str(name) for name in found.forecaster.values]
+        methods = [title(str(name)) for name in found.forecaster.values]
         yield Made(
             found, asset=f"models/baselines_{experiment}", metadata={"methods": methods, "starts": found.sizes["start"]}
         )
@@ -78,7 +80,7 @@ def _combination(work: Work) -> Iterator[Made]:
     found = combination_of(given["baselines"].load(), given["forecasts"], given["cube"])
     last = found.weight.sel(fold=0).isel(lead=-1).to_series()
     yield Made(
-        found, metadata={"weights_at_last_lead": {name: round(float(w), 3) for name, w in last.items() if w > 0}}
+        found, metadata={"weights at the last lead": {title(name): float(w) for name, w in last.items() if w > 0}}
     )
 
 
@@ -106,19 +108,27 @@ def _forecasts(work: Work) -> Iterator[Made]:
         uncalibrated = work.given(path, name)["uncalibrated"].load()
         found = calibrated(with_combined(uncalibrated, baselines, combination), calibration)
         work.progress(done, len(work.partitions), name)
-        yield Made(found, name, metadata=_errors(found))
+        yield Made(found, name, metadata=_errors(found, baselines, work.study))
 
 
-def _errors(found: xr.Dataset) -> dict[str, object]:
-    """The method that speaks for the station, and its error at the last lead."""
-    method = speaking(found.forecaster.values.astype(str))
-    forecast = found.soil_moisture_forecast.sel(quantile=0.5, forecaster=method)
-    last = (forecast - found.soil_moisture_observed).isel(lead=-1, station=0)
-    return {
-        "method": method,
-        "scored": int(last.notnull().sum()),
-        "rmse_last_lead_m3_m3": float(np.sqrt((last**2).mean())),
+def _errors(found: xr.Dataset, baselines: xr.Dataset, study: Study) -> dict[str, object]:
+    """The method that speaks for the station, its error on test data at the last lead, and what it is worth beside the
+    simplest methods on what both forecast."""
+    method, lead = speaking(found.forecaster.values.astype(str)), study.lead_hours[-1]
+    found = found.isel(station=0, lead=-1).sel(start=slice(str(study.splits.test.start), None))
+    errors = found.soil_moisture_forecast.sel(quantile=0.5, forecaster=method) - found.soil_moisture_observed
+    said: dict[str, object] = {
+        "method": title(method),
+        "scored test starts": int(errors.notnull().sum()),
+        f"RMSE at {lead} h [m3 m-3]": float(np.sqrt((errors**2).mean())),
     }
+    simple = baselines.soil_moisture_forecast.isel(lead=-1).sel(station=found.station).reindex(start=found.start)
+    for name in (PERSISTENCE.name, CLIMATOLOGY.name):
+        others = (simple.sel(forecaster=name) - found.soil_moisture_observed).where(errors.notnull())
+        if bool(others.notnull().any()):
+            skill = 1 - float((errors.where(others.notnull()) ** 2).mean() / (others**2).mean())
+            said[f"skill over {title(name)} at {lead} h (1 - MSE / MSE)"] = skill
+    return said
 
 
 def _latest_forecast(work: Work) -> Iterator[Made]:
@@ -142,9 +152,10 @@ def _latest_forecast(work: Work) -> Iterator[Made]:
     yield Made(
         found,
         metadata={
+            "issued from the step that ends at (UTC)": str(found.start.max().values)[:16],
             "stations": found.sizes["station"],
-            "withheld": cube.sizes["station"] - found.sizes["station"],
-            "start": str(found.start.max().values)[:16],
-            "oldest_age_hours": float(found.age.max()),
+            "stations without one, as their last observation is too old": cube.sizes["station"]
+            - found.sizes["station"],
+            "oldest last observation [hours before]": float(found.age.max()),
         },
     )
