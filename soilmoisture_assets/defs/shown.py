@@ -51,9 +51,9 @@ def cell(value: Any) -> str:
 
 def code_of(asset: Asset, make: Callable[..., Any]) -> dict[str, Any]:
     """Where the function that makes an asset stands, and what is written of it, for the web UI to open in an editor."""
-    function = inspect.unwrap(make)
-    file, line = inspect.getsourcefile(function), function.__code__.co_firstlineno
-    places = [(Path(str(file)), line), (_ROOT / "docs" / _DOCS.get(asset.layer, "architecture.md"), 1)]
+    code = getattr(inspect.unwrap(make), "__code__", None)  # a figure of somebody else's may be drawn by any callable
+    code_place = [(Path(code.co_filename), code.co_firstlineno)] if code else []
+    places = [*code_place, (_ROOT / "docs" / _DOCS.get(asset.layer, "architecture.md"), 1)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         found = [

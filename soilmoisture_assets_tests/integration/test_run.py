@@ -61,15 +61,17 @@ def test_every_station_of_the_cube_has_a_model_and_a_forecast(finished: Workplac
     folder, deployment = finished.data / "small" / "models", finished.deployment()
     stations = sorted(deployment.read("cube/station_cube").station.values.astype(str))
     assert deployment.reasons(State.LEFT_OUT, "models/station_model_forecast") == []
-    assert sorted(path.stem for path in (folder / "station" / "forecast").glob("*.safetensors")) == stations
-    assert sorted(path.stem for path in (folder / "forecasts" / "forecast").glob("*.nc")) == stations
+    assert sorted(path.stem for path in (folder / "station_model_forecast").glob("*.safetensors")) == stations
+    assert sorted(path.stem for path in (folder / "station_forecast_forecast").glob("*.nc")) == stations
 
 
 def test_stored_figures_open_and_are_not_empty(finished: Workplace):
     from PIL import Image
 
     figures = sorted((finished.data / "small" / "figures").rglob("*.png"))
-    assert {"station_map", "drivers", "forecast", "skill_by_lead"} <= {path.stem for path in figures}
+    assert {"station_map", "skill_maps_drivers", "skill_maps_forecast", "skill_by_lead"} <= {
+        path.stem for path in figures
+    }
     for path in figures:
         with Image.open(path) as image:
             assert np.asarray(image.convert("L")).std() > 1, path
