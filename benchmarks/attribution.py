@@ -180,7 +180,7 @@ def figures(stations: int) -> dict[str, Any]:
     study = load_study("conus")
     study = study.model_copy(update={"era5": study.era5.model_copy(update={"access": "grid"})})
     stored = made_up.Stored(study, stations, era5=(1096, 2.5))
-    unexplained = {f"analysis/shap_values/{e}" for e in study.model.experiments if e not in EXPLAINED}
+    unexplained = {f"analysis/shap_values_{e}" for e in study.model.experiments if e not in EXPLAINED}
     seconds = {}
     with tempfile.TemporaryDirectory() as folder:
         for file in figure_files(study, stored.assets - unexplained):

@@ -398,10 +398,10 @@ def _models(study: Study) -> Iterator[Asset]:
     for experiment in study.model.experiments:
         e, history = experiment.value, _history(experiment)
         shape = {"preset", "horizon", "neighbours", history}
-        regional, own = f"models/regional/{e}", f"models/station/{e}"
+        regional, own = f"models/regional_model_{e}", f"models/station_model_{e}"
         for path, suffix, text in (
-            (f"models/baselines/{e}", NETCDF, "Forecasts of the simple methods that every forecast is compared with"),
-            (f"models/baseline_fits/{e}", ARRAYS, "What the simple methods have learned"),
+            (f"models/baselines_{e}", NETCDF, "Forecasts of the simple methods that every forecast is compared with"),
+            (f"models/baseline_fits_{e}", ARRAYS, "What the simple methods have learned"),
         ):
             yield Asset(
                 path,
@@ -460,7 +460,7 @@ def _models(study: Study) -> Iterator[Asset]:
             kept=True,
         )
         yield Asset(
-            f"models/uncalibrated/{e}",
+            f"models/uncalibrated_forecast_{e}",
             NETCDF,
             "Quantile forecasts per lead by the regional and the station's own model, as they come from the networks; "
             f"experiment {e}.",
@@ -472,38 +472,38 @@ def _models(study: Study) -> Iterator[Asset]:
             kinds=frozenset({"netcdf", "pytorch"}),
             pool="training",
         )
-        together = {"baselines": Input(f"models/baselines/{e}"), "combination": Input(f"models/combination/{e}")}
+        together = {"baselines": Input(f"models/baselines_{e}"), "combination": Input(f"models/combination_{e}")}
         yield Asset(
-            f"models/combination/{e}",
+            f"models/combination_{e}",
             NETCDF,
             "Weights of all methods in the combined forecast, per lead, from validation starts that chose nothing "
             f"else, and what is taken off a station's level; experiment {e}.",
             code="3",
             inputs={
                 "cube": learned,
-                "baselines": Input(f"models/baselines/{e}"),
-                "forecasts": Input(f"models/uncalibrated/{e}"),
+                "baselines": Input(f"models/baselines_{e}"),
+                "forecasts": Input(f"models/uncalibrated_forecast_{e}"),
             },
             kinds=frozenset({"netcdf"}),
         )
         yield Asset(
-            f"models/calibration/{e}",
+            f"models/calibration_{e}",
             NETCDF,
             "What all stations share of their intervals: factors of the validation blocks, and what later errors add; "
             f"experiment {e}.",
             code="2",
-            inputs={"cube": learned, "forecasts": Input(f"models/uncalibrated/{e}"), **together},
+            inputs={"cube": learned, "forecasts": Input(f"models/uncalibrated_forecast_{e}"), **together},
             kinds=frozenset({"netcdf"}),
         )
         yield Asset(
-            f"models/forecasts/{e}",
+            f"models/station_forecast_{e}",
             NETCDF,
             "Quantile forecasts per lead with the observations, by the regional and the own model and by all methods "
             f"combined, their intervals calibrated; experiment {e}: {experiment.description}.",
             code="9",
             inputs={
-                "uncalibrated": Input(f"models/uncalibrated/{e}", each=True),
-                "calibration": Input(f"models/calibration/{e}"),
+                "uncalibrated": Input(f"models/uncalibrated_forecast_{e}", each=True),
+                "calibration": Input(f"models/calibration_{e}"),
                 **together,
             },
             partitions="station",
@@ -515,16 +515,16 @@ def _models(study: Study) -> Iterator[Asset]:
             "models/latest_forecast",
             NETCDF,
             "Soil moisture of the coming days from the newest step of the cube, by all methods combined. The intervals "
-            "are calibrated like those of models/forecasts at its last start; a station that has none there takes the "
+            "are calibrated like those of station_forecast at its last start; a station that has none there takes the "
             "mean of the others' factors.",
             code="5",
             inputs={
                 "cube": Input(CUBE),
-                "learned": Input(f"models/baseline_fits/{ISSUED}"),
-                "combination": Input(f"models/combination/{ISSUED}"),
-                "regional": Input(f"models/regional/{ISSUED}"),
-                "own": Input(f"models/station/{ISSUED}", optional=True),
-                "forecasts": Input(f"models/forecasts/{ISSUED}"),
+                "learned": Input(f"models/baseline_fits_{ISSUED}"),
+                "combination": Input(f"models/combination_{ISSUED}"),
+                "regional": Input(f"models/regional_model_{ISSUED}"),
+                "own": Input(f"models/station_model_{ISSUED}", optional=True),
+                "forecasts": Input(f"models/station_forecast_{ISSUED}"),
             },
             settings={
                 **_FEATURES,
@@ -541,8 +541,8 @@ def _analysis(study: Study) -> Iterator[Asset]:
     windows: Mapping[str, Any] = {"model": {"windows"}}
     scored = {
         "cube": learned,
-        **{f"baselines_{e}": Input(f"models/baselines/{e}") for e in experiments},
-        **{f"forecasts_{e}": Input(f"models/forecasts/{e}") for e in experiments},
+        **{f"baselines_{e}": Input(f"models/baselines_{e}") for e in experiments},
+        **{f"forecasts_{e}": Input(f"models/station_forecast_{e}") for e in experiments},
     }
     order = " ".join(methods())
     for name, suffix, text in (
@@ -578,7 +578,7 @@ def _analysis(study: Study) -> Iterator[Asset]:
             f"analysis/{name}",
             CSV,
             text,
-            inputs={f"forecasts_{e}": Input(f"models/forecasts/{e}") for e in experiments},
+            inputs={f"forecasts_{e}": Input(f"models/station_forecast_{e}") for e in experiments},
             settings={"model": {"experiments"}},
             kinds=csv,
         )
@@ -615,7 +615,7 @@ def _analysis(study: Study) -> Iterator[Asset]:
             ("correlation", "Rank correlation of features with skill"),
         ):
             yield from _with_table(
-                f"analysis/{name}/{e}",
+                f"analysis/{name}_{e}",
                 f"{text}; experiment {e}.",
                 code="3",
                 inputs={"cube": learned, "skill": skill},
@@ -624,12 +624,12 @@ def _analysis(study: Study) -> Iterator[Asset]:
             )
         if experiment not in EXPLAINED:
             continue
-        regional, shap = Input(f"models/regional/{e}"), Input(f"analysis/shap_values/{e}")
+        regional, shap = Input(f"models/regional_model_{e}"), Input(f"analysis/shap_values_{e}")
         seeds = {"regional": regional} | {
             f"seed_{n}": Input(path) for n, path in other_seeds(study, experiment).items()
         }
         yield Asset(
-            f"analysis/shap_values/{e}",
+            f"analysis/shap_values_{e}",
             ZARR,
             f"SHAP of the central forecast at the last lead of each window, per station; experiment {e}.",
             code="5",
@@ -639,14 +639,14 @@ def _analysis(study: Study) -> Iterator[Asset]:
             pool="training",
         )
         yield from _with_table(
-            f"analysis/driver_clusters/{e}",
+            f"analysis/driver_clusters_{e}",
             f"Three groups of stations by the standardised SHAP of their drivers; experiment {e}.",
             code="3",
             inputs={"shap": shap},
             kinds=frozenset({"netcdf", "scikitlearn"}),
         )
         yield from _with_table(
-            f"analysis/permutation_importance/{e}",
+            f"analysis/permutation_importance_{e}",
             f"Rise of the test error when a feature is shuffled, and its agreement with SHAP; {e}.",
             code="3",
             inputs={"cube": learned, "shap": shap, "regional": regional},
@@ -655,7 +655,7 @@ def _analysis(study: Study) -> Iterator[Asset]:
             pool="training",
         )
         yield from _with_table(
-            f"analysis/local_effects/{e}",
+            f"analysis/local_effects_{e}",
             f"Accumulated local effects: how the forecast goes with each feature from its low to its high values; {e}.",
             code="1",
             inputs={"cube": learned, "shap": shap, **seeds},
@@ -669,7 +669,7 @@ def other_seeds(study: Study, experiment: Experiment) -> dict[int, str]:
     """Assets of the regional network trained from other seeds, by what is added to the study's seed."""
     if experiment not in EXPLAINED:
         return {}
-    return {n: f"models/regional_seed_{n + 1}/{experiment}" for n in range(1, study.attribution.seeds)}
+    return {n: f"models/regional_seed_{n + 1}_{experiment}" for n in range(1, study.attribution.seeds)}
 
 
 def _with_table(path: str, text: str, **fields: Any) -> Iterator[Asset]:
@@ -709,8 +709,8 @@ def _report(study: Study, drawn: list[Asset]) -> Asset:
             "calibration": Input("analysis/calibration"),
             "latest": Input("models/latest_forecast", optional=True),
             **archive,
-            **{f"forecasts_{e}": Input(f"models/forecasts/{e}") for e in experiments},
-            **{f"shap_{e}": Input(f"analysis/shap_values/{e}") for e in experiments if e in EXPLAINED},
+            **{f"forecasts_{e}": Input(f"models/station_forecast_{e}") for e in experiments},
+            **{f"shap_{e}": Input(f"analysis/shap_values_{e}") for e in experiments if e in EXPLAINED},
             **{figure.path: Input(figure.path, optional=True) for figure in drawn},
         },
         settings=_ALL,

@@ -141,18 +141,18 @@ class OpenStudy:
         SourceError : no forecast is stored that counts.
         """
         e, view = self._experiment(experiment), self.deployment.view()
-        stored = self.deployment.partitions(f"models/forecasts/{e}", view=view)
+        stored = self.deployment.partitions(f"models/station_forecast_{e}", view=view)
         declared = methods().get(method) if method is not None else None
         if declared is not None and declared.fit is not None:
-            fitted = self.deployment.read(f"models/baselines/{e}", view=view)
+            fitted = self.deployment.read(f"models/baselines_{e}", view=view)
             if method in methods_of({"": fitted}):
                 return gather_fitted(fitted, str(method), self.deployment.read(CUBE, view=view))
         if not stored:
-            raise self.deployment.why_not(f"models/forecasts/{e}", view=view)
+            raise self.deployment.why_not(f"models/station_forecast_{e}", view=view)
         if method is None:
             return best_forecasts(stored)
         if method not in methods_of(stored):
-            fitted = self.deployment.read(f"models/baselines/{e}", view=view)
+            fitted = self.deployment.read(f"models/baselines_{e}", view=view)
             known = ordered([*methods_of({"": fitted}), *methods_of(stored)])
             raise StudyError(f"experiment '{e}' has no forecasts by '{method}'.\n  It has: {', '.join(known)}.")
         return gather(stored, method)
@@ -165,7 +165,7 @@ class OpenStudy:
         StudyError : the study has no such experiment. CheckpointError : written by a version that this one cannot read.
         """
         e = self._experiment(experiment)
-        return self.read(f"models/regional/{e}" if station is None else f"models/station/{e}", station)
+        return self.read(f"models/regional_model_{e}" if station is None else f"models/station_model_{e}", station)
 
     def current(self, asset: str) -> list[str | None]:
         """The partitions of an asset that can be read, in order; of one without partitions None stands for all of it.

@@ -17,7 +17,7 @@ from soilmoisture_assets.store.records import State
 from soilmoisture_assets.study import Experiment, Study, load_study
 
 DEMO = load_study("demo")
-MODEL, BASELINES = "models/regional/forecast", "models/baselines/forecast"
+MODEL, BASELINES = "models/regional_model_forecast", "models/baselines_forecast"
 
 
 def of(study: Study, data: Path) -> Deployment:

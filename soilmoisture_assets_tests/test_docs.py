@@ -28,7 +28,7 @@ def quoted(page: Path) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_names_files_that_are_there(page: Path):
     named = [name for name in quoted(page) if re.fullmatch(r"[\w./*]+(/|\.\w+)", name) and "/" in name]
-    named = [name for name in named if not name.startswith(("data/", *ON_LAYERS))]
+    named = [name for name in named if not name.startswith(("/", "data/", *ON_LAYERS))]
     missing = [name for name in named if not any([*ROOT.glob(name), *(ROOT / "soilmoisture_assets").glob(name)])]
     linked = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
     assert missing + [name for name in linked if not (page.parent / name).exists()] == []
@@ -37,14 +37,16 @@ def test_a_page_names_files_that_are_there(page: Path):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_names_assets_that_the_demo_has(page: Path):
     paths = [name for name in quoted(page) if name.startswith(ON_LAYERS) and "<" not in name and "…" not in name]
-    assert [path for path in paths if not fnmatch.filter(ASSETS, path) + fnmatch.filter(ASSETS, f"{path}/*")] == []
+    assert [path for path in paths if not fnmatch.filter(ASSETS, path) + fnmatch.filter(ASSETS, f"{path}_*")] == []
 
 
 def test_the_table_of_scripts_names_figures_that_the_demo_has_and_leaves_none_out():
     table = ROOT.joinpath("README.md").read_text().partition("### From the scripts")[2].partition("\n## ")[0]
     cells = " ".join(row.split("|")[3] for row in table.splitlines() if row.startswith("| ") and "|---" not in row)
-    named = {name.partition("/")[0] for name in re.findall(r"`([^`]+)`", cells)}
-    assert named == {path.split("/")[1] for path in ASSETS if path.startswith("figures/")}
+    named = re.findall(r"`([^`]+)`", cells)
+    drawn = [path.removeprefix("figures/") for path in ASSETS if path.startswith("figures/")]
+    assert [name for name in named if not fnmatch.filter(drawn, name)] == []
+    assert [figure for figure in drawn if not any(fnmatch.fnmatch(figure, name) for name in named)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

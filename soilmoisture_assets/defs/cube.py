@@ -13,7 +13,7 @@ import xarray as xr
 from soilmoisture_assets.alignment.splits import SPLITS
 from soilmoisture_assets.assets import COMMON, CUBE, HOURLY, LEARNED
 from soilmoisture_assets.defs.following import FOLLOWS
-from soilmoisture_assets.defs.making import Made, Work, step
+from soilmoisture_assets.defs.making import EXCLUDED, Made, Work, step
 from soilmoisture_assets.defs.raw.station_files import said_of_files
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.sources import variables_of
@@ -133,27 +133,32 @@ def _stations(work: Work) -> Iterator[Made]:
     given = work.given()
     found = common_stations(given["target"].load(), given["inputs"].load(), given["statics"].load(), work.study)
     included = found.station.values[found.included.values == 1].astype(str).tolist()
-    out = found.station.values[found.included.values == 0]
     yield Made(
         found,
         names=tuple(included),
         metadata={
             "stations": found.sizes["station"],
             "included": len(included),
-            "excluded": {str(name): str(found.reason.sel(station=name).item()) for name in out},
+            EXCLUDED: _reasons(found),
         },
     )
+
+
+def _reasons(stations: xr.Dataset) -> dict[str, str]:
+    """Of each station that is not common to target, inputs and statics, the reason."""
+    out = stations.isel(station=stations.included.values == 0)
+    return dict(zip(out.station.values.astype(str).tolist(), out.reason.values.astype(str).tolist(), strict=True))
 
 
 def _station_cube(work: Work) -> Iterator[Made]:
     from soilmoisture_assets.alignment.cube import build_cube, learned_part, tail_part
 
     given, study = work.given(), work.study
-    cube = build_cube(
-        given["target"].load(), given["inputs"].load(), given["statics"].load(), study, given["stations"].load()
-    )
+    stations = given["stations"].load()
+    cube = build_cube(given["target"].load(), given["inputs"].load(), given["statics"].load(), study, stations)
+    held_out = cube.station.values[cube.held_out.values == 1].astype(str).tolist()
     observed = cube.soil_moisture_scored.notnull()
-    per_split = {name: int(observed.sel(time=cube.split == code).sum()) for code, name in enumerate(SPLITS)}
+    per_split = {name: int(observed.sel(time=cube.split == code).sum()) for code, name in enumerate(SPLITS) if code}
     yield Made(
         cube,
         names=tuple(np.sort(cube.station.values[cube.held_out.values == 0].astype(str)).tolist()),
@@ -163,7 +168,8 @@ def _station_cube(work: Work) -> Iterator[Made]:
             "steps": cube.sizes["time"],
             "newest_step": str(cube.time.values[-1])[:16],
             "observed_share": float(observed.mean()),
-            "held_out_stations": int(cube.held_out.sum()),
+            EXCLUDED: _reasons(stations)
+            | dict.fromkeys(held_out, "held out in space: the regional model forecasts it"),
             "observed_per_split": per_split,
         },
     )

@@ -10,12 +10,16 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.child_process_executor import ChildProcessCrashException
 from dagster._core.executor.multiprocess import MultiprocessExecutor
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.sql import check_alembic_revision, get_alembic_config
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     AUTOMATION_CONDITION_TAG,
+    SCHEDULE_NAME_TAG,
+    SENSOR_NAME_TAG,
 )
 
 CHILD_PROCESS_CRASH = ChildProcessCrashException.__name__
@@ -28,7 +32,11 @@ __all__ = [
     "CHILD_PROCESS_CRASH",
     "DATA_VERSION_TAG",
     "IN_PROGRESS_RUN_STATUSES",
+    "SCHEDULE_NAME_TAG",
+    "SENSOR_NAME_TAG",
+    "LocalComputeLogManager",
     "MultiprocessExecutor",
+    "NoOpComputeLogManager",
     "ReconstructableJob",
     "ReconstructableRepository",
     "RetryMode",

@@ -1,6 +1,7 @@
 """Figures: an asset per file of a declared figure whose inputs the study has. Not here: the figures (plots/)."""
 
 from collections.abc import Iterator, Mapping
+from functools import wraps
 from typing import Any
 
 import dagster as dg
@@ -18,6 +19,7 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
 
 
 def _drawn(file: FigureFile) -> Make:
+    @wraps(file.figure.draw)  # where the web UI looks for the code
     def drawn(work: Work) -> Iterator[Made]:
         given = work.given()
 

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import dagster as dg
 
-from soilmoisture_assets.defs.keys import name_of
+from soilmoisture_assets.defs.keys import STUDY_TAG, name_of
 from soilmoisture_assets.defs.models.forecasts import LATEST
 from soilmoisture_assets.defs.runs import bring_up_to_date
 from soilmoisture_assets.defs.workers import DEFINITIONS, named
@@ -89,6 +89,7 @@ def _job(deployment: Deployment, name: str, text: str, wanted: set[str]) -> dg.J
             wanted,
             stations=context.op_config["stations"],
             force=context.op_config["force"],
+            origin=f"job {own}",
         )
         for assets, names, outcome in runs:
             what = ", ".join(assets) + (f" ({len(names)} partitions)" if names else "")
@@ -108,4 +109,6 @@ def _job(deployment: Deployment, name: str, text: str, wanted: set[str]) -> dg.J
     def work() -> None:
         up_to_date()
 
-    return work.to_job(executor_def=dg.in_process_executor)  # its runs have workers of their own
+    return work.to_job(
+        executor_def=dg.in_process_executor, tags={STUDY_TAG: deployment.study.name}
+    )  # its runs have workers of their own

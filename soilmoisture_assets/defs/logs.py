@@ -15,6 +15,7 @@ import dagster as dg
 
 from soilmoisture_assets.defs.keys import STUDY_TAG
 from soilmoisture_assets.errors import without_secrets
+from soilmoisture_assets.io_managers.stored import MEGABYTES, ROW_COUNT
 
 TOLD = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
@@ -27,7 +28,7 @@ TOLD = {
     dg.DagsterEventType.RUN_SUCCESS,
 }
 """Events that Dagster logs at the level DEBUG and operators want to know; what is logged above it is told anyway."""
-NUMBERS = {"seconds": "seconds", "dagster/row_count": "rows", "size": "bytes"}
+NUMBERS = {"seconds": "seconds", ROW_COUNT: "rows", MEGABYTES: "megabytes"}
 """Metadata of what is stored, and what a line calls them."""
 
 HANDLER = """

@@ -28,7 +28,9 @@ from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.leases import PROCESS_TAG
 from soilmoisture_assets.defs.logs import about
 from soilmoisture_assets.defs.partitions import partitions_of, stations_of
+from soilmoisture_assets.defs.pictures import picture
 from soilmoisture_assets.defs.progress import SECONDS_BETWEEN_LINES, progress
+from soilmoisture_assets.defs.shown import code_of, origin_of, run_tags, shown, tags_of
 from soilmoisture_assets.defs.workers import begin_step
 from soilmoisture_assets.deployment import Deployment, Inputs
 from soilmoisture_assets.errors import SoilMoistureError, SourceError
@@ -38,7 +40,7 @@ from soilmoisture_assets.io_managers.stored import Publishable, measured
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.services import ServiceUrls, services
-from soilmoisture_assets.store.graph import Asset
+from soilmoisture_assets.store.graph import Asset, fingerprint_of
 from soilmoisture_assets.store.records import Record, State
 from soilmoisture_assets.study import Study
 
@@ -47,6 +49,10 @@ SECONDS = "seconds"
 """Metadata of what is stored: how long it took to make."""
 WANTED_TAG = "soilmoisture/partitions"
 """Tag of a run that names the list of partitions it is to make, among those of its range."""
+LEFT_OUT, FAILED = "left out", "failed"
+"""Metadata with the reason, where the web UI shows a partition that is not stored."""
+EXCLUDED = "excluded"
+"""Metadata of what names stations: those that it does not name, with the reason of each."""
 
 
 def wanted_tags(deployment: Deployment, every: Iterable[str], wanted: Collection[str]) -> dict[str, str]:
@@ -112,11 +118,27 @@ class Work:
         return progress(self.context)
 
     @cached_property
-    def asked(self) -> list[str]:
+    def named(self) -> list[str]:
         """The partitions of the run, or the ones among them that its tag names."""
         tag = self.context.run.tags.get(WANTED_TAG)
         wanted = set(self.deployment.kept_list(tag) if tag else self.context.partition_keys)
         return [name for name in self.context.partition_keys if name in wanted]
+
+    @cached_property
+    def asked(self) -> list[str]:
+        """Those of them that the assets have."""
+        return [name for name in self.named if name not in self.outside]
+
+    @cached_property
+    def outside(self) -> dict[str, str]:
+        """Stations that Dagster knows and the assets have no partition for, with the reason."""
+        naming = self.deployment.graph[self.assets[0]].names_from
+        if naming is None or (names := self.view.names(naming)) is None:
+            return {}
+        record = self.view.record(naming)
+        reasons = record.metadata.get(EXCLUDED, {}) if record else {}
+        known = self.context.instance.get_dynamic_partitions(str(stations_of(self.study).name))
+        return {name: reasons.get(name, f"not in {naming}") for name in known if name not in set(names)}
 
     @cached_property
     def partitions(self) -> list[str]:
@@ -195,7 +217,7 @@ def step(
 
     @dg.multi_asset(
         name=name or "__".join([deployment.study.name, *assets[0].split("/")]),
-        specs=[_spec(deployment, node, automation) for node in nodes],
+        specs=[_spec(deployment, node, make, automation) for node in nodes],
         can_subset=len(nodes) > 1,
         backfill_policy=_backfill_policy(deployment) if partitioned else None,
         pool=next((node.pool for node in nodes if node.pool), None),
@@ -203,7 +225,8 @@ def step(
     def run(context: dg.AssetExecutionContext) -> Iterator[Any]:
         process = begin_step(deployment)
         if PROCESS_TAG not in context.run.tags:  # a run of the web UI or the daemon
-            context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process})
+            who = run_tags(deployment.study, origin_of(context.run.tags))
+            context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process} | who)
         with telling_troubles(deployment.store.url):
             work = Work(context, deployment, assets)
             yield from (_store_each if partitioned else _store_whole)(work, make)
@@ -211,7 +234,7 @@ def step(
     return run
 
 
-def _spec(deployment: Deployment, node: Asset, automation: dg.AutomationCondition | None) -> dg.AssetSpec:
+def _spec(deployment: Deployment, node: Asset, make: Make, automation: dg.AutomationCondition | None) -> dg.AssetSpec:
     spec = dg.AssetSpec(
         asset_key(deployment.study, node.path),
         description=node.description,
@@ -221,6 +244,8 @@ def _spec(deployment: Deployment, node: Asset, automation: dg.AutomationConditio
         group_name=node.layer,
         kinds=set(node.kinds),
         owners=OWNERS,
+        tags=tags_of(deployment.study, node),
+        metadata=code_of(node, make),
         code_version=f"{node.code} {deployment.graph.basis(node.path, learned=True)}",
         automation_condition=automation,
     )
@@ -251,14 +276,23 @@ def _store_whole(work: Work, make: Make) -> Iterator[dg.MaterializeResult]:
         path = made.asset or work.assets[0]
         if path not in expected:
             continue
-        if made.left_out is not None:
-            deployment.note(path, None, State.LEFT_OUT, made.left_out, work.view, run)
+        if made.left_out is not None:  # its step ends well, so that those after it say the same of theirs
+            record = deployment.note(path, None, State.LEFT_OUT, made.left_out, work.view, run)
+            work.view.note(record)
             work.context.log.warning(f"{path} is left out: {made.left_out}", extra=about(work.study.name, path, None))
+            yield dg.MaterializeResult(
+                asset_key(work.study, path),
+                value=None,
+                metadata={LEFT_OUT: made.left_out},
+                data_version=dg.DataVersion(f"{LEFT_OUT} {record.fingerprint}"),
+            )
             continue
         yield dg.MaterializeResult(
             asset_key(work.study, path),
             value=Publishable(made.value, expected[path], made.names, made.parts, made.metadata),
-            metadata=shown(made.metadata) | {SECONDS: seconds},
+            metadata=picture(work.context.instance, work.study, deployment.graph[path], run)
+            | shown(made.metadata)
+            | {SECONDS: seconds},
             data_version=dg.DataVersion(expected[path].fingerprint),
         )
         if made.names or path == deployment.places:
@@ -279,28 +313,37 @@ def _failing_aloud(work: Work, make: Make) -> Iterator[Made]:
         raise
 
 
-def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
-    """Store results as they come and record each partition at once.
+def _store_each(
+    work: Work, make: Make
+) -> Iterator[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation]:
+    """Store results as they come and record each partition at once; then say what the checks of the assets find.
 
     Raises dg.Failure at the end if any partition failed; by then the others are stored and recorded. Raises SourceError
     before anything is made if an input that all of them share does not count.
     """
     deployment, context = work.deployment, work.context
-    _require_shared(work)
+    yield from _left_outside(work)
+    if work.asked:
+        _require_shared(work)
     failed: dict[str, str] = {}
     done, said = 0, time.monotonic()
     total = len(work.asked) * len(work.assets)
     for made, seconds in _timed(chain(work.hindered, make(work) if work.partitions else ())):
         path, name = made.asset or work.assets[0], str(made.partition)
-        extra = about(work.study.name, path, name)
+        key, extra = asset_key(work.study, path), about(work.study.name, path, name)
         if made.left_out is not None:
-            work.view.note(deployment.note(path, name, State.LEFT_OUT, made.left_out, work.view, context.run_id))
+            left = deployment.note(path, name, State.LEFT_OUT, made.left_out, work.view, context.run_id)
+            work.view.note(left)
             context.log.warning(f"{path} {name} is left out: {made.left_out}", extra=extra)
+            yield _left_out(key, name, made.left_out, f"{LEFT_OUT} {left.fingerprint}")
         elif made.failure is not None:
             failed[f"{path} {name}"] = made.failure
-            if not (made.passing and work.view.counts(path, name)):
+            kept = made.passing and work.view.counts(path, name) is not None
+            if not kept:
                 work.view.note(deployment.note(path, name, State.FAILED, made.failure, work.view, context.run_id))
             context.log.error(f"{path} {name} failed: {made.failure}", extra=extra)
+            reason = made.failure + ("\nWhat was stored before still counts." if kept else "")
+            yield dg.AssetObservation(key, description=f"{FAILED}: {reason}", partition=name, metadata={FAILED: reason})
         else:
             record = made.record or work.publish(made).record
             assert record is not None
@@ -310,12 +353,13 @@ def _store_each(work: Work, make: Make) -> Iterator[dg.AssetMaterialization]:
                 said = time.monotonic()
                 context.log.info(f"{path} {name}: stored ({done} of {total})")
             yield dg.AssetMaterialization(
-                asset_key(work.study, path),
+                key,
                 partition=name,
                 metadata=shown(made.metadata) | measured(deployment, record) | {SECONDS: seconds},
                 # of what is fetched, the same settings give other data in time: the checksum tells
                 tags={DATA_VERSION_TAG: f"{record.fingerprint}-{record.checksum}"},
             )
+    yield from _evaluations(work)
     if failed:
         raise dg.Failure(
             f"{len(failed)} of {total} failed, the others are stored: "
@@ -331,6 +375,41 @@ def _timed(results: Iterable[Made]) -> Iterator[tuple[Made, float]]:
     for made in results:
         yield made, round(time.monotonic() - started, 3)
         started = time.monotonic()
+
+
+def _evaluations(work: Work) -> Iterator[dg.AssetCheckEvaluation]:
+    """What the checks of a partitioned step's assets find. Dagster plans a step for each of them in the same run and
+    skips it, as partitions recorded one by one are no output of their step."""
+    graph, planned = work.context.job_def.asset_layer.asset_graph, work.context.run.asset_check_selection
+    keys = {asset_key(work.study, path) for path in work.assets}
+    for check in sorted(graph.asset_check_keys):
+        if check.asset_key in keys and (planned is None or check in planned):
+            found: dg.AssetCheckResult = graph.assets_def_for_key(check)()  # type: ignore[assignment]
+            yield dg.AssetCheckEvaluation(
+                check.asset_key, check.name, found.passed, found.metadata, None, found.severity, found.description
+            )
+
+
+def _left_outside(work: Work) -> Iterator[dg.AssetMaterialization]:
+    """Say of the stations that the assets have no partition for why that is, where it was asked for or is not said."""
+    storage, kind = work.context.instance.event_log_storage, dg.DagsterEventType.ASSET_MATERIALIZATION
+    for key in (asset_key(work.study, path) for path in work.assets if work.outside):
+        said = storage.get_latest_tags_by_partition(key, kind, [DATA_VERSION_TAG])
+        for name, reason in work.outside.items():
+            version = f"{LEFT_OUT} {fingerprint_of(reason)}"
+            if name in work.named or said.get(name, {}).get(DATA_VERSION_TAG) != version:
+                yield _left_out(key, name, reason, version)
+
+
+def _left_out(key: dg.AssetKey, name: str, reason: str, version: str) -> dg.AssetMaterialization:
+    """What the web UI shows in green: there is nothing to be done."""
+    return dg.AssetMaterialization(
+        key,
+        description=f"{LEFT_OUT}: {reason}",
+        partition=name,
+        metadata={LEFT_OUT: reason},
+        tags={DATA_VERSION_TAG: version},
+    )
 
 
 def _require_shared(work: Work) -> None:
@@ -356,14 +435,3 @@ def follow_names(instance: dg.DagsterInstance, deployment: Deployment, path: str
     for each, asset in deployment.graph.assets.items():
         if asset.names_from == path:
             deployment.withdraw(each)
-
-
-def shown(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata as the web UI shows it: mappings and lists as JSON, text of several lines as Markdown."""
-    return {name: _shown(value) for name, value in metadata.items()}
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, dict | list | tuple):
-        return dg.MetadataValue.json(value)
-    return dg.MetadataValue.md(value) if isinstance(value, str) and "\n" in value else value

@@ -13,15 +13,17 @@ from typing import Any
 import dagster as dg
 
 from soilmoisture_assets.defs.dagster_private import CHILD_PROCESS_CRASH
-from soilmoisture_assets.defs.keys import STUDY_TAG, asset_key, asset_path
+from soilmoisture_assets.defs.keys import asset_key, asset_path
 from soilmoisture_assets.defs.leases import PROCESS_TAG, await_room, end_dead_runs, this_process
 from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.refresh import due
+from soilmoisture_assets.defs.shown import run_tags
 from soilmoisture_assets.defs.workers import loadable_asset_job, share_patience, workers
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import Interrupted, SoilMoistureError, StudyError
 from soilmoisture_assets.store.graph import Graph, Partitioning, View
-from soilmoisture_assets.store.records import State
+
+COMMAND_LINE = "command line"
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ def bring_up_to_date(
     *,
     stations: Collection[str] = (),
     force: bool = False,
+    origin: str = COMMAND_LINE,
 ) -> Iterator[tuple[tuple[str, ...], list[str], Outcome | None]]:
     """Make what is out of date, run by run; what needs something that could not be made is passed over.
 
@@ -159,9 +162,7 @@ def bring_up_to_date(
             if not assets or (stage.partitions is not None and not parts):
                 continue
             yield assets, parts, None
-            outcome = launch(deployment, definitions, instance, assets, parts)
-            if stage.partitions is None:
-                _leave_out(deployment, assets, outcome.run_id)
+            outcome = launch(deployment, definitions, instance, assets, parts, origin)
             yield assets, parts, outcome
             if outcome.interrupted:
                 return
@@ -178,20 +179,13 @@ def _without_lost(view: View, assets: Sequence[str], partitions: Sequence[str], 
     return tuple(path for path in assets if path not in lost)
 
 
-def _leave_out(deployment: Deployment, assets: Sequence[str], run: str) -> None:
-    """Record that what is made from something left out is left out too: in a run of both, Dagster skips its step."""
-    view = deployment.view()
-    for path in assets:
-        if not view.settled(path, None) and (lacking := view.left_out_with(path, None)):
-            view.note(deployment.note(path, None, State.LEFT_OUT, f"{lacking[0]} is left out", view, run))
-
-
 def launch(
     deployment: Deployment,
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
     assets: Sequence[str],
     partitions: Sequence[str],
+    origin: str = COMMAND_LINE,
 ) -> Outcome:
     """Materialize assets in one run of this process and its workers; an interrupt (Ctrl-C) ends it as an error.
 
@@ -199,7 +193,7 @@ def launch(
     """
     await_room(instance, {pool for path in assets if (pool := deployment.graph[path].pool)})
     keys = [asset_key(deployment.study, path) for path in assets]
-    tags = {PROCESS_TAG: this_process(), STUDY_TAG: deployment.study.name}
+    tags = {PROCESS_TAG: this_process()} | run_tags(deployment.study, origin)
     if partitions:
         definition = definitions.resolve_asset_graph().get(keys[0]).partitions_def
         assert definition is not None
@@ -214,24 +208,11 @@ def launch(
     else:
         job = definitions.resolve_implicit_global_asset_job_def()
         result = job.execute_in_process(instance=instance, **how)
-    warnings = _warnings(result)
-    if partitions:
-        warnings += _check(definitions, instance, keys)
-    return _outcome(result, warnings)
+    return _outcome(result, _warnings(result))
 
 
 _Result = dg.ExecuteInProcessResult | dg.JobExecutionResult
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-def _check(definitions: dg.Definitions, instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> list[str]:
-    """Run the checks of partitioned assets, which a step that records partitions one by one skips; their warnings."""
-    graph = definitions.resolve_asset_graph()
-    selection = dg.AssetSelection.checks_for_assets(*keys)
-    if not selection.resolve_checks(graph):
-        return []
-    job = dg.define_asset_job("checks", selection=selection).resolve(asset_graph=graph)
-    return _warnings(job.execute_in_process(instance=instance, raise_on_error=False, run_config=_QUIET))
 
 
 def _warnings(result: _Result) -> list[str]:

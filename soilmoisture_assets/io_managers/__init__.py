@@ -7,7 +7,6 @@ deployment reads and publishes (deployment.py).
 from typing import Any
 
 from soilmoisture_assets.deployment import Deployment
-from soilmoisture_assets.io_managers.figure import FigureIOManager
 from soilmoisture_assets.io_managers.stored import StoreIOManager
 
 _KEYS = {
@@ -28,5 +27,4 @@ def io_manager_key(suffix: str) -> str:
 
 def io_managers(deployment: Deployment) -> dict[str, Any]:
     """The IO managers of a deployment by resource key."""
-    plain, figures = StoreIOManager(deployment), FigureIOManager(deployment)
-    return dict.fromkeys([*_KEYS.values(), "file"], plain) | {"figure": figures}
+    return dict.fromkeys([*_KEYS.values(), "file"], StoreIOManager(deployment))

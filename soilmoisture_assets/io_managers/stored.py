@@ -1,6 +1,6 @@
 """Outputs go to the store with the record of what they were made from; inputs are the partitions that count.
 
-Not here: pictures in the web UI (figure.py).
+Not here: pictures in the web UI (defs/pictures.py).
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from soilmoisture_assets.deployment import ROWS, Deployment
 from soilmoisture_assets.store.graph import Expected
 from soilmoisture_assets.store.records import Record
 
-ROW_COUNT = "dagster/row_count"
-"""Dagster's name for the length of a table, which its web UI knows."""
+ROW_COUNT, MEGABYTES = "dagster/row_count", "size [MB]"
+"""Metadata of what is stored: the length of a table, by the name that Dagster's web UI knows, and the size."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Publishable:
 def measured(deployment: Deployment, record: Record) -> dict[str, Any]:
     """Where a stored thing is and how large, as the web UI shows it."""
     rows = {ROW_COUNT: record.metadata[ROWS]} if ROWS in record.metadata else {}
-    return {"path": deployment.store.url_of(record), "size": record.size} | rows
+    size = float(f"{record.size / 1e6:.3g}")
+    return {"path": dg.MetadataValue.path(deployment.store.url_of(record)), MEGABYTES: size} | rows
 
 
 class StoreIOManager(dg.IOManager):
@@ -43,7 +44,10 @@ class StoreIOManager(dg.IOManager):
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
 
-    def handle_output(self, context: dg.OutputContext, obj: Publishable) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Publishable | None) -> None:
+        """Store it; of what is left out there is nothing."""
+        if obj is None:
+            return
         record = self.publish(context, obj)
         context.add_output_metadata(measured(self.deployment, record))
 

@@ -34,7 +34,7 @@ _EXPERIMENT = "{experiment}"
 
 @dataclass(frozen=True)
 class Variant:
-    """One file of a figure: ``figures/<figure>/<name>``, or ``figures/<figure>`` where the name is empty.
+    """One file of a figure: ``figures/<figure>_<name>``, or ``figures/<figure>`` where the name is empty.
 
     ``options`` are what tells it from the others beside its experiment.
     """
@@ -70,7 +70,7 @@ class FigureDeclaration:
 
     Parameters
     ----------
-    name : of its module, its folder or file of the store, and its asset.
+    name : of its module, and the beginning of the names of its assets and files in the store.
     title : what lists call it; the message of the drawn figure is its own.
     section, place : one of ``SECTIONS``, and the order within it.
     description : what it shows, one sentence.
@@ -118,8 +118,8 @@ class FigureFile:
 
     @property
     def path(self) -> str:
-        """The path of its asset, such as "figures/skill_maps/forecast"."""
-        return "/".join(part for part in ("figures", self.figure.name, self.variant.name) if part)
+        """The path of its asset, such as "figures/skill_maps_forecast"."""
+        return "figures/" + "_".join(part for part in (self.figure.name, self.variant.name) if part)
 
     @property
     def input_paths(self) -> list[str]:

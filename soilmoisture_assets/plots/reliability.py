@@ -132,7 +132,7 @@ FIGURE = FigureDeclaration(
     section="Skill",
     place=4,
     description="Observed against nominal frequency of the quantiles, and the coverage of the 80 % interval per lead.",
-    inputs={"forecasts": "models/forecasts/{experiment}"},
+    inputs={"forecasts": "models/station_forecast_{experiment}"},
     draw=_draw,
     settings={"model": {"windows"}},
 )

@@ -235,8 +235,8 @@ def _groups(figures: Sequence[FigureEntry]) -> list[dict[str, Any]]:
     for entry in figures:
         groups.setdefault(entry.group, []).append(
             {
-                "name": "-".join(entry.place.split("/")[-2:]),
-                "file": "/".join(entry.place.split("/")[-2:]) + entry.path.suffix,
+                "name": entry.place.rpartition("/")[2],
+                "file": entry.place.rpartition("/")[2] + entry.path.suffix,
                 "title": entry.title,
                 "caption": entry.caption,
                 "animated": entry.path.suffix == ".webp",

@@ -111,7 +111,7 @@ FIGURE = FigureDeclaration(
     section="Drivers",
     place=3,
     description="How many days back each dynamic feature matters.",
-    inputs={"shap": "analysis/shap_values/{experiment}"},
+    inputs={"shap": "analysis/shap_values_{experiment}"},
     draw=_draw,
     variants=each_experiment,
 )

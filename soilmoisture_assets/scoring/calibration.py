@@ -119,7 +119,7 @@ def calibrate(forecasts: xr.Dataset, shared: xr.Dataset, *, sees_moisture: bool)
     if any(not forecasts.get_index(name).equals(shared.get_index(name)) for name in ("start", "lead")):
         raise StudyError(
             "the calibration of the intervals is of other starts or leads than the forecasts.\n"
-            "  Materialize models/uncalibrated and models/calibration again."
+            "  Materialize models/uncalibrated_forecast and models/calibration again."
         )
     rows = [dim for dim in ("forecaster", "station") if dim in forecasts["soil_moisture_forecast"].dims]
     misses = _misses_in(forecasts)
@@ -161,7 +161,7 @@ def calibration_of(stored: Mapping[str, xr.Dataset], held_out: Collection[str] =
     StudyError : nothing is stored, or the stations have other starts.
     """
     if not stored:
-        raise StudyError("there are no forecasts to calibrate.\n  Materialize models/uncalibrated first.")
+        raise StudyError("there are no forecasts to calibrate.\n  Materialize models/uncalibrated_forecast first.")
     telling = [name for name in stored if name not in held_out]
     axis: xr.Dataset | None = None
     misses: dict[str, Array] = {}
@@ -171,7 +171,9 @@ def calibration_of(stored: Mapping[str, xr.Dataset], held_out: Collection[str] =
             axis = dataset.coords.to_dataset()[["start", "lead", "split", "calibration"]].load()
             axis.attrs = {"experiment": dataset.attrs["experiment"]}
         if not dataset.get_index("start").equals(axis.get_index("start")):
-            raise StudyError(f"{name}: its forecasts have other starts.\n  Materialize models/uncalibrated again.")
+            raise StudyError(
+                f"{name}: its forecasts have other starts.\n  Materialize models/uncalibrated_forecast again."
+            )
         for forecaster in dataset["forecaster"].values.astype(str):
             if forecaster not in misses:
                 shape = (len(telling), axis.sizes["start"], axis.sizes["lead"], len(SIDES))

@@ -206,4 +206,4 @@ def _most_frequent(methods: Iterable[str]) -> str:
 
 
 def _no_forecasts() -> SourceError:
-    return SourceError("no forecasts are stored.\n  Materialize models/forecasts first.")
+    return SourceError("no forecasts are stored.\n  Materialize models/station_forecast first.")

@@ -230,7 +230,7 @@ def _common_starts(
     if len(starts) == 0:
         raise StudyError(
             f"the forecasts of experiment '{experiment}' and its baselines share no start.\n"
-            "  Materialize models/baselines and models/forecasts again from the same station cube."
+            "  Materialize models/baselines and models/station_forecast again from the same station cube."
         )
     place = {"station": cube["station"].values, "start": starts, "lead": baselines["lead"].values}
     dims = ("station", "start", "lead")

@@ -38,10 +38,10 @@ def test_what_is_stored_says_its_study_asset_partition_and_numbers(lines: list[d
     assert {"a", "c", None} <= stored.keys()
     said = stored["a"]
     assert (said["study"], said["asset"], said["rows"], said["level"]) == ("demo", SERIES, 1, "INFO")
-    assert said["bytes"] > 0
+    assert said["megabytes"] > 0
     assert said["seconds"] >= 0
     assert stored[None]["asset"] == TABLE
-    assert stored[None]["bytes"] > 0
+    assert stored[None]["megabytes"] > 0
 
 
 def test_a_station_that_fails_says_why_and_holds_no_secret(lines: list[dict[str, Any]]):

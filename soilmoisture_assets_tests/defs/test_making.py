@@ -3,10 +3,13 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pytest
 
+from soilmoisture_assets.defs.checks import failures
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.making import Made, Make, Work
 from soilmoisture_assets.errors import SourceError
@@ -14,6 +17,7 @@ from soilmoisture_assets.store.graph import Asset, Input
 from soilmoisture_assets.store.records import State
 from soilmoisture_assets_tests.defs.made_up import MEAN, SERIES, STATIONS, TABLE, Bench, bench, each, moisture
 
+CURVES = "raw/ismn/recession_curves"
 SERIES_KEY = dg.AssetKey(["demo", "raw", "ismn", "soil_moisture"])
 
 
@@ -23,6 +27,17 @@ def b_is(fate: Made) -> list[Made]:
 
 def said(place: Bench, state: State = State.FAILED) -> list[tuple[str, str]]:
     return [(each.partition, each.reason) for each in place.deployment.reasons(state, SERIES)]
+
+
+def shown_of(place: Bench, name: str, path: str = SERIES) -> dict[str, Any]:
+    """The metadata of the newest event of a partition, which the web UI shows on its page."""
+    asked = dg.AssetRecordsFilter(asset_key(place.deployment.study, path), asset_partitions=[name])
+    events = [*place.instance.fetch_materializations(asked, limit=1).records,
+              *place.instance.fetch_observations(asked, limit=1).records]  # fmt: skip
+    newest = max(events, key=lambda each: each.storage_id)
+    event = newest.asset_materialization or newest.event_log_entry.asset_observation
+    assert event is not None
+    return {label: value.value for label, value in event.metadata.items()}
 
 
 def test_each_partition_is_stored_and_recorded(tmp_path: Path):
@@ -44,6 +59,7 @@ def test_a_failed_station_stays_missing_is_named_and_the_others_are_kept(tmp_pat
         assert place.instance.get_materialized_partitions(SERIES_KEY) == {"a", "c"}
         assert place.deployment.current(SERIES) == ["a", "c"]
         assert said(place) == [("b", "b has no data")]
+        assert shown_of(place, "b") == {"failed": "b has no data"}
         with pytest.raises(SourceError, match=r"soil_moisture, partition b is failed \(b has no data\)"):
             place.deployment.read(SERIES, "b")
 
@@ -78,10 +94,26 @@ def test_what_is_left_out_is_named_and_fails_nothing(tmp_path: Path):
         place.run(TABLE)
         outcome = place.launch(SERIES, STATIONS)
         assert (outcome.error, dict(outcome.failed_partitions)) == (None, {})
-        assert place.instance.get_materialized_partitions(SERIES_KEY) == {"a", "c"}
+        assert place.deployment.current(SERIES) == ["a", "c"]
         assert said(place) == []
         assert said(place, State.LEFT_OUT) == [("b", "b has 3 windows")]
+        assert place.instance.get_materialized_partitions(SERIES_KEY) == set(STATIONS)  # nothing is to be done there
+        assert shown_of(place, "b") == {"left out": "b has 3 windows"}
         assert place.run(TABLE, SERIES) == {}
+
+
+def test_a_station_that_is_not_in_the_study_is_left_out_with_the_reason_and_never_made(tmp_path: Path):
+    def common(work: Work) -> Iterator[Made]:
+        yield Made(pd.DataFrame({"x": [1]}), names=("a", "c"), metadata={"excluded": {"b": "no statics"}})
+
+    named = Asset("cube/stations", ".csv", "Of all, those in the study.", inputs={"table": Input(TABLE)})
+    own = Asset(CURVES, ".csv", "Of each in the study.", partitions="station", names_from=named.path)
+    with bench(tmp_path, more=[(named, common), (own, each(moisture))]) as place:
+        assert place.run(TABLE, named.path, CURVES) == {TABLE: [], named.path: [], CURVES: ["a", "c"]}
+        assert shown_of(place, "b", CURVES) == {"left out": "no statics"}
+        asked = place.launch(CURVES, STATIONS)  # as the web UI may
+        assert (asked.error, dict(asked.failed_partitions)) == (None, {})
+        assert place.deployment.current(CURVES) == ["a", "c"]
 
 
 def test_a_crash_keeps_what_is_done_and_the_next_run_makes_the_rest(tmp_path: Path):
@@ -136,17 +168,20 @@ def test_a_run_of_a_range_makes_only_the_partitions_that_its_tag_names(tmp_path:
         assert place.deployment.current(SERIES) == ["a", "c"]
 
 
-def test_a_range_asked_for_in_the_web_ui_is_made_whole(tmp_path: Path):
-    with bench(tmp_path) as place:
+def test_a_range_asked_for_in_the_web_ui_is_made_whole_and_checked(tmp_path: Path):
+    def made(name: str) -> Made:
+        return moisture(name) if name != "c" else Made(partition=name, failure="c is broken")
+
+    with bench(tmp_path, each(made), checks=failures.checks) as place:
         place.run(TABLE)
         tags = {"dagster/asset_partition_range_start": "b", "dagster/asset_partition_range_end": "c"}
         job = place.definitions.resolve_implicit_global_asset_job_def()
         key = asset_key(place.deployment.study, SERIES)
-        assert job.execute_in_process(instance=place.instance, asset_selection=[key], tags=tags).success
-        assert place.deployment.current(SERIES) == ["b", "c"]
-
-
-CURVES = "raw/ismn/recession_curves"
+        result = job.execute_in_process(instance=place.instance, asset_selection=[key], tags=tags, raise_on_error=False)
+        assert place.deployment.current(SERIES) == ["b"]
+        [check] = result.get_asset_check_evaluations()
+        assert not check.passed
+        assert "| c | c is broken |" in str(check.description)
 
 
 def curves_of(work: Work) -> Iterator[Made]:

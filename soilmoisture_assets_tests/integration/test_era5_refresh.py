@@ -168,7 +168,11 @@ class Place:
 
     def learned(self) -> list[str]:
         """What was learned and counts."""
-        paths = [path for path in self.deployment.graph if path.startswith(("models/regional/", "models/station/"))]
+        paths = [
+            path
+            for path in self.deployment.graph
+            if path.startswith(("models/regional_model_", "models/station_model_"))
+        ]
         return [path for path in paths if self.deployment.view().current(path)]
 
 
@@ -215,7 +219,9 @@ def test_the_cube_follows_a_month_from_preliminary_to_final_and_training_never_d
 def test_what_was_learned_counts_while_the_study_goes_on_and_again_when_a_revised_month_is_as_it_was(
     story: dict[str, Any],
 ):
-    every = sorted(f"models/{kind}/{name}" for kind in ("regional", "station") for name in ("drivers", "forecast"))
+    every = sorted(
+        f"models/{kind}_model_{name}" for kind in ("regional", "station") for name in ("drivers", "forecast")
+    )
     assert sorted(story["learned"]) == every
     assert story["2019-07-02"]["learned"] == []  # June, which is learned from, ends on the 27th
     assert sorted(story["2019-10-01"]["learned"]) == every

@@ -243,8 +243,8 @@ def test_the_web_ui_shows_them_with_what_they_are_made_from(place: Workplace):
 def test_a_method_that_forecasts_otherwise_is_fitted_again_and_nothing_is_trained(place: Workplace):
     file = place.data.parent / "mine" / "methods" / "mine.py"
     file.write_text(file.read_text().replace('name="half_way",', 'name="half_way", code="2",'))
-    made = ask(place, "run", "--select", 'key:"models/baselines/forecast" or key:"models/regional/forecast"')["made"]
-    assert made == {"models/baselines/forecast": 1}
+    selected = 'key:"models/baselines_forecast" or key:"models/regional_model_forecast"'
+    assert ask(place, "run", "--select", selected)["made"] == {"models/baselines_forecast": 1}
 
 
 def test_without_the_folder_the_study_says_what_it_lacks(place: Workplace):

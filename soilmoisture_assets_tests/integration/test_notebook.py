@@ -83,11 +83,11 @@ def test_a_forecast_of_a_station_is_by_the_method_that_speaks_for_it(study: Open
 
 
 def test_current_partitions_are_those_that_can_be_read(study: OpenStudy):
-    names = study.current("models/station/forecast")
+    names = study.current("models/station_model_forecast")
     assert names == sorted(study.cube.station.values)
-    assert [study.read("models/station/forecast", name).station for name in names] == names
+    assert [study.read("models/station_model_forecast", name).station for name in names] == names
     assert study.current("analysis/skill") == [None]
-    assert study.assets.current["models/station/forecast"] == len(names)
+    assert study.assets.current["models/station_model_forecast"] == len(names)
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_of_an_empty_data_folder_every_look_names_the_command_that_fills_it(tmp_
     looks: dict[str, Callable[[], object]] = {
         "cube/stations": lambda: study.stations,
         "cube/station_cube": lambda: study.cube,
-        "models/forecasts/forecast": lambda: study.forecasts("forecast"),
-        "models/station/drivers": lambda: study.model("drivers", "SYNSCAN__Anywhere"),
-        "models/regional/drivers": lambda: study.model("drivers"),
+        "models/station_forecast_forecast": lambda: study.forecasts("forecast"),
+        "models/station_model_drivers": lambda: study.model("drivers", "SYNSCAN__Anywhere"),
+        "models/regional_model_drivers": lambda: study.model("drivers"),
         "analysis/skill_summary": lambda: study.skill_summary,
         "raw/ismn/soil_moisture": lambda: study.read("raw/ismn/soil_moisture"),
     }

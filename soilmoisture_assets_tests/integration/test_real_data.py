@@ -68,7 +68,7 @@ def test_real_scan_stations_become_skill_tables_figures_and_a_report(realdata: P
     assert test["ridge", 24] > test["climatology", 24]
     assert {"gradient_boosting", "lstm", "regional_model", "station_model"} <= set(table.method)
     assert "SYNTHETIC" not in stored.read("report/report").read_text()
-    assert stored.is_current("figures/skill_maps/forecast")
+    assert stored.is_current("figures/skill_maps_forecast")
 
 
 def test_a_real_hourly_station_runs_in_twelve_hour_steps(realdata: Path, tmp_path: Path):
@@ -76,7 +76,7 @@ def test_a_real_hourly_station_runs_in_twelve_hour_steps(realdata: Path, tmp_pat
     stored = run(workplace(tmp_path / "kings"), study, realdata)
     table = stored.read("analysis/skill_summary")
     assert set(table.lead_hours) == {12, 24, 36, 48, 60, 72}
-    assert stored.current("models/forecasts/forecast") == ["KSMESO__Kings_Creek"]
+    assert stored.current("models/station_forecast_forecast") == ["KSMESO__Kings_Creek"]
     assert stored.is_current("report/report")
 
 

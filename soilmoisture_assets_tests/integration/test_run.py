@@ -74,16 +74,18 @@ def test_everything_that_was_stored_is_in_the_logs_with_its_numbers(finished: Wo
 def test_every_station_of_the_cube_has_a_model_and_a_forecast(finished: Workplace):
     folder, deployment = finished.data / "small" / "models", finished.deployment()
     stations = sorted(deployment.read("cube/station_cube").station.values.astype(str))
-    assert deployment.reasons(State.LEFT_OUT, "models/station/forecast") == []
-    assert sorted(path.stem for path in (folder / "station" / "forecast").glob("*.safetensors")) == stations
-    assert sorted(path.stem for path in (folder / "forecasts" / "forecast").glob("*.nc")) == stations
+    assert deployment.reasons(State.LEFT_OUT, "models/station_model_forecast") == []
+    assert sorted(path.stem for path in (folder / "station_model_forecast").glob("*.safetensors")) == stations
+    assert sorted(path.stem for path in (folder / "station_forecast_forecast").glob("*.nc")) == stations
 
 
 def test_stored_figures_open_and_are_not_empty(finished: Workplace):
     from PIL import Image
 
     figures = sorted((finished.data / "small" / "figures").rglob("*.png"))
-    assert {"station_map", "drivers", "forecast", "skill_by_lead"} <= {path.stem for path in figures}
+    assert {"station_map", "skill_maps_drivers", "skill_maps_forecast", "skill_by_lead"} <= {
+        path.stem for path in figures
+    }
     for path in figures:
         with Image.open(path) as image:
             assert np.asarray(image.convert("L")).std() > 1, path
@@ -138,18 +140,18 @@ def test_a_job_makes_what_is_missing_and_nothing_else(finished: Workplace, tmp_p
     place = copy_of(finished, tmp_path)
     own = place.deployment()
     own.store.delete(own.address("figures/station_map"))
-    before = own.store.record(own.address("models/regional/forecast"))
+    before = own.store.record(own.address("models/regional_model_forecast"))
     ended = job(place, "figures_and_report")
     assert ended.returncode == 0, ended.stderr
     assert place.deployment().is_current("figures/station_map")
     assert place.deployment().is_current("report/report")
-    assert place.deployment().store.record(own.address("models/regional/forecast")) == before
+    assert place.deployment().store.record(own.address("models/regional_model_forecast")) == before
 
 
 def test_a_job_that_lacks_what_it_needs_fails_with_the_command_that_makes_it(finished: Workplace, tmp_path: Path):
     place = copy_of(finished, tmp_path)
     own = place.deployment()
-    own.store.delete(own.address("models/regional/forecast"))
+    own.store.delete(own.address("models/regional_model_forecast"))
     ended = job(place, "latest_forecast")
     assert ended.returncode == 1
     assert "Make it with: soilmoisture run" in ended.stderr

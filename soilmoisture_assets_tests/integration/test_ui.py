@@ -1,5 +1,5 @@
-"""The web UI and its daemon, as `make ui` starts them: a backfill of stations, good and broken, and two studies that do
-not meet."""
+"""The web UI and its daemon, as `make ui` starts them: a backfill of stations, good and broken, a figure, and two
+studies that do not meet. What a person sees is looked at in a browser."""
 
 import zipfile
 from collections.abc import Iterator
@@ -8,13 +8,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import requests
+from playwright.sync_api import Page, sync_playwright
 
+from soilmoisture_assets.assets import COMMON
 from soilmoisture_assets.origins import remember
-from soilmoisture_assets.store.records import State
+from soilmoisture_assets.store.records import Address, State
 from soilmoisture_assets_tests.integration.conftest import Workplace, copy_of
-from soilmoisture_assets_tests.integration.web_ui import WebUi, running
+from soilmoisture_assets_tests.integration.web_ui import SECONDS_TO_FINISH, WebUi, running
 
 ARCHIVE, SCAN, SERIES = "raw/ismn/archive", "raw/ismn/scan", "raw/ismn/soil_moisture"
+FIGURE = "figures/station_map"
 SOIL_MOISTURE = dg.AssetKey(["small", *SERIES.split("/")])
 
 
@@ -39,7 +42,41 @@ def test_a_backfill_of_three_stations_through_the_daemon_materializes_three_part
     assert {name: after[name].checksum for name in stations} == {name: before[name].checksum for name in stations}
 
 
-def test_a_broken_station_is_named_and_does_not_take_the_others_down(web_ui: WebUi):
+@pytest.fixture(scope="module")
+def person(web_ui: WebUi, chromium: str) -> Iterator[Page]:
+    """Somebody at a laptop."""
+    with sync_playwright() as session:
+        browser = session.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900}, base_url=f"http://127.0.0.1:{web_ui.port}")
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+def test_a_person_materializes_a_figure_and_sees_it(web_ui: WebUi, person: Page):
+    stored = web_ui.place.deployment().store.record(Address("small", FIGURE))
+    assert stored is not None
+    person.goto(f"/assets/small/{FIGURE}")
+    person.get_by_text("Materialize", exact=True).click()
+    drawn = person.locator(f"img[src^='/logs/small/{FIGURE}/']:not([src*='{stored.run}'])")
+    drawn.wait_for(timeout=SECONDS_TO_FINISH * 1000)
+    assert drawn.evaluate("image => image.decode().then(() => image.naturalWidth)") > 400
+    run = str(drawn.get_attribute("src")).split("/")[-3]
+    tags = web_ui.ask("query($id: ID!) {runOrError(runId: $id) {... on Run {tags {key value}}}}", id=run)["runOrError"]
+    told = {tag["key"]: tag["value"] for tag in tags["tags"]}
+    assert (told["soilmoisture/study"], told["soilmoisture/origin"]) == ("small", "web UI")
+
+
+def test_a_station_that_is_left_out_is_green_and_says_why(web_ui: WebUi, person: Page):
+    stations = web_ui.place.deployment().store.record(Address("small", COMMON))
+    assert stations is not None
+    [(left_out, reason)] = stations.metadata["excluded"].items()
+    person.goto(f"/assets/small/models/station_model_drivers?view=partitions&partition={left_out}")
+    person.get_by_text(reason).wait_for()
+    assert person.get_by_text("Materialized", exact=True).is_visible()
+
+
+def test_a_broken_station_is_named_and_does_not_take_the_others_down(web_ui: WebUi, person: Page):
     good, broken, also_good = _stations(web_ui)[3:6]
     _break(web_ui, broken)
     assert web_ui.backfill(SOIL_MOISTURE, [good, broken, also_good]) == "COMPLETED_FAILED"
@@ -48,13 +85,9 @@ def test_a_broken_station_is_named_and_does_not_take_the_others_down(web_ui: Web
     assert not _store(web_ui, broken).exists()
     [failure] = deployment.reasons(State.FAILED, SERIES)
     assert failure.partition == broken
-    events = web_ui.ask(
-        "{runsOrError(limit: 1) {... on Runs {results {status eventConnection {events "
-        "{... on ExecutionStepFailureEvent {failureMetadata {description} error {message}}}}}}}}"
-    )
-    newest = events["runsOrError"]["results"][0]
-    assert newest["status"] == "FAILURE"
-    assert broken in str(newest["eventConnection"]["events"])
+    for page in (f"view=partitions&partition={broken}", "view=checks"):
+        person.goto(f"/assets/small/{SERIES}?{page}")
+        person.get_by_text("no records where there were some").first.wait_for()
 
 
 def test_two_studies_in_one_web_ui_share_no_asset_partition_schedule_or_sensor(web_ui: WebUi):

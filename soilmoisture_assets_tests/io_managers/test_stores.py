@@ -1,8 +1,6 @@
 """Values on their way to the store and back: text and categories survive, what is stored says where it comes from,
 partitions go in and out of real runs."""
 
-import base64
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +11,8 @@ import pytest
 import xarray as xr
 
 from soilmoisture_assets.defs.keys import asset_key
-from soilmoisture_assets.defs.making import Made, Work, shown
+from soilmoisture_assets.defs.making import Made, Work
+from soilmoisture_assets.defs.pictures import FigurePictures
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.metadata.provenance import code_version
@@ -134,33 +133,40 @@ def test_the_web_ui_shows_where_a_thing_is_how_large_it_is_and_what_was_said_of_
     assert event.asset_materialization is not None
     metadata = event.asset_materialization.metadata
     stored = tmp_path / "data" / "demo" / "cube" / "thing.zarr.zip"
-    assert (metadata["path"].value, metadata["size"].value) == (str(stored), stored.stat().st_size)
+    assert metadata["path"].value == str(stored)
+    assert metadata["size [MB]"].value == pytest.approx(stored.stat().st_size / 1e6, rel=0.01)
     assert metadata["stations"].value == 2
-    assert metadata["problems"] == shown({"problems": ["one"]})["problems"]
+    assert metadata["problems"].value == "one"
     assert isinstance(metadata["table"], dg.MarkdownMetadataValue)
 
 
-def test_a_picture_is_shown_small_in_the_web_ui(tmp_path: Path):
+def test_the_web_ui_finds_the_picture_that_a_run_drew_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from PIL import Image
+
     def draw(work: Work) -> Iterator[Made]:
         from matplotlib.figure import Figure
 
-        figure = Figure((20, 5))
-        figure.subplots().plot([0, 1])
-        yield Made(figure)
+        yield Made(Figure())
 
-    from PIL import Image
-
-    with dg.instance_for_test() as instance:
+    monkeypatch.setenv("SOILMOISTURE_DATA_DIR", str(tmp_path / "data"))
+    pictures = {"module": FigurePictures.__module__, "class": FigurePictures.__name__}
+    with dg.instance_for_test(overrides={"compute_logs": pictures}) as instance:
         place = Bench(tmp_path, [(Asset(FIGURE, ".png", "A line."), draw)], instance)
         place.run()
         event = instance.get_latest_materialization_event(asset_key(place.deployment.study, FIGURE))
-        with Image.open(place.deployment.read(FIGURE)) as stored:
-            assert stored.width > 1000
-    assert event is not None
-    assert event.asset_materialization is not None
-    preview = str(event.asset_materialization.metadata["preview"].value)
-    with Image.open(io.BytesIO(base64.b64decode(preview.split("base64,")[1].rstrip(")")))) as small:
-        assert small.width == 640
+        assert event is not None
+        assert event.asset_materialization is not None
+        label, said = next(iter(event.asset_materialization.metadata.items()))
+        assert label == "picture"
+        address = str(said.value).rpartition("(/logs/")[2].rstrip(")").split("/")  # as the web server takes it apart
+        manager = instance.compute_log_manager
+        assert isinstance(manager, FigurePictures)
+        assert manager.get_captured_local_path(address[:-1], address[-1]) == str(place.deployment.read(FIGURE))
+        with Image.open(manager.get_captured_local_path([*address[:-2], "small"], "png")) as small:
+            assert small.width == 420
+        assert manager.get_captured_local_path([*address[:-3], "another run", "whole"], "png") == ""
+        assert manager.get_captured_local_path(["..", "..", "etc", "passwd"], "png") == ""
+        assert manager.get_captured_local_path(address[:-1], "err") == ""
 
 
 def test_partitions_go_in_as_a_mapping_of_those_that_count(tmp_path: Path):

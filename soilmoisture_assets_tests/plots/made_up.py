@@ -560,7 +560,7 @@ class Stored:
             "analysis/calibration_by_age": calibration_by_age,
         }
         self._of_experiment: dict[str, Callable[[str], Any]] = {
-            "models/forecasts": lambda experiment: stored_forecasts(count, experiment),
+            "models/station_forecast": lambda experiment: stored_forecasts(count, experiment),
             "analysis/effect_size": lambda experiment: stored_effects(count, experiment),
             "analysis/correlation": lambda _: correlations(count).expand_dims(score=["r2"]),
             "analysis/shap_values": lambda experiment: shap(count, experiment),
@@ -568,7 +568,7 @@ class Stored:
             "analysis/permutation_importance": lambda _: permutation(count),
             "analysis/local_effects": lambda _: local_effects(count),
         }
-        self.assets = set(self._whole) | {f"{name}/{each}" for name in self._of_experiment for each in experiments}
+        self.assets = set(self._whole) | {f"{name}_{each}" for name in self._of_experiment for each in experiments}
         self._read = cache(self._made)
 
     def inputs(self, file: FigureFile) -> dict[str, Any]:
@@ -579,5 +579,5 @@ class Stored:
         }
 
     def _made(self, path: str) -> Any:
-        name, _, experiment = path.rpartition("/")
+        name, _, experiment = path.rpartition("_")
         return self._whole[path]() if path in self._whole else self._of_experiment[name](experiment)

@@ -11,7 +11,7 @@ from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.study import Study
 from soilmoisture_assets_tests.slow.place import Place, from_files
 
-LEARNED = ("models/regional/", "models/station/")
+LEARNED = ("models/regional_model_", "models/station_model_")
 
 
 def perturb(path: str, first: np.datetime64) -> None:

@@ -15,8 +15,8 @@ from soilmoisture_assets.store import State
 from soilmoisture_assets.store.graph import Asset, Graph, Input, fingerprint_of
 from soilmoisture_assets.study import load_study
 
-TABLE, SERIES, CUBE, MODEL = "raw/table", "raw/series", "cube/cube", "models/regional/forecast"
-OWN, FORECASTS, LATEST, SKILL = "models/station/forecast", "models/forecasts", "models/latest", "analysis/skill"
+TABLE, SERIES, CUBE, MODEL = "raw/table", "raw/series", "cube/cube", "models/regional_model_forecast"
+OWN, FORECASTS, LATEST, SKILL = "models/station_model_forecast", "models/forecasts", "models/latest", "analysis/skill"
 SETTINGS = {"title": "t", "domain": "all", "flags": "G", "splits": "2019", "reach": "2020", "epochs": 3, "skill": "r2"}
 START = {"code": "1", "stations": ("a", "b", "c")}
 

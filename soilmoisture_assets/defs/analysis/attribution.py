@@ -28,16 +28,16 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     made = [step(deployment, [RECORD_LEVEL, f"{RECORD_LEVEL}_table"], _record_level)]
     for e in deployment.study.model.experiments:
         for path, make in (
-            (f"analysis/effect_size/{e}", _compared(e, _effect_sizes)),
-            (f"analysis/correlation/{e}", _compared(e, _correlations)),
-            (f"analysis/driver_clusters/{e}", _driver_clusters),
-            (f"analysis/permutation_importance/{e}", _permutation_importance),
-            (f"analysis/local_effects/{e}", _local_effects),
+            (f"analysis/effect_size_{e}", _compared(e, _effect_sizes)),
+            (f"analysis/correlation_{e}", _compared(e, _correlations)),
+            (f"analysis/driver_clusters_{e}", _driver_clusters),
+            (f"analysis/permutation_importance_{e}", _permutation_importance),
+            (f"analysis/local_effects_{e}", _local_effects),
         ):
             if path in deployment.graph:
                 made.append(step(deployment, [path, f"{path}_table"], make))
-        if f"analysis/shap_values/{e}" in deployment.graph:
-            made.append(step(deployment, [f"analysis/shap_values/{e}"], _shap_values(e)))
+        if f"analysis/shap_values_{e}" in deployment.graph:
+            made.append(step(deployment, [f"analysis/shap_values_{e}"], _shap_values(e)))
     return made
 
 
@@ -128,8 +128,10 @@ def _shap_values(experiment: Experiment) -> Make:
             found,
             metadata={
                 "stations": found.sizes["station"],
-                "additivity_residual_m3_m3": float(found.additivity_residual.mean()),
-                "leading_features_m3_m3": {str(name): round(float(value), 5) for name, value in pairs},
+                "mean |SHAP| of the leading features, last window [m3 m-3]": {
+                    str(name).replace("_", " "): float(value) for name, value in pairs
+                },
+                "mean residual of additivity [m3 m-3]": float(found.additivity_residual.mean()),
             },
         )
 

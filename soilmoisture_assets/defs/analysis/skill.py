@@ -11,6 +11,9 @@ import xarray as xr
 
 from soilmoisture_assets.defs.making import Made, Work, step
 from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.methods import speaking, title
+from soilmoisture_assets.methods.climatology import METHOD as CLIMATOLOGY
+from soilmoisture_assets.methods.persistence import METHOD as PERSISTENCE
 
 SKILL = ("analysis/skill", "analysis/skill_windows", "analysis/skill_summary", "analysis/skill_held_out")
 CALIBRATION = ("analysis/calibration", "analysis/calibration_by_age")
@@ -40,11 +43,23 @@ def _skill(work: Work) -> Iterator[Made]:
     )
     forecasts = [found.load() for e in experiments for found in gather_each(given[f"forecasts_{e}"])]
     tables = skill_tables(forecasts, baselines, given["cube"].load(), work.study)
-    text = markdown(tables.summary, "test")
-    yield Made(tables.skill, asset="analysis/skill", metadata={"test": text})
+    text, lead = markdown(tables.summary, "test"), work.study.lead_hours[-1]
+    metadata = {f"median R² at {lead} h on test data": _headline(tables.summary, lead), "every method and lead": text}
+    yield Made(tables.skill, asset="analysis/skill", metadata=metadata)
     yield Made(tables.skill_windows, asset="analysis/skill_windows")
     yield Made(tables.summary, asset="analysis/skill_summary")
     yield Made(tables.held_out, asset="analysis/skill_held_out")
+
+
+def _headline(summary: pd.DataFrame, lead: int) -> dict[str, str]:
+    """Of each experiment the method that speaks for it beside the simplest ones, with the interval over stations."""
+    rows = summary[(summary["split"] == "test") & (summary["lead_hours"] == lead)]
+    found = {}
+    for experiment, each in rows.groupby("experiment", sort=False):
+        of = {str(row.method): f"{row.median_r2:.2f} [{row.low:.2f}, {row.high:.2f}]" for row in each.itertuples()}
+        shown = [speaking(of), *(name for name in (PERSISTENCE.name, CLIMATOLOGY.name) if name in of)]
+        found[str(experiment)] = "; ".join(f"{title(name)} {of[name]}" for name in dict.fromkeys(shown))
+    return found
 
 
 def _skill_by_group(work: Work) -> Iterator[Made]:

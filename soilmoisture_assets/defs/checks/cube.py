@@ -13,6 +13,7 @@ from soilmoisture_assets.alignment.quality_control import outside_limits
 from soilmoisture_assets.alignment.splits import SPLITS
 from soilmoisture_assets.assets import COMMON, CUBE
 from soilmoisture_assets.defs.keys import asset_key
+from soilmoisture_assets.defs.shown import shown
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.sources.station_files.stations import some_names
 from soilmoisture_assets.store.records import State
@@ -22,17 +23,17 @@ def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
     """The two checks of the cube, and that of the stations that are in it."""
     key = asset_key(deployment.study, CUBE)
 
-    def refuse(reason: str) -> None:
-        """The cube is not served, so that no later run trains on it either."""
-        deployment.note(CUBE, None, State.FAILED, reason, deployment.view())
+    def told(trouble: str | None) -> dg.AssetCheckResult:
+        """A cube with a trouble is not served, so that no later run trains on it either."""
+        if trouble:
+            deployment.note(CUBE, None, State.FAILED, trouble, deployment.view())
+        return dg.AssetCheckResult(passed=not trouble, description=trouble)
 
     @dg.asset_check(asset=key, blocking=True, description="Every variable lies within the limits of the registry.")
     def within_limits() -> dg.AssetCheckResult:
         """Count values outside the valid range of each variable."""
         outside = outside_limits(deployment.read(CUBE))
-        if outside:
-            refuse(f"values outside the limits of the registry: {outside}")
-        return dg.AssetCheckResult(passed=not outside, metadata={"outside": dg.MetadataValue.json(outside)})
+        return told(f"values outside the limits of the registry: {outside}" if outside else None)
 
     @dg.asset_check(asset=key, blocking=True, description="Every split has observations at every station.")
     def splits_observed() -> dg.AssetCheckResult:
@@ -44,9 +45,7 @@ def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
             for code, name in enumerate(SPLITS)
             if code
         }
-        if any(empty.values()):
-            refuse(f"stations without an observation in a split: {empty}")
-        return dg.AssetCheckResult(passed=not any(empty.values()), metadata={"empty": dg.MetadataValue.json(empty)})
+        return told(f"stations without an observation in a split: {empty}" if any(empty.values()) else None)
 
     @dg.asset_check(
         asset=asset_key(deployment.study, COMMON),
@@ -66,7 +65,7 @@ def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
             description=f"{len(reasons)} of {count} stations are not in the study: {_by_reason(reasons)}"
             if reasons
             else None,
-            metadata={"out": dg.MetadataValue.json(reasons)},
+            metadata=shown({"out": reasons}),
         )
 
     return [within_limits, splits_observed, every_station_included]

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from soilmoisture_assets.defs.keys import asset_key
+from soilmoisture_assets.defs.shown import cell
 from soilmoisture_assets.deployment import Deployment, Reason
 from soilmoisture_assets.store.records import State
 
@@ -23,16 +24,18 @@ def _no_station_failed(deployment: Deployment, path: str) -> dg.AssetChecksDefin
         "both are listed with their reasons.",
     )
     def check() -> dg.AssetCheckResult:
-        found = deployment.reasons(State.FAILED, path)
+        failed, left_out = deployment.reasons(State.FAILED, path), deployment.reasons(State.LEFT_OUT, path)
         return dg.AssetCheckResult(
-            passed=not found,
+            passed=not failed,
             severity=dg.AssetCheckSeverity.ERROR,
-            metadata={"failed": _table(found), "left_out": _table(deployment.reasons(State.LEFT_OUT, path))},
+            description=_table("Failed", failed) + _table("Left out", left_out) or None,
+            metadata={"failed": len(failed), "left out": len(left_out)},
         )
 
     return check
 
 
-def _table(reasons: list[Reason]) -> dg.MetadataValue:
-    rows = "\n".join(f"| {each.partition} | {each.reason} |" for each in reasons)
-    return dg.MetadataValue.md(f"| station | reason |\n|---|---|\n{rows}")
+def _table(title: str, reasons: list[Reason]) -> str:
+    """The reasons as Markdown, which the web UI shows in the description of a check's outcome."""
+    rows = "".join(f"| {each.partition} | {cell(each.reason)} |\n" for each in reasons)
+    return f"\n| {title} | reason |\n|---|---|\n{rows}" if rows else ""

@@ -10,6 +10,7 @@ import xarray as xr
 
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.raw.era5 import HOURLY, LEFT_OUT, STATION_SERIES, WITHOUT_CELL
+from soilmoisture_assets.defs.shown import shown
 from soilmoisture_assets.deployment import Deployment
 
 POINT_SERVICES = ("raw/soilgrids/properties", "raw/elevation/slope", "raw/modis/land_cover")
@@ -61,7 +62,7 @@ def _every_station_answered(deployment: Deployment, path: str) -> dg.AssetChecks
             passed=not unanswered,
             severity=dg.AssetCheckSeverity.WARN,
             description=f"{number}; {fix}" if unanswered else None,
-            metadata={"unanswered": dg.MetadataValue.json(unanswered)},
+            metadata=shown({"unanswered": unanswered}),
         )
 
     return check
@@ -85,7 +86,7 @@ def _nothing_missing(
             passed=not missing,
             severity=dg.AssetCheckSeverity.WARN,
             description=text.format(count=len(missing), names="; ".join(missing)) if missing else None,
-            metadata={metadata: dg.MetadataValue.json(list(missing))},
+            metadata=shown({metadata: list(missing)}),
         )
 
     return check
@@ -142,11 +143,13 @@ def _preliminary_hours(deployment: Deployment) -> dg.AssetChecksDefinition:
         return dg.AssetCheckResult(
             passed=not overdue,
             severity=dg.AssetCheckSeverity.WARN,
-            metadata={
-                "preliminary_share": round(sum(shares.values()) / len(shares), 4) if shares else 0.0,
-                "preliminary_months": dg.MetadataValue.json(open_months),
-                "overdue": dg.MetadataValue.json(overdue),
-            },
+            metadata=shown(
+                {
+                    "preliminary_share": round(sum(shares.values()) / len(shares), 4) if shares else 0.0,
+                    "preliminary_months": open_months,
+                    "overdue": overdue,
+                }
+            ),
         )
 
     return preliminary_hours

@@ -10,11 +10,13 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.defs.following import FOLLOWS
-from soilmoisture_assets.defs.making import Made, Work, step
+from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import StationError
-from soilmoisture_assets.methods import speaking
-from soilmoisture_assets.study import Experiment
+from soilmoisture_assets.methods import speaking, title
+from soilmoisture_assets.methods.climatology import METHOD as CLIMATOLOGY
+from soilmoisture_assets.methods.persistence import METHOD as PERSISTENCE
+from soilmoisture_assets.study import Experiment, Study
 
 LATEST = "models/latest_forecast"
 
@@ -24,31 +26,37 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     made = []
     for experiment in deployment.study.model.experiments:
         made += [
-            step(deployment, [f"models/baselines/{experiment}", f"models/baseline_fits/{experiment}"], _baselines),
-            step(deployment, [f"models/uncalibrated/{experiment}"], _uncalibrated),
-            step(deployment, [f"models/combination/{experiment}"], _combination),
-            step(deployment, [f"models/calibration/{experiment}"], _calibration),
-            step(deployment, [f"models/forecasts/{experiment}"], _forecasts),
+            step(
+                deployment,
+                [f"models/baselines_{experiment}", f"models/baseline_fits_{experiment}"],
+                _baselines(experiment),
+            ),
+            step(deployment, [f"models/uncalibrated_forecast_{experiment}"], _uncalibrated),
+            step(deployment, [f"models/combination_{experiment}"], _combination),
+            step(deployment, [f"models/calibration_{experiment}"], _calibration),
+            step(deployment, [f"models/station_forecast_{experiment}"], _forecasts),
         ]
     if LATEST in deployment.graph:
         made.append(step(deployment, [LATEST], _latest_forecast, automation=FOLLOWS))
     return made
 
 
-def _baselines(work: Work) -> Iterator[Made]:
-    from soilmoisture_assets.methods.fitting import fit_baselines
+def _baselines(experiment: Experiment) -> Make:
+    def baselines(work: Work) -> Iterator[Made]:
+        from soilmoisture_assets.methods.fitting import fit_baselines
 
-    experiment = Experiment(work.assets[0].rpartition("/")[2])
-    found, learned = fit_baselines(work.given()["cube"].load(), work.study, experiment, work.progress)
-    methods = [str(name) for name in found.forecaster.values]
-    yield Made(
-        found, asset=f"models/baselines/{experiment}", metadata={"methods": methods, "starts": found.sizes["start"]}
-    )
-    yield Made(
-        learned,
-        asset=f"models/baseline_fits/{experiment}",
-        metadata={"arrays": len(learned), "bytes": sum(array.nbytes for array in learned.values())},
-    )
+        found, learned = fit_baselines(work.given()["cube"].load(), work.study, experiment, work.progress)
+        methods = [title(str(name)) for name in found.forecaster.values]
+        yield Made(
+            found, asset=f"models/baselines_{experiment}", metadata={"methods": methods, "starts": found.sizes["start"]}
+        )
+        yield Made(
+            learned,
+            asset=f"models/baseline_fits_{experiment}",
+            metadata={"arrays": len(learned), "bytes": sum(array.nbytes for array in learned.values())},
+        )
+
+    return baselines
 
 
 def _uncalibrated(work: Work) -> Iterator[Made]:
@@ -58,15 +66,10 @@ def _uncalibrated(work: Work) -> Iterator[Made]:
     [path], names = work.assets, work.partitions
     given = work.given()
     cube, regional = given["cube"].load(), given["regional"]
-    in_cube = set(cube.station.values.astype(str))
-    for name in names:
-        if name not in in_cube:
-            yield Made(partition=name, failure="not in the station cube: cube/stations says why")
-    known = [name for name in names if name in in_cube]
-    models = {name: work.given(path, name)["own"] for name in known}
+    models = {name: work.given(path, name)["own"] for name in names}
     own = {name: model for name, model in models.items() if model is not None}
-    for done, (name, found) in enumerate(uncalibrated(cube, regional, own, work.study, known), start=1):
-        work.progress(done, len(known), name)
+    for done, (name, found) in enumerate(uncalibrated(cube, regional, own, work.study, names), start=1):
+        work.progress(done, len(names), name)
         yield Made(found, name)
 
 
@@ -77,7 +80,7 @@ def _combination(work: Work) -> Iterator[Made]:
     found = combination_of(given["baselines"].load(), given["forecasts"], given["cube"])
     last = found.weight.sel(fold=0).isel(lead=-1).to_series()
     yield Made(
-        found, metadata={"weights_at_last_lead": {name: round(float(w), 3) for name, w in last.items() if w > 0}}
+        found, metadata={"weights at the last lead": {title(name): float(w) for name, w in last.items() if w > 0}}
     )
 
 
@@ -105,19 +108,27 @@ def _forecasts(work: Work) -> Iterator[Made]:
         uncalibrated = work.given(path, name)["uncalibrated"].load()
         found = calibrated(with_combined(uncalibrated, baselines, combination), calibration)
         work.progress(done, len(work.partitions), name)
-        yield Made(found, name, metadata=_errors(found))
+        yield Made(found, name, metadata=_errors(found, baselines, work.study))
 
 
-def _errors(found: xr.Dataset) -> dict[str, object]:
-    """The method that speaks for the station, and its error at the last lead."""
-    method = speaking(found.forecaster.values.astype(str))
-    forecast = found.soil_moisture_forecast.sel(quantile=0.5, forecaster=method)
-    last = (forecast - found.soil_moisture_observed).isel(lead=-1, station=0)
-    return {
-        "method": method,
-        "scored": int(last.notnull().sum()),
-        "rmse_last_lead_m3_m3": float(np.sqrt((last**2).mean())),
+def _errors(found: xr.Dataset, baselines: xr.Dataset, study: Study) -> dict[str, object]:
+    """The method that speaks for the station, its error on test data at the last lead, and what it is worth beside the
+    simplest methods on what both forecast."""
+    method, lead = speaking(found.forecaster.values.astype(str)), study.lead_hours[-1]
+    found = found.isel(station=0, lead=-1).sel(start=slice(str(study.splits.test.start), None))
+    errors = found.soil_moisture_forecast.sel(quantile=0.5, forecaster=method) - found.soil_moisture_observed
+    said: dict[str, object] = {
+        "method": title(method),
+        "scored test starts": int(errors.notnull().sum()),
+        f"RMSE at {lead} h [m3 m-3]": float(np.sqrt((errors**2).mean())),
     }
+    simple = baselines.soil_moisture_forecast.isel(lead=-1).sel(station=found.station).reindex(start=found.start)
+    for name in (PERSISTENCE.name, CLIMATOLOGY.name):
+        others = (simple.sel(forecaster=name) - found.soil_moisture_observed).where(errors.notnull())
+        if bool(others.notnull().any()):
+            skill = 1 - float((errors.where(others.notnull()) ** 2).mean() / (others**2).mean())
+            said[f"skill over {title(name)} at {lead} h (1 - MSE / MSE)"] = skill
+    return said
 
 
 def _latest_forecast(work: Work) -> Iterator[Made]:
@@ -141,9 +152,10 @@ def _latest_forecast(work: Work) -> Iterator[Made]:
     yield Made(
         found,
         metadata={
+            "issued from the step that ends at (UTC)": str(found.start.max().values)[:16],
             "stations": found.sizes["station"],
-            "withheld": cube.sizes["station"] - found.sizes["station"],
-            "start": str(found.start.max().values)[:16],
-            "oldest_age_hours": float(found.age.max()),
+            "stations without one, as their last observation is too old": cube.sizes["station"]
+            - found.sizes["station"],
+            "oldest last observation [hours before]": float(found.age.max()),
         },
     )

@@ -1,6 +1,7 @@
 """Models: the network of all stations, and one per station. Not here: the network and its training (learning/)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import dagster as dg
 
@@ -14,9 +15,9 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     """A regional model, the same of other seeds where it is explained, and station models per experiment."""
     made = []
     for experiment in deployment.study.model.experiments:
-        seeds = {0: f"models/regional/{experiment}"} | other_seeds(deployment.study, experiment)
+        seeds = {0: f"models/regional_model_{experiment}"} | other_seeds(deployment.study, experiment)
         made += [step(deployment, [path], _regional(experiment, added)) for added, path in seeds.items()]
-        made.append(step(deployment, [f"models/station/{experiment}"], _station))
+        made.append(step(deployment, [f"models/station_model_{experiment}"], _station))
     return made
 
 
@@ -33,7 +34,7 @@ def _regional(experiment: Experiment, added_to_seed: int) -> Make:
             progress=work.progress,
             threads=work.settings.threads_of_a_step,
         )
-        yield Made(model, metadata=model.metadata)
+        yield Made(model, metadata=_training(model.metadata))
 
     return regional
 
@@ -46,16 +47,32 @@ def _station(work: Work) -> Iterator[Made]:
     from soilmoisture_assets.learning.fit import fit_stations
 
     given = work.given()
-    cube, names = given["cube"].load(), work.partitions
-    in_cube = set(cube.station.values.astype(str))
-    for name in names:
-        if name not in in_cube:
-            yield Made(partition=name, failure="not in the station cube: cube/stations says why")
-    known = [name for name in names if name in in_cube]
     for fit in fit_stations(
-        cube, given["regional"], work.study, known, progress=work.progress, threads=work.settings.threads_of_a_step
+        given["cube"].load(),
+        given["regional"],
+        work.study,
+        work.partitions,
+        progress=work.progress,
+        threads=work.settings.threads_of_a_step,
     ):
         if fit.model is None:
             yield Made(partition=fit.station, left_out=fit.failure)
         else:
-            yield Made(fit.model, fit.station, metadata=fit.metadata)
+            yield Made(fit.model, fit.station, metadata=_training(fit.metadata))
+
+
+def _training(record: Mapping[str, Any]) -> dict[str, Any]:
+    """How training went, in words: which epoch was the best, and whether any was better than the regional model."""
+    before, after = record.get("regional_validation_loss"), record["validation_loss"]
+    gain = 100 * (1 - after / before) if before else 0.0
+    if record.get("fallback"):
+        outcome = f"no epoch of {record['epochs']} was better than the regional model, whose weights are kept"
+    else:
+        outcome = f"epoch {record['best_epoch']} of {record['epochs']} was the best on validation data"
+    return {
+        "training": outcome,
+        "validation loss (scaled)": after,
+        **({"gain over the regional model [%]": gain} if gain else {}),
+        "training starts": record["training_starts"],
+        "starts without any target": record["dropped_starts"],
+    }

@@ -17,7 +17,7 @@ from soilmoisture_assets_tests.integration.web_ui import WebUi, running
 ROUNDS, SEED = 4, 23
 SECONDS = (2.0, 25.0)
 SECONDS_TO_END_DEAD_RUNS = 240
-MODELS = "models/station/forecast"
+MODELS = "models/station_model_forecast"
 
 
 def unfinished(place: Workplace) -> list[str]:

@@ -21,8 +21,10 @@ from soilmoisture_assets.study import Study
 from soilmoisture_assets_tests.slow.place import LEAST
 
 FIRST, DAYS = dt.date(2018, 3, 1), 30
-LEARNED = ("models/regional/", "models/station/", "models/baselines/", "models/uncalibrated/", "models/calibration/",
-           "models/forecasts/", "analysis/")  # fmt: skip
+LEARNED = (
+    "models/regional_model_", "models/station_model_", "models/baselines_", "models/uncalibrated_forecast_",
+    "models/calibration_", "models/station_forecast_", "analysis/",
+)  # fmt: skip
 FOLLOWS = ("raw/", "cube/", "models/latest_forecast")
 
 
@@ -156,7 +158,9 @@ def test_every_day_the_newest_step_is_in_the_cube_and_forecast_from_and_nothing_
 
 def test_a_revised_month_within_the_splits_makes_models_outdated_and_trains_none(mornings: Mornings):
     mornings.on(FIRST)
-    wanted = {path for path in mornings.deployment.graph if path.startswith(("raw/", "cube/", "models/regional/"))}
+    wanted = {
+        path for path in mornings.deployment.graph if path.startswith(("raw/", "cube/", "models/regional_model_"))
+    }
     mornings.everything(wanted)
     mornings._automation()
     key = "raw/era5/hourly"
@@ -173,5 +177,5 @@ def test_a_revised_month_within_the_splits_makes_models_outdated_and_trains_none
     assert record.checksum != before.checksum
     mornings.morning()
     assert mornings.deployment.is_current("cube/station_cube")
-    assert not mornings.deployment.is_current("models/regional/forecast")
-    assert not [path for path in mornings.made if path.startswith("models/regional")]
+    assert not mornings.deployment.is_current("models/regional_model_forecast")
+    assert not [path for path in mornings.made if path.startswith("models/regional_model")]
