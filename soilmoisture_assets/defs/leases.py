@@ -17,7 +17,7 @@ import psutil
 
 from soilmoisture_assets.defs.dagster_private import IN_PROGRESS_RUN_STATUSES, SqliteRunStorage
 
-PROCESS_TAG = "soilmoisture/process"
+PROCESS_TAG = ".dagster/soilmoisture_process"  # hidden in the web UI
 """Host, number and start (seconds since 1970) of the process that a run lives in."""
 
 SECONDS_BETWEEN_LOOKS = 1.0
