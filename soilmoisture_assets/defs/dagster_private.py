@@ -5,17 +5,20 @@ Not here: anything with a public name in ``dagster``.
 
 from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME as ASSET_JOB
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.definitions.freshness import FreshnessState
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
 from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.child_process_executor import ChildProcessCrashException
 from dagster._core.executor.multiprocess import MultiprocessExecutor
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as CheckStatus
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, NOT_FINISHED_STATUSES
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.sql import check_alembic_revision, get_alembic_config
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     AUTOMATION_CONDITION_TAG,
+    WILL_RETRY_TAG,
 )
 
 CHILD_PROCESS_CRASH = ChildProcessCrashException.__name__
@@ -28,6 +31,10 @@ __all__ = [
     "CHILD_PROCESS_CRASH",
     "DATA_VERSION_TAG",
     "IN_PROGRESS_RUN_STATUSES",
+    "NOT_FINISHED_STATUSES",
+    "WILL_RETRY_TAG",
+    "CheckStatus",
+    "FreshnessState",
     "MultiprocessExecutor",
     "ReconstructableJob",
     "ReconstructableRepository",

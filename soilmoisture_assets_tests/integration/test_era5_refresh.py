@@ -1,6 +1,7 @@
 """The ERA5 refresh: what the schedule requests on every day of a year, and what follows a month that changes."""
 
 import datetime as dt
+import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from soilmoisture_assets.defs.automation import schedules, sensors
 from soilmoisture_assets.defs.build import build_definitions
 from soilmoisture_assets.defs.checks import raw
 from soilmoisture_assets.defs.keys import asset_key, asset_path
+from soilmoisture_assets.defs.making import WANTED_TAG
 from soilmoisture_assets.defs.raw.era5 import DELIVERY, HOURLY, STATION_SERIES
 from soilmoisture_assets.defs.runs import bring_up_to_date
 from soilmoisture_assets.deployment import Deployment
@@ -24,6 +26,7 @@ from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.era5.formats import preliminary_share
 from soilmoisture_assets.sources.era5.months import month_hours
 from soilmoisture_assets.study import Study, load_study
+from soilmoisture_assets_tests.defs.made_up import know_stations
 from soilmoisture_assets_tests.integration.conftest import STUDY, Workplace, copy_of
 
 
@@ -63,6 +66,7 @@ def test_the_schedule_requests_the_right_months_on_every_day_of_a_year(tmp_path:
     repository, [schedule] = definitions.get_repository_def(), schedules(deployment)
     months, shares = pd.period_range("2018-01", "2018-12", freq="M"), dict[str, float]()
     (tmp_path / "answer").write_text("an answer")
+    know_stations(deployment, ["NET__Alder"])
     with dg.instance_for_test() as instance:
         for day in pd.date_range("2018-01-01", "2018-12-31"):
             deployment.day = day.date()
@@ -71,7 +75,9 @@ def test_the_schedule_requests_the_right_months_on_every_day_of_a_year(tmp_path:
                 repository_def=repository,
                 scheduled_execution_time=(day + pd.Timedelta(hours=6)).tz_localize("UTC").to_pydatetime(),
             )
-            asked = [str(request.partition_key) for request in schedule.evaluate_tick(context).run_requests or []]
+            requests = schedule.evaluate_tick(context).run_requests or []
+            assert len(requests) <= 1  # however many months
+            asked = [month for request in requests for month in json.loads(request.tags[WANTED_TAG])]
             assert asked == [
                 f"{month}-01"
                 for month in months
@@ -113,7 +119,7 @@ class Place:
             assert outcome is None or outcome.error is None, outcome
 
     def morning(self) -> list[str]:
-        """Tick the schedule and make what it requests; returns the months."""
+        """Tick the schedule and make what it requests, in one run; returns the months."""
         [schedule] = schedules(self.deployment)
         context = dg.build_schedule_context(
             instance=self.instance,
@@ -122,8 +128,8 @@ class Place:
         )
         requests = schedule.evaluate_tick(context).run_requests or []
         for request in requests:
-            self.run(schedule.job_name, partition_key=request.partition_key)
-        return [str(request.partition_key) for request in requests]
+            self.run(schedule.job_name, tags=dict(request.tags))
+        return [month for request in requests for month in json.loads(request.tags[WANTED_TAG])]
 
     def raw_data_that_follow(self) -> list[dg.RunRequest]:
         """Tick the sensor of outdated raw data; returns the runs it requests."""

@@ -80,24 +80,25 @@ def test_the_partitions_of_a_study_are_its_own_stations(web_ui: WebUi, both: Wor
         assert len(node["partitionKeys"]) == STUDIES[name][1]
 
 
-def test_a_sensor_switched_on_in_one_study_stays_off_in_the_other(web_ui: WebUi):
-    started = web_ui.ask(
-        "mutation($s: SensorSelector!) {startSensor(sensorSelector: $s) {__typename ... on PythonError {message}}}",
-        s={
-            "repositoryLocationName": "second",
-            "repositoryName": web_ui.locations()["second"]["name"],
-            "sensorName": "second__raw_follows",
-        },
-    )["startSensor"]
-    assert started["__typename"] == "Sensor", started
-    running_now = [
+def test_a_sensor_switched_off_in_one_study_stays_on_in_the_other(web_ui: WebUi):
+    states = {
+        sensor["name"]: sensor["sensorState"]
+        for location in web_ui.locations().values()
+        for sensor in location["sensors"]
+    }
+    assert {state["status"] for state in states.values()} == {"RUNNING"}  # of sandbox studies from the start
+    stopped = web_ui.ask(
+        "mutation($id: String!) {stopSensor(id: $id) {__typename ... on PythonError {message}}}",
+        id=states["second__raw_follows"]["id"],
+    )["stopSensor"]
+    assert stopped["__typename"] == "StopSensorMutationResult", stopped
+    off = [
         sensor["name"]
         for location in web_ui.locations().values()
         for sensor in location["sensors"]
-        if sensor["sensorState"]["status"] == "RUNNING"
+        if sensor["sensorState"]["status"] == "STOPPED"
     ]
-    always = {"first__dead_runs_ended", "second__dead_runs_ended"}
-    assert set(running_now) == always | {"second__raw_follows"}
+    assert off == ["second__raw_follows"]
 
 
 def test_a_backfill_of_one_studys_station_leaves_the_other_untouched_and_runs_under_its_own_location(

@@ -9,14 +9,13 @@ import dagster as dg
 import numpy as np
 import xarray as xr
 
-from soilmoisture_assets.defs.following import FOLLOWS
+from soilmoisture_assets.assets import LATEST
+from soilmoisture_assets.defs.following import follows
 from soilmoisture_assets.defs.making import Made, Work, step
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.methods import speaking
 from soilmoisture_assets.study import Experiment
-
-LATEST = "models/latest_forecast"
 
 
 def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
@@ -31,7 +30,7 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
             step(deployment, [f"models/forecasts/{experiment}"], _forecasts),
         ]
     if LATEST in deployment.graph:
-        made.append(step(deployment, [LATEST], _latest_forecast, automation=FOLLOWS))
+        made.append(step(deployment, [LATEST], _latest_forecast, automation=follows(deployment, LATEST)))
     return made
 
 
