@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from soilmoisture_assets.assets import LATEST
+from soilmoisture_assets.defs.analysis.recession import TABLES as RECESSION_TABLES
 from soilmoisture_assets.defs.dagster_private import NOT_FINISHED_STATUSES
 from soilmoisture_assets.defs.keys import asset_key, name_of
 from soilmoisture_assets.defs.leases import end_dead_runs
@@ -72,8 +73,8 @@ def _status(deployment: Deployment) -> dg.DefaultSensorStatus:
 def sensors(deployment: Deployment) -> list[dg.SensorDefinition]:
     """What follows what has changed."""
     following: dg.AssetSelection = dg.AssetSelection.groups("cube", "figures", "report")
-    if LATEST in deployment.graph:
-        following = following | _selection(deployment, [LATEST])
+    more = [path for path in (LATEST, *RECESSION_TABLES) if path in deployment.graph]
+    following = following | _selection(deployment, more)
     checked = [path for path in deployment.graph if path == STATION_SERIES or path.startswith("models/regional/")]
     keys = [asset_key(deployment.study, path) for path in checked]
     following = following | dg.AssetSelection.checks_for_assets(*keys)
@@ -83,7 +84,7 @@ def sensors(deployment: Deployment) -> list[dg.SensorDefinition]:
             target=following,
             default_status=_status(deployment),
             description="Materializes the cube, the latest forecast, the figures and the report when what they are "
-            "made from has changed, in one run, and runs the daily checks of ERA5 and of the models' age. Trains none.",
+            "made from has changed, and runs the daily checks of ERA5 and of the models' age. Trains none.",
         )
     ]
     if ARCHIVE in deployment.graph:
@@ -160,7 +161,7 @@ def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:
     @dg.sensor(
         name=name_of(deployment.study, "raw_follows"),
         jobs=list(jobs.values()),
-        minimum_interval_seconds=600,
+        minimum_interval_seconds=120,  # a listing of each asset: the forecast waits for it when an archive has grown
         default_status=_status(deployment),
     )
     def raw_follows(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:

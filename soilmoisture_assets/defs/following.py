@@ -21,7 +21,8 @@ def follows(deployment: Deployment, path: str) -> dg.AutomationCondition:
     """As soon as a parent has changed and none is being made.
 
     Unlike Dagster's eager, a partition that is missing (a month not yet published, a station that failed) does not hold
-    it back, nor does a parent that it can do without: each of the others needs one partition, not all.
+    it back, nor does a parent that it can do without: each of the others needs one partition, not all. The report comes
+    after its figures, in a run of its own: in theirs, Dagster would skip it with any of them that waits.
     """
     every_parent_has_something = dg.AutomationCondition.all_deps_match(
         ~dg.AutomationCondition.missing() | dg.AutomationCondition.will_be_requested()
@@ -29,7 +30,13 @@ def follows(deployment: Deployment, path: str) -> dg.AutomationCondition:
     inputs = deployment.graph.inputs(path).values()
     if optional := [asset_key(deployment.study, source.asset) for source in inputs if source.optional]:
         every_parent_has_something = every_parent_has_something.ignore(dg.AssetSelection.assets(*optional))
-    return dg.AutomationCondition.eager().replace("any_deps_missing", ~every_parent_has_something)
+    condition = dg.AutomationCondition.eager().replace("any_deps_missing", ~every_parent_has_something)
+    if path != REPORT:
+        return condition
+    on_the_way = dg.AutomationCondition.will_be_requested()
+    made = dg.AutomationCondition.newly_updated() & ~dg.AutomationCondition.executed_with_root_target()
+    condition = condition.replace("any_deps_updated", dg.AutomationCondition.any_deps_match(made))
+    return condition & ~dg.AutomationCondition.any_deps_match(on_the_way)
 
 
 def with_ages(deployment: Deployment, made: Iterable[dg.AssetsDefinition]) -> Iterator[dg.AssetsDefinition]:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from soilmoisture_assets.assets import LATEST, LATEST_MAP, REPORT
 from soilmoisture_assets.cli.terminal import instance_of
 from soilmoisture_assets.defs.automation import schedules, sensors
 from soilmoisture_assets.defs.build import build_definitions
@@ -149,6 +150,10 @@ class Place:
             job = self.definitions.resolve_implicit_global_asset_job_def()
             assert job.execute_in_process(instance=self.instance, asset_selection=cube).success
             requested |= self._requested()  # the figures, which are not made here, see a new cube
+        if asset_key(self.deployment.study, LATEST_MAP) in requested:
+            drawn = dg.AssetMaterialization(asset_key(self.deployment.study, LATEST_MAP))
+            self.instance.report_runless_asset_event(drawn)
+            requested |= self._requested()  # and the report a new figure
         return sorted(asset_path(key) for key in requested)
 
     def _requested(self) -> set[dg.AssetKey]:
@@ -201,7 +206,7 @@ def story(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> dict
     return told
 
 
-def test_the_cube_follows_a_month_from_preliminary_to_final_and_training_never_does(story: dict[str, Any]):
+def test_all_to_the_report_follows_a_month_from_preliminary_to_final_and_training_never_does(story: dict[str, Any]):
     assert story["nothing new"] == []
     preliminary, final, after = (story[day] for day in ("2019-07-02", "2019-10-01", "2019-10-02"))
     # August, as September's is the newest and the one before it is not stored; older gaps are for a backfill
@@ -213,9 +218,10 @@ def test_the_cube_follows_a_month_from_preliminary_to_final_and_training_never_d
     cube = {f"cube/{name}" for name in ("dynamic_inputs", "stations", "hourly", "station_cube")}
     for morning in (preliminary, final, after):
         assert cube <= set(morning["requested"])
-        assert {path for path in morning["requested"] if not path.startswith(("cube/", "figures/"))} <= {
-            "models/latest_forecast"
-        }
+        assert {LATEST, LATEST_MAP, REPORT} <= set(morning["requested"])
+        assert not [
+            path for path in morning["requested"] if path.startswith(("models/", "analysis/")) and path != LATEST
+        ]
 
 
 def test_what_was_learned_counts_while_the_study_goes_on_and_again_when_a_revised_month_is_as_it_was(

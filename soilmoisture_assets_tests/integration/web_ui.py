@@ -88,7 +88,7 @@ class WebUi:
             "{workspaceOrError {... on Workspace {locationEntries {name locationOrLoadError {__typename "
             "... on PythonError {message} ... on RepositoryLocation {repositories {name "
             "assetNodes {assetKey {path} partitionKeys partitionDefinition {name}} jobs {name} "
-            "schedules {name} sensors {name sensorState {id status}}}}}}}}}"
+            "schedules {name scheduleState {status}} sensors {name sensorState {id status}}}}}}}}}"
         )["workspaceOrError"]["locationEntries"]
         found = {}
         for entry in entries:
