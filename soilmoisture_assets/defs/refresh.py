@@ -74,4 +74,4 @@ def due(deployment: Deployment) -> dict[str, list[str | None]]:
 
 def _asked_today(deployment: Deployment, month: str) -> bool:
     record = deployment.store.record(deployment.address(DELIVERY, month))
-    return record is not None and str(record.metadata.get("asked_on", "")) >= str(deployment.today())
+    return record is not None and record.metadata.get("asked_on") == str(deployment.today())

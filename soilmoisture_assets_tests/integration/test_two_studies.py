@@ -38,7 +38,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 @pytest.fixture(scope="module")
 def web_ui(both: Workplace) -> Iterator[WebUi]:
-    with running(both) as found:
+    with running(both, by_itself=True) as found:
         yield found
 
 
@@ -81,23 +81,10 @@ def test_the_partitions_of_a_study_are_its_own_stations(web_ui: WebUi, both: Wor
 
 
 def test_a_sensor_switched_off_in_one_study_stays_on_in_the_other(web_ui: WebUi):
-    states = {
-        sensor["name"]: sensor["sensorState"]
-        for location in web_ui.locations().values()
-        for sensor in location["sensors"]
-    }
-    assert {state["status"] for state in states.values()} == {"RUNNING"}  # of sandbox studies from the start
-    stopped = web_ui.ask(
-        "mutation($id: String!) {stopSensor(id: $id) {__typename ... on PythonError {message}}}",
-        id=states["second__raw_follows"]["id"],
-    )["stopSensor"]
-    assert stopped["__typename"] == "StopSensorMutationResult", stopped
-    off = [
-        sensor["name"]
-        for location in web_ui.locations().values()
-        for sensor in location["sensors"]
-        if sensor["sensorState"]["status"] == "STOPPED"
-    ]
+    sensors = _sensors(web_ui)
+    assert {sensor["sensorState"]["status"] for sensor in sensors.values()} == {"RUNNING"}  # those of a sandbox
+    web_ui.switch_off(sensors["second__raw_follows"])
+    off = [name for name, sensor in _sensors(web_ui).items() if sensor["sensorState"]["status"] == "STOPPED"]
     assert off == ["second__raw_follows"]
 
 
@@ -120,6 +107,10 @@ def test_a_backfill_of_one_studys_station_leaves_the_other_untouched_and_runs_un
 def test_two_stations_of_one_name_are_two_records(both: Workplace):
     first, second = (_records(both, name)[SHARED] for name in STUDIES)
     assert first.checksum != second.checksum
+
+
+def _sensors(web_ui: WebUi) -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for location in web_ui.locations().values() for each in location["sensors"]}
 
 
 def _paths(location: dict[str, Any]) -> set[tuple[str, ...]]:
