@@ -16,7 +16,7 @@ from soilmoisture_assets.assets import LATEST, LATEST_MAP, REPORT
 from soilmoisture_assets.cli.terminal import instance_of
 from soilmoisture_assets.defs.automation import schedules, sensors
 from soilmoisture_assets.defs.build import build_definitions
-from soilmoisture_assets.defs.checks import raw
+from soilmoisture_assets.defs.checks import models, raw
 from soilmoisture_assets.defs.keys import asset_key, asset_path
 from soilmoisture_assets.defs.making import WANTED_TAG
 from soilmoisture_assets.defs.raw.era5 import DELIVERY, HOURLY, STATION_SERIES
@@ -173,9 +173,10 @@ class Place:
         return {"preliminary_share": share, "days": float(np.isfinite(june.values).all(axis=0).sum() / 2)}
 
     def checks(self) -> dict[str, bool]:
-        """How the checks of the months end on that day."""
-        found = {check.check_key.name: check for check in raw.checks(self.deployment)}
-        return {name: bool(found[name]().passed) for name in ("newest_month_present", "preliminary_hours")}
+        """How the checks of the months and of the models' age end on that day."""
+        found = {check.check_key.name: check for module in (raw, models) for check in module.checks(self.deployment)}
+        names = ("newest_month_present", "preliminary_hours", "training_not_due")
+        return {name: bool(found[name]().passed) for name in names}
 
     def learned(self) -> list[str]:
         """What was learned and counts."""
@@ -234,11 +235,12 @@ def test_what_was_learned_counts_while_the_study_goes_on_and_again_when_a_revise
     assert sorted(story["2019-10-01"]["learned"]) == every
 
 
-def test_checks_say_when_the_newest_month_is_late_and_a_preliminary_one_overdue(story: dict[str, Any]):
-    good = {"newest_month_present": True, "preliminary_hours": True}
-    assert story["checks of 2019-07-02"] == good
+def test_checks_say_when_the_newest_month_is_late_a_preliminary_one_overdue_and_training_due(story: dict[str, Any]):
+    good = {"newest_month_present": True, "preliminary_hours": True, "training_not_due": True}
+    revised = {"training_not_due": False}  # June, which is learned from
+    assert story["checks of 2019-07-02"] == good | revised
     # before the refresh of 1 October, June ends on the 27th and is preliminary still, which it may be until November
-    assert story["checks of 2019-10-01"] == good | {"newest_month_present": False}
+    assert story["checks of 2019-10-01"] == good | revised | {"newest_month_present": False}
     assert story["checks of 2019-10-02"] == good
 
 
