@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 import xarray as xr
 
+from soilmoisture_assets.assets import HOURLY
 from soilmoisture_assets.defs.automation import schedules, sensors
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.making import WANTED_TAG
@@ -16,8 +17,9 @@ from soilmoisture_assets.defs.partitions import stations_of
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.store.graph import Expected
-from soilmoisture_assets.study import load_study
+from soilmoisture_assets.study import Study, load_study
 from soilmoisture_assets_tests.defs.made_up import know_stations
+from soilmoisture_assets_tests.slow.place import from_files
 
 NEW, OLD = "NET__Alder", "NET__Zephyr"
 SOIL_MOISTURE, SOILGRIDS = "raw/ismn/soil_moisture", "raw/soilgrids/properties"
@@ -36,7 +38,7 @@ def asked_for(deployment: Deployment, path: str, stations: Sequence[str]) -> lis
     """What the sensor of raw data asks for of an asset; Dagster knows the stations in this order."""
     with dg.instance_for_test() as instance:
         instance.add_dynamic_partitions(str(stations_of(deployment.study).name), list(stations))
-        [follows] = [sensor for sensor in sensors(deployment) if sensor.name == "demo__raw_follows"]
+        [follows] = [sensor for sensor in sensors(deployment) if sensor.name.endswith("__raw_follows")]
         requests = follows.evaluate_tick(dg.build_sensor_context(instance=instance)).run_requests or []
     return [request for request in requests if request.asset_selection == [asset_key(deployment.study, path)]]
 
@@ -65,6 +67,15 @@ def test_what_a_service_did_not_answer_is_asked_for_on_the_next_day_and_what_fai
         keys[day] = [asked_for(demo, path, [OLD])[0].run_key for path in (SOILGRIDS, SOIL_MOISTURE)]
     assert keys[1][0] != keys[2][0]
     assert keys[1][1] == keys[2][1]
+
+
+def test_what_is_read_from_a_file_of_ones_own_is_asked_for_when_the_file_has_changed(tmp_path: Path):
+    study = Study.model_validate(from_files(tmp_path))
+    deployment = Deployment(study, Settings(data_dir=str(tmp_path / "data")))
+    deployment.publish(HOURLY, xr.Dataset(), deployment.expected(HOURLY, None, deployment.view()))
+    assert asked_for(deployment, HOURLY, [OLD]) == []
+    Path(str(study.target.path)).touch()
+    assert len(asked_for(deployment, HOURLY, [OLD])) == 1
 
 
 @pytest.mark.parametrize(
