@@ -1,7 +1,6 @@
 """What runs by itself asks for the right partitions, in one run, and is on where a study goes on."""
 
 import datetime as dt
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,12 +12,12 @@ from soilmoisture_assets.assets import HOURLY
 from soilmoisture_assets.defs.automation import schedules, sensors
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.making import WANTED_TAG
-from soilmoisture_assets.defs.partitions import stations_of
+from soilmoisture_assets.defs.partitions import months_of, stations_of
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.store.graph import Expected
 from soilmoisture_assets.study import Study, load_study
-from soilmoisture_assets_tests.defs.made_up import know_stations
+from soilmoisture_assets_tests.defs.made_up import know_stations, wanted_by
 from soilmoisture_assets_tests.slow.place import from_files
 
 NEW, OLD = "NET__Alder", "NET__Zephyr"
@@ -45,7 +44,7 @@ def asked_for(deployment: Deployment, path: str, stations: Sequence[str]) -> lis
 
 def test_a_new_station_whose_name_comes_first_is_asked_for_beside_an_old_one(tmp_path: Path):
     [asked] = asked_for(with_new_stations(tmp_path, [NEW]), SOIL_MOISTURE, [OLD, NEW])
-    assert json.loads(asked.tags[WANTED_TAG]) == [OLD, NEW]
+    assert WANTED_TAG not in asked.tags
     assert (asked.tags["dagster/asset_partition_range_start"], asked.tags["dagster/asset_partition_range_end"]) == (
         OLD,
         NEW,
@@ -101,6 +100,7 @@ def test_the_refresh_waits_for_stations_and_for_its_last_run(tmp_path: Path):
         assert "no station is known yet" in str(refresh.evaluate_tick(context).skip_message)
         know_stations(deployment, [OLD])
         [asked] = refresh.evaluate_tick(context).run_requests or []
-        assert json.loads(asked.tags[WANTED_TAG]) == ["2020-01-01", "2020-02-01"]
+        months = months_of(deployment).get_partition_keys()
+        assert wanted_by(deployment, asked, months) == ["2020-01-01", "2020-02-01"]
         instance.add_run(dg.DagsterRun(refresh.job_name, status=dg.DagsterRunStatus.STARTED))
         assert refresh.evaluate_tick(context).skip_message == "the last run has not ended"

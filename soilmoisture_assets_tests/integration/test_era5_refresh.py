@@ -1,8 +1,7 @@
 """The ERA5 refresh: what the schedule requests on every day of a year, and what follows a month that changes."""
 
 import datetime as dt
-import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from soilmoisture_assets.defs.automation import schedules, sensors
 from soilmoisture_assets.defs.build import build_definitions
 from soilmoisture_assets.defs.checks import models, raw
 from soilmoisture_assets.defs.keys import asset_key, asset_path
-from soilmoisture_assets.defs.making import WANTED_TAG
+from soilmoisture_assets.defs.partitions import months_of
 from soilmoisture_assets.defs.raw.era5 import DELIVERY, HOURLY, STATION_SERIES
 from soilmoisture_assets.defs.runs import bring_up_to_date
 from soilmoisture_assets.deployment import Deployment
@@ -27,7 +26,7 @@ from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.era5.formats import preliminary_share
 from soilmoisture_assets.sources.era5.months import month_hours
 from soilmoisture_assets.study import Study, load_study
-from soilmoisture_assets_tests.defs.made_up import know_stations
+from soilmoisture_assets_tests.defs.made_up import know_stations, wanted_by
 from soilmoisture_assets_tests.integration.conftest import STUDY, Workplace, copy_of
 
 
@@ -78,7 +77,7 @@ def test_the_schedule_requests_the_right_months_on_every_day_of_a_year(tmp_path:
             )
             requests = schedule.evaluate_tick(context).run_requests or []
             assert len(requests) <= 1  # however many months
-            asked = [month for request in requests for month in json.loads(request.tags[WANTED_TAG])]
+            asked = months_of_requests(deployment, requests)
             assert asked == [
                 f"{month}-01"
                 for month in months
@@ -101,6 +100,11 @@ def test_the_schedule_requests_the_right_months_on_every_day_of_a_year(tmp_path:
 def publish(deployment: Deployment, path: str, value: Any, month: str, **metadata: Any) -> None:
     expected = deployment.expected(path, month, deployment.view())
     deployment.publish(path, value, expected, month, metadata=metadata)
+
+
+def months_of_requests(deployment: Deployment, requests: Sequence[dg.RunRequest]) -> list[str]:
+    every = months_of(deployment).get_partition_keys()
+    return [month for request in requests for month in wanted_by(deployment, request, every)]
 
 
 class Place:
@@ -130,7 +134,7 @@ class Place:
         requests = schedule.evaluate_tick(context).run_requests or []
         for request in requests:
             self.run(schedule.job_name, tags=dict(request.tags))
-        return [month for request in requests for month in json.loads(request.tags[WANTED_TAG])]
+        return months_of_requests(self.deployment, requests)
 
     def raw_data_that_follow(self) -> list[dg.RunRequest]:
         """Tick the sensor of outdated raw data; returns the runs it requests."""
