@@ -30,6 +30,7 @@ ISSUED = Experiment.FORECAST
 
 STATION_TABLE, FILE_STATIONS = "raw/ismn/stations", "raw/file/stations"
 HOURLY, COMMON, CUBE = "cube/hourly", "cube/stations", "cube/station_cube"
+LATEST, LATEST_MAP = "models/latest_forecast", "figures/latest_forecast_map"
 REPORT = "report/report"
 LEARNED, PLACES = "learned", "places"
 
@@ -512,7 +513,7 @@ def _models(study: Study) -> Iterator[Asset]:
         )
     if ISSUED in study.model.experiments:
         yield Asset(
-            "models/latest_forecast",
+            LATEST,
             NETCDF,
             "Soil moisture of the coming days from the newest step of the cube, by all methods combined. The intervals "
             "are calibrated like those of station_forecast at its last start; a station that has none there takes the "
@@ -707,7 +708,7 @@ def _report(study: Study, drawn: list[Asset]) -> Asset:
             "held_out": Input("analysis/skill_held_out"),
             "by_group": Input("analysis/skill_by_group"),
             "calibration": Input("analysis/calibration"),
-            "latest": Input("models/latest_forecast", optional=True),
+            "latest": Input(LATEST, optional=True),
             **archive,
             **{f"forecasts_{e}": Input(f"models/station_forecast_{e}") for e in experiments},
             **{f"shap_{e}": Input(f"analysis/shap_values_{e}") for e in experiments if e in EXPLAINED},

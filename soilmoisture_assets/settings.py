@@ -80,6 +80,17 @@ Address = Annotated[str, AfterValidator(_address)]
 """Where a service is asked; it holds no secret."""
 
 
+def _secret_address(address: SecretStr) -> SecretStr:
+    split = urlsplit(address.get_secret_value())
+    if split.scheme not in ("http", "https") or not split.hostname:
+        raise ValueError("it is no address that can be posted to.\n  Write one such as https://example.org/hooks/key.")
+    return address
+
+
+SecretAddress = Annotated[SecretStr, AfterValidator(_secret_address)]
+"""Where something is posted to; whoever knows it may post there."""
+
+
 POSTGRES = "SOILMOISTURE_POSTGRES_URL"
 """The variable of the instance's database, which dagster.yaml names too."""
 
@@ -125,6 +136,11 @@ class Settings(BaseSettings):
     earthengine_url: Address | None = None
     earthengine_project: str | None = None
     earthengine_service_account_file: Path | None = None
+
+    notices_url: SecretAddress | None = None
+    """Where a notice is posted, as JSON, when a run fails or something has grown stale; unset: nowhere."""
+    ui_url: Address = "http://127.0.0.1:3000"
+    """Where people reach the web UI, for the links in notices."""
 
     backfill_stations_per_run: int | None = None
     """Stations in one backfill run: unset means all in one run, the fastest on one machine."""

@@ -25,6 +25,7 @@ LAYERS = [
         "notebook",
         "doctor",
         "verification",
+        "notices",
         "io_managers",
         "defs",
         "definitions",

@@ -53,6 +53,8 @@ def ui(
         raise StudyError(f"the command {tool} is not installed beside this Python.\n  Reinstall with: make demo")
     if only is not Part.DAEMON:
         out.print(f"http://127.0.0.1:{port}  {', '.join(names)}", highlight=False)
+    if "ui_url" not in settings.model_fields_set:
+        os.environ["SOILMOISTURE_UI_URL"] = f"http://127.0.0.1:{port}"  # of the links in notices
     os.execv(program, [program, *arguments, "-w", str(workspace)])
 
 

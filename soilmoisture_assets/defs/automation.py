@@ -1,7 +1,8 @@
-"""What runs by itself: the ERA5 refresh, the watch on the archive, raw data that are out of date, the cube, the
-latest forecast and the figures that follow.
+"""What runs by itself: the ERA5 refresh, the watch on the archive, raw data that are out of date, and from the cube to
+the latest forecast, the figures and the report all that follows.
 
-Training never does. Not here: what is due (refresh.py), when an unpartitioned asset follows (following.py).
+Training never does. It is on where a study goes on or is a sandbox's, and off where a person decides when to run it.
+Not here: what is due (refresh.py), when an unpartitioned asset follows (following.py), what is told (notices.py).
 """
 
 from collections import defaultdict
@@ -9,14 +10,18 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from soilmoisture_assets.assets import LATEST
+from soilmoisture_assets.defs.analysis.recession import TABLES as RECESSION_TABLES
+from soilmoisture_assets.defs.dagster_private import NOT_FINISHED_STATUSES
 from soilmoisture_assets.defs.keys import asset_key, name_of
 from soilmoisture_assets.defs.leases import end_dead_runs
 from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.partitions import months_of, partitions_of
 from soilmoisture_assets.defs.raw.era5 import STATION_SERIES, month_assets
 from soilmoisture_assets.defs.raw.ismn import ARCHIVE, SCAN, archive_path
-from soilmoisture_assets.defs.refresh import archive_is_due, due_months
+from soilmoisture_assets.defs.refresh import archive_is_due, due_today
 from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.store.graph import View, fingerprint_of
 from soilmoisture_assets.store.records import State
 
@@ -25,36 +30,61 @@ def schedules(deployment: Deployment) -> list[dg.ScheduleDefinition]:
     """The morning's refresh, where the study takes weather from ERA5."""
     if not month_assets(deployment):
         return []
+    months = months_of(deployment)
     job = dg.define_asset_job(
         name_of(deployment.study, "era5_refresh"),
         selection=_selection(deployment, month_assets(deployment)),
-        partitions_def=months_of(deployment),
-        description="Asks for one month again, down to the series at the stations.",
+        partitions_def=months,
+        description="Asks for months again, down to the series at the stations.",
     )
 
-    @dg.schedule(name=job.name, job=job, cron_schedule="0 6 * * *", execution_timezone="UTC")
-    def era5_refresh(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-        """Every morning: the newest months, and every stored month that is still preliminary."""
-        for month in due_months(deployment):
-            # the day in the run key, because a preliminary month is asked for again until it is final
-            yield dg.RunRequest(run_key=f"{month} {deployment.today()}", partition_key=month)
+    @dg.schedule(
+        name=job.name,
+        job=job,
+        cron_schedule="0 6-12/3 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING if _by_itself(deployment) else dg.DefaultScheduleStatus.STOPPED,
+    )
+    def era5_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        """Every morning in one run: the newest months, and every stored month that is still preliminary.
+
+        What was not answered is asked for again three and six hours later.
+        """
+        if deployment.view().names(deployment.places) is None:
+            return dg.SkipReason("no station is known yet: run the job 'everything' first")
+        if context.instance.get_runs(dg.RunsFilter(job_name=job.name, statuses=NOT_FINISHED_STATUSES), limit=1):
+            return dg.SkipReason("the last run has not ended")
+        if not (due := due_today(deployment)):
+            return dg.SkipReason("every month that is due has been asked for today")
+        return dg.RunRequest(tags=wanted_tags(deployment, months.get_partition_keys(), due))
 
     return [era5_refresh]
 
 
+def _by_itself(deployment: Deployment) -> bool:
+    """Whether what runs by itself is on from the start."""
+    return deployment.study.sandbox or deployment.study.reach == "open"
+
+
+def _status(deployment: Deployment) -> dg.DefaultSensorStatus:
+    return dg.DefaultSensorStatus.RUNNING if _by_itself(deployment) else dg.DefaultSensorStatus.STOPPED
+
+
 def sensors(deployment: Deployment) -> list[dg.SensorDefinition]:
     """What follows what has changed."""
-    following: dg.AssetSelection = dg.AssetSelection.groups("cube", "figures")
-    if "models/latest_forecast" in deployment.graph:
-        following = following | _selection(deployment, ["models/latest_forecast"])
-    if STATION_SERIES in deployment.graph:
-        following = following | dg.AssetSelection.checks_for_assets(asset_key(deployment.study, STATION_SERIES))
+    following: dg.AssetSelection = dg.AssetSelection.groups("cube", "figures", "report")
+    more = [path for path in (LATEST, *RECESSION_TABLES) if path in deployment.graph]
+    following = following | _selection(deployment, more)
+    checked = [path for path in deployment.graph if path == STATION_SERIES or path.startswith("models/regional_model_")]
+    keys = [asset_key(deployment.study, path) for path in checked]
+    following = following | dg.AssetSelection.checks_for_assets(*keys)
     found: list[dg.SensorDefinition] = [
         dg.AutomationConditionSensorDefinition(
-            name_of(deployment.study, "cube_and_figures"),
+            name_of(deployment.study, "cube_to_report"),
             target=following,
-            description="Materializes the cube, the latest forecast and the figures when what they are made from has "
-            "changed, and runs the daily checks of ERA5.",
+            default_status=_status(deployment),
+            description="Materializes the cube, the latest forecast, the figures and the report when what they are "
+            "made from has changed, and runs the daily checks of ERA5 and of the models' age. Trains none.",
         )
     ]
     if ARCHIVE in deployment.graph:
@@ -73,19 +103,21 @@ def _archive_changed(deployment: Deployment) -> dg.SensorDefinition:
         name=name_of(deployment.study, "ismn_archive_changed"),
         target=_selection(deployment, [ARCHIVE, SCAN, stations]),
         minimum_interval_seconds=600,
+        default_status=_status(deployment),
     )
-    def ismn_archive_changed(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    def ismn_archive_changed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         """Reads the archive again when it is new or has changed; that of an open sandbox study grows every day."""
         if deployment.study.sandbox:
-            state = str(deployment.today()) if archive_is_due(deployment) else context.cursor
+            state = str(deployment.today()) if archive_is_due(deployment) else None
         else:
-            path = archive_path(deployment)
-            state = f"{path} {path.stat().st_mtime_ns} {path.stat().st_size}"
-        if state == context.cursor or state is None:
-            yield dg.SkipReason("the archive has not changed")
-            return
-        context.update_cursor(state)
-        yield dg.RunRequest(run_key=state)
+            try:
+                archive_path(deployment)
+            except SourceError as error:
+                return dg.SkipReason(str(error))
+            view = deployment.view()
+            expected = None if view.counts(ARCHIVE, None) else view.expected(ARCHIVE, None)
+            state = expected.fingerprint if expected else None
+        return dg.RunRequest(run_key=state) if state else dg.SkipReason("the archive has not changed")
 
     return ismn_archive_changed
 
@@ -105,14 +137,15 @@ def _dead_runs_ended(deployment: Deployment) -> dg.SensorDefinition:
 
 
 def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:
-    """Raw data that are out of date are made again: a new record of a station, a new station in old months.
+    """Raw data that are out of date are made again: a new record of a station, a new station in old months; and what is
+    read from files of the user's own that have changed.
 
-    Dagster's own conditions would ask for a run per partition.
+    Dagster's own conditions would ask for a run per partition, and know nothing of files.
     """
     definitions: dict[str | None, dg.PartitionsDefinition | None] = {None: None}
     by_partitions: dict[str | None, list[str]] = defaultdict(list)
     for path, asset in deployment.graph.assets.items():
-        if asset.layer == "raw":
+        if asset.layer == "raw" or asset.files:
             by_partitions[asset.partitions].append(path)
             definitions[asset.partitions] = partitions_of(deployment, asset)
     jobs = {
@@ -125,7 +158,12 @@ def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:
         for kind, paths in by_partitions.items()
     }
 
-    @dg.sensor(name=name_of(deployment.study, "raw_follows"), jobs=list(jobs.values()), minimum_interval_seconds=600)
+    @dg.sensor(
+        name=name_of(deployment.study, "raw_follows"),
+        jobs=list(jobs.values()),
+        minimum_interval_seconds=120,  # a listing of each asset: the forecast waits for it when an archive has grown
+        default_status=_status(deployment),
+    )
     def raw_follows(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         """Ask for what was stored before and is out of date, and for stations that are new."""
         view, asked = deployment.view(), False
@@ -140,8 +178,10 @@ def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:
                 if (definition := definitions[kind]) is not None:
                     every = definition.get_partition_keys(dynamic_partitions_store=context.instance)
                     tags = wanted_tags(deployment, every, [name for name in names if name is not None])
+                # what failed is asked for once; what a service did not answer, once a day
+                again = [str(deployment.today())] if deployment.graph[path].pool else []
                 yield dg.RunRequest(
-                    run_key=f"{path} {fingerprint_of(made_as)}",
+                    run_key=f"{path} {fingerprint_of(made_as, *again)}",
                     job_name=job.name,
                     asset_selection=[asset_key(deployment.study, path)],
                     tags=tags,

@@ -2,9 +2,10 @@
 
 import dagster as dg
 
-from soilmoisture_assets.defs import automation, cube, figures, report
+from soilmoisture_assets.defs import automation, cube, figures, notices, report
 from soilmoisture_assets.defs.analysis import attribution, recession, skill
 from soilmoisture_assets.defs.checks import checks
+from soilmoisture_assets.defs.following import with_ages
 from soilmoisture_assets.defs.jobs import jobs
 from soilmoisture_assets.defs.models import forecasts, networks
 from soilmoisture_assets.defs.raw import era5, ismn, modis, point_services, series, station_files
@@ -21,11 +22,11 @@ MODULES = (
 def build_definitions(deployment: Deployment) -> dg.Definitions:
     """The assets, checks, schedules and sensors of a study, with IO managers over its store."""
     return dg.Definitions(
-        assets=[asset for module in MODULES for asset in module.assets(deployment)],
+        assets=list(with_ages(deployment, (asset for module in MODULES for asset in module.assets(deployment)))),
         asset_checks=checks(deployment),
         jobs=jobs(deployment),
         schedules=automation.schedules(deployment),
-        sensors=automation.sensors(deployment),
+        sensors=[*automation.sensors(deployment), *notices.sensors(deployment)],
         resources=io_managers(deployment),
         executor=executor(deployment.settings),
     )

@@ -12,7 +12,7 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.splits import SPLITS
 from soilmoisture_assets.assets import COMMON, CUBE, HOURLY, LEARNED
-from soilmoisture_assets.defs.following import FOLLOWS
+from soilmoisture_assets.defs.following import follows
 from soilmoisture_assets.defs.making import EXCLUDED, Made, Work, step
 from soilmoisture_assets.defs.raw.station_files import said_of_files
 from soilmoisture_assets.deployment import Deployment
@@ -29,7 +29,7 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         COMMON: _stations,
         CUBE: _station_cube,
     }
-    return [step(deployment, [path], make, automation=FOLLOWS) for path, make in made.items()]
+    return [step(deployment, [path], make, automation=follows(deployment, path)) for path, make in made.items()]
 
 
 def _hourly(work: Work) -> Iterator[Made]:

@@ -5,11 +5,13 @@ Not here: anything with a public name in ``dagster``.
 
 from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME as ASSET_JOB
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.definitions.freshness import FreshnessState
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
 from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.child_process_executor import ChildProcessCrashException
 from dagster._core.executor.multiprocess import MultiprocessExecutor
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as CheckStatus
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, NOT_FINISHED_STATUSES
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._core.storage.runs import SqliteRunStorage
@@ -20,6 +22,7 @@ from dagster._core.storage.tags import (
     AUTOMATION_CONDITION_TAG,
     SCHEDULE_NAME_TAG,
     SENSOR_NAME_TAG,
+    WILL_RETRY_TAG,
 )
 
 CHILD_PROCESS_CRASH = ChildProcessCrashException.__name__
@@ -32,8 +35,12 @@ __all__ = [
     "CHILD_PROCESS_CRASH",
     "DATA_VERSION_TAG",
     "IN_PROGRESS_RUN_STATUSES",
+    "NOT_FINISHED_STATUSES",
     "SCHEDULE_NAME_TAG",
     "SENSOR_NAME_TAG",
+    "WILL_RETRY_TAG",
+    "CheckStatus",
+    "FreshnessState",
     "LocalComputeLogManager",
     "MultiprocessExecutor",
     "NoOpComputeLogManager",

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from soilmoisture_assets.defs.following import FOLLOWS
+from soilmoisture_assets.defs.following import follows
 from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.plots.figure import FigureFile, FigureInputs, figure_files
@@ -15,7 +15,7 @@ from soilmoisture_assets.plots.figure import FigureFile, FigureInputs, figure_fi
 def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     """One step per figure file, made again by itself when an input has changed."""
     files = figure_files(deployment.study, deployment.graph.assets)
-    return [step(deployment, [file.path], _drawn(file), automation=FOLLOWS) for file in files]
+    return [step(deployment, [file.path], _drawn(file), automation=follows(deployment, file.path)) for file in files]
 
 
 def _drawn(file: FigureFile) -> Make:

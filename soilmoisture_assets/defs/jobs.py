@@ -9,8 +9,8 @@ from importlib import import_module
 
 import dagster as dg
 
+from soilmoisture_assets.assets import LATEST, LATEST_MAP
 from soilmoisture_assets.defs.keys import STUDY_TAG, name_of
-from soilmoisture_assets.defs.models.forecasts import LATEST
 from soilmoisture_assets.defs.runs import bring_up_to_date
 from soilmoisture_assets.defs.workers import DEFINITIONS, named
 from soilmoisture_assets.deployment import Deployment
@@ -24,6 +24,10 @@ _FORCE = dg.Field(bool, is_required=False, default_value=False, description="Als
 
 def _of_layers(*layers: str) -> Callable[[Graph], set[str]]:
     return lambda graph: {path for path in graph if graph[path].layer in layers}
+
+
+def _those(*paths: str) -> Callable[[Graph], set[str]]:
+    return lambda graph: {path for path in graph if path in paths}
 
 
 def _with_all_before(graph: Graph, wanted: set[str]) -> set[str]:
@@ -41,15 +45,15 @@ JOBS: Mapping[str, tuple[str, Callable[[Graph], set[str]]]] = {
     "everything": ("Everything that is out of date, from raw data to the report.", lambda graph: set(graph)),
     "ingest": ("Raw data: what services and archives have that is new, nothing else.", _of_layers("raw")),
     "refresh": (
-        "A morning's work: new raw data, the cube, the latest forecast and the report. Trains nothing.",
-        lambda graph: _of_layers("raw", "cube", "report")(graph) | {path for path in graph if path == LATEST},
+        "A morning's work: new raw data, the cube, the latest forecast, its map and the report. Trains nothing.",
+        lambda graph: _of_layers("raw", "cube", "report")(graph) | _those(LATEST, LATEST_MAP)(graph),
     ),
     "cube": (
         "The station cube and all it is made from.",
         lambda graph: _with_all_before(graph, _of_layers("cube")(graph)),
     ),
     "train": (
-        "All models and forecasts, and what they are made from.",
+        "All models and forecasts, and what they are made from. When it is due, the check of each regional model says.",
         lambda graph: _with_all_before(graph, _of_layers("models")(graph)),
     ),
     "analyse": (
@@ -59,7 +63,7 @@ JOBS: Mapping[str, tuple[str, Callable[[Graph], set[str]]]] = {
     "figures_and_report": ("Figures and the report, of what there is.", _of_layers("figures", "report")),
     "latest_forecast": (
         "The newest forecast of each station, from models that there are.",
-        lambda graph: {path for path in graph if path == LATEST},
+        _those(LATEST),
     ),
 }
 """By name what a job says of itself, and the assets of a study that it brings up to date."""

@@ -6,7 +6,7 @@ Belongs here: months of ERA5 to ask for again, and the sandbox's archive of an o
 
 from pathlib import Path
 
-from soilmoisture_assets.defs.raw.era5 import DELIVERY, HOURLY, month_assets
+from soilmoisture_assets.defs.raw.era5 import DELIVERY, HOURLY, STATION_SERIES, month_assets
 from soilmoisture_assets.defs.raw.ismn import ARCHIVE
 from soilmoisture_assets.deployment import Deployment
 
@@ -28,6 +28,14 @@ def due_months(deployment: Deployment) -> list[str]:
         given = months_in_files(Path(str(study.era5.folder))).months
         due = [month for month in due if month in given]
     return [f"{month}-01" for month in due]
+
+
+def due_today(deployment: Deployment) -> list[str]:
+    """Of the months that are due on this day those that have not been asked for; of the user's files, not been read."""
+    if DELIVERY in deployment.graph:
+        return [month for month in due_months(deployment) if not _asked_today(deployment, month)]
+    view = deployment.view()
+    return [month for month in due_months(deployment) if view.counts(STATION_SERIES, month) is None]
 
 
 def preliminary_shares(deployment: Deployment) -> dict[str, float]:
@@ -57,7 +65,7 @@ def due(deployment: Deployment) -> dict[str, list[str | None]]:
     """
     found: dict[str, list[str | None]] = {}
     if DELIVERY in deployment.graph:
-        months = [month for month in due_months(deployment) if not _asked_today(deployment, month)]
+        months = due_today(deployment)
         found |= {path: list(months) for path in month_assets(deployment) if months}
     if archive_is_due(deployment):
         found[ARCHIVE] = [None]
@@ -66,4 +74,4 @@ def due(deployment: Deployment) -> dict[str, list[str | None]]:
 
 def _asked_today(deployment: Deployment, month: str) -> bool:
     record = deployment.store.record(deployment.address(DELIVERY, month))
-    return record is not None and str(record.metadata.get("asked_on", "")) >= str(deployment.today())
+    return record is not None and record.metadata.get("asked_on") == str(deployment.today())

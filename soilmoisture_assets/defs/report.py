@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.assets import EXPLAINED, REPORT
+from soilmoisture_assets.defs.following import follows
 from soilmoisture_assets.defs.making import Made, Work, step
 from soilmoisture_assets.defs.raw.ismn import SCAN, archive_scan
 from soilmoisture_assets.deployment import Deployment
@@ -16,8 +17,8 @@ from soilmoisture_assets.store.records import State
 
 
 def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """The one page."""
-    return [step(deployment, [REPORT], _report)]
+    """The one page, made again by itself when a part of it has changed."""
+    return [step(deployment, [REPORT], _report, automation=follows(deployment, REPORT))]
 
 
 def _report(work: Work) -> Iterator[Made]:

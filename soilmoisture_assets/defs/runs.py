@@ -233,13 +233,13 @@ def _outcome(result: _Result, warnings: Sequence[str]) -> Outcome:
             failed |= dict(failure.metadata["failed"].value)  # type: ignore[arg-type]
         elif event.step_failure_data.error is not None:
             error = event.step_failure_data.error
-            interrupted = interrupted or _was_interrupted(error)
-            errors.append(_message(event.step_key, error))
+            interrupted = interrupted or was_interrupted(error)
+            errors.append(message_of(event.step_key, error))
         else:
             errors.append(event.message or "step failed")
     for event in result.filter_events(lambda event: event.is_run_failure):  # of workers who could not say it
         why = event.job_failure_data.error
-        if not interrupted and why is not None and _was_interrupted(why):
+        if not interrupted and why is not None and was_interrupted(why):
             interrupted = True
             errors = [str(Interrupted())]
     if not result.success and not errors and not failed:
@@ -255,13 +255,14 @@ def _chain(error: Any) -> list[Any]:
     return chain
 
 
-def _was_interrupted(error: Any) -> bool:
+def was_interrupted(error: Any) -> bool:
+    """Whether the error of a step is a person's wish to end it."""
     return bool(_chain(error)[-1].cls_name == dg.DagsterExecutionInterruptedError.__name__)
 
 
-def _message(step: str | None, error: Any) -> str:
+def message_of(step: str | None, error: Any) -> str:
     """What the asset raised, without Dagster's wrapping; a fault of the code keeps its last lines of traceback."""
-    if _was_interrupted(error):
+    if was_interrupted(error):
         return str(Interrupted())
     chain = _chain(error)
     if chain[-1].cls_name == CHILD_PROCESS_CRASH:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import dagster as dg
 import pandas as pd
+import xarray as xr
 
-from soilmoisture_assets.defs.making import Made, Make, Work, step
+from soilmoisture_assets.defs.making import WANTED_TAG, Made, Make, Work, step
 from soilmoisture_assets.defs.partitions import stations_of
 from soilmoisture_assets.defs.runs import Outcome, bring_up_to_date, launch
 from soilmoisture_assets.deployment import Deployment
@@ -76,6 +77,23 @@ class Bench:
     def dagster_stations(self) -> list[str]:
         """The stations that the web UI shows as partitions."""
         return sorted(self.instance.get_dynamic_partitions(str(stations_of(self.deployment.study).name)))
+
+
+def know_stations(deployment: Deployment, names: Sequence[str]) -> None:
+    """Store the station table of a sandbox study, and what it is made from, without making any of it."""
+    for path, value in (("raw/ismn/archive", b"zip"), ("raw/ismn/scan", {})):
+        deployment.publish(path, value, deployment.expected(path, None, deployment.view()))
+    expected = deployment.expected(deployment.places, None, deployment.view())
+    deployment.publish(deployment.places, xr.Dataset(), expected, names=tuple(names), parts={"places": "0" * 16})
+
+
+def wanted_by(deployment: Deployment, request: dg.RunRequest, every: Sequence[str]) -> list[str]:
+    """The partitions that a run is asked for, among all in Dagster's order."""
+    if key := request.tags.get(WANTED_TAG):
+        return deployment.kept_list(key)
+    ends = [request.tags[f"dagster/asset_partition_range_{end}"] for end in ("start", "end")]
+    first, last = map(list(every).index, ends)
+    return list(every[first : last + 1])
 
 
 def table_of(names: Callable[[], list[str]]) -> Make:

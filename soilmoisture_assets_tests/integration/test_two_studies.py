@@ -38,7 +38,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 @pytest.fixture(scope="module")
 def web_ui(both: Workplace) -> Iterator[WebUi]:
-    with running(both) as found:
+    with running(both, by_itself=True) as found:
         yield found
 
 
@@ -80,24 +80,12 @@ def test_the_partitions_of_a_study_are_its_own_stations(web_ui: WebUi, both: Wor
         assert len(node["partitionKeys"]) == STUDIES[name][1]
 
 
-def test_a_sensor_switched_on_in_one_study_stays_off_in_the_other(web_ui: WebUi):
-    started = web_ui.ask(
-        "mutation($s: SensorSelector!) {startSensor(sensorSelector: $s) {__typename ... on PythonError {message}}}",
-        s={
-            "repositoryLocationName": "second",
-            "repositoryName": web_ui.locations()["second"]["name"],
-            "sensorName": "second__raw_follows",
-        },
-    )["startSensor"]
-    assert started["__typename"] == "Sensor", started
-    running_now = [
-        sensor["name"]
-        for location in web_ui.locations().values()
-        for sensor in location["sensors"]
-        if sensor["sensorState"]["status"] == "RUNNING"
-    ]
-    always = {"first__dead_runs_ended", "second__dead_runs_ended"}
-    assert set(running_now) == always | {"second__raw_follows"}
+def test_a_sensor_switched_off_in_one_study_stays_on_in_the_other(web_ui: WebUi):
+    sensors = _sensors(web_ui)
+    assert {sensor["sensorState"]["status"] for sensor in sensors.values()} == {"RUNNING"}  # those of a sandbox
+    web_ui.switch_off(sensors["second__raw_follows"])
+    off = [name for name, sensor in _sensors(web_ui).items() if sensor["sensorState"]["status"] == "STOPPED"]
+    assert off == ["second__raw_follows"]
 
 
 def test_a_backfill_of_one_studys_station_leaves_the_other_untouched_and_runs_under_its_own_location(
@@ -119,6 +107,10 @@ def test_a_backfill_of_one_studys_station_leaves_the_other_untouched_and_runs_un
 def test_two_stations_of_one_name_are_two_records(both: Workplace):
     first, second = (_records(both, name)[SHARED] for name in STUDIES)
     assert first.checksum != second.checksum
+
+
+def _sensors(web_ui: WebUi) -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for location in web_ui.locations().values() for each in location["sensors"]}
 
 
 def _paths(location: dict[str, Any]) -> set[tuple[str, ...]]:

@@ -88,7 +88,7 @@ class WebUi:
             "{workspaceOrError {... on Workspace {locationEntries {name locationOrLoadError {__typename "
             "... on PythonError {message} ... on RepositoryLocation {repositories {name "
             "assetNodes {assetKey {path} partitionKeys partitionDefinition {name}} jobs {name} "
-            "schedules {name} sensors {name sensorState {status}}}}}}}}}"
+            "schedules {name scheduleState {status}} sensors {name sensorState {id status}}}}}}}}}"
         )["workspaceOrError"]["locationEntries"]
         found = {}
         for entry in entries:
@@ -96,6 +96,14 @@ class WebUi:
             assert loaded["__typename"] == "RepositoryLocation", loaded
             [found[entry["name"]]] = loaded["repositories"]
         return found
+
+    def switch_off(self, sensor: dict[str, Any]) -> None:
+        """Stop a sensor, as ``locations`` gives it."""
+        stopped = self.ask(
+            "mutation($id: String!) {stopSensor(id: $id) {__typename ... on PythonError {message}}}",
+            id=sensor["sensorState"]["id"],
+        )["stopSensor"]
+        assert stopped["__typename"] == "StopSensorMutationResult", stopped
 
     def tail(self) -> str:
         """The last lines of what webserver, daemon and code locations said."""
@@ -117,11 +125,15 @@ class WebUi:
 
 
 @contextmanager
-def running(place: Workplace, *arguments: str) -> Iterator[WebUi]:
-    """The web UI on a data folder, ready within the block."""
+def running(place: Workplace, *arguments: str, by_itself: bool = False) -> Iterator[WebUi]:
+    """The web UI on a data folder, ready within the block; what follows by itself is switched off if not asked for."""
     web_ui = WebUi(place, *arguments)
     try:
         web_ui.wait_until_ready()
+        for location in {} if by_itself else web_ui.locations().values():
+            for sensor in location["sensors"]:
+                if not sensor["name"].endswith("__dead_runs_ended"):
+                    web_ui.switch_off(sensor)
         yield web_ui
     finally:
         web_ui.stop()

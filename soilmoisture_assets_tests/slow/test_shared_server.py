@@ -13,7 +13,7 @@ from soilmoisture_assets_tests.integration.conftest import STUDY, Workplace, cop
 from soilmoisture_assets_tests.integration.web_ui import WebUi
 from soilmoisture_assets_tests.postgres_server import PASSWORD, PostgresServer
 
-STATIONS, MODELS = "raw/ismn/stations", "models/station/forecast"
+STATIONS, MODELS = "raw/ismn/stations", "models/station_model_forecast"
 
 
 def on(url: str, place: Workplace) -> Workplace:

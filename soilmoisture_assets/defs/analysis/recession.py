@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from soilmoisture_assets.defs.following import follows
 from soilmoisture_assets.defs.making import Made, Work, step
 from soilmoisture_assets.deployment import Deployment
 
@@ -11,8 +12,10 @@ TABLES = ("analysis/recession_events", "analysis/recession_stations", "analysis/
 
 
 def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """The tables, where the study has an ISMN archive."""
-    return [step(deployment, TABLES, _tables)] if TABLES[0] in deployment.graph else []
+    """The tables, where the study has an ISMN archive; made again by themselves, as nothing learned is in them."""
+    if TABLES[0] not in deployment.graph:
+        return []
+    return [step(deployment, TABLES, _tables, automation=follows(deployment, TABLES[0]))]
 
 
 def _tables(work: Work) -> Iterator[Made]:

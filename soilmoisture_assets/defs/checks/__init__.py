@@ -2,10 +2,10 @@
 
 import dagster as dg
 
-from soilmoisture_assets.defs.checks import cube, failures, raw
+from soilmoisture_assets.defs.checks import cube, failures, models, raw
 from soilmoisture_assets.deployment import Deployment
 
 
 def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
     """The checks of a study."""
-    return [*raw.checks(deployment), *cube.checks(deployment), *failures.checks(deployment)]
+    return [check for module in (raw, cube, models, failures) for check in module.checks(deployment)]

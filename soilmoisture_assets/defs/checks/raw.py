@@ -16,7 +16,7 @@ from soilmoisture_assets.deployment import Deployment
 POINT_SERVICES = ("raw/soilgrids/properties", "raw/elevation/slope", "raw/modis/land_cover")
 
 _MORNING: dg.AutomationCondition = dg.AutomationCondition.cron_tick_passed("0 8 * * *", "UTC")
-_EVERY_MORNING = _MORNING.since_last_handled()
+EVERY_MORNING = _MORNING.since_last_handled()
 
 
 def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
@@ -97,7 +97,7 @@ def _newest_month_present(deployment: Deployment) -> dg.AssetChecksDefinition:
         asset=asset_key(deployment.study, STATION_SERIES),
         description="The newest month of the axis is stored, and its newest hour is not older than the study allows "
         "(era5.oldest_days).",
-        automation_condition=_EVERY_MORNING,
+        automation_condition=EVERY_MORNING,
     )
     def newest_month_present() -> dg.AssetCheckResult:
         """Compare the newest stored hour with what may be expected today."""
@@ -112,12 +112,14 @@ def _newest_month_present(deployment: Deployment) -> dg.AssetChecksDefinition:
             if newest is not None:
                 break
         due = due_until(today, study.axis_period(today), study.era5.oldest_days)
+        passed, there = newest is not None and newest >= due, f"{newest:%Y-%m-%dT%H:%M}" if newest else "none"
         return dg.AssetCheckResult(
-            passed=newest is not None and newest >= due,
+            passed=passed,
             severity=dg.AssetCheckSeverity.WARN,
+            description=None if passed else f"the newest hour of ERA5 is late: {there}; {due:%Y-%m-%dT%H:%M} is due",
             metadata={
                 "newest_month": max(stored)[:7] if stored else "none",
-                "newest_hour": f"{newest:%Y-%m-%dT%H:%M}" if newest is not None else "none",
+                "newest_hour": there,
                 "due": f"{due:%Y-%m-%dT%H:%M}",
                 "age_days": round((pd.Timestamp(today) - newest) / pd.Timedelta(days=1), 1) if newest else -1.0,
             },
@@ -130,7 +132,7 @@ def _preliminary_hours(deployment: Deployment) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=asset_key(deployment.study, STATION_SERIES),
         description="The share of preliminary hours (ERA5T), and no month preliminary that should be final by now.",
-        automation_condition=_EVERY_MORNING,
+        automation_condition=EVERY_MORNING,
     )
     def preliminary_hours() -> dg.AssetCheckResult:
         """Count the preliminary hours of every stored month, and name the months that are overdue."""
@@ -143,6 +145,7 @@ def _preliminary_hours(deployment: Deployment) -> dg.AssetChecksDefinition:
         return dg.AssetCheckResult(
             passed=not overdue,
             severity=dg.AssetCheckSeverity.WARN,
+            description=f"preliminary for longer than ERA5 should be: {', '.join(overdue)}" if overdue else None,
             metadata=shown(
                 {
                     "preliminary_share": round(sum(shares.values()) / len(shares), 4) if shares else 0.0,

@@ -9,7 +9,8 @@ import dagster as dg
 import numpy as np
 import xarray as xr
 
-from soilmoisture_assets.defs.following import FOLLOWS
+from soilmoisture_assets.assets import LATEST
+from soilmoisture_assets.defs.following import follows
 from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import StationError
@@ -17,8 +18,6 @@ from soilmoisture_assets.methods import speaking, title
 from soilmoisture_assets.methods.climatology import METHOD as CLIMATOLOGY
 from soilmoisture_assets.methods.persistence import METHOD as PERSISTENCE
 from soilmoisture_assets.study import Experiment, Study
-
-LATEST = "models/latest_forecast"
 
 
 def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
@@ -37,7 +36,7 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
             step(deployment, [f"models/station_forecast_{experiment}"], _forecasts),
         ]
     if LATEST in deployment.graph:
-        made.append(step(deployment, [LATEST], _latest_forecast, automation=FOLLOWS))
+        made.append(step(deployment, [LATEST], _latest_forecast, automation=follows(deployment, LATEST)))
     return made
 
 

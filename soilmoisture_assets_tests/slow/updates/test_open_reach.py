@@ -95,14 +95,14 @@ class Mornings:
             self._note(result)
 
     def _automation(self) -> bool:
-        """Evaluate the conditions of every asset and make what they ask for, but for figures, which take long."""
+        """Evaluate the conditions of every asset and make what they ask for, but for figures and the report."""
         result = dg.evaluate_automation_conditions(
             self.definitions, self.instance, dg.AssetSelection.all(), cursor=self.automation
         )
         self.automation = result.cursor
         graph = self.definitions.resolve_asset_graph()
         asked = [key for key in graph.get_all_asset_keys() if result.get_num_requested(key)]
-        keys = [key for key in asked if not asset_path(key).startswith("figures/")]
+        keys = [key for key in asked if not asset_path(key).startswith(("figures/", "report/"))]
         if keys:
             job = self.definitions.resolve_implicit_global_asset_job_def()
             tags = {AUTOMATION_CONDITION_TAG: "true"}
