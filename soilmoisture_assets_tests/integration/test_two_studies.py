@@ -43,7 +43,7 @@ def web_ui(both: Workplace) -> Iterator[WebUi]:
 
 
 def test_one_study_alone_is_shown_where_one_is_asked_for(both: Workplace):
-    with running(both, "--study", "second") as web_ui:
+    with running(both, "--study", "second", by_itself=True) as web_ui:
         locations = web_ui.locations()
     assert list(locations) == ["second"]
     assert {node["assetKey"]["path"][0] for node in locations["second"]["assetNodes"]} == {"second"}
