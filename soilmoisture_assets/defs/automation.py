@@ -43,13 +43,11 @@ def schedules(deployment: Deployment) -> list[dg.ScheduleDefinition]:
         job=job,
         cron_schedule="0 6-12/3 * * *",
         execution_timezone="UTC",
+        description="Every morning in one run: the newest months, and every stored month that is still preliminary. What "
+        "was not answered is asked for again three and six hours later.",
         default_status=dg.DefaultScheduleStatus.RUNNING if _by_itself(deployment) else dg.DefaultScheduleStatus.STOPPED,
     )
     def era5_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        """Every morning in one run: the newest months, and every stored month that is still preliminary.
-
-        What was not answered is asked for again three and six hours later.
-        """
         if deployment.view().names(deployment.places) is None:
             return dg.SkipReason("no station is known yet: run the job 'everything' first")
         if context.instance.get_runs(dg.RunsFilter(job_name=job.name, statuses=NOT_FINISHED_STATUSES), limit=1):
@@ -101,12 +99,12 @@ def _archive_changed(deployment: Deployment) -> dg.SensorDefinition:
 
     @dg.sensor(
         name=name_of(deployment.study, "ismn_archive_changed"),
+        description="Reads the archive again when it is new or has changed; that of an open sandbox study grows daily.",
         target=_selection(deployment, [ARCHIVE, SCAN, stations]),
         minimum_interval_seconds=600,
         default_status=_status(deployment),
     )
     def ismn_archive_changed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        """Reads the archive again when it is new or has changed; that of an open sandbox study grows every day."""
         if deployment.study.sandbox:
             state = str(deployment.today()) if archive_is_due(deployment) else None
         else:
@@ -125,11 +123,11 @@ def _archive_changed(deployment: Deployment) -> dg.SensorDefinition:
 def _dead_runs_ended(deployment: Deployment) -> dg.SensorDefinition:
     @dg.sensor(
         name=name_of(deployment.study, "dead_runs_ended"),
+        description="Ends the runs whose process is gone, so that nobody waits for them.",
         minimum_interval_seconds=10,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def dead_runs_ended(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        """Ends the runs whose process is gone, so that nobody waits for them."""
         ended = end_dead_runs(context.instance)
         return dg.SkipReason(f"ended {', '.join(ended)}" if ended else "every run has its process")
 
@@ -160,12 +158,13 @@ def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:
 
     @dg.sensor(
         name=name_of(deployment.study, "raw_follows"),
+        description="Makes again what was stored before and is out of date, also for stations that are new, and what is "
+        "read from files of your own that have changed.",
         jobs=list(jobs.values()),
         minimum_interval_seconds=120,  # a listing of each asset: the forecast waits for it when an archive has grown
         default_status=_status(deployment),
     )
     def raw_follows(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        """Ask for what was stored before and is out of date, and for stations that are new."""
         view, asked = deployment.view(), False
         for kind, job in jobs.items():
             for path in by_partitions[kind]:

@@ -13,6 +13,8 @@ from soilmoisture_assets.deployment import Deployment
 
 OF_TODAY = (CUBE, LATEST, LATEST_MAP, REPORT)
 """What every morning makes anew where new weather comes every day."""
+FOLLOWS = "when what it is made from has changed"
+"""What the web UI says of an asset that is made again by itself."""
 _HOURS_TO_WARN, _HOURS_TO_FAIL = 30, 54
 """One morning and two without a new one, with six hours to make it in."""
 
@@ -32,11 +34,11 @@ def follows(deployment: Deployment, path: str) -> dg.AutomationCondition:
         every_parent_has_something = every_parent_has_something.ignore(dg.AssetSelection.assets(*optional))
     condition = dg.AutomationCondition.eager().replace("any_deps_missing", ~every_parent_has_something)
     if path != REPORT:
-        return condition
+        return condition.with_label(FOLLOWS)
     on_the_way = dg.AutomationCondition.will_be_requested()
     made = dg.AutomationCondition.newly_updated() & ~dg.AutomationCondition.executed_with_root_target()
     condition = condition.replace("any_deps_updated", dg.AutomationCondition.any_deps_match(made))
-    return condition & ~dg.AutomationCondition.any_deps_match(on_the_way)
+    return (condition & ~dg.AutomationCondition.any_deps_match(on_the_way)).with_label(FOLLOWS)
 
 
 def with_ages(deployment: Deployment, made: Iterable[dg.AssetsDefinition]) -> Iterator[dg.AssetsDefinition]:

@@ -33,14 +33,12 @@ def sensors(deployment: Deployment) -> list[dg.SensorDefinition]:
 def _notices(deployment: Deployment, url: SecretStr) -> dg.SensorDefinition:
     @dg.sensor(
         name=name_of(deployment.study, "notices"),
+        description="Posts a notice for each run that failed and each thing that has grown stale. What the receiver does "
+        "not accept is posted again with the next tick.",
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def notices(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        """Posts a notice for each run that failed and each thing that has grown stale.
-
-        What the receiver does not accept is posted again with the next tick.
-        """
         instance, graph = context.instance, _graph(context)
         told: dict[str, Any] = {"after": _newest_failure(instance), "stale": {}}
         if context.cursor:

@@ -33,8 +33,9 @@ def test_no_asset_is_called_by_its_experiment_alone(definitions: dg.Definitions)
     assert [key for key in keys if key.path[-1].removesuffix("_table") in set(Experiment)] == []
 
 
-def test_every_job_says_in_words_what_it_does(definitions: dg.Definitions):
-    texts = {job.name: job.description for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
+def test_every_job_sensor_and_schedule_says_in_words_what_it_does(definitions: dg.Definitions):
+    jobs = [job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")]
+    texts = {each.name: each.description for each in (*jobs, *definitions.sensors, *definitions.schedules)}
     assert [name for name, text in texts.items() if not text or "AssetSelection" in text] == []
 
 
