@@ -43,8 +43,8 @@ def schedules(deployment: Deployment) -> list[dg.ScheduleDefinition]:
         job=job,
         cron_schedule="0 6-12/3 * * *",
         execution_timezone="UTC",
-        description="Every morning in one run: the newest months, and every stored month that is still preliminary. What "
-        "was not answered is asked for again three and six hours later.",
+        description="Every morning in one run: the newest months, and every stored month that is still preliminary. "
+        "What was not answered is asked for again three and six hours later.",
         default_status=dg.DefaultScheduleStatus.RUNNING if _by_itself(deployment) else dg.DefaultScheduleStatus.STOPPED,
     )
     def era5_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
@@ -158,8 +158,8 @@ def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:
 
     @dg.sensor(
         name=name_of(deployment.study, "raw_follows"),
-        description="Makes again what was stored before and is out of date, also for stations that are new, and what is "
-        "read from files of your own that have changed.",
+        description="Makes again what was stored before and is out of date, also for stations that are new, and what "
+        "is read from files of your own that have changed.",
         jobs=list(jobs.values()),
         minimum_interval_seconds=120,  # a listing of each asset: the forecast waits for it when an archive has grown
         default_status=_status(deployment),

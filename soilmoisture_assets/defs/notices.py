@@ -33,8 +33,8 @@ def sensors(deployment: Deployment) -> list[dg.SensorDefinition]:
 def _notices(deployment: Deployment, url: SecretStr) -> dg.SensorDefinition:
     @dg.sensor(
         name=name_of(deployment.study, "notices"),
-        description="Posts a notice for each run that failed and each thing that has grown stale. What the receiver does "
-        "not accept is posted again with the next tick.",
+        description="Posts a notice for each run that failed and each thing that has grown stale. What the receiver "
+        "does not accept is posted again with the next tick.",
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
