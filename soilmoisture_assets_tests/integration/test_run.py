@@ -63,7 +63,7 @@ def test_after_a_run_everything_counts_and_is_whole(finished: Workplace):
 def test_everything_that_was_stored_is_in_the_logs_with_its_numbers(finished: Workplace):
     folder = Path(json.loads(finished.soilmoisture("status", "--json").stdout)["logs"])
     lines = [json.loads(line) for file in folder.iterdir() for line in file.read_text().splitlines()]
-    stored = {(line["asset"], line.get("partition")): line for line in lines if "bytes" in line}
+    stored = {(line["asset"], line.get("partition")): line for line in lines if "megabytes" in line}
     deployment = finished.deployment()
     view = deployment.view()
     there = {(path, name): entry for path in deployment.graph for name, entry in view.current(path).items()}

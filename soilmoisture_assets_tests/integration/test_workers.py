@@ -27,7 +27,7 @@ def test_steps_that_need_nothing_of_each_other_overlap(finished: Workplace):
         (first[2], second[2]) for own in spans for first, second in itertools.pairwise(own) if second[0] < first[1]
     ]
     named = {step for pair in together for step in pair}
-    assert {"small__models__regional__drivers", "small__models__regional__forecast"} & named, together
+    assert {"small__models__regional_model_drivers", "small__models__regional_model_forecast"} & named, together
     assert len(together) > 20
 
 
