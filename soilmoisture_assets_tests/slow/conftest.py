@@ -14,6 +14,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in slow:
         item.add_marker(pytest.mark.slow)
     if SHORT:
-        short = [item for item in slow if hasattr(item.getparent(pytest.Module).obj, "amount")]  # type: ignore[union-attr]
+        short = [item for item in slow if _in_short(item.getparent(pytest.Module).obj)]  # type: ignore[union-attr]
         config.hook.pytest_deselected(items=[item for item in items if item not in short])
         items[:] = short
+
+
+def _in_short(module: object) -> bool:
+    """Whether `make chaos-short` runs a module: its amounts can be small, or it says that it takes little time."""
+    return hasattr(module, "amount") or hasattr(module, "IN_SHORT")

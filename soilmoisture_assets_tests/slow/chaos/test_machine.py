@@ -10,6 +10,7 @@ import pytest
 
 from soilmoisture_assets_tests.integration.conftest import Workplace, workplace
 
+IN_SHORT = True
 COMMAND = str(Path(sys.executable).with_name("soilmoisture"))
 
 
