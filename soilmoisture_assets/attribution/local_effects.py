@@ -13,7 +13,7 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.splits import within_splits
 from soilmoisture_assets.attribution.features import feature_coordinates
-from soilmoisture_assets.attribution.samples import Medians, Samples
+from soilmoisture_assets.attribution.samples import Medians, Samples, dealt
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.names import REGIONAL_MODEL
 from soilmoisture_assets.metadata.variables import VARIABLES
@@ -56,21 +56,25 @@ def local_effects(cube: xr.Dataset, models: Sequence[Model], study: Study) -> xr
     windows, stations = study.window_hours, samples.windows.stations
     each = max(min(study.attribution.explained_per_station, _MOST_SAMPLES * len(models) // len(stations)), 1)
     starts = {station: samples.explained_starts(station, each) for station in stations}
-    seed_of = np.concatenate([np.arange(len(own)) % len(models) for own in starts.values()])
     numbers = {name: np.concatenate(list(found.values())) for name, found in _numbers(cube, samples, starts).items()}
     edges = {name: _edges(values) for name, values in numbers.items()}
     features = [feature for feature in samples.features if len(edges.get(feature.name, ())) > 1]
     effects = np.full((len(models), len(windows), len(features), POINTS), np.nan)
     importance = np.full(effects.shape[:3], np.nan)
+    firsts = np.cumsum([0, *(len(found) for found in starts.values())])[:-1]
     flat = torch.cat([samples.flat(station, starts[station]) for station in stations])
     directions = {f.name: _direction(flat, numbers[f.name], samples, f.name) for f in features}
     for seed, model in enumerate(models):
-        own, dealt = samples.of(model), np.flatnonzero(seed_of == seed)
+        own = samples.of(model)
+        shares = [dealt(len(found), seed, len(models)) for found in starts.values()]
+        mine = np.concatenate([first + share for first, share in zip(firsts, shares, strict=True)])
         medians = own.module(windows)
         # a network of another seed has an identity of its own for each station
         explained = flat if seed == 0 else torch.cat([own.flat(station, starts[station]) for station in stations])
         for place, feature in enumerate(features):
-            known = dealt[np.isfinite(numbers[feature.name][dealt])]
+            known = mine[np.isfinite(numbers[feature.name][mine])]
+            if not len(known):  # a station that lacks the feature was all there was for this seed
+                continue
             at, ends = numbers[feature.name][known], edges[feature.name]
             effect, size = _curve(medians, explained[known], at, ends, directions[feature.name])
             effects[seed, :, place, : len(ends)], importance[seed, :, place] = effect, size
@@ -81,12 +85,12 @@ def local_effects(cube: xr.Dataset, models: Sequence[Model], study: Study) -> xr
     unit = {"units": "m3 m-3"}
     return xr.Dataset(
         {
-            "effect": (axes, effects.mean(axis=0).astype("float32"), unit | {"long_name": "accumulated local effect"}),
+            "effect": (axes, _mean(effects).astype("float32"), unit | {"long_name": "accumulated local effect"}),
             "effect_of_seed": (
                 ("seed", *axes), effects.astype("float32"), unit | {"long_name": "accumulated local effect, by seed"}
             ),
             "importance": (
-                axes[:2], importance.mean(axis=0).astype("float32"), unit | {"long_name": "mean absolute local effect"}
+                axes[:2], _mean(importance).astype("float32"), unit | {"long_name": "mean absolute local effect"}
             ),
             "value": (axes[1:], values, {"long_name": "value of the feature, in its own units"}),
         },
@@ -109,6 +113,13 @@ def local_effects(cube: xr.Dataset, models: Sequence[Model], study: Study) -> xr
 def _days_ahead(study: Study, experiment: Experiment) -> int:
     """Whole days of weather ahead that an experiment knows."""
     return 0 if experiment is Experiment.FORECAST else max(study.window_hours) // 24
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the seeds that have a value."""
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0)
 
 
 def _numbers(cube: xr.Dataset, samples: Samples, starts: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:

@@ -150,6 +150,11 @@ class Samples:
         return np.flatnonzero((self._labels(row) == split) & np.isfinite(last))
 
 
+def dealt(count: int, seed: int, seeds: int) -> np.ndarray:
+    """Which of a station's windows one of several seeds explains: every so many, and at least one."""
+    return np.arange(count)[seed % max(count, 1) :: seeds]
+
+
 class Medians(torch.nn.Module):
     """Maps flat samples (sample, column) to the central forecast (sample, lead), m3 m-3."""
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from soilmoisture_assets.alignment.splits import within_splits
 from soilmoisture_assets.attribution.features import feature_coordinates
 from soilmoisture_assets.attribution.lags import LagWeights, lag_weights
-from soilmoisture_assets.attribution.samples import Medians, Samples
+from soilmoisture_assets.attribution.samples import Medians, Samples, dealt
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.names import REGIONAL_MODEL
 from soilmoisture_assets.metadata.stations import STATION_COORDINATES
@@ -115,7 +115,7 @@ class _OfSeed:
         """Sums of the attributions of one station's windows."""
         most = max(MOST_WINDOWS // len(self._samples.windows.stations), 1)
         starts = self._samples.explained_starts(station, min(self._study.attribution.explained_per_station, most))
-        explained = self._samples.flat(station, starts[self._place % max(len(starts), 1) :: self._seeds])
+        explained = self._samples.flat(station, starts[dealt(len(starts), self._place, self._seeds)])
         random = np.random.default_rng([self._study.seed, number, self._place])
         each = [
             expected_gradients(one, explained, self._background, self._departures[:, lead].numpy(), random)

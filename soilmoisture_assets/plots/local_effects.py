@@ -25,7 +25,7 @@ def local_effects(effects: xr.Dataset) -> "Figure":
 
     Parameters
     ----------
-    effects : effect_of_seed (seed, window, feature, point) [m3 m-3] over value (feature, point) in the feature's units,
+    effects : effect (window, feature, point) and effect_of_seed (seed, …) [m3 m-3] over value (feature, point) in the feature's units,
         importance (window, feature), rank_agreement (window).
     """
     window = int(effects["window"].values[-1])
@@ -75,7 +75,7 @@ def _curves(axes: "Axes", one: xr.Dataset, colour: str) -> None:
     each = 1e3 * one["effect_of_seed"].transpose("seed", "point").values.astype("float64")[:, known]
     axes.axhline(0, color=style.GREY, linewidth=0.5)
     axes.plot(value[known], each.T, color=colour, linewidth=0.6, alpha=0.6)
-    axes.plot(value[known], each.mean(axis=0), color=colour, linewidth=1.8)
+    axes.plot(value[known], 1e3 * one["effect"].values[known], color=colour, linewidth=1.8)
     on_axis = axes.get_xaxis_transform()
     axes.plot(value[known], np.full(known.sum(), 0.03), "|", color=style.BLACK, markersize=4, transform=on_axis)
     variable = VARIABLES.get(str(one["feature"].values))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from soilmoisture_assets.attribution.local_effects import _curve, local_effects
-from soilmoisture_assets.study import Experiment
+from soilmoisture_assets.study import AttributionSettings, Experiment
 from soilmoisture_assets_tests.attribution.conftest import untrained
 
 
@@ -60,3 +60,12 @@ def test_the_present_moisture_matters_where_it_is_known(effects, cube, study):
     assert "soil_moisture" not in drivers.feature.values
     assert drivers.attrs["days_ahead"] == 3
     assert effects.attrs["days_ahead"] == 0
+
+
+def test_more_networks_than_windows_explain_one_window_each(cube, study):
+    study = study.model_copy(update={"attribution": AttributionSettings(background=4, explained_per_station=1)})
+    models = [untrained(cube, study, Experiment.DRIVERS, seed=seed) for seed in range(3)]
+    found = local_effects(cube, models, study)
+    assert found.attrs["windows"] == cube.sizes["station"]
+    known = np.isfinite(found.value.values)
+    assert np.isfinite(found.effect_of_seed.values[:, :, known]).all()

@@ -330,6 +330,7 @@ def local_effects(count: int) -> xr.Dataset:
     seeds = random.normal(1, 0.15, (5, 3, len(features), 1))
     return xr.Dataset(
         {
+            "effect": (("window", "feature", "point"), (seeds * curves).mean(axis=0)),
             "effect_of_seed": (("seed", "window", "feature", "point"), seeds * curves),
             "importance": (("window", "feature"), np.abs(seeds * curves).mean(axis=(0, 3))),
             "value": (("feature", "point"), 10 + 5 * np.tile(points, (len(features), 1))),
