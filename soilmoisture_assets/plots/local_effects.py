@@ -25,8 +25,8 @@ def local_effects(effects: xr.Dataset) -> "Figure":
 
     Parameters
     ----------
-    effects : effect (window, feature, point) and effect_of_seed (seed, …) [m3 m-3] over value (feature, point) in the feature's units,
-        importance (window, feature), rank_agreement (window).
+    effects : effect (window, feature, point) and effect_of_seed (seed, …) [m3 m-3] over value (feature, point) in the
+        feature's units, importance (window, feature), rank_agreement (window).
     """
     window = int(effects["window"].values[-1])
     last = effects.isel(window=-1)
