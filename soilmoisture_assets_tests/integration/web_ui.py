@@ -98,12 +98,23 @@ class WebUi:
         return found
 
     def switch_off(self, sensor: dict[str, Any]) -> None:
-        """Stop a sensor, as ``locations`` gives it."""
-        stopped = self.ask(
-            "mutation($id: String!) {stopSensor(id: $id) {__typename ... on PythonError {message}}}",
-            id=sensor["sensorState"]["id"],
-        )["stopSensor"]
-        assert stopped["__typename"] == "StopSensorMutationResult", stopped
+        """Stop a sensor, as ``locations`` gives it.
+
+        Dagster answers 500 where its daemon records the sensor's first state at the same moment; the next try finds it.
+        """
+        for last_try in (False, False, True):
+            try:
+                stopped = self.ask(
+                    "mutation($id: String!) {stopSensor(id: $id) {__typename ... on PythonError {message}}}",
+                    id=sensor["sensorState"]["id"],
+                )["stopSensor"]
+            except requests.HTTPError:
+                if last_try:
+                    raise
+                time.sleep(1)
+                continue
+            assert stopped["__typename"] == "StopSensorMutationResult", stopped
+            return
 
     def tail(self) -> str:
         """The last lines of what webserver, daemon and code locations said."""
