@@ -399,7 +399,7 @@ def _models(study: Study) -> Iterator[Asset]:
     for experiment in study.model.experiments:
         e, history = experiment.value, _history(experiment)
         shape = {"preset", "horizon", "neighbours", history}
-        regional, own = f"models/regional_model_{e}", f"models/station_model_{e}"
+        regional, own = regional_models(study, experiment)[0], f"models/station_model_{e}"
         for path, suffix, text in (
             (f"models/baselines_{e}", NETCDF, "Forecasts of the simple methods that every forecast is compared with"),
             (f"models/baseline_fits_{e}", ARRAYS, "What the simple methods have learned"),
@@ -419,24 +419,17 @@ def _models(study: Study) -> Iterator[Asset]:
                 kinds=frozenset({"netcdf" if suffix == NETCDF else "numpy"}),
                 pool="training",
             )
-        yield Asset(
-            regional,
-            MODEL,
-            f"One network for all stations that are not held out; experiment {e}: {experiment.description}.",
-            code="7",
-            inputs={"cube": learned},
-            settings={**_FEATURES, "seed": True, "model": shape | {"regional_epochs"}},
-            kinds=torch,
-            pool="training",
-            kept=True,
-        )
-        for number, path in other_seeds(study, experiment).items():
+        for added, path in regional_models(study, experiment).items():
+            text = (
+                f"The same network trained from another seed (+{added}), to tell what an attribution owes to chance"
+                if added
+                else "One network for all stations that are not held out"
+            )
             yield Asset(
                 path,
                 MODEL,
-                f"The same network trained from another seed ({number}), to tell what an attribution owes to chance; "
-                f"experiment {e}.",
-                code="1",
+                f"{text}; experiment {e}: {experiment.description}.",
+                code="7",
                 inputs={"cube": learned},
                 settings={**_FEATURES, "seed": True, "model": shape | {"regional_epochs"}},
                 kinds=torch,
@@ -625,10 +618,9 @@ def _analysis(study: Study) -> Iterator[Asset]:
             )
         if experiment not in EXPLAINED:
             continue
-        regional, shap = Input(f"models/regional_model_{e}"), Input(f"analysis/shap_values_{e}")
-        seeds = {"regional": regional} | {
-            f"seed_{n}": Input(path) for n, path in other_seeds(study, experiment).items()
-        }
+        networks = regional_models(study, experiment)
+        regional, shap = Input(networks[0]), Input(f"analysis/shap_values_{e}")
+        seeds = {f"seed_{added}" if added else "regional": Input(path) for added, path in networks.items()}
         yield Asset(
             f"analysis/shap_values_{e}",
             ZARR,
@@ -666,11 +658,13 @@ def _analysis(study: Study) -> Iterator[Asset]:
         )
 
 
-def other_seeds(study: Study, experiment: Experiment) -> dict[int, str]:
-    """Assets of the regional network trained from other seeds, by what is added to the study's seed."""
-    if experiment not in EXPLAINED:
-        return {}
-    return {n: f"models/regional_seed_{n + 1}_{experiment}" for n in range(1, study.attribution.seeds)}
+def regional_models(study: Study, experiment: Experiment) -> dict[int, str]:
+    """Assets of the regional network by what is added to the study's seed: 0 forecasts; the others, where it is
+    explained, tell what an attribution owes to chance."""
+    seeds = study.attribution.seeds if experiment in EXPLAINED else 1
+    return {
+        added: f"models/regional_{f'seed_{added + 1}' if added else 'model'}_{experiment}" for added in range(seeds)
+    }
 
 
 def _with_table(path: str, text: str, **fields: Any) -> Iterator[Asset]:

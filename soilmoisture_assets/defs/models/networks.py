@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from soilmoisture_assets.assets import other_seeds
+from soilmoisture_assets.assets import regional_models
 from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.study import Experiment
@@ -15,8 +15,8 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     """A regional model, the same of other seeds where it is explained, and station models per experiment."""
     made = []
     for experiment in deployment.study.model.experiments:
-        seeds = {0: f"models/regional_model_{experiment}"} | other_seeds(deployment.study, experiment)
-        made += [step(deployment, [path], _regional(experiment, added)) for added, path in seeds.items()]
+        networks = regional_models(deployment.study, experiment)
+        made += [step(deployment, [path], _regional(experiment, added)) for added, path in networks.items()]
         made.append(step(deployment, [f"models/station_model_{experiment}"], _station))
     return made
 
