@@ -7,8 +7,8 @@ demo: .venv/installed
 test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-slow chaos: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow --timeout 3600 -rP -n 2 --dist loadfile $(if $(filter chaos,$@),soilmoisture_assets_tests/slow/chaos)
+slow chaos servers: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow --timeout 3600 -rP -n 2 --dist loadfile $(if $(filter-out slow,$@),soilmoisture_assets_tests/slow/$@)
 
 chaos-short: .venv/installed
 	SOILMOISTURE_CHAOS_SHORT=1 $(MAKE) chaos
@@ -31,4 +31,4 @@ bench: .venv/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-.PHONY: demo test slow chaos chaos-short ui lint audit bench
+.PHONY: demo test slow chaos chaos-short servers ui lint audit bench

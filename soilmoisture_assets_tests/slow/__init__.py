@@ -1,5 +1,5 @@
 """Tests that take long: `make slow` runs all of them, `make chaos` those that kill, damage, fill and fuzz (chaos/),
-`make chaos-short` those of them that have a short form, in it."""
+`make chaos-short` those of them that have a short form, in it, `make servers` those with real servers (servers/)."""
 
 import os
 

@@ -1,0 +1,1 @@
+"""Several studies, people and machines that share servers: the web UI and its daemon, Postgres."""
