@@ -20,7 +20,8 @@ from soilmoisture_assets.sources.source import named_sources
 from soilmoisture_assets.store.graph import Asset, Input
 from soilmoisture_assets.study import Experiment, Study
 
-NETCDF, ZARR, CSV, MODEL, JSON, ZIP, ARRAYS = ".nc", ".zarr.zip", ".csv", ".safetensors", ".json", ".zip", ".npz"
+NETCDF, ZARR, CSV, MODEL, ZIP, ARRAYS = ".nc", ".zarr.zip", ".csv", ".safetensors", ".zip", ".npz"
+JSON, GEOJSON = ".json", ".geojson"
 
 RECORD_LEVEL = "analysis/record_level"
 EXPLAINED = (Experiment.DRIVERS, Experiment.FORECAST)
@@ -30,7 +31,8 @@ ISSUED = Experiment.FORECAST
 
 STATION_TABLE, FILE_STATIONS = "raw/ismn/stations", "raw/file/stations"
 HOURLY, COMMON, CUBE = "cube/hourly", "cube/stations", "cube/station_cube"
-LATEST, LATEST_MAP = "models/latest_forecast", "figures/latest_forecast_map"
+LATEST = "models/latest_forecast"
+DROUGHT = "analysis/drought"
 REPORT = "report/report"
 LEARNED, PLACES = "learned", "places"
 
@@ -588,6 +590,23 @@ def _analysis(study: Study) -> Iterator[Asset]:
         ):
             dry_downs = {"curves": Input("raw/ismn/recession_curves")}
             yield Asset(f"analysis/{name}", CSV, text, inputs=dry_downs, kinds=csv, code=code)
+    if ISSUED in experiments:
+        text = "How unusual the last observation and the latest forecast are for each station and the time of year"
+        shown: Mapping[str, Any] = {"drought": True, "time": {"step"}, "model": {"windows"}}
+        for path, suffix, more, settings in (
+            (DROUGHT, NETCDF, "", shown),
+            (f"{DROUGHT}_table", CSV, " As a table, driest first.", shown),
+            (f"{DROUGHT}_places", GEOJSON, " As points for a map.", {**shown, "title": True, "sandbox": True}),
+        ):
+            yield Asset(
+                path,
+                suffix,
+                f"{text}.{more}",
+                code="1",
+                inputs={"latest": Input(LATEST), "cube": Input(CUBE)},
+                settings=settings,
+                kinds=frozenset({suffix.removeprefix(".").replace("nc", "netcdf")}),
+            )
     yield from _with_table(
         RECORD_LEVEL,
         "What the mean of a station's record goes with: its parts by attribute and mean weather.",
@@ -693,7 +712,7 @@ def _report(study: Study, drawn: list[Asset]) -> Asset:
         REPORT,
         ".html",
         "Data, quality, models, skill, drivers, every figure and an interactive station map on one page.",
-        code="4",
+        code="5",
         inputs={
             "cube": Input(CUBE),
             "stations": Input(COMMON),
@@ -703,6 +722,7 @@ def _report(study: Study, drawn: list[Asset]) -> Asset:
             "by_group": Input("analysis/skill_by_group"),
             "calibration": Input("analysis/calibration"),
             "latest": Input(LATEST, optional=True),
+            "drought": Input(DROUGHT, optional=True),
             **archive,
             **{f"forecasts_{e}": Input(f"models/station_forecast_{e}") for e in experiments},
             **{f"shap_{e}": Input(f"analysis/shap_values_{e}") for e in experiments if e in EXPLAINED},

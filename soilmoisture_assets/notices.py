@@ -1,4 +1,4 @@
-"""Notices: what is posted when something failed or has grown stale, and posting it.
+"""Notices: what is posted when something failed, has grown stale or dry, and posting it.
 
 Belongs here: what a notice says, as JSON for a webhook. Not here: what is told and when (defs/notices.py).
 """
@@ -24,13 +24,13 @@ logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)  # it prints 
 
 @dataclass(frozen=True)
 class Notice:
-    """What happened to an asset of a study.
+    """What happened to an asset of a study, or to the soil of stations.
 
     ``run`` is a link to the run that failed, or that made what has grown stale; empty where there was none.
     """
 
     study: str
-    what: Literal["failed", "stale"]
+    what: Literal["failed", "stale", "dry", "no longer dry"]
     asset: str
     reason: str
     partitions: tuple[str, ...] = ()

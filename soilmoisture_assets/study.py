@@ -291,6 +291,15 @@ class AttributionSettings(_Section):
     """Networks that are explained: the regional one, and the same trained from other seeds to tell what is chance."""
 
 
+class DroughtSettings(_Section):
+    """Soil moisture against the station's own climatology of the time of year."""
+
+    minimum_years: int = Field(5, ge=1)
+    """Years other than the day's own; of fewer no percentile is shown."""
+    dry_percentile: float = Field(20.0, gt=0, lt=100)
+    """Below it a soil is dry: the probability of it is shown, and stations that fall below it are told of."""
+
+
 class Study(_Section):
     """One study. Its name comes first in the keys of its assets and in its paths in the store."""
 
@@ -314,6 +323,7 @@ class Study(_Section):
     model: ModelSettings = ModelSettings()
     baselines: BaselineSettings = BaselineSettings()
     attribution: AttributionSettings = AttributionSettings()
+    drought: DroughtSettings = DroughtSettings()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

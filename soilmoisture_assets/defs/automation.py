@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from soilmoisture_assets.assets import LATEST
 from soilmoisture_assets.defs.analysis.recession import TABLES as RECESSION_TABLES
 from soilmoisture_assets.defs.dagster_private import NOT_FINISHED_STATUSES
+from soilmoisture_assets.defs.following import of_today
 from soilmoisture_assets.defs.keys import asset_key, name_of
 from soilmoisture_assets.defs.leases import end_dead_runs
 from soilmoisture_assets.defs.making import wanted_tags
@@ -71,7 +71,7 @@ def _status(deployment: Deployment) -> dg.DefaultSensorStatus:
 def sensors(deployment: Deployment) -> list[dg.SensorDefinition]:
     """What follows what has changed."""
     following: dg.AssetSelection = dg.AssetSelection.groups("cube", "figures", "report")
-    more = [path for path in (LATEST, *RECESSION_TABLES) if path in deployment.graph]
+    more = [*of_today(deployment.graph), *(path for path in RECESSION_TABLES if path in deployment.graph)]
     following = following | _selection(deployment, more)
     checked = [path for path in deployment.graph if path == STATION_SERIES or path.startswith("models/regional_model_")]
     keys = [asset_key(deployment.study, path) for path in checked]

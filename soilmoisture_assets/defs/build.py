@@ -3,7 +3,7 @@
 import dagster as dg
 
 from soilmoisture_assets.defs import automation, cube, figures, notices, report
-from soilmoisture_assets.defs.analysis import attribution, recession, skill
+from soilmoisture_assets.defs.analysis import attribution, drought, recession, skill
 from soilmoisture_assets.defs.checks import checks
 from soilmoisture_assets.defs.following import with_ages
 from soilmoisture_assets.defs.jobs import jobs
@@ -14,8 +14,8 @@ from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.io_managers import io_managers
 
 MODULES = (
-    ismn, station_files, era5, series, point_services, modis, cube, networks, forecasts, skill, attribution, recession,
-    figures, report,
+    ismn, station_files, era5, series, point_services, modis, cube, networks, forecasts, skill, attribution, drought,
+    recession, figures, report,
 )  # fmt: skip
 
 

@@ -6,17 +6,26 @@ from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
-from soilmoisture_assets.assets import CUBE, LATEST, LATEST_MAP, REPORT
+from soilmoisture_assets.assets import CUBE, LATEST, REPORT
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.raw.era5 import DELIVERY
 from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.store.graph import Graph
 
-OF_TODAY = (CUBE, LATEST, LATEST_MAP, REPORT)
-"""What every morning makes anew where new weather comes every day."""
 FOLLOWS = "when what it is made from has changed"
 """What the web UI says of an asset that is made again by itself."""
 _HOURS_TO_WARN, _HOURS_TO_FAIL = 30, 54
 """One morning and two without a new one, with six hours to make it in."""
+
+
+def of_today(graph: Graph) -> set[str]:
+    """What every morning makes anew where new data come every day: the cube, the latest forecast, and all that tells of
+    it."""
+    found = {path for path in (CUBE, LATEST) if path in graph}
+    for path in graph:  # in the order in which they can be made
+        if path not in (CUBE, LATEST) and (found - {CUBE}).intersection(graph.parents(path)):
+            found.add(path)
+    return found
 
 
 def follows(deployment: Deployment, path: str) -> dg.AutomationCondition:
@@ -49,7 +58,7 @@ def with_ages(deployment: Deployment, made: Iterable[dg.AssetsDefinition]) -> It
     if deployment.study.reach != "open" or DELIVERY not in deployment.graph:
         yield from made
         return
-    keys = {asset_key(deployment.study, path) for path in OF_TODAY}
+    keys = {asset_key(deployment.study, path) for path in of_today(deployment.graph)}
     policy = dg.FreshnessPolicy.time_window(
         warn_window=dt.timedelta(hours=_HOURS_TO_WARN), fail_window=dt.timedelta(hours=_HOURS_TO_FAIL)
     )

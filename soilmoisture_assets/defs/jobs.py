@@ -9,7 +9,8 @@ from importlib import import_module
 
 import dagster as dg
 
-from soilmoisture_assets.assets import LATEST, LATEST_MAP
+from soilmoisture_assets.assets import LATEST
+from soilmoisture_assets.defs.following import of_today
 from soilmoisture_assets.defs.keys import STUDY_TAG, name_of
 from soilmoisture_assets.defs.runs import bring_up_to_date
 from soilmoisture_assets.defs.workers import DEFINITIONS, named
@@ -24,10 +25,6 @@ _FORCE = dg.Field(bool, is_required=False, default_value=False, description="Als
 
 def _of_layers(*layers: str) -> Callable[[Graph], set[str]]:
     return lambda graph: {path for path in graph if graph[path].layer in layers}
-
-
-def _those(*paths: str) -> Callable[[Graph], set[str]]:
-    return lambda graph: {path for path in graph if path in paths}
 
 
 def _with_all_before(graph: Graph, wanted: set[str]) -> set[str]:
@@ -45,8 +42,9 @@ JOBS: Mapping[str, tuple[str, Callable[[Graph], set[str]]]] = {
     "everything": ("Everything that is out of date, from raw data to the report.", lambda graph: set(graph)),
     "ingest": ("Raw data: what services and archives have that is new, nothing else.", _of_layers("raw")),
     "refresh": (
-        "A morning's work: new raw data, the cube, the latest forecast, its map and the report. Trains nothing.",
-        lambda graph: _of_layers("raw", "cube", "report")(graph) | _those(LATEST, LATEST_MAP)(graph),
+        "A morning's work: new raw data, the cube, the latest forecast, how unusual it is, maps and the report. "
+        "Trains nothing.",
+        lambda graph: _of_layers("raw", "cube", "report")(graph) | of_today(graph),
     ),
     "cube": (
         "The station cube and all it is made from.",
@@ -63,7 +61,7 @@ JOBS: Mapping[str, tuple[str, Callable[[Graph], set[str]]]] = {
     "figures_and_report": ("Figures and the report, of what there is.", _of_layers("figures", "report")),
     "latest_forecast": (
         "The newest forecast of each station, from models that there are.",
-        _those(LATEST),
+        lambda graph: {LATEST} & set(graph),
     ),
 }
 """By name what a job says of itself, and the assets of a study that it brings up to date."""

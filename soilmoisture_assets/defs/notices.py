@@ -1,4 +1,4 @@
-"""Who is told when something failed or has grown stale, where the settings name a receiver.
+"""Who is told when something failed, has grown stale or a soil dry, where the settings name a receiver.
 
 Belongs here: what is told, and that it is told once it can be. Not here: what a notice says and how it is posted
 (notices.py), how old a thing may grow (following.py), what is checked every morning (checks/).
@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 from pydantic import SecretStr
 
+from soilmoisture_assets.assets import DROUGHT
 from soilmoisture_assets.defs.dagster_private import WILL_RETRY_TAG, CheckStatus, FreshnessState
 from soilmoisture_assets.defs.keys import asset_path, name_of
 from soilmoisture_assets.defs.runs import message_of, was_interrupted
@@ -33,8 +34,9 @@ def sensors(deployment: Deployment) -> list[dg.SensorDefinition]:
 def _notices(deployment: Deployment, url: SecretStr) -> dg.SensorDefinition:
     @dg.sensor(
         name=name_of(deployment.study, "notices"),
-        description="Posts a notice for each run that failed and each thing that has grown stale. What the receiver "
-        "does not accept is posted again with the next tick.",
+        description="Posts a notice for each run that failed, each thing that has grown stale, and the stations whose "
+        "soil has become dry for the time of year or no longer is. What the receiver does not accept is posted again "
+        "with the next tick.",
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
@@ -62,6 +64,8 @@ def _notices(deployment: Deployment, url: SecretStr) -> dg.SensorDefinition:
             if told["stale"].get(name) != state and (notice is None or accepted([notice])):
                 told["stale"][name] = state
         told["stale"] = {name: state for name, state in told["stale"].items() if name in stale}
+        if (soils := _soils(deployment, told.get("soils"))) and accepted(soils.pop("notices")):
+            told["soils"] = soils
         context.update_cursor(json.dumps(told))
         if trouble:
             context.log.warning(f"the receiver of notices did not accept one ({trouble}); it is posted again")
@@ -155,6 +159,35 @@ def _stale(
         reason = newest.event.dagster_event.asset_check_evaluation_data.description or check.name
         path = asset_path(check.asset_key)
         yield name, (reason, Notice(study, "stale", path, reason, run=_link(deployment, newest.run_id)))
+
+
+def _soils(deployment: Deployment, told: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Which stations are dry for the time of year, in which version of the data, and notices of those that have become
+    so or no longer are; None where nothing is new. At first nobody is told.
+
+    A station of which nothing is known at the moment stays what it was.
+    """
+    record = deployment.store.record(deployment.address(DROUGHT))
+    version = record.checksum if record is not None else None
+    if version is None or (told and told["version"] == version) or not deployment.is_current(DROUGHT):
+        return None
+    from soilmoisture_assets.scoring.drought import dry_stations  # scipy is slow to import
+
+    found = deployment.read(DROUGHT)
+    percentile = f"{found.attrs['dry_percentile']:g}"
+    before = set(told["dry"]) if told else set(dry_stations(found))
+    become = sorted(set(dry_stations(found)) - before)
+    ended = sorted(before.intersection(dry_stations(found, dry=False)))
+    assert record is not None
+    link = _link(deployment, record.run)
+    limit = f"percentile {percentile} of the time of year"
+    study, below, above = deployment.study.name, f"soil moisture has fallen below {limit}", f"it is above {limit}"
+    notices = [
+        Notice(study, "dry", DROUGHT, below, tuple(become), link),
+        Notice(study, "no longer dry", DROUGHT, above, tuple(ended), link),
+    ]
+    dry = sorted((before | set(become)) - set(ended))
+    return {"version": version, "dry": dry, "notices": [each for each in notices if each.partitions]}
 
 
 def _link(deployment: Deployment, run: str) -> str:

@@ -27,7 +27,7 @@ def _report(work: Work) -> Iterator[Made]:
 
     given, deployment, study = work.given(), work.deployment, work.study
     cube, stations, skill = given["cube"].load(), given["stations"].load(), given["skill"].load()
-    latest = given.get("latest")
+    latest, drought = given.get("latest"), given.get("drought")
     out = stations.included.values == 0
     drawn = [
         (file, given[file.path])
@@ -43,6 +43,7 @@ def _report(work: Work) -> Iterator[Made]:
         calibration=given["calibration"],
         forecasts={e.value: best_forecasts(given[f"forecasts_{e}"]) for e in study.model.experiments},
         latest=latest.load() if latest is not None else None,
+        drought=drought.load() if drought is not None else None,
         shap={e.value: given[f"shap_{e}"].load() for e in study.model.experiments if e in EXPLAINED},
         figures=[FigureEntry.stored(path, file.figure.section, file.path) for file, path in drawn],
         excluded=pd.DataFrame({"station": stations.station.values[out], "reason": stations.reason.values[out]}),

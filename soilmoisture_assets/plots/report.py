@@ -34,6 +34,7 @@ from soilmoisture_assets.plots.report_tables import (
     calibration_table,
     coverage_table,
     driver_tables,
+    drought_table,
     frame_table,
     group_tables,
     held_out_tables,
@@ -99,6 +100,7 @@ def build_report(
     network_citations: Mapping[str, str] | None = None,
     forecasts: Mapping[str, xr.Dataset] | None = None,
     latest: xr.Dataset | None = None,
+    drought: xr.Dataset | None = None,
     shap: Mapping[str, xr.Dataset] | None = None,
     figures: Sequence[FigureEntry] = (),
     excluded: pd.DataFrame | None = None,
@@ -119,7 +121,8 @@ def build_report(
     cube : station cube; coverage, quality counts and the stations of the explorer.
     skill_summary : split, experiment, method, lead_hours, stations, median_r2, low, high.
     skill : scores per station, for the explorer and the held-out stations.
-    forecasts, shap : per experiment. latest : the newest forecast, as models/latest_forecast stores it.
+    forecasts, shap : per experiment. latest : the newest forecast, as models/latest_forecast stores it. drought : how
+        unusual it is, as analysis/drought stores it.
     figures : shown by group, in the order given. PNG and WebP are made smaller, and all are inlined.
     excluded : stations left out, with reasons. failures : stations that could not be trained, with reasons.
     by_group, calibration : as analysis/skill_by_group and analysis/calibration store them.
@@ -145,6 +148,7 @@ def build_report(
         "failures": _frame("Stations that could not be trained or forecast, and why", failures),
         "skill_tables": _tables(skill_tables(skill_summary) if skill_summary is not None else []),
         "held_out_tables": held_out_tables(skill, cube) if skill is not None and cube is not None else [],
+        "drought_tables": _tables([drought_table(drought)] if drought is not None else []),
         "longest_memory": LONGEST_MEMORY_DAYS,
         "driver_tables": _tables(driver_tables(shap)),
         "calibration_tables": _tables([calibration_table(calibration)] if calibration is not None else []),

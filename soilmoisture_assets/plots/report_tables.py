@@ -19,6 +19,7 @@ from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.groups import group_title
 from soilmoisture_assets.plots.labels import MASKING_REASONS, feature_label, rank_words, words
 from soilmoisture_assets.plots.style import counted
+from soilmoisture_assets.scoring.drought import category
 from soilmoisture_assets.study import Study
 
 
@@ -110,6 +111,44 @@ def quality_table(cube: xr.Dataset) -> Table:
         ["Reason", "Masked", "Share [%]", "Stations concerned"],
         rows,
     )
+
+
+def drought_table(drought: xr.Dataset, most: int = 10) -> Table:
+    """The driest stations for the time of year, as ``scoring.drought`` has them; at most so many."""
+    lead, dry = int(drought["lead"].values[-1]), float(drought.attrs["dry_percentile"])
+    ahead = drought.isel(lead=-1)
+    percentile = drought["percentile_observed"].values
+    known = np.flatnonzero(np.isfinite(percentile))
+    rows = []
+    for at in known[np.argsort(percentile[known], kind="stable")][:most]:
+        own = category(float(percentile[at]))
+        rows.append(
+            [
+                str(drought["station"].values[at]),
+                f"{pd.Timestamp(drought['observed_at'].values[at]):%Y-%m-%d %H:%M}",
+                f"{drought['last_observation'].values[at]:.3f}",
+                f"{percentile[at]:.0f}" + (f" ({own.title})" if own else ""),
+                _or_dash(drought["change_in_a_week"].values[at], "+.3f"),
+                _or_dash(ahead["percentile"].values[at], ".0f"),
+                _or_dash(ahead["probability_dry"].values[at], ".0f"),
+                str(int(drought["years"].values[at])),
+            ]
+        )
+    fewest = counted(int(drought.attrs["minimum_years"]), "year")
+    return Table(
+        f"The {len(rows)} driest of {counted(len(known), 'station')} for the time of year; "
+        f"{drought.sizes['station'] - len(known)} more have fewer than {fewest} of climatology",
+        [
+            "Station", "Observed (UTC)", "Soil moisture [m³ m⁻³]", "Percentile", "Change in a week [m³ m⁻³]",
+            f"Percentile {lead} h ahead", f"Probability of less than percentile {dry:g} {lead} h ahead [%]",
+            "Years of climatology",
+        ],
+        rows,
+    )  # fmt: skip
+
+
+def _or_dash(value: float, form: str) -> str:
+    return format(value, form).replace("-", "−") if np.isfinite(value) else "–"
 
 
 def skill_tables(summary: pd.DataFrame, split: str = "test") -> list[Table]:

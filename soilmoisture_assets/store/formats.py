@@ -41,8 +41,8 @@ def dump(value: Any, path: Path, encoding: Encoding | None = None) -> None:
 
     Parameters
     ----------
-    value : a Dataset (.zarr.zip, .nc), a DataFrame (.csv), what JSON can say (.json), text (.html), arrays by name
-        (.npz), bytes or the path of a file to copy (.png, .webp, .zip, .safetensors).
+    value : a Dataset (.zarr.zip, .nc), a DataFrame (.csv), what JSON can say (.json, .geojson), text (.html), arrays by
+        name (.npz), bytes or the path of a file to copy (.png, .webp, .zip, .safetensors).
     encoding : of variables of a Dataset, as xarray takes it; what a dataset brings from the file it was read from is
         left out, so that the same content gives the same bytes.
 
@@ -57,7 +57,7 @@ def dump(value: Any, path: Path, encoding: Encoding | None = None) -> None:
             _dump_netcdf(value, path, encoding or {})
         case ".csv":
             value.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
-        case ".json":
+        case ".json" | ".geojson":
             text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
             path.write_text(text + "\n", encoding="utf-8")
         case ".html":
@@ -84,7 +84,7 @@ def load(path: Path) -> Any:
             import pandas as pd
 
             return pd.read_csv(path)
-        case ".json":
+        case ".json" | ".geojson":
             return json.loads(path.read_text(encoding="utf-8"))
         case ".html":
             return path.read_text(encoding="utf-8")
@@ -95,7 +95,7 @@ def load(path: Path) -> Any:
             return path.read_bytes()
 
 
-SUFFIXES = (".zarr.zip", ".nc", ".csv", ".json", ".html", ".npz", ".png", ".webp", ".zip", ".safetensors")
+SUFFIXES = (".zarr.zip", ".nc", ".csv", ".json", ".geojson", ".html", ".npz", ".png", ".webp", ".zip", ".safetensors")
 
 
 def suffix_of(path: Path) -> str:

@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pytest
+import xarray as xr
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 from pydantic import SecretStr
 
+from soilmoisture_assets.assets import DROUGHT
 from soilmoisture_assets.defs import notices
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.making import Made, Work
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.store.graph import Asset, Input
 from soilmoisture_assets_tests.defs.made_up import MEAN, SERIES, STATIONS, Bench, bench, each, mean, moisture
 from soilmoisture_assets_tests.sources.conftest import answering
 
@@ -197,3 +201,32 @@ def test_an_address_that_cannot_be_posted_to_is_refused_without_saying_it(value:
     with pytest.raises(ValueError, match="no address that can be posted to") as refused:
         Settings(_env_file=None, notices_url=SecretStr(value))  # type: ignore[call-arg]
     assert value not in str(refused.value)
+
+
+def test_stations_whose_soil_becomes_dry_for_the_time_of_year_or_no_longer_is_are_told_once(
+    tmp_path: Path, receiver: Receiver, url: str
+):
+    percentile = {"dry": 5.0, "becomes": 40.0, "ends": 10.0, "silent": 3.0}
+
+    def percentiles(_: Work) -> Iterator[Made]:
+        values = ("station", np.array(list(percentile.values())))
+        found = xr.Dataset({"percentile_observed": values}, {"station": list(percentile)}, {"dry_percentile": 20.0})
+        yield Made(found, metadata={"made": str(percentile)})
+
+    drought = Asset(DROUGHT, ".nc", "How unusual it is.", inputs={"mean": Input(MEAN)})
+    with bench(tmp_path, more=[(drought, percentiles)]) as made:
+        made.run()
+        told = Told(made, url)  # who is dry already is not told of
+        percentile |= {"becomes": 19.0, "ends": 21.0, "silent": np.nan}
+        made.run(DROUGHT, force=True)
+        told.tick()
+        percentile |= {"silent": 4.0}  # as dry as when it was last heard of
+        made.run(DROUGHT, force=True)
+        told.tick()
+        told.tick()
+    assert [(notice["what"], notice["asset"], notice["partitions"]) for notice in receiver.got] == [
+        ("dry", DROUGHT, ["becomes"]),
+        ("no longer dry", DROUGHT, ["ends"]),
+    ]
+    assert receiver.got[0]["reason"] == "soil moisture has fallen below percentile 20 of the time of year"
+    assert "/runs/" in receiver.got[0]["run"]

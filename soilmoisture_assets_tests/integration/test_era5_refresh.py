@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.assets import LATEST, LATEST_MAP, REPORT
+from soilmoisture_assets.assets import DROUGHT, LATEST, REPORT
 from soilmoisture_assets.cli.terminal import instance_of
 from soilmoisture_assets.defs.automation import schedules, sensors
 from soilmoisture_assets.defs.build import build_definitions
@@ -28,6 +28,8 @@ from soilmoisture_assets.sources.era5.months import month_hours
 from soilmoisture_assets.study import Study, load_study
 from soilmoisture_assets_tests.defs.made_up import know_stations, wanted_by
 from soilmoisture_assets_tests.integration.conftest import STUDY, Workplace, copy_of
+
+LATEST_MAP = "figures/latest_forecast_map"
 
 
 class Clock(Deployment):
@@ -154,9 +156,8 @@ class Place:
             job = self.definitions.resolve_implicit_global_asset_job_def()
             assert job.execute_in_process(instance=self.instance, asset_selection=cube).success
             requested |= self._requested()  # the figures, which are not made here, see a new cube
-        if asset_key(self.deployment.study, LATEST_MAP) in requested:
-            drawn = dg.AssetMaterialization(asset_key(self.deployment.study, LATEST_MAP))
-            self.instance.report_runless_asset_event(drawn)
+        if (drawn := asset_key(self.deployment.study, LATEST_MAP)) in requested:
+            self.instance.report_runless_asset_event(dg.AssetMaterialization(drawn))
             requested |= self._requested()  # and the report a new figure
         return sorted(asset_path(key) for key in requested)
 
@@ -228,9 +229,11 @@ def test_all_to_the_report_follows_a_month_from_preliminary_to_final_and_trainin
     cube = {f"cube/{name}" for name in ("dynamic_inputs", "stations", "hourly", "station_cube")}
     for morning in (preliminary, final, after):
         assert cube <= set(morning["requested"])
-        assert {LATEST, LATEST_MAP, REPORT} <= set(morning["requested"])
+        assert {LATEST, DROUGHT, LATEST_MAP, REPORT} <= set(morning["requested"])
         assert not [
-            path for path in morning["requested"] if path.startswith(("models/", "analysis/")) and path != LATEST
+            path
+            for path in morning["requested"]
+            if path.startswith(("models/", "analysis/")) and not path.startswith((LATEST, DROUGHT))
         ]
 
 

@@ -14,8 +14,9 @@ import xarray as xr
 from soilmoisture_assets.alignment.recession import distributions_table
 from soilmoisture_assets.metadata.variables import REFERENCE_STATIC_ATTRIBUTES, SOILGRIDS_PROPERTIES, VARIABLES
 from soilmoisture_assets.plots.figure import FigureFile
+from soilmoisture_assets.scoring.drought import drought
 from soilmoisture_assets.scoring.skill import SUMMARY_COLUMNS
-from soilmoisture_assets.study import Study
+from soilmoisture_assets.study import Study, load_study
 
 LEADS = np.arange(12, 73, 12, dtype="int32")
 WINDOWS = np.array([24, 48, 72], dtype="int32")
@@ -535,6 +536,20 @@ def latest_forecast(count: int) -> xr.Dataset:
     )
 
 
+def drought_of_latest(count: int) -> xr.Dataset:
+    """Of three years, half of which a station in five lacks."""
+    random, times = np.random.default_rng(3), pd.date_range("2017-01-01T12", "2019-12-30T12", freq="12h")
+    moisture = random.uniform(0.05, 0.4, (count, len(times))).astype("float32")
+    moisture[::5, : len(times) // 2] = np.nan
+    latest = latest_forecast(count)
+    study = load_study("demo")
+    cube = xr.Dataset(
+        {"soil_moisture_antecedent": (("station", "time"), moisture)},
+        {"station": latest["station"].values, "time": times},
+    )
+    return drought(latest, cube, study).assign_attrs(_ATTRIBUTES)
+
+
 class Stored:
     """A made-up dataset, table or mapping of partitions for the path of every asset that a figure is drawn from.
 
@@ -555,6 +570,7 @@ class Stored:
             "raw/soilgrids/properties": lambda: soil(count),
             "raw/modis/land_cover": lambda: {str(int(year)): own for year, own in land_cover(count).groupby("year")},
             "models/latest_forecast": lambda: latest_forecast(count),
+            "analysis/drought": lambda: drought_of_latest(count),
             "analysis/recession_distributions": lambda: distributions_table(recession_curves(count)),
             "analysis/skill": lambda: skill(count, experiments),
             "analysis/skill_summary": lambda: skill_summary(count),

@@ -123,6 +123,7 @@ def test_a_figure_exists_where_its_inputs_do():
         f"figures/recession_{name}" for name in ("series", "curves", "histograms")
     }
     assert every - files_without("models/latest_forecast") == {"figures/latest_forecast_map"}
+    assert every - files_without("analysis/drought") == {"figures/drought_map"}
     assert every - files_without("analysis/shap_values_forecast") == {
         f"figures/{name}_forecast"
         for name in ("shap_by_window", "shap_groups", "shap_lag", "permutation_importance", "driver_clusters")

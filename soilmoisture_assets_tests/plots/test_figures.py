@@ -48,6 +48,7 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "reliability": lambda n: draw("reliability")({"drivers": forecasts(n, "drivers"), "forecast": forecasts(n)}),
     "reliability_by_age": lambda n: draw("reliability_by_age")(made_up.calibration_by_age(), skill(n)),
     "latest_forecast_map": lambda n: draw("latest_forecast_map")(made_up.latest_forecast(n)),
+    "drought_map": lambda n: draw("drought_map")(made_up.drought_of_latest(n)),
     "dynamic_input_maps": lambda n: draw("dynamic_input_maps")(cube(n)),
     "coverage": lambda n: draw("coverage")(
         cube(n).assign(masked_flag=cube(n)["source_values"] // 5), made_up.station_table(n)

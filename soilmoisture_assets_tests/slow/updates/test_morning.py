@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from soilmoisture_assets.assets import CUBE, LATEST, LATEST_MAP, REPORT
+from soilmoisture_assets.assets import CUBE, DROUGHT, LATEST, REPORT
 from soilmoisture_assets.defs.raw.era5 import STATION_SERIES
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.settings import Settings
@@ -22,7 +22,7 @@ from soilmoisture_assets_tests.integration.web_ui import WebUi, running
 EVENING, MORNING = pd.Timestamp("2019-10-01"), pd.Timestamp("2019-10-07")
 """All that is learned from is final by then; October, which the morning brings, is not there yet."""
 LEARNED = ("models/regional_", "models/station_", "models/baselines_", "analysis/s")
-OF_THE_MORNING = (CUBE, LATEST, LATEST_MAP, REPORT)
+OF_THE_MORNING = (CUBE, LATEST, "figures/latest_forecast_map", DROUGHT, "figures/drought_map", REPORT)
 SECONDS = 900
 
 TICK = """
