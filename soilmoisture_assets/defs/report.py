@@ -47,7 +47,8 @@ def _report(work: Work) -> Iterator[Made]:
         shap={e.value: given[f"shap_{e}"].load() for e in study.model.experiments if e in EXPLAINED},
         figures=[FigureEntry.stored(path, file.figure.section, file.path) for file, path in drawn],
         excluded=pd.DataFrame({"station": stations.station.values[out], "reason": stations.reason.values[out]}),
-        failures=pd.DataFrame([vars(each) for each in deployment.reasons(State.FAILED)]),
+        # a page that was damaged is noted as failed until it is made again, which is now
+        failures=pd.DataFrame([vars(each) for each in deployment.reasons(State.FAILED) if each.asset != REPORT]),
         archive_problems=_archive_problems(deployment) if SCAN in deployment.graph else None,
         network_citations=deployment.network_citations(),
         provenance=[_provenance(dataset) for dataset in (cube, stations, skill)],

@@ -124,7 +124,7 @@ def build_report(
     forecasts, shap : per experiment. latest : the newest forecast, as models/latest_forecast stores it. drought : how
         unusual it is, as analysis/drought stores it.
     figures : shown by group, in the order given. PNG and WebP are made smaller, and all are inlined.
-    excluded : stations left out, with reasons. failures : stations that could not be trained, with reasons.
+    excluded : stations left out, with reasons. failures : what could not be made, with reasons.
     by_group, calibration : as analysis/skill_by_group and analysis/calibration store them.
     provenance : attributes of stored datasets (title, source, license, references, history …).
     made : the time it is (UTC); without it the page does not say when it was made, nor how old the forecast is.
@@ -145,7 +145,7 @@ def build_report(
         "data_tables": _tables([coverage_table(cube), quality_table(cube)] if cube is not None else []),
         "excluded": _frame("Stations left out of the cube, and why", excluded),
         "archive_problems": _frame("What of the ISMN archive was left out or put right, and why", archive_problems),
-        "failures": _frame("Stations that could not be trained or forecast, and why", failures),
+        "failures": _frame("What could not be made, and why", failures),
         "skill_tables": _tables(skill_tables(skill_summary) if skill_summary is not None else []),
         "held_out_tables": held_out_tables(skill, cube) if skill is not None and cube is not None else [],
         "drought_tables": _tables([drought_table(drought)] if drought is not None else []),

@@ -134,10 +134,11 @@ def drought_table(drought: xr.Dataset, most: int = 10) -> Table:
                 str(int(drought["years"].values[at])),
             ]
         )
+    without = drought.sizes["station"] - len(known)
     fewest = counted(int(drought.attrs["minimum_years"]), "year")
     return Table(
-        f"The {len(rows)} driest of {counted(len(known), 'station')} for the time of year; "
-        f"{drought.sizes['station'] - len(known)} more have fewer than {fewest} of climatology",
+        f"The {len(rows)} driest of {counted(len(known), 'station')} for the time of year"
+        + (f"; {without} more have fewer than {fewest} of climatology" if without else ""),
         [
             "Station", "Observed (UTC)", "Soil moisture [m³ m⁻³]", "Percentile", "Change in a week [m³ m⁻³]",
             f"Percentile {lead} h ahead", f"Probability of less than percentile {dry:g} {lead} h ahead [%]",
