@@ -133,6 +133,7 @@ class Settings(BaseSettings):
     soilgrids_url: Address = "https://rest.isric.org/soilgrids/v2.0"
     soilgrids_requests_per_minute: float = 5.0
     elevation_url: Address = "https://epqs.nationalmap.gov/v1"
+    open_meteo_url: Address = "https://archive-api.open-meteo.com/v1"
     earthengine_url: Address | None = None
     earthengine_project: str | None = None
     earthengine_service_account_file: Path | None = None

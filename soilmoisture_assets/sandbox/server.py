@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FaultKind = Literal["429", "500", "timeout", "trickle", "reset", "truncated", "html", "nulls", "wrong_variable"]
-SERVICES = ("cds", "soilgrids", "epqs", "earthengine")
+SERVICES = ("cds", "soilgrids", "epqs", "earthengine", "open_meteo")
 
 _FACTORIES = {
     "cds": ("soilmoisture_assets.sandbox.cds", "cds_service"),
     "soilgrids": ("soilmoisture_assets.sandbox.soilgrids", "soilgrids_service"),
     "epqs": ("soilmoisture_assets.sandbox.elevation", "epqs_service"),
     "earthengine": ("soilmoisture_assets.sandbox.earthengine", "earthengine_service"),
+    "open_meteo": ("soilmoisture_assets.sandbox.open_meteo", "open_meteo_service"),
 }
 _HTML = b"<!DOCTYPE html><html><head><title>504 Gateway Time-out</title></head><body>Please try later</body></html>"
 

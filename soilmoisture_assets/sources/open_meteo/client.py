@@ -1,0 +1,207 @@
+"""Hourly ERA5 at points from the archive of Open-Meteo.
+
+Belongs here: which parameters a variable is, requests within the free limits, answers as series. Not here: retries
+(sources/http.py), what a month of any source must be (sources/series.py).
+
+The cell is the one of land that is nearest, with the values of the grid: without ``elevation=nan`` the service would
+move temperatures to the height of the place. Amounts and radiation belong to the hour that ends at the stamp, as in
+ERA5. Hours that are not published yet (ERA5 is five days behind) are null.
+
+Source: https://open-meteo.com/en/docs/historical-weather-api; limits: https://open-meteo.com/en/terms (600 calls a
+minute, 5,000 an hour and 10,000 a day, where a call is two weeks of ten variables at one place).
+"""
+
+import datetime as dt
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.files import replacing
+from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.sources.http import (
+    LOOPBACK,
+    PROBE_SECONDS,
+    Answer,
+    HttpClient,
+    Parameters,
+    UnusableAnswer,
+    read_json,
+)
+from soilmoisture_assets.sources.source import SeriesRequest
+
+PARAMETERS = {
+    "temperature": "temperature_2m",
+    "precipitation": "precipitation",
+    "shortwave": "shortwave_radiation",
+    "dewpoint": "dew_point_2m",
+    "wind_speed": "wind_speed_10m",
+    "soil_temperature": "soil_temperature_0_to_7cm",
+    "soil_moisture_era5": "soil_moisture_0_to_7cm",
+}
+UNITS = {"°C": "degC", "mm": "mm", "W/m²": "W m-2", "m/s": "m s-1", "m³/m³": "m3 m-3"}
+"""Units of the service as the registry spells them."""
+STATIONS_AT_ONCE = 50
+"""Places of one request; its address stays far below the 64 kB that the service takes."""
+CALLS_A_MINUTE = 600.0
+_BACKOFF = 15.0
+"""Seconds before a second attempt, doubled each time: a limit of a minute is over by the third."""
+_DAYS_OF_A_CALL, _VARIABLES_OF_A_CALL = 14.0, 10.0
+_FARTHEST_CELL = 2.0
+"""Degrees between a place and its cell: land may be some cells away, another place is farther."""
+_SOME_DAY = "2020-07-01"
+_HAS_DATA = 41.75, -93.90
+
+
+def fetch_month(request: SeriesRequest) -> xr.Dataset:
+    """The hours of one month at the stations.
+
+    Each answer is kept in the workspace until the month is whole: an interrupted run asks for the rest alone.
+
+    Returns
+    -------
+    The request's variables (station, time) float32 with units, NaN where the service has nothing (yet).
+
+    Raises
+    ------
+    SourceUnavailable : no usable answer: the service is down, or the free calls of this hour or day are used up (429).
+    SourceError : the service refuses the request, or answers in units that are not known.
+    """
+    hours, places = request.hours, request.stations
+    last = min(hours[-1].date(), request.settings.today or dt.datetime.now(dt.UTC).date())
+    first = hours[0].date()
+    values = {name: np.full((places.sizes["station"], len(hours)), np.nan, "float32") for name in request.variables}
+    units: dict[str, str] = {}
+    kept: list[Path] = []
+    if first <= last:
+        client = _client(str(request.url), len(request.variables), (last - first).days + 1)
+        for low in range(0, places.sizes["station"], STATIONS_AT_ONCE):
+            batch = places.isel(station=slice(low, low + STATIONS_AT_ONCE))
+            answers, path = _answers(client, request, batch, first, last)
+            kept.append(path)
+            for row, answer in enumerate(answers, start=low):
+                for name in request.variables:
+                    values[name][row] = _series(answer, PARAMETERS[name], hours)
+                    units[name] = _units(answer, PARAMETERS[name])
+            if request.progress:
+                request.progress(low + batch.sizes["station"], places.sizes["station"], request.month)
+    for path in kept:
+        path.unlink(missing_ok=True)
+    return xr.Dataset(
+        {
+            name: (("station", "time"), found, {"units": units.get(name, VARIABLES[name].units)})
+            for name, found in values.items()
+        },
+        {"station": places["station"], "time": hours},
+    )
+
+
+def probe(url: str) -> str:
+    """Ask once for a day at a place known to have one. Raises SourceError where that is not what comes."""
+    client = HttpClient("Open-Meteo", timeout=PROBE_SECONDS, attempts=1)
+    day = dt.date.fromisoformat(_SOME_DAY)
+    [answer] = client.send(
+        "GET",
+        _address(url),
+        lambda answer: read_answers(answer, [_HAS_DATA]),
+        parameters=_parameters([_HAS_DATA], ("temperature",), day, day),
+    )
+    warmest = max(answer["hourly"][PARAMETERS["temperature"]])
+    return f"{url} answers: {warmest:.0f} °C at {_HAS_DATA[0]} N {_HAS_DATA[1]} E on {_SOME_DAY}"
+
+
+def read_answers(answer: Answer, places: list[tuple[float, float]]) -> list[dict[str, Any]]:
+    """The answers of a request, one for each place (latitude, longitude [degrees]), in their order.
+
+    Raises
+    ------
+    SourceError : the request is refused. UnusableAnswer : anything else that is not these answers.
+    """
+    found = read_json(answer.body)
+    if answer.status >= 400 or (isinstance(found, dict) and found.get("error")):
+        reason = str(found.get("reason", "")) if isinstance(found, dict) else ""
+        raise SourceError(f"Open-Meteo: it refused the request with {answer.status}: {reason[:200]}.")
+    answers = found if isinstance(found, list) else [found]
+    if len(answers) != len(places):
+        raise UnusableAnswer(f"it answered for {len(answers)} places, asked for {len(places)}")
+    for each, (latitude, longitude) in zip(answers, places, strict=True):
+        if not isinstance(each, dict) or not isinstance(each.get("hourly"), dict):
+            raise UnusableAnswer("it answered JSON without hours")
+        north, east = float(each["latitude"]) - latitude, float(each["longitude"]) - longitude
+        if abs(north) > _FARTHEST_CELL or abs((east + 180) % 360 - 180) * np.cos(np.deg2rad(latitude)) > _FARTHEST_CELL:
+            raise UnusableAnswer(f"it answered for {each['latitude']} N {each['longitude']} E, another place")
+        if each.get("utc_offset_seconds", 0) != 0:
+            raise UnusableAnswer("it answered in local time")
+    return answers
+
+
+def _client(url: str, variables: int, days: int) -> HttpClient:
+    """As fast as the free limit of a minute allows; a service on this machine is nobody else's."""
+    calls = STATIONS_AT_ONCE * max(variables / _VARIABLES_OF_A_CALL, 1) * max(days / _DAYS_OF_A_CALL, 1)
+    at_home = urlsplit(url).hostname in LOOPBACK
+    if at_home:
+        return HttpClient("Open-Meteo")
+    return HttpClient("Open-Meteo", requests_per_minute=CALLS_A_MINUTE / calls, backoff=_BACKOFF)
+
+
+def _address(url: str) -> str:
+    return f"{url.rstrip('/')}/archive"
+
+
+def _parameters(
+    places: list[tuple[float, float]], variables: tuple[str, ...], first: dt.date, last: dt.date
+) -> Parameters:
+    return {
+        "latitude": ",".join(f"{latitude:.5f}" for latitude, _ in places),
+        "longitude": ",".join(f"{longitude:.5f}" for _, longitude in places),
+        "elevation": ",".join(["nan"] * len(places)),
+        "start_date": first.isoformat(),
+        "end_date": last.isoformat(),
+        "hourly": ",".join(PARAMETERS[name] for name in variables),
+        "models": "era5",
+        "wind_speed_unit": "ms",
+        "timezone": "GMT",
+    }
+
+
+def _answers(
+    client: HttpClient, request: SeriesRequest, batch: xr.Dataset, first: dt.date, last: dt.date
+) -> tuple[list[dict[str, Any]], Path]:
+    """The answers for some stations, and the file that keeps them."""
+    places = list(zip(batch["latitude"].values.tolist(), batch["longitude"].values.tolist(), strict=True))
+    asked = _parameters(places, request.variables, first, last)
+    name = hashlib.blake2b(json.dumps(asked).encode(), digest_size=8).hexdigest()
+    path = request.workspace / f"{request.month[:7]}_{name}.json"
+    if path.exists():
+        return json.loads(path.read_text()), path
+    answers = client.send(
+        "GET", _address(str(request.url)), lambda answer: read_answers(answer, places), parameters=asked, refuse=False
+    )
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(answers))
+    return answers, path
+
+
+def _series(answer: dict[str, Any], parameter: str, hours: pd.DatetimeIndex) -> np.ndarray:
+    """(time) the values of the hours, NaN where there are none."""
+    hourly = answer["hourly"]
+    if parameter not in hourly or len(hourly[parameter]) != len(hourly["time"]):
+        raise SourceError(f"Open-Meteo: no '{parameter}' came for the model era5.\n  Leave it out of the study.")
+    given = pd.Series(hourly[parameter], pd.to_datetime(hourly["time"]), dtype="float64")
+    return given[~given.index.duplicated()].reindex(hours).to_numpy("float32")
+
+
+def _units(answer: dict[str, Any], parameter: str) -> str:
+    given = str(answer.get("hourly_units", {}).get(parameter))
+    if given not in UNITS:
+        raise SourceError(
+            f"Open-Meteo: '{parameter}' came in '{given}', known are {', '.join(UNITS)}.\n"
+            "  The service has changed: update this program."
+        )
+    return UNITS[given]
