@@ -68,6 +68,26 @@ def inspect_stations(path: Path, as_json: JsonOption = False) -> None:
         sys.exit(2)
 
 
+@app.command("uscrn")
+def inspect_uscrn(path: Path, as_json: JsonOption = False) -> None:
+    """What a file of the U.S. Climate Reference Network (hourly02 or daily01) holds, read as a run would."""
+    from soilmoisture_assets.sources.uscrn.files import inspect_file
+
+    found = inspect_file(path)
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    title = f"{path}: {found['product']}, station {found['station']}, {found['start']} ... {found['end']}"
+    table = Table("column", "units", "gives", "values", "sum", "missing", "erroneous", title=title)
+    for column, each in found["variables"].items():
+        texts = [each[key] for key in ("units", "gives", "count", "sum", "missing", "erroneous")]
+        table.add_row(column, *("" if text is None else str(text) for text in texts))
+    out.print(table)
+    out.print(f"{found['rows']} rows")
+    for line in found["lost"]:
+        out.print(f"lost or changed: {line}", markup=False, soft_wrap=True)
+
+
 @app.command("era5")
 def inspect_era5_command(path: Path, as_json: JsonOption = False) -> None:
     """What an ERA5 delivery (file, folder or zip) holds, after normalising; why it cannot serve if it cannot."""

@@ -1,4 +1,4 @@
-"""Ten thousand damaged station files and as many damaged studies: each is read or refused in a line."""
+"""Ten thousand damaged station files, USCRN files and studies: each is read or refused in a line."""
 
 import contextlib
 from pathlib import Path
@@ -11,10 +11,12 @@ import pytest
 
 from soilmoisture_assets.sources import foreign
 from soilmoisture_assets.sources.station_files.inspect import inspect_station_file
+from soilmoisture_assets.sources.uscrn.files import inspect_file
 from soilmoisture_assets.study import BUILT_IN, load_study
 from soilmoisture_assets_tests.slow import amount
 from soilmoisture_assets_tests.slow.chaos.fuzzing import fuzz, judged, told
 from soilmoisture_assets_tests.sources.station_files.cf_files import LAYOUTS, Plain, written
+from soilmoisture_assets_tests.sources.uscrn.plain_reader import daily_row, hourly_row
 from soilmoisture_assets_tests.test_study import MINIMAL
 
 COUNT, SEED = amount(10_000, 200), 13
@@ -61,6 +63,22 @@ def test_ten_thousand_damaged_station_files_are_read_or_refused(tmp_path: Path):
 
     found = fuzz(station_files(tmp_path), judged(read), COUNT, SEED)
     told("station files", found, SEED)
+    assert found.refused > COUNT / 4
+
+
+@pytest.mark.timeout(3600)
+def test_ten_thousand_damaged_uscrn_files_are_read_or_refused(tmp_path: Path):
+    path = tmp_path / "damaged.txt"
+    values = {"SOIL_MOISTURE_5": "0.201", "T_HR_AVG": "5.5", "P_CALC": "0.3", "SOLARAD": "154", "SOLARAD_FLAG": "3"}
+    days = [daily_row(hour.date() + pd.Timedelta(days=number)) for number, hour in enumerate(HOURS[:9])]
+    originals = ["\n".join(rows).encode() + b"\n" for rows in ([hourly_row(hour, values) for hour in HOURS], days)]
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        inspect_file(path)
+
+    found = fuzz(originals, judged(read), COUNT, SEED)
+    told("USCRN files", found, SEED)
     assert found.refused > COUNT / 4
 
 
