@@ -134,6 +134,7 @@ class Settings(BaseSettings):
     soilgrids_requests_per_minute: float = 5.0
     elevation_url: Address = "https://epqs.nationalmap.gov/v1"
     open_meteo_url: Address = "https://archive-api.open-meteo.com/v1"
+    uscrn_url: Address = "https://www.ncei.noaa.gov/pub/data/uscrn/products"
     earthengine_url: Address | None = None
     earthengine_project: str | None = None
     earthengine_service_account_file: Path | None = None

@@ -76,7 +76,7 @@ def records(world: World) -> Iterator[tuple[Site, list[Record]]]:
         yield site, [record for record in found if len(record.hours)]
 
 
-class _Chance:
+class Chance:
     """What chance brings to one sensor."""
 
     def __init__(self, seed: int, site: Site, what: str, count: int) -> None:
@@ -123,7 +123,7 @@ def _soil_moisture(
         if first >= last:
             continue
         hours = np.arange(first, last)
-        chance = _Chance(seed, site, f"depth {depth} {letter}", len(hours))
+        chance = Chance(seed, site, f"depth {depth} {letter}", len(hours))
         values, flags = _measure(chance, truth[hours], frost[hours], saturation)
         if site.failing:
             values[:], flags[:] = 0.001 + 0.006 * chance.failure, _CODE["D09"]
@@ -136,7 +136,7 @@ def _soil_moisture(
 
 
 def _measure(
-    chance: _Chance, truth: NDArray[np.float32], frost: NDArray[np.float32], saturation: float
+    chance: Chance, truth: NDArray[np.float32], frost: NDArray[np.float32], saturation: float
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Values of one sensor and their flags. A frozen soil reads dry, for ice is no water to a dielectric sensor."""
     count, sensor = len(truth), chance.sensor
@@ -183,7 +183,7 @@ def _station_weather(world: World, site: Site) -> list[Record]:
     weather = world.weather([site.latitude], [site.longitude], world.hours, ("precipitation", "temperature"))
     found = []
     for variable, depth, sensor in (("p", 0.0, "n.s."), ("ta", -2.0, "HMP-155")):
-        chance = _Chance(world.seed, site, f"weather {variable}", len(world.hours))
+        chance = Chance(world.seed, site, f"weather {variable}", len(world.hours))
         if variable == "p":
             values = np.floor(weather["precipitation"][0] * chance.sensor.uniform(0.88, 0.98) / 0.1) * 0.1
         else:

@@ -1,7 +1,7 @@
 """The sandbox server: the sources' own protocols on loopback, with faults on demand.
 
 Belongs here: HTTP itself, mounting the services, counting requests, injecting faults.
-Not here: what a service answers (cds.py, soilgrids.py, elevation.py, earthengine.py), the world (world.py).
+Not here: what a service answers (cds.py, soilgrids.py, elevation.py, earthengine.py, uscrn.py), the world (world.py).
 """
 
 import contextlib
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FaultKind = Literal["429", "500", "timeout", "trickle", "reset", "truncated", "html", "nulls", "wrong_variable"]
-SERVICES = ("cds", "soilgrids", "epqs", "earthengine", "open_meteo")
+SERVICES = ("cds", "soilgrids", "epqs", "earthengine", "open_meteo", "uscrn")
 
 _FACTORIES = {
     "cds": ("soilmoisture_assets.sandbox.cds", "cds_service"),
@@ -34,6 +34,7 @@ _FACTORIES = {
     "epqs": ("soilmoisture_assets.sandbox.elevation", "epqs_service"),
     "earthengine": ("soilmoisture_assets.sandbox.earthengine", "earthengine_service"),
     "open_meteo": ("soilmoisture_assets.sandbox.open_meteo", "open_meteo_service"),
+    "uscrn": ("soilmoisture_assets.sandbox.uscrn", "uscrn_service"),
 }
 _HTML = b"<!DOCTYPE html><html><head><title>504 Gateway Time-out</title></head><body>Please try later</body></html>"
 

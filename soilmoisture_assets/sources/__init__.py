@@ -7,7 +7,7 @@ Belongs here: the collected declarations against a study. Not here: what a decla
 from soilmoisture_assets.declarations import collect
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.metadata.variables import Role
-from soilmoisture_assets.sources.source import SECTIONS, Source, named_sources
+from soilmoisture_assets.sources.source import SECTIONS, Network, Source, named_sources
 from soilmoisture_assets.study import Study
 
 
@@ -23,9 +23,11 @@ def sources_of(study: Study) -> list[Source]:
     ------
     StudyError : it names a source that nobody declares.
     """
-    known = sources()
-    names = dict.fromkeys(name for role in SECTIONS for name in named_sources(study, role))
-    return [_known(known, name) for name in names]
+    known, wanted = sources(), wanted_variables(study)
+    named = {role: [_known(known, name, role) for name in named_sources(study, role)] for role in SECTIONS}
+    # of what is meant by "services" those that have anything of it
+    named["static"] = [source for source in named["static"] if {*source.offers["static"]} & {*wanted["static"]}]
+    return list({source.name: source for of_role in named.values() for source in of_role}.values())
 
 
 def source_of(study: Study, variable: str) -> Source:
@@ -36,14 +38,14 @@ def source_of(study: Study, variable: str) -> Source:
     StudyError : none of them does, or one is not declared.
     """
     known = sources()
-    named = [_known(known, name) for name in study.dynamic_inputs.sources]
+    named = [_known(known, name, "dynamic") for name in study.dynamic_inputs.sources]
     return _offering(named, "dynamic", variable)
 
 
 def variables_of(study: Study, source: str) -> tuple[str, ...]:
     """The dynamic inputs of a study that come from a source, in the study's order."""
     known = sources()
-    named = [_known(known, name) for name in study.dynamic_inputs.sources]
+    named = [_known(known, name, "dynamic") for name in study.dynamic_inputs.sources]
     return tuple(name for name in study.dynamic_inputs.variables if _offering(named, "dynamic", name).name == source)
 
 
@@ -56,8 +58,14 @@ def check(study: Study) -> None:
     """
     known = sources()
     for role, variables in wanted_variables(study).items():
-        named = [_known(known, name) for name in named_sources(study, role)]
+        named = [_known(known, name, role) for name in named_sources(study, role)]
         giving = {_offering(named, role, variable).name for variable in variables}
+        stray = [source.name for source in named if source.network and source.name not in study.target.sources]
+        if stray:
+            raise StudyError(
+                f"{SECTIONS[role]}.source: '{stray[0]}' gives the weather of its own stations alone.\n"
+                f'  Set target.source = "{stray[0]}", or leave it out.'
+            )
         idle = [source.name for source in named if source.name not in giving]
         if role == "dynamic" and idle:
             raise StudyError(
@@ -75,6 +83,11 @@ def wanted_variables(study: Study) -> dict[Role, tuple[str, ...]]:
     }
 
 
+def network_of(study: Study) -> Network | None:
+    """The network that the target of a study comes from; None where it is an archive or files."""
+    return _known(sources(), study.target.source, "target").network
+
+
 def citations(study: Study) -> dict[str, str]:
     """What to cite of each source of a study that asks for it, by name."""
     return {source.name: source.citation for source in sources_of(study) if source.citation}
@@ -85,11 +98,11 @@ def licences(study: Study) -> dict[str, str]:
     return {source.name: source.licence for source in sources_of(study) if source.licence}
 
 
-def _known(known: dict[str, Source], name: str) -> Source:
+def _known(known: dict[str, Source], name: str, role: Role) -> Source:
     if name in known:
         return known[name]
-    offering = [source.name for source in known.values() if "dynamic" in source.offers]
-    raise StudyError(f"dynamic_inputs.source: unknown '{name}'.\n  Name some of: {', '.join(offering)}.")
+    offering = [source.name for source in known.values() if role in source.offers]
+    raise StudyError(f"{SECTIONS[role]}.source: unknown '{name}'.\n  Name some of: {', '.join(offering)}.")
 
 
 def _offering(named: list[Source], role: Role, variable: str) -> Source:

@@ -32,6 +32,7 @@ A study then says ``source = ["my_satellite", "era5"]`` in ``[dynamic_inputs]``:
 else from ERA5. Keep what is imported at the top light: every declaration is imported whenever the code loads.
 """
 
+import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,14 +41,19 @@ from typing import Literal
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets.errors import SoilMoistureError
 from soilmoisture_assets.metadata.variables import Role
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.sources.patience import Patience
 from soilmoisture_assets.sources.time_axis import month_hours
 from soilmoisture_assets.study import Study
 
 SECTIONS: Mapping[Role, str] = {"target": "target", "dynamic": "dynamic_inputs", "static": "static_attributes"}
 """The section of a study that names the sources and variables of a role."""
+
+SETTLED = dt.timedelta(days=31)
+"""So long after they were measured the values of a network change no more: what stations send late has been loaded."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,48 @@ class SeriesRequest:
         return month_hours(self.month)
 
 
+@dataclass(frozen=True)
+class NetworkRequest:
+    """What a network of stations is asked with.
+
+    Attributes
+    ----------
+    today : the day it is (UTC); an open study goes on to it.
+    workspace : a local folder of this source and study, for answers that are kept.
+    url : base address to ask.
+    requests_per_minute : None: what the source holds for polite.
+    patience : of the command that asks.
+    """
+
+    study: Study
+    today: dt.date
+    workspace: Path
+    url: str
+    patience: Patience
+    requests_per_minute: float | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Network:
+    """How stations and their records come from the service of a network.
+
+    Attributes
+    ----------
+    section : of the study, that only this source reads.
+    stations : those of the study's domain: coordinates station, latitude, longitude [degrees], elevation [m], network
+        and station_name on ``station``, and any others that ``records`` needs.
+    records : of some of these stations, in any order, what each has measured, or the error that says why there is
+        nothing; a StationError where that lies in the data. A record is ``soil_moisture`` (depth [m], time) and the
+        dynamic variables that the source offers (time), float32 in the registry's units, NaN where missing; ``time``
+        the ends of its hours (UTC) or local days, without gaps; attribute ``notes``: what was put right, a line each.
+    """
+
+    section: str
+    stations: Callable[[NetworkRequest], xr.Dataset]
+    records: Callable[[NetworkRequest, xr.Dataset], Iterator[tuple[str, xr.Dataset | SoilMoistureError]]]
+
+
 def _no_needs(study: Study, settings: Settings) -> Iterator[Need]:
     return iter(())
 
@@ -119,6 +167,8 @@ class Source:
     code : raised when ``fetch`` gives other values than before, so that its months are fetched again.
     fetch : hourly series of one month at the stations, (station, time) in the registry's units, NaN where missing or
         not yet published; None where the source has assets of its own (defs/raw/).
+    network : how its stations and their records come, where it is a network whose service is asked for them; None
+        elsewhere. As a source of weather it gives that of its own stations.
     """
 
     name: str
@@ -135,6 +185,7 @@ class Source:
     url: Callable[[Settings], str | None] = field(default=_own_address, repr=False)
     sandbox: str | None = None
     fetch: Callable[[SeriesRequest], xr.Dataset] | None = field(default=None, repr=False)
+    network: Network | None = field(default=None, repr=False)
 
 
 def named_sources(study: Study, role: Role) -> tuple[str, ...]:

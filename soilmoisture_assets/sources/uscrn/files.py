@@ -60,6 +60,11 @@ class Product:
         first = self.columns.index("LATITUDE") + 1
         return tuple(name for name in self.columns[first:] if not name.endswith(("_FLAG", "_TYPE")))
 
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """Of these, the columns that a study takes."""
+        return (*(column for column, _ in self.series.values()), *self.moisture.values())
+
     def units(self, column: str) -> str:
         """Units of a measured column."""
         said = {"P": "mm", "SOLARAD": "MJ m-2" if self.interval == DAY else "W m-2", "RH": "%"}
@@ -138,7 +143,7 @@ def read_file(path: Path) -> Rows:
     return read_rows(content, str(path))
 
 
-def read_rows(content: bytes, name: str, columns: Sequence[str] | None = None) -> Rows:
+def read_rows(content: bytes, name: str, of: Product | None = None) -> Rows:
     """Read the rows of a file, hourly or daily as the number of its columns says.
 
     A value that is one of ``MISSING`` is NaN, and one whose flag is not 0 too. Of rows with one stamp the last in the
@@ -147,11 +152,12 @@ def read_rows(content: bytes, name: str, columns: Sequence[str] | None = None) -
     Parameters
     ----------
     name : of the file in messages.
-    columns : measured columns to read; None: all.
+    of : the product that it must be, of which the columns that a study takes are read; None: either, and all.
 
     Raises
     ------
-    SourceError : no rows, a row with other columns, a value that is no number, or rows of two stations; names the line.
+    SourceError : no rows, those of another product, a row with other columns, a value that is no number, or rows of two
+        stations; names the line.
     TimeAxisError : a date that does not exist, or a time that is no full hour; names the line.
     """
     if len(content) > MOST_BYTES:
@@ -164,6 +170,8 @@ def read_rows(content: bytes, name: str, columns: Sequence[str] | None = None) -
     if not numbered:
         raise SourceError(f"{name}: has no rows.\n  {_REMEDY}")
     product = _product(numbered[0][1], name)
+    if of is not None and product != of:
+        raise SourceError(f"{name}: its rows are those of {product.folder}, not of {of.folder}.\n  {_REMEDY}")
     for number, fields in numbered:
         if len(fields) != len(product.columns):
             raise SourceError(
@@ -181,7 +189,7 @@ def read_rows(content: bytes, name: str, columns: Sequence[str] | None = None) -
         )
     ends = table.ends()
     order, told = _in_order(ends, [row for _, row in numbered])
-    wanted = product.measured if columns is None else columns
+    wanted = product.measured if of is None else product.taken
     values, missing, erroneous = {}, {}, {}
     for column in wanted:
         values[column], missing[column], erroneous[column] = table.measured(column, order)
@@ -240,11 +248,6 @@ def inspect_file(path: Path) -> dict[str, Any]:
     }
 
 
-def columns_of(product: Product) -> list[str]:
-    """The columns that :func:`record` is made from."""
-    return [*(column for column, _ in product.series.values()), *product.moisture.values()]
-
-
 def record(years: Sequence[Rows]) -> xr.Dataset:
     """The files of one station put one after the other, in the registry's units.
 
@@ -282,7 +285,7 @@ def record(years: Sequence[Rows]) -> xr.Dataset:
     }
     found = found.assign_coords(time=("time", found.time.values, described))
     notes = [note for rows in years for note in rows.notes]
-    for column in columns_of(product):
+    for column in product.taken:
         if flagged := sum(rows.erroneous[column] for rows in years):
             notes.append(f"{flagged} values of {column} are flagged as erroneous and left out")
     return found.assign_attrs({NOTES: "\n".join(notes)})

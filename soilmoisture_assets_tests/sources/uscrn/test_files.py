@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soilmoisture_assets.errors import SoilMoistureError
@@ -88,6 +88,7 @@ def fields_of(columns: dict[str, tuple[int, int | None]]) -> st.SearchStrategy[d
     return st.fixed_dictionaries(chosen)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 60), fields_of(HOURLY_COLUMNS)), min_size=1, max_size=12))
 def test_any_hourly_file_gives_what_a_plain_reader_finds(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, dict[str, str]]]
@@ -96,6 +97,7 @@ def test_any_hourly_file_gives_what_a_plain_reader_finds(
     same_as_plain(written(path, *(hourly_row(FIRST + dt.timedelta(hours=hour), own) for hour, own in rows)))
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 60), fields_of(DAILY_COLUMNS)), min_size=1, max_size=12))
 def test_any_daily_file_gives_what_a_plain_reader_finds(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, dict[str, str]]]
