@@ -4,6 +4,9 @@ BIN := .venv/bin
 demo: .venv/installed
 	$(BIN)/soilmoisture demo
 
+real: .venv/installed
+	$(BIN)/soilmoisture run --study uscrn
+
 test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
@@ -31,4 +34,4 @@ bench: .venv/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-.PHONY: demo test slow chaos chaos-short servers ui lint audit bench
+.PHONY: demo real test slow chaos chaos-short servers ui lint audit bench

@@ -15,8 +15,8 @@ from typing import Any
 from soilmoisture_assets.methods import methods
 from soilmoisture_assets.plots.figure import figure_files
 from soilmoisture_assets.settings import Settings
-from soilmoisture_assets.sources import sources
-from soilmoisture_assets.sources.source import named_sources
+from soilmoisture_assets.sources import network_of, sources, sources_of
+from soilmoisture_assets.sources.source import Network
 from soilmoisture_assets.store.graph import Asset, Input
 from soilmoisture_assets.study import Experiment, Study
 
@@ -76,7 +76,12 @@ def assets_of(study: Study, settings: Settings) -> list[Asset]:
 
 def places_from(study: Study) -> str:
     """The asset whose record says where the stations are."""
-    return STATION_TABLE if study.target.source == "ismn" else FILE_STATIONS
+    return f"raw/{study.target.source}/stations"
+
+
+def records_of(study: Study) -> str:
+    """The asset with the records of a network's stations."""
+    return f"raw/{study.target.source}/records"
 
 
 def _documented(asset: Asset) -> Asset:
@@ -104,6 +109,8 @@ def _history(experiment: Experiment) -> str:
 def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
     if study.target.source == "ismn":
         yield from _ismn(study, settings)
+    elif (network := network_of(study)) is not None:
+        yield from _network(study, network)
     else:
         yield Asset(
             FILE_STATIONS,
@@ -119,7 +126,7 @@ def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
     for name in study.dynamic_inputs.sources:
         if name == "era5":
             yield from _era5(study)
-        elif name != "file":
+        elif name not in ("file", *study.target.sources):
             yield Asset(
                 f"raw/{name}/station_series",
                 NETCDF,
@@ -134,27 +141,30 @@ def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
             )
     if study.static_attributes.source == "services":
         services = {"sandbox": True, **({"seed": True} if study.sandbox else {})}
+        asked = {source.name for source in sources_of(study)}
         for path, text, pool, kind in (
             ("raw/soilgrids/properties", "SoilGrids 2.0 at the stations: every depth and the 0-30 cm mean, in target "
              "units; answers are cached.", "soilgrids", "soilgrids"),
             ("raw/elevation/slope", "Slope, aspect, elevation and curvature at the stations from nine 3DEP elevations "
              "each; answers are cached.", "elevation", "usgs"),
         ):  # fmt: skip
+            if pool in asked:
+                yield Asset(
+                    path, NETCDF, text, code="3", inputs=places, settings=services, kinds=frozenset({"netcdf", kind}),
+                    pool=pool,
+                )  # fmt: skip
+        if "modis" in asked:
             yield Asset(
-                path, NETCDF, text, code="3", inputs=places, settings=services, kinds=frozenset({"netcdf", kind}),
-                pool=pool,
-            )  # fmt: skip
-        yield Asset(
-            "raw/modis/land_cover",
-            NETCDF,
-            "IGBP class of the 500 m pixel of each station (MCD12Q1 v061), one file per year.",
-            code="3",
-            inputs=places,
-            settings=services,
-            partitions="year",
-            kinds=frozenset({"netcdf", "earthengine"}),
-            pool="earthengine",
-        )
+                "raw/modis/land_cover",
+                NETCDF,
+                "IGBP class of the 500 m pixel of each station (MCD12Q1 v061), one file per year.",
+                code="3",
+                inputs=places,
+                settings=services,
+                partitions="year",
+                kinds=frozenset({"netcdf", "earthengine"}),
+                pool="earthengine",
+            )
 
 
 def _statics(study: Study) -> dict[str, Input]:
@@ -165,9 +175,7 @@ def _statics(study: Study) -> dict[str, Input]:
         "elevation": ("terrain", "raw/elevation/slope"),
         "modis": ("land_cover", "raw/modis/land_cover"),
     }
-    wanted = set(study.static_attributes.variables)
-    offering = [name for name in named_sources(study, "static") if wanted & set(sources()[name].offers["static"])]
-    return {argument: Input(path) for argument, path in (given[name] for name in offering)}
+    return {given[source.name][0]: Input(given[source.name][1]) for source in sources_of(study) if source.name in given}
 
 
 def _ismn(study: Study, settings: Settings) -> Iterator[Asset]:
@@ -234,6 +242,35 @@ def _ismn(study: Study, settings: Settings) -> Iterator[Asset]:
     )
 
 
+def _network(study: Study, network: Network) -> Iterator[Asset]:
+    source = sources()[study.target.source]
+    own = {network.section: True, **(_WORLD if study.sandbox else {"sandbox": True})}
+    kinds = frozenset({source.name})
+    yield Asset(
+        places_from(study),
+        NETCDF,
+        f"Stations of the {source.title} in the domain that have records; names their partitions.",
+        settings=_together(own, {"domain": True, "target": {"networks"}, "period": True}),
+        kinds=kinds | {"netcdf"},
+        pool=source.name,
+    )
+    yield Asset(
+        records_of(study),
+        ZARR,
+        f"All that a station of the {source.title} has measured at its depths, and its weather; nothing but what the "
+        "provider flags as erroneous is masked.",
+        code=source.code,
+        inputs={"stations": Input(places_from(study), PLACES)},
+        settings=_together(own, {"period": _START}),
+        reaching=_TO_END,
+        partitions="station",
+        names_from=places_from(study),
+        kinds=kinds | {"zarr"},
+        pool=source.name,
+        kept=True,
+    )
+
+
 def _era5(study: Study) -> Iterator[Asset]:
     era5, points = study.era5, study.era5.access == "timeseries"
     fetched = era5.access != "files"
@@ -297,13 +334,19 @@ def _era5(study: Study) -> Iterator[Asset]:
 
 def _cube(study: Study) -> Iterator[Asset]:
     zarr = frozenset({"zarr", "xarray"})
-    of_archive = study.target.source == "ismn"
+    of_archive, of_network = study.target.source == "ismn", network_of(study) is not None
     weather = study.dynamic_inputs
-    files = [study.target.path] if not of_archive else []
+    files = [study.target.path] if study.target.source == "file" else []
     files += [weather.path] if "file" in weather.sources else []
     learned_of: dict[str, Any] = {"period": _START, "splits": {"test": {"end"}}}
-    if files:  # flags, networks and the domain are those of the archive's assets otherwise
+    if of_network:  # which has no flags for soil moisture either
         of_files: dict[str, Any] = {
+            "target": {"source"} | _DEPTH | {"quality_control"},
+            "dynamic_inputs": (_CONVENTIONS if files else set()) | _ASKED,
+            **({"domain": True} if files else {}),
+        }
+    elif files:  # flags, networks and the domain are those of the archive's assets otherwise
+        of_files = {
             "target": _CONVENTIONS | _DEPTH | {"quality_control", "networks"},
             "dynamic_inputs": _CONVENTIONS | _ASKED,
             "domain": True,
@@ -311,7 +354,8 @@ def _cube(study: Study) -> Iterator[Asset]:
     else:
         of_files = {"target": _DEPTH, "dynamic_inputs": _ASKED}
     to_newest = {**_TO_END, **({"dynamic_inputs": {"variables"}} if study.reach == "open" else {})}
-    archive = {"raw": Input("raw/ismn/soil_moisture"), "stations": Input(STATION_TABLE, PLACES)}
+    raw = {"raw": Input("raw/ismn/soil_moisture" if of_archive else records_of(study))}
+    archive = {**raw, "stations": Input(places_from(study), PLACES)}
     variables: Mapping[str, Any] = {"dynamic_inputs": {"variables"}, "static_attributes": {"variables"}}
     yield Asset(
         HOURLY,
@@ -319,8 +363,12 @@ def _cube(study: Study) -> Iterator[Asset]:
         "Soil moisture with its checks and the weather of all stations on one axis, as the sources gave them.",
         code="2" if files else "1",
         inputs={
-            **(archive if of_archive else {}),
-            **{name: Input(f"raw/{name}/station_series") for name in weather.sources if name != "file"},
+            **(archive if of_archive or of_network else {}),
+            **{
+                name: Input(f"raw/{name}/station_series")
+                for name in weather.sources
+                if name not in ("file", *study.target.sources)
+            },
         },
         settings={**of_files, **learned_of},
         reaching=_TO_END,

@@ -52,17 +52,30 @@ def file_target(study: Study, temperature: xr.DataArray | None = None, today: dt
     ------
     SoilMoistureError : everything that :func:`read_target_file` raises.
     """
-    path = str(study.target.path)
-    layer = read_target_file(path, study.target, study.axis_period(today), study.domain)
-    chosen = choose_depth(layer.soil_moisture, study.target.preferred_depth, study.last_learned)
+    layer = read_target_file(str(study.target.path), study.target, study.axis_period(today), study.domain)
+    return checked_target(layer.soil_moisture, study, temperature).assign_attrs({NOTES: layer.attrs[NOTES]})
+
+
+def checked_target(layer: xr.DataArray, study: Study, temperature: xr.DataArray | None = None) -> xr.Dataset:
+    """Choose a depth per station and check every value of soil moisture without flags.
+
+    Parameters
+    ----------
+    layer : (station, depth, time) m3 m-3, hourly or daily: depths of the study's layer.
+    temperature : as in :func:`file_target`.
+
+    Returns
+    -------
+    As :func:`file_target`.
+    """
+    chosen = choose_depth(layer, study.target.preferred_depth, study.last_learned)
     if temperature is not None:
-        temperature = _at_interval(temperature, spacing(chosen.time.values, path))
+        temperature = _at_interval(temperature, spacing(chosen.time.values, "soil moisture"))
     checked = control_before_and_after(
         chosen.soil_moisture, study.target.quality_control, temperature, study.last_learned
     )
     observed = np.isfinite(checked.soil_moisture_scored)
-    found = checked.assign(sensor=observed.astype("int16") - np.int16(1)).assign_coords(depth=chosen.depth)
-    return found.assign_attrs({NOTES: layer.attrs[NOTES]})
+    return checked.assign(sensor=observed.astype("int16") - np.int16(1)).assign_coords(depth=chosen.depth)
 
 
 def file_dynamic_inputs(study: Study, names: Sequence[str] | None = None, today: dt.date | None = None) -> xr.Dataset:
@@ -79,15 +92,20 @@ def file_dynamic_inputs(study: Study, names: Sequence[str] | None = None, today:
     path, section = str(study.dynamic_inputs.path), study.dynamic_inputs
     names = section.variables if names is None else names
     inputs = read_dynamic_inputs_file(path, names, section, study.axis_period(today), study.domain)
+    return checked_inputs(inputs, study)
+
+
+def checked_inputs(inputs: xr.Dataset, study: Study) -> xr.Dataset:
+    """Mask impossible values of what stations measured (station, time), as :func:`file_dynamic_inputs` does."""
     learned = slice(None, study.last_learned)
     masked, _ = within_limits(inputs)
     _, count = within_limits(inputs.sel(time=learned))
-    if "shortwave" in masked and spacing(masked.time.values, path) == HOUR:
+    if "shortwave" in masked and spacing(masked.time.values, "shortwave") == HOUR:
         offset = clock_offset(masked.shortwave.sel(time=learned))
         agrees = abs(offset) <= CLOCK_TOLERANCE_HOURS
         masked["shortwave"] = fill_dark_hours(masked.shortwave).where(agrees, masked.shortwave)
         masked["clock_offset"] = offset
-    return masked.assign(count).assign_attrs({NOTES: inputs.attrs[NOTES]})
+    return masked.assign(count).assign_attrs({NOTES: inputs.attrs.get(NOTES, "")})
 
 
 def study_axis(hourly: xr.Dataset, study: Study, today: dt.date | None = None) -> pd.DatetimeIndex:

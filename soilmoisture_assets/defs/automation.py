@@ -1,41 +1,76 @@
-"""What runs by itself: the ERA5 refresh, the watch on the archive, raw data that are out of date, and from the cube to
-the latest forecast, the figures and the report all that follows.
+"""What runs by itself: the refresh of weather and records, the watch on the archive, raw data that are out of date, and
+from the cube to the latest forecast, the figures and the report all that follows.
 
 Training never does. It is on where a study goes on or is a sandbox's, and off where a person decides when to run it.
 Not here: what is due (refresh.py), when an unpartitioned asset follows (following.py), what is told (notices.py).
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 
+from soilmoisture_assets.assets import records_of
 from soilmoisture_assets.defs.analysis.recession import TABLES as RECESSION_TABLES
 from soilmoisture_assets.defs.dagster_private import NOT_FINISHED_STATUSES
 from soilmoisture_assets.defs.following import of_today
 from soilmoisture_assets.defs.keys import asset_key, name_of
 from soilmoisture_assets.defs.leases import end_dead_runs
 from soilmoisture_assets.defs.making import wanted_tags
-from soilmoisture_assets.defs.partitions import months_of, partitions_of
+from soilmoisture_assets.defs.partitions import partitions_of
 from soilmoisture_assets.defs.raw.era5 import STATION_SERIES, month_assets
 from soilmoisture_assets.defs.raw.ismn import ARCHIVE, SCAN, archive_path
-from soilmoisture_assets.defs.refresh import archive_is_due, due_today
+from soilmoisture_assets.defs.refresh import archive_is_due, due_records, due_today
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.sources import network_of
 from soilmoisture_assets.store.graph import View, fingerprint_of
 from soilmoisture_assets.store.records import State
 
 
 def schedules(deployment: Deployment) -> list[dg.ScheduleDefinition]:
-    """The morning's refresh, where the study takes weather from ERA5."""
-    if not month_assets(deployment):
-        return []
-    months = months_of(deployment)
+    """The morning's refresh of weather from ERA5, and of what the stations of a network have measured."""
+    found = []
+    if month_assets(deployment):
+        found.append(
+            _every_morning(
+                deployment,
+                "era5_refresh",
+                month_assets(deployment),
+                due_today,
+                "Asks for months again, down to the series at the stations.",
+                "the newest months, and every stored month that is still preliminary",
+            )
+        )
+    if network_of(deployment.study) is not None:
+        found.append(
+            _every_morning(
+                deployment,
+                "records_refresh",
+                [records_of(deployment.study)],
+                due_records,
+                "Asks for the records of the stations again: for what they have measured since.",
+                "every stored station, whose running year is fetched again",
+            )
+        )
+    return found
+
+
+def _every_morning(
+    deployment: Deployment,
+    name: str,
+    paths: list[str],
+    due: Callable[[Deployment], list[str]],
+    what: str,
+    asks: str,
+) -> dg.ScheduleDefinition:
+    partitions = partitions_of(deployment, deployment.graph[paths[0]])
+    assert partitions is not None
     job = dg.define_asset_job(
-        name_of(deployment.study, "era5_refresh"),
-        selection=_selection(deployment, month_assets(deployment)),
-        partitions_def=months,
-        description="Asks for months again, down to the series at the stations.",
+        name_of(deployment.study, name),
+        selection=_selection(deployment, paths),
+        partitions_def=partitions,
+        description=what,
     )
 
     @dg.schedule(
@@ -43,20 +78,21 @@ def schedules(deployment: Deployment) -> list[dg.ScheduleDefinition]:
         job=job,
         cron_schedule="0 6-12/3 * * *",
         execution_timezone="UTC",
-        description="Every morning in one run: the newest months, and every stored month that is still preliminary. "
-        "What was not answered is asked for again three and six hours later.",
+        description=f"Every morning in one run: {asks}. What was not answered is asked for again three and six hours "
+        "later.",
         default_status=dg.DefaultScheduleStatus.RUNNING if _by_itself(deployment) else dg.DefaultScheduleStatus.STOPPED,
     )
-    def era5_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if deployment.view().names(deployment.places) is None:
             return dg.SkipReason("no station is known yet: run the job 'everything' first")
         if context.instance.get_runs(dg.RunsFilter(job_name=job.name, statuses=NOT_FINISHED_STATUSES), limit=1):
             return dg.SkipReason("the last run has not ended")
-        if not (due := due_today(deployment)):
-            return dg.SkipReason("every month that is due has been asked for today")
-        return dg.RunRequest(tags=wanted_tags(deployment, months.get_partition_keys(), due))
+        every = partitions.get_partition_keys(dynamic_partitions_store=context.instance)
+        if not (names := due(deployment)):
+            return dg.SkipReason("all that is due has been asked for today")
+        return dg.RunRequest(tags=wanted_tags(deployment, every, names))
 
-    return [era5_refresh]
+    return refresh
 
 
 def _by_itself(deployment: Deployment) -> bool:

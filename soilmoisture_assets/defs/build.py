@@ -8,14 +8,14 @@ from soilmoisture_assets.defs.checks import checks
 from soilmoisture_assets.defs.following import with_ages
 from soilmoisture_assets.defs.jobs import jobs
 from soilmoisture_assets.defs.models import forecasts, networks
-from soilmoisture_assets.defs.raw import era5, ismn, modis, point_services, series, station_files
+from soilmoisture_assets.defs.raw import era5, ismn, modis, point_services, records, series, station_files
 from soilmoisture_assets.defs.workers import executor
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.io_managers import io_managers
 
 MODULES = (
-    ismn, station_files, era5, series, point_services, modis, cube, networks, forecasts, skill, attribution, drought,
-    recession, figures, report,
+    ismn, station_files, records, era5, series, point_services, modis, cube, networks, forecasts, skill, attribution,
+    drought, recession, figures, report,
 )  # fmt: skip
 
 

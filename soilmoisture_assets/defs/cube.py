@@ -16,7 +16,7 @@ from soilmoisture_assets.defs.following import follows
 from soilmoisture_assets.defs.making import EXCLUDED, Made, Work, step
 from soilmoisture_assets.defs.raw.station_files import said_of_files
 from soilmoisture_assets.deployment import Deployment
-from soilmoisture_assets.sources import variables_of
+from soilmoisture_assets.sources import network_of, variables_of
 
 
 def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
@@ -34,19 +34,31 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
 
 def _hourly(work: Work) -> Iterator[Made]:
     from soilmoisture_assets.alignment.hourly import align_hourly
-    from soilmoisture_assets.alignment.station_series import file_dynamic_inputs, file_target
+    from soilmoisture_assets.alignment.network_records import stack_records
+    from soilmoisture_assets.alignment.station_series import (
+        checked_inputs,
+        checked_target,
+        file_dynamic_inputs,
+        file_target,
+    )
 
     given, study, today = work.given(), work.study, work.deployment.today()
+    records = stack_records(given["raw"], given["stations"], study, today) if network_of(study) else None
     inputs: dict[str, Any] = {}
     for name in study.dynamic_inputs.sources:
         if name == "file":
             inputs[name] = file_dynamic_inputs(study, variables_of(study, name), today)
+        elif records is not None and name in study.target.sources:
+            inputs[name] = checked_inputs(records[list(variables_of(study, name))], study)
         else:
             inputs[name] = _in_order(given[name])
     if study.target.source == "ismn":
         from soilmoisture_assets.alignment.target import checked_from_ismn
 
         moisture = checked_from_ismn(given["raw"], given["stations"], study, today)
+    elif records is not None:
+        moisture = checked_target(records.soil_moisture, study, records.get("temperature"))
+        moisture = moisture.assign(problem=records.problem)
     else:  # frozen soil needs the file's own temperature
         temperature = inputs["file"].get("temperature") if "file" in inputs else None
         moisture = file_target(study, temperature, today)

@@ -10,6 +10,7 @@ from soilmoisture_assets.assets import CUBE, LATEST, REPORT
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.raw.era5 import DELIVERY
 from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.sources import network_of
 from soilmoisture_assets.store.graph import Graph
 
 FOLLOWS = "when what it is made from has changed"
@@ -55,7 +56,8 @@ def with_ages(deployment: Deployment, made: Iterable[dg.AssetsDefinition]) -> It
 
     Only whole assets have an age in Dagster: of a month that is late a check tells (checks/raw.py).
     """
-    if deployment.study.reach != "open" or DELIVERY not in deployment.graph:
+    comes_daily = DELIVERY in deployment.graph or network_of(deployment.study) is not None
+    if deployment.study.reach != "open" or not comes_daily:
         yield from made
         return
     keys = {asset_key(deployment.study, path) for path in of_today(deployment.graph)}

@@ -1,14 +1,18 @@
 """What is due: partitions that count, but whose source has newer data by now.
 
-Belongs here: months of ERA5 to ask for again, and the sandbox's archive of an open study. Not here: when it is asked
-(automation.py), which months are preliminary (sources/era5/months.py).
+Belongs here: months of ERA5 and records of stations to ask for again, and the sandbox's archive of an open study. Not
+here: when it is asked (automation.py), which months are preliminary (sources/era5/months.py).
 """
 
 from pathlib import Path
 
+from soilmoisture_assets.assets import records_of
 from soilmoisture_assets.defs.raw.era5 import DELIVERY, HOURLY, STATION_SERIES, month_assets
 from soilmoisture_assets.defs.raw.ismn import ARCHIVE
+from soilmoisture_assets.defs.raw.records import ASKED_ON
 from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.sources import network_of
+from soilmoisture_assets.sources.source import SETTLED
 
 UNTIL = "until"
 """Metadata of the sandbox's archive: the day up to which it goes."""
@@ -36,6 +40,20 @@ def due_today(deployment: Deployment) -> list[str]:
         return [month for month in due_months(deployment) if not _asked_today(deployment, month)]
     view = deployment.view()
     return [month for month in due_months(deployment) if view.counts(STATION_SERIES, month) is None]
+
+
+def due_records(deployment: Deployment) -> list[str]:
+    """Stations of a network whose record may have grown since it was asked for, and has not been today."""
+    study, today = deployment.study, deployment.today()
+    if network_of(study) is None:
+        return []
+    path, until, due = records_of(study), study.axis_period(today).end + SETTLED, []
+    for name in deployment.current(path):
+        record = deployment.store.record(deployment.address(path, name))
+        asked = str(record.metadata.get(ASKED_ON, "")) if record else ""
+        if asked != str(today) and asked <= str(until):
+            due.append(name)
+    return due
 
 
 def preliminary_shares(deployment: Deployment) -> dict[str, float]:
@@ -67,6 +85,8 @@ def due(deployment: Deployment) -> dict[str, list[str | None]]:
     if DELIVERY in deployment.graph:
         months = due_today(deployment)
         found |= {path: list(months) for path in month_assets(deployment) if months}
+    if stations := due_records(deployment):
+        found[records_of(deployment.study)] = list(stations)
     if archive_is_due(deployment):
         found[ARCHIVE] = [None]
     return found
