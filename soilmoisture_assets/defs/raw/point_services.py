@@ -13,13 +13,9 @@ SANDBOX_RATE = 60_000.0
 
 
 def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """SoilGrids and terrain, where the study asks services for its static attributes."""
-    if "raw/soilgrids/properties" not in deployment.graph:
-        return []
-    return [
-        step(deployment, ["raw/soilgrids/properties"], _properties),
-        step(deployment, ["raw/elevation/slope"], _slope),
-    ]
+    """SoilGrids and terrain, where the study has static attributes of them."""
+    made = {"raw/soilgrids/properties": _properties, "raw/elevation/slope": _slope}
+    return [step(deployment, [path], make) for path, make in made.items() if path in deployment.graph]
 
 
 def _properties(work: Work) -> Iterator[Made]:
