@@ -169,18 +169,13 @@ class UscrnClient:
     def _year(self, file_name: str, year: int) -> Rows | None:
         """The rows of one file, kept or asked for; None where there is none: the station did not exist."""
         name, kept = f"{self.product.prefix}-{year}-{file_name}.txt", self._kept(year, file_name)
-        if kept is not None and self._is_settled(kept, year):
-            with reading(kept.path, "Remove it; it is fetched again."):
-                content = gzip.decompress(kept.path.read_bytes())
-            return read_rows(content, name, self.product)
-        if file_name not in self._listed(year):
-            return None
-        fetched = self._ask(f"{self.product.folder}/{year}/{name}", lambda body: (body, self._whole(body, name)))
-        if fetched is None:
-            return None
-        content, rows = fetched
-        self._keep(year, file_name, content)
-        return rows
+        if not self._is_settled(kept, year) and file_name in self._listed(year):
+            path = f"{self.product.folder}/{year}/{name}"
+            fetched = self._ask(path, lambda body: (body, self._whole(body, name)))
+            if fetched is not None:
+                self._keep(year, file_name, fetched[0])
+                return fetched[1]
+        return read_rows(_content(kept), name, self.product) if kept is not None else None
 
     def _whole(self, content: bytes, name: str) -> Rows:
         """The rows of an answer, which must be a file to its end."""
@@ -196,7 +191,7 @@ class UscrnClient:
             if year not in self._listings:
                 kept = self._kept(year, "")
                 if kept is not None and self._is_settled(kept, year):
-                    self._listings[year] = frozenset(gzip.decompress(kept.path.read_bytes()).decode().split())
+                    self._listings[year] = frozenset(_content(kept).decode().split())
                 else:
                     listing = self._ask(f"{self.product.folder}/{year}/", lambda body: self._names(body, year))
                     self._listings[year] = frozenset(listing or ())
@@ -230,9 +225,9 @@ class UscrnClient:
         ]
         return max(own, default=None)
 
-    def _is_settled(self, kept: _Kept, year: int) -> bool:
-        """Whether a kept answer need not be asked for again on this day."""
-        return kept.asked >= self._today or kept.asked > dt.date(year, 12, 31) + SETTLED
+    def _is_settled(self, kept: _Kept | None, year: int) -> bool:
+        """Whether there is a kept answer that need not be asked for again on this day."""
+        return kept is not None and (kept.asked >= self._today or kept.asked > dt.date(year, 12, 31) + SETTLED)
 
     def _keep(self, year: int, name: str, content: bytes) -> None:
         place = self._place(year)
@@ -258,6 +253,11 @@ def probe(url: str) -> str:
 
     http.get(f"{url}/hourly02/", {}, is_listing)
     return f"{url} answers"
+
+
+def _content(kept: _Kept) -> bytes:
+    with reading(kept.path, "Remove it; it is fetched again."):
+        return gzip.decompress(kept.path.read_bytes())
 
 
 def _read_stations(body: bytes) -> list[dict[str, str]]:

@@ -152,6 +152,18 @@ def test_so_is_one_whose_file_is_gone_since_the_listing(sandbox: Sandbox, world:
     assert sandbox.count("uscrn", "SY_Gone_1_N") == 1
 
 
+def test_what_is_kept_stays_where_the_server_has_lost_it(world: World, tmp_path: Path):
+    station, today = names_of(world)[0], dt.date(2019, 1, 21)
+    for lost, day in ((False, today), (True, today + dt.timedelta(days=1))):
+        with Sandbox(world, today=day) as sandbox:
+            asked = client(sandbox, tmp_path, today=day)
+            if lost:
+                asked._listings[2019] = frozenset()
+            [(_, found)] = asked.records({"it": station}, [2019])
+        assert isinstance(found, xr.Dataset)
+        assert str(found.time.values[-1])[:10] == "2019-01-21"
+
+
 # What is asked for
 
 
