@@ -40,7 +40,7 @@ def client(
     patience: Patience | None = None,
 ) -> UscrnClient:  # fmt: skip
     return UscrnClient(
-        sandbox.urls["uscrn"], folder, product, today=today, requests_per_minute=60_000, backoff=backoff, timeout=5,
+        sandbox.urls["uscrn"], folder, product, today=today, requests_per_minute=60_000, backoff=backoff, timeout=60,
         patience=patience,
     )  # fmt: skip
 
