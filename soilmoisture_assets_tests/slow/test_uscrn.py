@@ -123,7 +123,8 @@ def test_a_station_that_began_too_late_is_out_with_the_reason(place: Place):
 def test_one_that_did_not_come_fails_alone_and_the_next_run_asks_for_its_files_alone(place: Place):
     bad = stations_of(place.world)[0].file_name
     other = replace(place, folder=place.folder / "other")
-    _, [failure] = other.run(fault=Fault("uscrn", "wrong_variable", times=1, path_contains=bad))
+    _, failures = other.run(fault=Fault("uscrn", "wrong_variable", times=1, path_contains=bad))
+    [failure] = failures
     assert "its rows are those of daily01, not of hourly02" in failure
     assert len(other.deployment().current(RECORDS)) == 4
     assert other.deployment().is_current(CUBE)  # of the others
