@@ -7,6 +7,7 @@ Not here: what is due (refresh.py), when an unpartitioned asset follows (followi
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import dagster as dg
 
@@ -20,7 +21,8 @@ from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.partitions import partitions_of
 from soilmoisture_assets.defs.raw.era5 import STATION_SERIES, month_assets
 from soilmoisture_assets.defs.raw.ismn import ARCHIVE, SCAN, archive_path
-from soilmoisture_assets.defs.refresh import archive_is_due, due_records, due_today
+from soilmoisture_assets.defs.raw.series import series_assets
+from soilmoisture_assets.defs.refresh import archive_is_due, due_records, due_series, due_today
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.sources import network_of
@@ -29,7 +31,7 @@ from soilmoisture_assets.store.records import State
 
 
 def schedules(deployment: Deployment) -> list[dg.ScheduleDefinition]:
-    """The morning's refresh of weather from ERA5, and of what the stations of a network have measured."""
+    """The morning's refresh of weather, and of what the stations of a network have measured."""
     found = []
     if month_assets(deployment):
         found.append(
@@ -40,6 +42,17 @@ def schedules(deployment: Deployment) -> list[dg.ScheduleDefinition]:
                 due_today,
                 "Asks for months again, down to the series at the stations.",
                 "the newest months, and every stored month that is still preliminary",
+            )
+        )
+    for path, source in series_assets(deployment).items():
+        found.append(
+            _every_morning(
+                deployment,
+                f"{source.name}_refresh",
+                [path],
+                partial(due_series, path=path),
+                f"Asks for months of {source.title} again.",
+                "this month and the last, and every stored month that may have been revised",
             )
         )
     if network_of(deployment.study) is not None:

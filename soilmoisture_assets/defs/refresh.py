@@ -1,19 +1,26 @@
 """What is due: partitions that count, but whose source has newer data by now.
 
-Belongs here: months of ERA5 and records of stations to ask for again, and the sandbox's archive of an open study. Not
-here: when it is asked (automation.py), which months are preliminary (sources/era5/months.py).
+Belongs here: months of weather and records of stations to ask for again, and the sandbox's archive of an open study.
+Not here: when it is asked (automation.py), which months are preliminary (sources/era5/months.py).
 """
 
 from pathlib import Path
+
+import pandas as pd
 
 from soilmoisture_assets.assets import records_of
 from soilmoisture_assets.defs.raw.era5 import DELIVERY, HOURLY, STATION_SERIES, month_assets
 from soilmoisture_assets.defs.raw.ismn import ARCHIVE
 from soilmoisture_assets.defs.raw.records import ASKED_ON
+from soilmoisture_assets.defs.raw.series import series_assets
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.sources import network_of
 from soilmoisture_assets.sources.source import SETTLED
+from soilmoisture_assets.store.records import State
 
+REVISED = pd.Timedelta(days=100)
+"""So long after its end a month of a further source of weather may come otherwise: ERA5 is final after two to three
+months (ECMWF)."""
 UNTIL = "until"
 """Metadata of the sandbox's archive: the day up to which it goes."""
 
@@ -56,6 +63,23 @@ def due_records(deployment: Deployment) -> list[str]:
     return due
 
 
+def due_series(deployment: Deployment, path: str) -> list[str]:
+    """Months of a further source of weather that have not been asked for on this day: this one and the last, and every
+    stored one that may have been revised. Older ones that are missing are for a backfill."""
+    today, due = pd.Timestamp(deployment.today()), []
+    for month in deployment.view().wanted(path):
+        first = pd.Timestamp(month)
+        if first > today:
+            continue
+        record = deployment.store.record(deployment.address(path, month))
+        asked = record.metadata.get(ASKED_ON) if record is not None and record.state is State.STORED else None
+        running = today < first + pd.offsets.MonthBegin(2)
+        revised = asked is not None and pd.Timestamp(asked) <= first + pd.offsets.MonthEnd() + REVISED
+        if (running or revised) and asked != str(deployment.today()):
+            due.append(month)
+    return due
+
+
 def preliminary_shares(deployment: Deployment) -> dict[str, float]:
     """Share of preliminary hours of every stored month; it stands in the record of the month."""
     shares = {}
@@ -85,6 +109,9 @@ def due(deployment: Deployment) -> dict[str, list[str | None]]:
     if DELIVERY in deployment.graph:
         months = due_today(deployment)
         found |= {path: list(months) for path in month_assets(deployment) if months}
+    for path in series_assets(deployment):
+        if months := due_series(deployment, path):
+            found[path] = list(months)
     if stations := due_records(deployment):
         found[records_of(deployment.study)] = list(stations)
     if archive_is_due(deployment):

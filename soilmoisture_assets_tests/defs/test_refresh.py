@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from soilmoisture_assets.defs.automation import schedules
 from soilmoisture_assets.defs.raw.era5 import DELIVERY, HOURLY, STATION_SERIES
 from soilmoisture_assets.defs.raw.ismn import ARCHIVE
 from soilmoisture_assets.defs.refresh import due
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.study import Study
+from soilmoisture_assets_tests.defs.made_up import know_stations
 from soilmoisture_assets_tests.slow.place import LEAST
 from soilmoisture_assets_tests.slow.updates.changes import changed
 
@@ -55,3 +57,33 @@ def test_once_the_axis_has_ended_only_what_is_still_preliminary_is_due(tmp_path:
     later = due(on(dt.date(2018, 9, 1), tmp_path, None))
     again = ["2018-01-01", "2018-02-01"]
     assert later == {DELIVERY: again, HOURLY: again, STATION_SERIES: again}
+
+
+SERIES = "raw/open_meteo/station_series"
+
+
+def open_meteo(day: dt.date, root: Path, reach: str | None = "open") -> Deployment:
+    study = Study.model_validate(changed(LEAST, {"reach": reach, "dynamic_inputs": {"source": "open_meteo"}}))
+    return Deployment(study, Settings(_env_file=None, data_dir=str(root), today=day))  # type: ignore[call-arg]
+
+
+def test_of_a_further_source_this_month_and_the_last_are_due_and_those_that_may_have_been_revised(tmp_path: Path):
+    first = open_meteo(dt.date(2018, 3, 12), tmp_path)
+    assert due(first)[SERIES] == ["2018-02-01", "2018-03-01"]
+    know_stations(first, ["NET__a"])
+    for month in ("2017-12-01", "2018-01-01", "2018-02-01", "2018-03-01"):
+        said = {"asked_on": "2018-04-30" if month == "2017-12-01" else "2018-03-12"}
+        first.publish(SERIES, xr.Dataset(), first.expected(SERIES, month, first.view()), month, metadata=said)
+    assert SERIES not in due(first)
+    assert due(open_meteo(dt.date(2018, 4, 9), tmp_path))[SERIES] == [
+        "2018-01-01", "2018-02-01", "2018-03-01", "2018-04-01",
+    ]  # fmt: skip
+    # December was asked for more than a hundred days after its end, and is as it will stay
+    assert due(open_meteo(dt.date(2019, 1, 9), tmp_path))[SERIES] == [
+        "2018-01-01", "2018-02-01", "2018-03-01", "2018-12-01", "2019-01-01",
+    ]  # fmt: skip
+
+
+def test_the_months_of_a_further_source_have_a_schedule_of_their_own(tmp_path: Path):
+    names = [schedule.name for schedule in schedules(open_meteo(dt.date(2018, 3, 12), tmp_path))]
+    assert names == ["least__open_meteo_refresh"]

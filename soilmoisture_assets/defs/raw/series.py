@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from soilmoisture_assets.defs.making import Made, Make, Work, step
+from soilmoisture_assets.defs.raw.records import ASKED_ON
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SoilMoistureError, SourceError, SourceUnavailable
 from soilmoisture_assets.sources import sources, variables_of
@@ -14,12 +15,17 @@ from soilmoisture_assets.sources.source import SeriesRequest, Source
 
 def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     """One asset per source of the study that declares how a month is fetched."""
-    chosen = [source for name, source in sources().items() if name in deployment.study.dynamic_inputs.sources]
-    return [
-        step(deployment, [f"raw/{source.name}/station_series"], _months(source))
-        for source in chosen
-        if source.fetch is not None
-    ]
+    return [step(deployment, [path], _months(source)) for path, source in series_assets(deployment).items()]
+
+
+def series_assets(deployment: Deployment) -> dict[str, Source]:
+    """By path the sources whose months are series at the stations from the start."""
+    named = deployment.study.dynamic_inputs.sources
+    return {
+        f"raw/{name}/station_series": source
+        for name, source in sources().items()
+        if name in named and source.fetch is not None
+    }
 
 
 def _months(source: Source) -> Make:
@@ -49,7 +55,8 @@ def _months(source: Source) -> Make:
                         error = clock.over(str(error).partition("\n")[0])
                     yield Made(partition=month, failure=str(error), passing=isinstance(error, SourceUnavailable))
                 else:
-                    yield Made(found, month, metadata={"stations": found.sizes["station"]})
+                    asked = {ASKED_ON: str(work.deployment.today())}
+                    yield Made(found, month, metadata={"stations": found.sizes["station"]} | asked)
                 work.progress(done, len(names), month)
 
     return months
