@@ -191,10 +191,10 @@ def test_a_command_that_is_killed_is_resumed_by_the_next_which_asks_for_what_is_
         command += ["--select", "group:raw or group:cube"]
         killed = subprocess.Popen(
             command, env=environment, cwd=tmp_path, start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         while len(kept := {path.name.partition("@")[0] for path in tmp_path.rglob("hourly02/2018/SY_*.gz")}) < 2:
-            assert killed.poll() is None
+            assert killed.poll() is None, killed.communicate()
             time.sleep(0.05)
         os.killpg(killed.pid, signal.SIGKILL)
         killed.wait()
