@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.stats import norm
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.scores import Array
@@ -30,6 +29,8 @@ FEWEST_OBSERVED = 0.5
 """Share of a year's steps in the window; with less the year does not count."""
 YEAR = 365.25
 WEEK = np.timedelta64(7, "D")
+NORMAL_90 = 1.2815515655446004
+"""Quantile 0.9 of the standard normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -144,12 +145,14 @@ def probability_below(limit: Array, quantiles: Array) -> Array:
     The distribution is a normal one on either side of the centre, through the three quantiles 0.1, 0.5 and 0.9
     (…, 3). Without spread it is certain.
     """
+    from scipy.special import ndtr  # imports slowly
+
     low, centre, high = np.moveaxis(np.asarray(quantiles, dtype="float64"), -1, 0)
     apart = limit - centre
-    deviation = np.where(apart < 0, centre - low, high - centre) / norm.ppf(0.9)
+    deviation = np.where(apart < 0, centre - low, high - centre) / NORMAL_90
     with np.errstate(divide="ignore", invalid="ignore"):
         standard = np.where(deviation > 0, apart / deviation, np.sign(apart) * np.inf)
-    found = 100 * norm.cdf(np.where(apart == 0, 0.0, standard))
+    found = 100 * ndtr(np.where(apart == 0, 0.0, standard))
     return np.where(np.isfinite(limit) & np.isfinite(centre), found, np.nan).astype("float32")
 
 
