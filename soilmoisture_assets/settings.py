@@ -108,6 +108,9 @@ class Settings(BaseSettings):
     """The store: a folder, or an fsspec URL such as ``s3://bucket/prefix``; a study is below ``<data_dir>/<study>``."""
     cache_dir: Path | None = None
     """Folder on this machine for unfinished work where the store is elsewhere; unset: ``.soilmoisture_cache``."""
+    scratch_gigabytes: float = Field(default=10.0, gt=0)
+    """Copies of what is stored elsewhere that a process keeps in ``cache_dir``; then those it did not ask for longest
+    go."""
     dagster_home: Path | None = None
     """Folder of the one Dagster instance; unset: ``<data_dir>/dagster_home``, one in ``data`` for each remote store."""
     postgres_url: Annotated[SecretStr, AfterValidator(_database)] | None = None
