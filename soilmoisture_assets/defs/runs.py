@@ -214,7 +214,7 @@ def _elsewhere(
 ) -> Iterator[Step]:
     """Runs on other machines, at once as far as pools have room; what is lost with a machine is made on another one."""
     waiting: deque[tuple[tuple[str, ...], list[str], bool]] = deque()
-    running: list[tuple[tuple[str, ...], list[str], bool, SubmittedRun]] = []
+    running: dict[SubmittedRun, tuple[tuple[str, ...], list[str], bool]] = {}
     for assets, parts in todo:
         yield assets, parts, None
         size = deployment.settings.backfill_stations_per_run if stage.partitions == "station" else None
@@ -226,13 +226,12 @@ def _elsewhere(
                 await_room(instance, pools_of(deployment, assets))
                 keys, tags = request(deployment, definitions, instance, assets, parts, origin)
                 run = submit(instance, definitions, deployment.study.name, keys, tags, QUIET)
-                running.append((assets, parts, again, run))
+                running[run] = assets, parts, again
             time.sleep(SECONDS_BETWEEN_LOOKS)
-            for each in list(running):
-                assets, parts, again, run = each
+            for run in list(running):
                 if (result := run.look()) is None:
                     continue
-                running.remove(each)
+                assets, parts, again = running.pop(run)
                 outcome = outcome_of(result)
                 if outcome.lost and again:
                     rest = list(outdated(deployment.view(), replace(stage, assets=assets), parts))
@@ -246,7 +245,7 @@ def _elsewhere(
                 else:
                     yield assets, parts, outcome
     finally:
-        end(instance, [run for *_, run in running])
+        end(instance, running)
 
 
 def _cut(parts: list[str], size: int | None) -> list[list[str]]:

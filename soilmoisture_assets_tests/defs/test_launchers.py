@@ -11,6 +11,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
+from soilmoisture_assets.cli.doctor import _instance
 from soilmoisture_assets.cli.terminal import instance_of
 from soilmoisture_assets.defs.elsewhere import SubmittedRun, submit
 from soilmoisture_assets.defs.keys import asset_key
@@ -122,9 +123,11 @@ def test_a_run_elsewhere_is_told_all_that_is_set_but_secrets_and_folders_of_this
 
 
 def test_sqlite_is_refused_where_runs_execute_elsewhere(tmp_path: Path):
-    said = refused(Settings(data_dir=str(tmp_path), launcher="ray", _env_file=None))  # type: ignore[arg-type, call-arg]
+    settings = Settings(data_dir=str(tmp_path), launcher="ray", _env_file=None)  # type: ignore[arg-type, call-arg]
+    said = refused(settings)
     assert "SQLite" in said
     assert said.endswith("Set SOILMOISTURE_POSTGRES_URL to a database that all of them reach.")
+    assert said.splitlines()[0] in {finding.state for finding in _instance(settings)}  # of doctor
 
 
 @pytest.mark.parametrize("name", ["ray", "k8s", "docker"])
@@ -148,9 +151,7 @@ def test_a_configuration_that_a_launcher_does_not_take_is_refused_when_the_insta
     assert PASSWORD not in said
 
 
-def test_a_cluster_that_is_not_there_is_said_and_the_run_has_failed(
-    database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_cluster_that_is_not_there_is_said(database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     settings = launcher(monkeypatch, "ray", address="http://127.0.0.1:1")
     with pytest.raises(SourceUnavailable, match=r"takes no run: .*127\.0\.0\.1:1"):
         next(submitted(settings, tmp_path))
