@@ -73,7 +73,7 @@ def test_the_manifests_are_what_kubernetes_takes(manifests: list[dict[str, Any]]
 def test_what_the_launcher_names_is_among_the_manifests(manifests: list[dict[str, Any]]):
     there = {(each["kind"], each["metadata"]["name"]) for each in manifests}
     launcher = json.loads(LAUNCHER.read_text())
-    named = {("ServiceAccount", launcher["service_account_name"]), ("ConfigMap", launcher["instance_config_map"])}
+    named = {("ServiceAccount", launcher["service_account_name"])}
     named |= {("ConfigMap", name) for name in launcher["env_config_maps"]}
     named |= {("Secret", name) for name in launcher["env_secrets"]}
     assert named <= there

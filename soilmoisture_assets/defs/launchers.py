@@ -22,7 +22,8 @@ _CLASSES = {
     Launcher.DOCKER: ("dagster_docker", "DockerRunLauncher"),
 }
 _DEFAULTS: Mapping[Launcher, Mapping[str, Any]] = {
-    Launcher.RAY: {"num_cpus": 1}  # without a share of a node, Ray starts every run on its head
+    Launcher.RAY: {"num_cpus": 1},  # without a share of a node, Ray starts every run on its head
+    Launcher.K8S: {"instance_config_map": "unused"},  # asked for, though a run brings its instance along
 }
 _OF_SERVICES = re.compile(r"AWS_|PG[A-Z]|CDSAPI_")
 """Variables of stores and services that a container of this machine is given, by name; elsewhere they are there."""
