@@ -337,8 +337,10 @@ def outcome_of(result: _Result) -> Outcome:
             errors = [str(Interrupted())]
     lost = not result.success and not errors and not failed
     if lost:
-        said = [event.message for event in result.filter_events(lambda event: event.is_run_failure) if event.message]
-        errors.append(f"run {result.run_id} failed; see it in the web UI{''.join(f' ({text})' for text in said)}")
+        engine = [event.engine_event_data.error for event in result.filter_events(lambda event: event.is_engine_event)]
+        ends = [event.message for event in result.filter_events(lambda event: event.is_run_failure) if event.message]
+        why = "; ".join([error.message.strip() for error in engine if error is not None] or ends)
+        errors.append(f"run {result.run_id} failed; see it in the web UI ({why})")
     return Outcome(result.run_id, "\n".join(errors) or None, failed, _warnings(result), interrupted, lost)
 
 

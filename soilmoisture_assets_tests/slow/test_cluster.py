@@ -134,6 +134,7 @@ def test_a_node_that_is_killed_loses_no_station_that_is_stored_and_the_rest_is_m
         made = [deployment.store.record(addresses[str(name)]) for name in new]
         if any(record is not None and nodes_of_runs().get(record.run) == node for record in made):
             break
+        time.sleep(0.1)
     lab.other.kill()
     kept = {name: record for name, address in addresses.items() if (record := deployment.store.record(address))}
     lost = set(stations) - set(kept)
