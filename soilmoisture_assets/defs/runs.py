@@ -339,8 +339,8 @@ def outcome_of(result: _Result) -> Outcome:
     if lost:
         engine = [event.engine_event_data.error for event in result.filter_events(lambda event: event.is_engine_event)]
         ends = [event.message for event in result.filter_events(lambda event: event.is_run_failure) if event.message]
-        why = "; ".join([error.message.strip() for error in engine if error is not None] or ends)
-        errors.append(f"run {result.run_id} failed; see it in the web UI ({why})")
+        told = "; ".join([error.message.strip() for error in engine if error is not None] or ends)
+        errors.append(f"run {result.run_id} failed; see it in the web UI ({told})")
     return Outcome(result.run_id, "\n".join(errors) or None, failed, _warnings(result), interrupted, lost)
 
 
