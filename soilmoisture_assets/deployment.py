@@ -62,7 +62,7 @@ class Deployment:
         check(study)
         self.study, self.settings = study, settings
         self.patience = Patience(settings.service_patience_seconds)
-        self.store = store if store is not None else Store(settings.data_dir, cache=settings.cache_dir)
+        self.store = store if store is not None else store_of(settings)
 
     @cached_property
     def graph(self) -> Graph:
@@ -464,6 +464,11 @@ class Inputs(Mapping[str, Any]):
         return len(self._inputs)
 
 
+def store_of(settings: Settings) -> Store:
+    """The store that the settings of this machine name."""
+    return Store(settings.data_dir, settings.cache_dir, int(settings.scratch_gigabytes * 2**30))
+
+
 def load_deployment(study: str | None = None, settings: Settings | None = None) -> Deployment:
     """The deployment of a study on this machine.
 
@@ -473,7 +478,7 @@ def load_deployment(study: str | None = None, settings: Settings | None = None) 
     settings : None: those of the environment.
     """
     own = settings or load_settings()
-    store = Store(own.data_dir, cache=own.cache_dir)
+    store = store_of(own)
     chosen = study or own.study
     known = known_studies(store).get(chosen)
     if known is not None and known.text and not Path(known.where).is_file():  # it has run on another machine

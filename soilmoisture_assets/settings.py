@@ -5,11 +5,13 @@ Secrets are ``SecretStr``: they print as stars and never reach logs, metadata or
 """
 
 import datetime as dt
+import json
 import os
 import re
 import tempfile
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -59,7 +61,7 @@ def _without_password(place: str) -> str:
     return place
 
 
-def _database(url: SecretStr) -> SecretStr:
+def with_driver(url: SecretStr) -> SecretStr:
     """The address with the driver of the ``postgres`` extra: without it, SQLAlchemy takes one that is not installed."""
     scheme, _, rest = url.get_secret_value().strip().partition("://")
     try:
@@ -95,6 +97,21 @@ POSTGRES = "SOILMOISTURE_POSTGRES_URL"
 """The variable of the instance's database, which dagster.yaml names too."""
 
 
+LAUNCHER, LAUNCHER_CONFIG = "SOILMOISTURE_LAUNCHER", "SOILMOISTURE_LAUNCHER_CONFIG"
+
+
+class Launcher(StrEnum):
+    """Where runs execute: in processes of this machine, or each by itself on a cluster."""
+
+    LOCAL = "local"
+    RAY = "ray"
+    K8S = "k8s"
+    DOCKER = "docker"
+
+
+_OF_ONE_MACHINE = {"cache_dir", "dagster_home"}
+
+
 class Settings(BaseSettings):
     """Settings of one machine. Every field is an environment variable with the prefix ``SOILMOISTURE_``."""
 
@@ -108,11 +125,18 @@ class Settings(BaseSettings):
     """The store: a folder, or an fsspec URL such as ``s3://bucket/prefix``; a study is below ``<data_dir>/<study>``."""
     cache_dir: Path | None = None
     """Folder on this machine for unfinished work where the store is elsewhere; unset: ``.soilmoisture_cache``."""
+    scratch_gigabytes: float = Field(default=10.0, gt=0)
+    """Copies of what is stored elsewhere that a process keeps in ``cache_dir``; then those it did not ask for longest
+    go."""
     dagster_home: Path | None = None
     """Folder of the one Dagster instance; unset: ``<data_dir>/dagster_home``, one in ``data`` for each remote store."""
-    postgres_url: Annotated[SecretStr, AfterValidator(_database)] | None = None
+    postgres_url: Annotated[SecretStr, AfterValidator(with_driver)] | None = None
     """The Postgres database of the Dagster instance (runs, events, schedules), one for each store; unset: SQLite in the
     folder of the instance."""
+    launcher: Launcher = Launcher.LOCAL
+    """Where runs execute; elsewhere than ``local`` they need a database and a store that all machines reach."""
+    launcher_config: dict[str, Any] = {}
+    """What the launcher is configured with, as JSON: for ``ray`` ``{"address": "http://head:8265", "num_cpus": 2}``."""
     extensions: tuple[Path, ...] = ()
     """Folders with sources, methods and plots of your own, as a JSON list."""
     today: dt.date | None = None
@@ -145,10 +169,12 @@ class Settings(BaseSettings):
     """Where people reach the web UI, for the links in notices."""
 
     backfill_stations_per_run: int | None = None
-    """Stations in one backfill run: unset means all in one run, the fastest on one machine."""
+    """Stations in one backfill run: unset means all in one run, the fastest on one machine. Where runs execute
+    elsewhere, also in one of ``soilmoisture run``, whose runs then share the machines."""
     workers: int | None = Field(default=None, ge=0)
     """Steps of a run that work at a time, each in a process of its own; unset: one per core, with 3 GB of memory for
-    each. 0: one at a time in the process of the run, for debugging. Results do not depend on it."""
+    each. 0: one at a time in the process of the run, for debugging and where a run has its share of a machine of others
+    (``launcher``; so there if unset). Results do not depend on it."""
     threads: int | None = Field(default=None, ge=1)
     """Threads of each step for training and analysis; unset: a quarter of the cores. Results depend on it in their last
     bits."""
@@ -167,6 +193,23 @@ class Settings(BaseSettings):
         if is_remote:
             return Path("data", "dagster_home_" + re.sub(r"[^\w.-]+", "_", place.strip("/"))).resolve()
         return Path(self.data_dir).resolve() / "dagster_home"
+
+    @property
+    def secrets(self) -> set[str]:
+        """Environment variables of settings that are secret, and set."""
+        return {f"SOILMOISTURE_{name.upper()}" for name, value in self if isinstance(value, SecretStr)}
+
+    def told_elsewhere(self) -> list[str]:
+        """What a run on another machine is told, as NAME=value: all that is set but secrets, which are in the
+        environment of that machine, and folders for what does not leave a machine."""
+        told = self.model_dump(include=self.model_fields_set - _OF_ONE_MACHINE)
+        if "://" not in self.data_dir:
+            told["data_dir"] = Path(self.data_dir)
+        return [
+            f"SOILMOISTURE_{name.upper()}={_written(value)}"
+            for name, value in sorted(told.items())
+            if value is not None and not isinstance(value, SecretStr)
+        ]
 
     def tell_dagster(self) -> None:
         """Put the address of the database, with its driver, into the environment, where dagster.yaml points to."""
@@ -188,6 +231,13 @@ class Settings(BaseSettings):
             "Dagster instance": self.instance_folder,
             "temporary files": Path(tempfile.gettempdir()).resolve(),
         }
+
+
+def _written(value: Any) -> str:
+    """A setting as an environment variable that means the same in any folder."""
+    if isinstance(value, dict | tuple):
+        return json.dumps(value, default=_written)
+    return str(value.resolve() if isinstance(value, Path) else value)
 
 
 def load_settings() -> Settings:

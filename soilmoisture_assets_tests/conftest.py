@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,12 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
+    with serving_s3() as address:
+        yield address
+
+
+@contextmanager
+def serving_s3() -> Iterator[str]:
     """Address of an S3 server on loopback, empty at first; it keeps all in memory."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -112,16 +119,21 @@ def s3_server() -> Iterator[str]:
         server.wait()
 
 
-@pytest.fixture
-def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """URL of an empty bucket; this process and those it starts reach it with the credentials of the environment."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": s3_server,
+def credentials(address: str) -> dict[str, str]:
+    """Environment of who uses an S3 server."""
+    return {
+        "AWS_ENDPOINT_URL": address,
         "AWS_ACCESS_KEY_ID": "loopback",
         "AWS_SECRET_ACCESS_KEY": "loopback",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():
+    }
+
+
+@pytest.fixture
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of an empty bucket; this process and those it starts reach it with the credentials of the environment."""
+    for name, value in credentials(s3_server).items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     bucket = f"soilmoisture-{uuid.uuid4().hex[:12]}"

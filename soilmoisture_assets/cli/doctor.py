@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from soilmoisture_assets.cli.terminal import JsonOption, StudyOption, out
-from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.settings import Launcher, Settings
 
 if TYPE_CHECKING:
     from soilmoisture_assets.doctor import Finding
@@ -35,15 +35,19 @@ def doctor(study: StudyOption = None, as_json: JsonOption = False) -> None:
 
 
 def _instance(settings: Settings) -> list["Finding"]:
-    """Where runs, events and schedules are, whether it serves, and where its logs are."""
-    from soilmoisture_assets.doctor import Finding
-
-    logs = Finding("logs", True, f"{settings.event_logs}, a line of JSON per event")
-    url = settings.postgres_url
-    if url is None:
-        return [Finding("runs and schedules", True, f"SQLite in {settings.instance_folder}"), logs]
-    from soilmoisture_assets.defs.postgres import server
-    from soilmoisture_assets.doctor import checked
+    """Where runs, events and schedules are, whether it serves, where runs execute, and where their logs are."""
+    from soilmoisture_assets.doctor import Finding, checked
     from soilmoisture_assets.sources.source import Need
 
-    return [checked(Need("", "runs and schedules", lambda: server(url))), logs]
+    findings = [Finding("logs", True, f"{settings.event_logs}, a line of JSON per event")]
+    if settings.launcher is not Launcher.LOCAL:
+        from soilmoisture_assets.defs.launchers import launcher_of
+
+        launched = Need("", "where runs execute", lambda: settings.launcher if launcher_of(settings) else "")
+        findings.insert(0, checked(launched))
+    url = settings.postgres_url
+    if url is None:
+        return [Finding("runs and schedules", True, f"SQLite in {settings.instance_folder}"), *findings]
+    from soilmoisture_assets.defs.postgres import server
+
+    return [checked(Need("", "runs and schedules", lambda: server(url))), *findings]

@@ -95,10 +95,10 @@ def _run(
     summary: dict[str, Any] = {"runs": [], "made": {}, "failed": {}, "left_out": {}, "warnings": [], "errors": []}
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[detail]}"))
     with Progress(*columns, TimeElapsedColumn(), console=err, disable=quiet) as bars:
-        task: Any = None
+        tasks: dict[tuple[str, ...], Any] = {}
 
         def show(done: int, total: int, text: str) -> None:
-            if task is not None:
+            for task in list(tasks.values())[-1:]:
                 bars.update(task, completed=done, total=total, detail=text[:60])
 
         try:
@@ -107,11 +107,12 @@ def _run(
                     deployment, definitions, instance, wanted, stations=stations, force=force
                 ):
                     if outcome is None:
-                        task = bars.add_task(_describe(assets, names), total=None, detail="")
+                        tasks[assets] = bars.add_task(_describe(assets, names), total=None, detail="")
                         continue
-                    bars.update(task, total=1, completed=1, detail="")
+                    bars.update(tasks[assets], total=1, completed=1, detail="")
                     summary["runs"].append(outcome.run_id)
-                    summary["made"] |= {path: max(len(names), 1) for path in assets}
+                    for path in assets if names or not outcome.lost else ():
+                        summary["made"][path] = summary["made"].get(path, 0) + max(len(names), 1)
                     summary["failed"] |= outcome.failed_partitions
                     summary["warnings"] += outcome.warnings
                     if outcome.error:

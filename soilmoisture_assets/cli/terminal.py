@@ -54,13 +54,16 @@ def instance_of(settings: Settings, *, outdated: bool = False) -> Iterator["dg.D
 
     Raises
     ------
-    StudyError : its folder cannot be written to, its settings (dagster.yaml) cannot be read, its server does not serve.
+    StudyError : its folder cannot be written to, its settings (dagster.yaml) cannot be read, its server does not serve,
+        or its launcher cannot be used.
     """
     import dagster as dg
     from filelock import FileLock
 
     from soilmoisture_assets.defs import logs, postgres
+    from soilmoisture_assets.defs.launchers import check_launcher, launcher_of
 
+    elsewhere = launcher_of(settings)
     home = settings.instance_folder
     own = home.parent / "dagster.yaml"
     try:
@@ -82,6 +85,7 @@ def instance_of(settings: Settings, *, outdated: bool = False) -> Iterator["dg.D
                 text += logs.HANDLER.format(folder=json.dumps(str(settings.event_logs))).encode()
             if settings.postgres_url is not None:
                 text += postgres.STORAGE.encode()
+            text += elsewhere.encode()
             settings_file.write_bytes(text)
         try:
             opened = dg.DagsterInstance.get()
@@ -96,4 +100,5 @@ def instance_of(settings: Settings, *, outdated: bool = False) -> Iterator["dg.D
                 f"  Correct it, or delete it: {TEMPLATE} goes then."
             ) from error
     with opened as instance:
+        check_launcher(instance, settings)
         yield instance

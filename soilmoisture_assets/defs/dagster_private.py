@@ -10,6 +10,7 @@ from dagster._core.definitions.reconstruct import ReconstructableJob, Reconstruc
 from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.child_process_executor import ChildProcessCrashException
 from dagster._core.executor.multiprocess import MultiprocessExecutor
+from dagster._core.launcher.base import WorkerStatus
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as CheckStatus
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, NOT_FINISHED_STATUSES
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
@@ -48,6 +49,7 @@ __all__ = [
     "ReconstructableRepository",
     "RetryMode",
     "SqliteRunStorage",
+    "WorkerStatus",
     "check_alembic_revision",
     "get_alembic_config",
 ]

@@ -66,6 +66,11 @@ def await_room(instance: dg.DagsterInstance, pools: Collection[str]) -> None:
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
+def has_room(instance: dg.DagsterInstance, pools: Collection[str]) -> bool:
+    """Whether each pool has room for one more run."""
+    return not _held(instance, pools)
+
+
 def _held(instance: dg.DagsterInstance, pools: Collection[str]) -> dict[str, list[dg.DagsterRun]]:
     """The pools that are full, with the runs that fill them."""
     if not pools:

@@ -14,10 +14,10 @@ from typing import Any
 import dagster as dg
 
 from soilmoisture_assets.defs.dagster_private import LocalComputeLogManager, NoOpComputeLogManager
+from soilmoisture_assets.deployment import store_of
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.files import replacing
 from soilmoisture_assets.settings import load_settings
-from soilmoisture_assets.store import Store
 from soilmoisture_assets.store.graph import Asset
 from soilmoisture_assets.store.records import Address
 from soilmoisture_assets.study import Study
@@ -37,7 +37,7 @@ class FigurePictures(NoOpComputeLogManager, LocalComputeLogManager):  # type: ig
         if f".{extension}" in PICTURES:
             with suppress(StudyError):  # a name that nothing in a store has
                 settings = load_settings()
-                store = Store(settings.data_dir, cache=settings.cache_dir)
+                store = store_of(settings)
                 record = store.record(Address(study, "/".join(path)))
                 if record is not None and (record.run, record.suffix) == (run, f".{extension}"):
                     whole = store.path(record.address)

@@ -9,6 +9,9 @@ from typing import Any, Self
 
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.utils import create_pg_engine
+from pydantic import SecretStr
+
+from soilmoisture_assets.settings import with_driver
 
 
 class KeptConnections(DagsterPostgresStorage):
@@ -25,7 +28,9 @@ class KeptConnections(DagsterPostgresStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> Self:
-        return cls(config_value["postgres_url"], inst_data)
+        # on another machine it stands in the environment as a person wrote it
+        url = with_driver(SecretStr(config_value["postgres_url"]))
+        return cls(url.get_secret_value(), inst_data)
 
 
 def _is_optimized(**_: int) -> None:

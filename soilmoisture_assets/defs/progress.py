@@ -4,6 +4,7 @@ Belongs here: how progress leaves an asset, whichever process makes it. Not here
 """
 
 import json
+import re
 import socket
 import threading
 import time
@@ -57,6 +58,13 @@ def progress(context: dg.AssetExecutionContext) -> Progress:
             context.log.info(f"{done} of {total} {text}".rstrip())
 
     return report
+
+
+def tell_logged(line: str) -> None:
+    """Tell whoever listens here of the progress that a line in the log of a run elsewhere says, if it does."""
+    if found := re.fullmatch(r"(\d+) of (\d+)(?: (.*))?", line, re.DOTALL):
+        for listener in _listeners:
+            listener(int(found[1]), int(found[2]), found[3] or "")
 
 
 def _owner() -> list[Progress]:

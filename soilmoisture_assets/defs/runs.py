@@ -1,26 +1,30 @@
 """Layer by layer: the runs that bring a selection up to date, one partitioning each.
 
 Belongs here: the order of runs, what they are to make, launching in this process. Not here: what is out of date
-(store/graph.py), printing (cli/).
+(store/graph.py), runs on other machines (elsewhere.py), printing (cli/).
 """
 
 import difflib
+import time
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 import dagster as dg
 
 from soilmoisture_assets.defs.dagster_private import CHILD_PROCESS_CRASH
+from soilmoisture_assets.defs.elsewhere import SECONDS_BETWEEN_LOOKS, SubmittedRun, end, submit
 from soilmoisture_assets.defs.keys import asset_key, asset_path
-from soilmoisture_assets.defs.leases import PROCESS_TAG, await_room, end_dead_runs, this_process
+from soilmoisture_assets.defs.leases import PROCESS_TAG, await_room, end_dead_runs, has_room, this_process
 from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.refresh import due
 from soilmoisture_assets.defs.shown import run_tags
-from soilmoisture_assets.defs.workers import loadable_asset_job, share_patience, workers
+from soilmoisture_assets.defs.workers import loadable_asset_job, named, share_patience, workers
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import Interrupted, SoilMoistureError, StudyError
+from soilmoisture_assets.settings import Launcher
 from soilmoisture_assets.store.graph import Graph, Partitioning, View
 
 COMMAND_LINE = "command line"
@@ -40,7 +44,8 @@ class Outcome:
     """How a run ended.
 
     ``error`` is None where it succeeded or where only single partitions failed; ``warnings`` tell of checks of this
-    severity that did not pass; ``interrupted`` where the user ended it.
+    severity that did not pass; ``interrupted`` where the user ended it; ``lost`` where its machine or process was gone
+    before it could say why.
     """
 
     run_id: str
@@ -48,6 +53,11 @@ class Outcome:
     failed_partitions: Mapping[str, str]
     warnings: Sequence[str]
     interrupted: bool = False
+    lost: bool = False
+
+
+Step = tuple[tuple[str, ...], list[str], Outcome | None]
+"""Assets and partitions of a run, without an outcome before it and with one after it."""
 
 
 def stages(graph: Graph, wanted: Collection[str]) -> list[Stage]:
@@ -134,10 +144,11 @@ def bring_up_to_date(
     stations: Collection[str] = (),
     force: bool = False,
     origin: str = COMMAND_LINE,
-) -> Iterator[tuple[tuple[str, ...], list[str], Outcome | None]]:
+) -> Iterator[Step]:
     """Make what is out of date, run by run; what needs something that could not be made is passed over.
 
-    Yields each run twice, before (without an outcome) and after: its assets, partitions and outcome.
+    Yields each run twice, before (without an outcome) and after: its assets, partitions and outcome. Where runs execute
+    elsewhere, those of a stage go on at once, and several may share what was said before.
     """
     end_dead_runs(instance)
     share_patience(deployment)
@@ -157,13 +168,13 @@ def bring_up_to_date(
             for name in names if stage.partitions else [None]:
                 deployment.come_back(path, name, view)
         todo = [(stage.assets, names)] if force else list(outdated(view, stage, names, again))
-        for asked, parts in todo:
-            assets = _without_lost(view, asked, parts, lost)
-            if not assets or (stage.partitions is not None and not parts):
-                continue
-            yield assets, parts, None
-            outcome = launch(deployment, definitions, instance, assets, parts, origin)
+        todo = [(_without_lost(view, asked, parts, lost), parts) for asked, parts in todo]
+        todo = [(assets, parts) for assets, parts in todo if assets and (parts or stage.partitions is None)]
+        make = _here if deployment.settings.launcher is Launcher.LOCAL else _elsewhere
+        for assets, parts, outcome in make(deployment, definitions, instance, stage, todo, origin):
             yield assets, parts, outcome
+            if outcome is None:
+                continue
             if outcome.interrupted:
                 return
             if outcome.error:
@@ -179,6 +190,68 @@ def _without_lost(view: View, assets: Sequence[str], partitions: Sequence[str], 
     return tuple(path for path in assets if path not in lost)
 
 
+def _here(
+    deployment: Deployment,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    stage: Stage,
+    todo: Sequence[tuple[tuple[str, ...], list[str]]],
+    origin: str,
+) -> Iterator[Step]:
+    """Runs of this process, one after the other."""
+    for assets, parts in todo:
+        yield assets, parts, None
+        yield assets, parts, launch(deployment, definitions, instance, assets, parts, origin)
+
+
+def _elsewhere(
+    deployment: Deployment,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    stage: Stage,
+    todo: Sequence[tuple[tuple[str, ...], list[str]]],
+    origin: str,
+) -> Iterator[Step]:
+    """Runs on other machines, at once as far as pools have room; what is lost with a machine is made on another one."""
+    waiting: deque[tuple[tuple[str, ...], list[str], bool]] = deque()
+    running: dict[SubmittedRun, tuple[tuple[str, ...], list[str], bool]] = {}
+    for assets, parts in todo:
+        yield assets, parts, None
+        size = deployment.settings.backfill_stations_per_run if stage.partitions == "station" else None
+        waiting.extend((assets, part, True) for part in _cut(parts, size))
+    try:
+        while waiting or running:
+            while waiting and (not running or has_room(instance, pools_of(deployment, waiting[0][0]))):
+                assets, parts, again = waiting.popleft()
+                await_room(instance, pools_of(deployment, assets))
+                keys, tags = request(deployment, definitions, instance, assets, parts, origin)
+                run = submit(instance, definitions, deployment.study.name, keys, tags, QUIET)
+                running[run] = assets, parts, again
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+            for run in list(running):
+                if (result := run.look()) is None:
+                    continue
+                assets, parts, again = running.pop(run)
+                outcome = outcome_of(result)
+                if outcome.lost and again:
+                    rest = list(outdated(deployment.view(), replace(stage, assets=assets), parts))
+                    lacking = {name for _, names in rest for name in names}
+                    parts = [name for name in parts if name not in lacking]
+                    outcome = replace(outcome, error=None, warnings=[f"{outcome.error}: the rest is made again"])
+                    yield assets, parts, outcome
+                    for some, names in rest:
+                        yield some, names, None
+                        waiting.append((some, names, False))
+                else:
+                    yield assets, parts, outcome
+    finally:
+        end(instance, running)
+
+
+def _cut(parts: list[str], size: int | None) -> list[list[str]]:
+    return [parts[first : first + size] for first in range(0, len(parts), size)] if size and parts else [parts]
+
+
 def launch(
     deployment: Deployment,
     definitions: dg.Definitions,
@@ -191,9 +264,35 @@ def launch(
 
     Runs that fill a pool which it needs are waited for.
     """
-    await_room(instance, {pool for path in assets if (pool := deployment.graph[path].pool)})
+    await_room(instance, pools_of(deployment, assets))
+    keys, tags = request(deployment, definitions, instance, assets, partitions, origin)
+    tags |= {PROCESS_TAG: this_process()}
+    how: dict[str, Any] = {"asset_selection": keys, "tags": tags, "raise_on_error": False, "run_config": QUIET}
+    result: _Result
+    if workers(deployment.settings):
+        result = dg.execute_job(loadable_asset_job(named(deployment.settings)), instance, **how)
+    else:
+        job = definitions.resolve_implicit_global_asset_job_def()
+        result = job.execute_in_process(instance=instance, **how)
+    return outcome_of(result)
+
+
+def pools_of(deployment: Deployment, assets: Sequence[str]) -> set[str]:
+    """The pools that a run of some assets takes a place in."""
+    return {pool for path in assets if (pool := deployment.graph[path].pool)}
+
+
+def request(
+    deployment: Deployment,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    assets: Sequence[str],
+    partitions: Sequence[str],
+    origin: str,
+) -> tuple[list[dg.AssetKey], dict[str, str]]:
+    """Keys and tags of a run that makes some partitions; Dagster is told of those that it does not know."""
     keys = [asset_key(deployment.study, path) for path in assets]
-    tags = {PROCESS_TAG: this_process()} | run_tags(deployment.study, origin)
+    tags = run_tags(deployment.study, origin)
     if partitions:
         definition = definitions.resolve_asset_graph().get(keys[0]).partitions_def
         assert definition is not None
@@ -201,18 +300,11 @@ def launch(
             known = set(instance.get_dynamic_partitions(str(definition.name)))
             instance.add_dynamic_partitions(str(definition.name), [name for name in partitions if name not in known])
         tags |= wanted_tags(deployment, definition.get_partition_keys(dynamic_partitions_store=instance), partitions)
-    how: dict[str, Any] = {"asset_selection": keys, "tags": tags, "raise_on_error": False, "run_config": _QUIET}
-    result: _Result
-    if workers(deployment.settings):
-        result = dg.execute_job(loadable_asset_job(deployment.settings), instance, **how)
-    else:
-        job = definitions.resolve_implicit_global_asset_job_def()
-        result = job.execute_in_process(instance=instance, **how)
-    return _outcome(result, _warnings(result))
+    return keys, tags
 
 
 _Result = dg.ExecuteInProcessResult | dg.JobExecutionResult
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def _warnings(result: _Result) -> list[str]:
@@ -223,7 +315,8 @@ def _warnings(result: _Result) -> list[str]:
     ]
 
 
-def _outcome(result: _Result, warnings: Sequence[str]) -> Outcome:
+def outcome_of(result: _Result) -> Outcome:
+    """How a run ended, by its events."""
     errors: list[str] = []
     failed: dict[str, str] = {}
     interrupted = False
@@ -238,13 +331,17 @@ def _outcome(result: _Result, warnings: Sequence[str]) -> Outcome:
         else:
             errors.append(event.message or "step failed")
     for event in result.filter_events(lambda event: event.is_run_failure):  # of workers who could not say it
-        why = event.job_failure_data.error
-        if not interrupted and why is not None and was_interrupted(why):
+        why = event.event_specific_data and event.job_failure_data.error
+        if not interrupted and why and was_interrupted(why):
             interrupted = True
             errors = [str(Interrupted())]
-    if not result.success and not errors and not failed:
-        errors.append(f"run {result.run_id} failed; see it in the web UI")
-    return Outcome(result.run_id, "\n".join(errors) or None, failed, warnings, interrupted)
+    lost = not result.success and not errors and not failed
+    if lost:
+        engine = [event.engine_event_data.error for event in result.filter_events(lambda event: event.is_engine_event)]
+        ends = [event.message for event in result.filter_events(lambda event: event.is_run_failure) if event.message]
+        told = "; ".join([error.message.strip() for error in engine if error is not None] or ends)
+        errors.append(f"run {result.run_id} failed; see it in the web UI ({told})")
+    return Outcome(result.run_id, "\n".join(errors) or None, failed, _warnings(result), interrupted, lost)
 
 
 def _chain(error: Any) -> list[Any]:

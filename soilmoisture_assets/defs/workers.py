@@ -28,7 +28,7 @@ from soilmoisture_assets.defs.dagster_private import (
 )
 from soilmoisture_assets.defs.leases import process_lives, this_process
 from soilmoisture_assets.deployment import Deployment
-from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.settings import Launcher, Settings
 
 SHARED = "_SOILMOISTURE_SHARED"
 """Environment variable with the folder that a process shares with its workers."""
@@ -47,6 +47,8 @@ def workers(settings: Settings) -> int:
     """How many steps work at a time; 0: one at a time, in the process of the run."""
     if settings.workers is not None:
         return settings.workers
+    if settings.launcher is not Launcher.LOCAL:
+        return 0
     room = psutil.virtual_memory().total / 2**30 / GIGABYTES_PER_WORKER
     return max(1, min(os.cpu_count() or 1, int(room)))
 
@@ -83,9 +85,9 @@ def _limit_threads(settings: Settings) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads_of_a_step))  # read when torch is loaded
 
 
-def loadable_asset_job(settings: Settings) -> ReconstructableJob:
-    """The job of all assets of a study, as workers load it: by name, as nobody can hand them definitions."""
-    return ReconstructableRepository.for_module(DEFINITIONS, named(settings)).get_reconstructable_job(ASSET_JOB)
+def loadable_asset_job(study: str) -> ReconstructableJob:
+    """The job of all assets of a study, as other processes load it: by name, as nobody can hand them definitions."""
+    return ReconstructableRepository.for_module(DEFINITIONS, study).get_reconstructable_job(ASSET_JOB)
 
 
 def named(settings: Settings) -> str:

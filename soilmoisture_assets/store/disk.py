@@ -38,6 +38,9 @@ class Held:
         except FileNotFoundError:
             return False
 
+    def keep(self) -> None:
+        """Nothing: the file stays."""
+
     def close(self) -> None:
         self._file.close()
 
@@ -182,11 +185,11 @@ class Disk:
     def _own_folder(self, stem: str) -> tuple[int, Path]:
         while True:
             for folder in self._attempts(stem):
-                _remove_dead(folder)
+                remove_dead(folder)
                 with contextlib.suppress(FileExistsError, FileNotFoundError):  # another attempt lives, or was quicker
                     folder.mkdir()
                     lock = os.open(folder, os.O_RDONLY)
-                    _lock(lock)
+                    hold_alone(lock)
                     with contextlib.suppress(FileNotFoundError):
                         if os.path.samestat(os.stat(folder), os.fstat(lock)):
                             return lock, folder
@@ -196,7 +199,7 @@ class Disk:
     def sweep(self, stem: str, record: str) -> None:
         """Remove what attempts at one object that died have left of it and of its record (any name it may have)."""
         for folder in self._attempts(stem):
-            _remove_dead(folder)
+            remove_dead(folder)
         path = self.folder / record
         path.with_name(_part_of(path.name)).unlink(missing_ok=True)
 
@@ -212,7 +215,7 @@ class Disk:
         path.mkdir(parents=True, exist_ok=True)
         lock = os.open(path, os.O_RDONLY)
         try:
-            _lock(lock)
+            hold_alone(lock)
             yield
         finally:
             _unlock(lock)
@@ -222,8 +225,8 @@ def _part_of(name: str) -> str:
     return f".{name.partition('=')[0]}={PART}"
 
 
-def _remove_dead(folder: Path) -> None:
-    """Remove the folder of an attempt unless it lives; locked meanwhile, so that none begins in it."""
+def remove_dead(folder: Path) -> None:
+    """Remove the folder of an attempt or a process, unless that lives; locked meanwhile, so that none begins in it."""
     try:
         lock = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:
@@ -236,7 +239,8 @@ def _remove_dead(folder: Path) -> None:
         _unlock(lock)
 
 
-def _lock(descriptor: int) -> None:
+def hold_alone(descriptor: int) -> None:
+    """Wait for the lock of an open file or folder; it ends with the last process that has it open."""
     with contextlib.suppress(OSError):  # a file system without locks: one writer per thing is up to its users
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 

@@ -5,9 +5,8 @@ Keys are paths relative to the root, with "/". Nothing is cached that another pr
 """
 
 import contextlib
-import multiprocessing.util
 import os
-import shutil
+import re
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -17,35 +16,39 @@ from typing import Any
 
 from soilmoisture_assets.errors import SourceError, StudyError
 from soilmoisture_assets.store.checksums import checksum as checksum_of
+from soilmoisture_assets.store.copies import Copies, Copy
 
 _WRITTEN = ("LastModified", "last_modified", "mtime", "updated", "created")
 
 
-class Copy:
-    """A checked local copy of one version of an object; it lasts as long as the process."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def is_current(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        pass
+_FIXES = {
+    r"locate credentials": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or AWS_PROFILE.",
+    r"(?i)access ?key|signature|token|expired|credentials|profile": (
+        "Correct AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN) in the environment, or AWS_PROFILE."
+    ),
+    r"(?i)access ?denied|forbidden": "Allow these credentials to list, read, write and delete objects there.",
+    r"(?i)connect": "Start the service, or correct its address (AWS_ENDPOINT_URL for s3:// of others than AWS).",
+    "": "Check the URL, the address of the service and its credentials in the environment (AWS_… for s3://).",
+}
+"""By what an error looks like: what to do. The first that fits."""
 
 
 class Remote:
     """A bucket, or a prefix in one.
+
+    Parameters
+    ----------
+    scratch : folder on this machine for copies of objects and for what is being written.
+    room : bytes that a process takes of it for copies, before those go that it did not ask for longest.
 
     Raises
     ------
     StudyError : the URL names no place, or the package for its protocol is not installed.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._of_process: tuple[int, Any, Path] | None = None
-        self._copies: dict[tuple[str, str], tuple[int, str, Path]] = {}
+    def __init__(self, url: str, scratch: Path, room: int) -> None:
+        self.url, self._scratch, self._room = url, scratch, room
+        self._of_process: tuple[int, Any, Copies] | None = None
         self._root = self._open()[1].rstrip("/")
         if not self._root:
             raise StudyError(
@@ -71,20 +74,17 @@ class Remote:
         return self._mine()[0]
 
     @property
-    def _cache(self) -> Path:
+    def _copies(self) -> Copies:
         return self._mine()[1]
 
-    def _mine(self) -> tuple[Any, Path]:
-        """File system and folder of copies of this process: a forked child may use neither of its parent's."""
+    def _mine(self) -> tuple[Any, Copies]:
+        """File system and copies of this process: a forked child may use neither of its parent's."""
         if self._of_process is None or self._of_process[0] != os.getpid():
-            cache = Path(tempfile.mkdtemp(prefix="soilmoisture_"))
-            # not atexit: that is not run in the children of a pool, and is in those of a plain fork
-            multiprocessing.util.Finalize(None, shutil.rmtree, (cache, True), exitpriority=0)
-            self._of_process, self._copies = (os.getpid(), self._open()[0], cache), {}
+            self._of_process = (os.getpid(), self._open()[0], Copies(self._scratch, self._room))
         return self._of_process[1:]
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_of_process": None, "_copies": {}}
+        return self.__dict__ | {"_of_process": None}
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
@@ -165,18 +165,15 @@ class Remote:
             self._files.rm_file(self._path(key))
 
     def hold(self, key: str, size: int, checksum: str) -> Copy | None:
-        """A local copy of the object, if it has this size and checksum. A version is fetched once per process."""
+        """A local copy of the object, if it has this size and checksum. A version is fetched once, while it is kept."""
         version = self._version(key)
         if version is None or version[1] != size:
             return None
-        known = self._copies.get((key, version[0]))
-        if known is None:
-            known = self._fetched(key)
-            if known is None:
-                return None
-            if self._version(key) == version:  # else the copy may be of the one or the other
-                self._copies[key, version[0]] = known
-        return Copy(known[2]) if known[:2] == (size, checksum) else None
+        copy = self._copies.held((key, version[0])) or self._fetched(key, version)
+        if copy is not None and (copy.size, copy.checksum) != (size, checksum):
+            copy.close()
+            return None
+        return copy
 
     def _version(self, key: str) -> tuple[str, int] | None:
         """What tells one version of an object from another (its ETag and time, on S3), and its size."""
@@ -187,21 +184,18 @@ class Remote:
                 return None
         return repr(sorted(status.items(), key=str)), status["size"]
 
-    def _fetched(self, key: str) -> tuple[int, str, Path] | None:
-        """Size, checksum and path of a copy of the object as it is now."""
-        part = self._cache / f".{uuid.uuid4().hex}.part"
+    def _fetched(self, key: str, version: tuple[str, int]) -> Copy | None:
+        """A copy of the object as it is now, known as that version if it still was that one in the end."""
+        path = self._copies.new_file(key.rsplit("/", 1)[-1])
         with self._told():
             try:
-                self._files.get_file(self._path(key), str(part))
+                self._files.get_file(self._path(key), str(path))
             except FileNotFoundError:
                 return None
-        with part.open("rb") as file:
-            checksum = checksum_of(file)
-        name = key.rsplit("/", 1)[-1]
-        (self._cache / checksum).mkdir(exist_ok=True)
-        path = self._cache / checksum / name
-        os.replace(part, path)
-        return path.stat().st_size, checksum, path
+        with path.open("rb") as file:
+            copy = Copy(path, checksum_of(file))
+        known_as = version[0] if self._version(key) == version else uuid.uuid4().hex  # the one or the other
+        return self._copies.add((key, known_as), copy)
 
     def checksum(self, key: str) -> str | None:
         """Of the object as it is now; None where there is none. It is read in any case, and not kept."""
@@ -212,7 +206,7 @@ class Remote:
     @contextlib.contextmanager
     def attempt(self, stem: str) -> Iterator[Path]:
         """A local folder to write an object in."""
-        with tempfile.TemporaryDirectory(prefix="soilmoisture_") as folder:
+        with tempfile.TemporaryDirectory(dir=self._copies.folder) as folder:
             yield Path(folder)
 
     def sweep(self, stem: str, record: str) -> None:
@@ -233,7 +227,6 @@ class Remote:
                 raise
             raise SourceError(f"{self.url}: no such bucket ({error}).\n  Make it, or correct the URL.") from error
         except Exception as error:  # whatever the library of the protocol raises
-            raise SourceError(
-                f"{self.url}: {type(error).__name__}: {error}\n"
-                "  Check the URL, the address of the service and its credentials in the environment (AWS_… for s3://)."
-            ) from error
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            fix = next(fix for pattern, fix in _FIXES.items() if re.search(pattern, said))
+            raise SourceError(f"{self.url}: {said}\n  {fix}") from error

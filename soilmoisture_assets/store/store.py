@@ -22,14 +22,20 @@ from typing import TypeVar
 from soilmoisture_assets.errors import DamagedError, SourceError, StudyError
 from soilmoisture_assets.files import UNFINISHED_WORK, telling_troubles
 from soilmoisture_assets.store.checksums import checksum as checksum_of
+from soilmoisture_assets.store.copies import Copy
 from soilmoisture_assets.store.disk import Disk, Held
 from soilmoisture_assets.store.records import RECORDS, Address, Record, RecordName, State
-from soilmoisture_assets.store.remote import Copy, Remote
+from soilmoisture_assets.store.remote import Remote
 
 T = TypeVar("T")
 
 WORKSPACE = ".workspace"
 """Marks a folder of work in progress."""
+
+COPIES = ".copies"
+"""Folder of local copies of remote objects, in that of work in progress."""
+SCRATCH = 10 * 2**30
+"""Bytes of such copies that a process keeps, where nobody says how many."""
 
 LOOKS = 50
 """How often a thing that is replaced while it is looked at is looked at again."""
@@ -77,14 +83,15 @@ class Damage:
 class Store:
     """What is stored below a root, a local folder or an fsspec URL such as s3://bucket/prefix.
 
-    ``cache`` is the local folder of work in progress where the root is not local.
+    ``cache`` is the local folder of work in progress where the root is not local; a process keeps copies of objects in
+    it, up to ``scratch`` bytes.
 
     Raises
     ------
     StudyError : the URL is not one, has a password in it, or the package for its protocol is not installed.
     """
 
-    def __init__(self, root: str | Path, cache: Path | None = None) -> None:
+    def __init__(self, root: str | Path, cache: Path | None = None, scratch: int = SCRATCH) -> None:
         text = str(root)
         protocol, has_protocol, rest = text.partition("://")
         if re.match(r"[a-z][a-z0-9+]+:/[^/]", text):  # what pathlib makes of a URL
@@ -95,14 +102,14 @@ class Store:
                 "  Take it out: credentials belong in the environment."
             )
         self.local: Path | None = None
+        self._cache = (cache or UNFINISHED_WORK).absolute()
         if not has_protocol or protocol in ("file", "local"):
             self.local = Path(rest if has_protocol else text).absolute()
             self.url = str(self.local)
             self._root: Disk | Remote = Disk(self.local)
         else:
             self.url = f"{protocol}://{rest.rstrip('/')}"
-            self._root = Remote(self.url)
-        self._cache = (cache or UNFINISHED_WORK).absolute()
+            self._root = Remote(self.url, self._cache / COPIES, scratch)
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
@@ -251,6 +258,8 @@ class Store:
     def path(self, address: Address) -> Path:
         """Path of the object, checked; of a copy where the store is not local, which lasts as long as the process.
 
+        Whoever wants what is in it has ``load`` read it: that copy goes where room is needed.
+
         Raises
         ------
         SourceError : as of ``load``.
@@ -314,6 +323,8 @@ class Store:
                 raise
             return None
         if held.is_current():
+            if value is held.path:
+                held.keep()  # whoever has the path opens it later
             return value, record
         if hasattr(value, "close"):
             value.close()

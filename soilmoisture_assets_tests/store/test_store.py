@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+import requests
 
 from soilmoisture_assets.errors import SourceError, StudyError
 from soilmoisture_assets.store import Address, Record, State, Store
@@ -357,6 +358,36 @@ def test_a_root_that_cannot_be_used_says_what_to_do(root: str | Path, told: str)
 def test_a_bucket_that_is_not_there_is_told_when_it_is_written(s3: str):
     with pytest.raises(SourceError, match="no-such-bucket"):
         Store("s3://no-such-bucket/x").publish(record(), text("x"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fix"),
+    [
+        ("AWS_ACCESS_KEY_ID", "nobody", "Correct AWS_ACCESS_KEY_ID"),
+        ("AWS_ACCESS_KEY_ID", None, "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        ("AWS_PROFILE", "nosuch", "or AWS_PROFILE"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1", "Start the service"),
+    ],
+)
+def test_credentials_and_addresses_that_do_not_work_are_said_in_one_line_with_the_fix(
+    s3: str, s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str | None, fix: str
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+    requests.post(f"{s3_server}/moto-api/reset-auth", data="0", timeout=60)  # from now on it asks who one is
+    try:
+        with pytest.raises(SourceError) as error:
+            Store(s3).studies()
+    finally:
+        requests.post(f"{s3_server}/moto-api/reset-auth", data="inf", timeout=60)
+    trouble, advice = str(error.value).splitlines()
+    assert trouble.startswith(f"{s3}: ")
+    assert advice.startswith("  ")
+    assert fix in advice
+    assert "loopback" not in str(error.value)
 
 
 def test_a_root_is_a_folder_with_or_without_a_protocol(tmp_path: Path):
