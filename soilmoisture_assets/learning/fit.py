@@ -222,6 +222,7 @@ def _fit_batch(
             regional,
             shape=shape,
             parameters={name: value[i : i + 1].clone() for name, value in best.items()},
+            scaler=regional.scaler.of_stations(station),
             station=station,
             stations=(station,),
             metadata=metadata,
