@@ -14,6 +14,7 @@ import torch
 import xarray as xr
 
 from soilmoisture_assets.alignment.cube import with_steps_ahead
+from soilmoisture_assets.alignment.gap_filling import regional_season
 from soilmoisture_assets.alignment.splits import CALIBRATION, FLAGS, SELECTION, TEST, within_splits
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
@@ -29,6 +30,7 @@ OBSERVED_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "o
 FORECAST_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "forecast soil moisture"}
 AFTER_TRAINING = (SELECTION, CALIBRATION, TEST)
 RUNS_AT_ONCE = 256
+STATIONS_AT_ONCE = 32
 
 
 def forecast(
@@ -153,13 +155,20 @@ def latest_forecast(
 
 
 class _WindowsOf:
-    """Windows of some stations, made once per training statistics: a model of an older cube keeps its own.
+    """Windows of some stations, a few stations at a time: those of thousands would fill the memory.
 
-    A station model has statistics of its station alone; those of the regional model it came from are the same there.
+    Made once per training statistics: a model of an older cube keeps its own. A station model has statistics of its
+    station alone; those of the regional model it came from are the same there.
     """
 
     def __init__(self, cube: xr.Dataset, study: Study, stations: Sequence[str]) -> None:
-        self.cube, self.study, self.stations = cube, study, stations
+        self.cube, self.study = cube, study
+        self._group = {
+            name: stations[first : first + STATIONS_AT_ONCE]
+            for first in range(0, len(stations), STATIONS_AT_ONCE)
+            for name in stations[first : first + STATIONS_AT_ONCE]
+        }
+        self._seasons = {name: regional_season(cube, name) for name in study.dynamic_inputs.variables}
         self._made: list[Windows] = []
 
     def of(self, model: Model, name: str) -> Windows:
@@ -168,8 +177,13 @@ class _WindowsOf:
             same = made.experiment == model.experiment and made.scaler.of_stations(name) == own
             if same and name in made.stations:
                 return made
-        stations = self.stations if model.station is None else [name]
-        self._made.append(build_windows(self.cube, model.experiment, self.study, model.scaler, stations=stations))
+        stations = self._group[name] if model.station is None else [name]
+        self._made = [made for made in self._made if name in made.stations]  # nobody comes back to an earlier group
+        self._made.append(
+            build_windows(
+                self.cube, model.experiment, self.study, model.scaler, stations=stations, seasons=self._seasons
+            )
+        )
         return self._made[-1]
 
 
