@@ -422,15 +422,19 @@ class Partitions(Mapping[str, Any]):
 
     def __init__(self, deployment: Deployment, path: str, names: list[str]) -> None:
         self._deployment, self._path, self._names = deployment, path, names
+        self._known = frozenset(names)
 
     def __repr__(self) -> str:
         shown = ", ".join(self._names[:3]) + (", …" if len(self) > 3 else "")
         return f"{self._deployment.study.name}/{self._path}, {len(self)} partitions: {shown}"
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._names:
+        if name not in self:
             raise KeyError(name)
         return self._deployment._open(self._path, name, None)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

@@ -6,7 +6,7 @@ Not here: how weather is filled (alignment/gap_filling.py), scaling to network u
 (windows.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +57,11 @@ def training_steps(cube: xr.Dataset) -> np.ndarray:
 
 
 def weather_channels(
-    cube: xr.Dataset, names: Sequence[str], step: pd.Timedelta, rows: np.ndarray | None = None
+    cube: xr.Dataset,
+    names: Sequence[str],
+    step: pd.Timedelta,
+    rows: np.ndarray | None = None,
+    seasons: Mapping[str, np.ndarray] | None = None,
 ) -> Channels:
     """Filled weather, whether it was observed, its exponential memories, the neighbours' rain and the water balance.
 
@@ -67,6 +71,7 @@ def weather_channels(
     Parameters
     ----------
     rows : positions of the stations that are wanted, all of them if None; the others still fill their gaps.
+    seasons : by name what ``regional_season`` gives, where it is known.
     """
     wanted = np.arange(cube.sizes["station"]) if rows is None else rows
     times = pd.DatetimeIndex(cube["time"].values)
@@ -75,13 +80,13 @@ def weather_channels(
     labels: list[tuple[str, str]] = []
     filled: dict[str, np.ndarray] = {}
     for name in names:
-        weather = fill_weather(cube, name)
-        values = filled[name] = weather.values[wanted]
+        weather = fill_weather(cube, name, rows, (seasons or {}).get(name))
+        values = filled[name] = weather.values
         compress = np.log1p if is_amount(name) else np.asarray
-        channels += [compress(values), weather.observed[wanted].astype(float)]
+        channels += [compress(values), weather.observed.astype(float)]
         labels += [(name, name), (f"{name}_observed", name)]
         if is_amount(name):
-            channels.append(compress(weather.nearby[wanted]))
+            channels.append(compress(weather.nearby))
             labels.append((f"{name}_nearby", name))
         for days in MEMORY_DAYS.get(name, OTHER_MEMORY_DAYS):
             channels.append(compress(exponential_memory(values, days / step_days)))

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from soilmoisture_assets.alignment.gap_filling import regional_season
 from soilmoisture_assets.alignment.splits import SELECTION, TRAIN, within_splits
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
@@ -147,9 +148,10 @@ def fit_stations(
     wanted = set(stations)
     groups = [every[i : i + MODELS_AT_ONCE] for i in range(0, len(every), MODELS_AT_ONCE)]
     groups = [group for group in groups if wanted.intersection(group)]
+    seasons = {name: regional_season(cube, name) for name in study.dynamic_inputs.variables}
     for number, group in enumerate(groups):
         with _threads(threads):
-            windows = build_windows(cube, regional.experiment, study, regional.scaler, stations=group)
+            windows = build_windows(cube, regional.experiment, study, regional.scaler, stations=group, seasons=seasons)
             windows = windows.to(_device(device))
         failures = {name: _cannot_train(windows, name, study.model.min_windows) for name in group}
         batch = [name for name in group if not failures[name]]
@@ -222,6 +224,7 @@ def _fit_batch(
             regional,
             shape=shape,
             parameters={name: value[i : i + 1].clone() for name, value in best.items()},
+            scaler=regional.scaler.of_stations(station),
             station=station,
             stations=(station,),
             metadata=metadata,

@@ -14,6 +14,7 @@ import torch
 import xarray as xr
 
 from soilmoisture_assets.alignment.cube import with_steps_ahead
+from soilmoisture_assets.alignment.gap_filling import regional_season
 from soilmoisture_assets.alignment.splits import CALIBRATION, FLAGS, SELECTION, TEST, within_splits
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
@@ -29,6 +30,7 @@ OBSERVED_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "o
 FORECAST_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "forecast soil moisture"}
 AFTER_TRAINING = (SELECTION, CALIBRATION, TEST)
 RUNS_AT_ONCE = 256
+STATIONS_AT_ONCE = 32
 
 
 def forecast(
@@ -57,7 +59,7 @@ def forecast(
     used, parts = [], []
     for name in names:
         used.append(model := models if isinstance(models, Model) else models[name])
-        parts.append(_forecast(cube, windows.of(model), model, name))
+        parts.append(_forecast(cube, windows.of(model, name), model, name))
     found = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
     return found.assign_attrs(experiment=str(model.experiment), method=_method(used))
 
@@ -88,7 +90,7 @@ def uncalibrated(
     windows = _WindowsOf(cube, study, names)
     for name in names:
         models = {REGIONAL_MODEL: regional} | ({STATION_MODEL: own[name]} if name in own else {})
-        each = [_forecast(cube, windows.of(model), model, name) for model in models.values()]
+        each = [_forecast(cube, windows.of(model, name), model, name) for model in models.values()]
         quantiles = [found["soil_moisture_forecast"] for found in each]
         together = xr.concat(quantiles, dim=xr.Variable("forecaster", list(models)))
         dataset = each[0].assign(soil_moisture_forecast=together)
@@ -134,7 +136,7 @@ def latest_forecast(
     for row in issued:
         name = names[row]
         models = {REGIONAL_MODEL: regional, STATION_MODEL: own.get(name, regional)}
-        quantiles = [_quantiles(windows.of(model), model, name, start)[:, 0] for model in models.values()]
+        quantiles = [_quantiles(windows.of(model, name), model, name, start)[:, 0] for model in models.values()]
         dims = ("forecaster", "station", "lead", "quantile")
         last = moisture.sel(station=name).values[newest[row]]
         parts.append(
@@ -145,7 +147,7 @@ def latest_forecast(
                     "last_observation": ("station", [last], OBSERVED_ATTRIBUTES),
                     "age": ("station", age[[row]], {"units": "hours", "long_name": "age of the last observation"}),
                 },
-                coords=_coordinates(cube, windows.of(regional), name) | {"forecaster": list(models)},
+                coords=_coordinates(cube, windows.of(regional, name), name) | {"forecaster": list(models)},
             )
         )
     found = xr.concat(parts, dim="station", data_vars="minimal", coords="minimal", compat="override", join="exact")
@@ -153,17 +155,35 @@ def latest_forecast(
 
 
 class _WindowsOf:
-    """Windows of some stations, made once per training statistics: a model of an older cube keeps its own."""
+    """Windows of some stations, a few stations at a time: those of thousands would fill the memory.
+
+    Made once per training statistics: a model of an older cube keeps its own. A station model has statistics of its
+    station alone; those of the regional model it came from are the same there.
+    """
 
     def __init__(self, cube: xr.Dataset, study: Study, stations: Sequence[str]) -> None:
-        self.cube, self.study, self.stations = cube, study, stations
+        self.cube, self.study = cube, study
+        self._group = {
+            name: stations[first : first + STATIONS_AT_ONCE]
+            for first in range(0, len(stations), STATIONS_AT_ONCE)
+            for name in stations[first : first + STATIONS_AT_ONCE]
+        }
+        self._seasons = {name: regional_season(cube, name) for name in study.dynamic_inputs.variables}
         self._made: list[Windows] = []
 
-    def of(self, model: Model) -> Windows:
+    def of(self, model: Model, name: str) -> Windows:
+        own = model.scaler.of_stations(name)
         for made in self._made:
-            if made.experiment == model.experiment and (made.scaler is model.scaler or made.scaler == model.scaler):
+            same = made.experiment == model.experiment and made.scaler.of_stations(name) == own
+            if same and name in made.stations:
                 return made
-        self._made.append(build_windows(self.cube, model.experiment, self.study, model.scaler, stations=self.stations))
+        stations = self._group[name] if model.station is None else [name]
+        self._made = [made for made in self._made if name in made.stations]  # nobody comes back to an earlier group
+        self._made.append(
+            build_windows(
+                self.cube, model.experiment, self.study, model.scaler, stations=stations, seasons=self._seasons
+            )
+        )
         return self._made[-1]
 
 

@@ -114,9 +114,17 @@ class Scaler:
         """Typical change (station, lead) in spreads."""
         return np.array([self.change.get(station, self.regional_change) for station in stations])
 
+    def of_stations(self, *stations: str) -> Self:
+        """The same scaler with the statistics of these stations alone."""
+        return replace(
+            self,
+            moisture={name: self.moisture[name] for name in stations if name in self.moisture},
+            change={name: self.change[name] for name in stations if name in self.change},
+        )
+
     def of_strangers(self) -> Self:
         """The same scaler without the statistics of any station."""
-        return replace(self, moisture={}, change={})
+        return self.of_stations()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

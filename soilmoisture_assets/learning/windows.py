@@ -4,7 +4,7 @@ Belongs here: which starts are valid in which split, runs of consecutive starts,
 Not here: the features themselves (features.py), the network (network.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -219,6 +219,7 @@ def build_windows(
     scaler: Scaler | None = None,
     *,
     stations: Sequence[str] | None = None,
+    seasons: Mapping[str, np.ndarray] | None = None,
     pad_starts: int = 64,
 ) -> Windows:
     """Make the tensors of one experiment from a station cube.
@@ -229,6 +230,7 @@ def build_windows(
     scaler : statistics of a trained model; None computes them from the cube's training period.
     stations : the stations to make windows of, those of the cube if None; fewer need a scaler. The values are the same
         as among all.
+    seasons : regional seasons by variable (alignment/gap_filling.py), where they are known.
 
     Raises
     ------
@@ -240,7 +242,7 @@ def build_windows(
     rows = np.array([index[name] for name in (index if stations is None else stations)], dtype=np.int64)
     own = cube.isel(station=rows)
     names = [str(name) for name in own["station"].values]
-    weather = features.weather_channels(cube, study.dynamic_inputs.variables, step, rows)
+    weather = features.weather_channels(cube, study.dynamic_inputs.variables, step, rows, seasons)
     calendar = features.calendar_channels(own, step)
     static, static_names, static_sources = features.static_vector(cube, study.static_attributes.variables)
     leads = len(study.lead_hours)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.alignment.gap_filling import fill_weather, is_amount
+from soilmoisture_assets.alignment.gap_filling import fill_weather, is_amount, regional_season
 from soilmoisture_assets.alignment.neighbours import nearest_stations
 
 TIMES = pd.date_range("2015-01-01", "2016-12-31")
@@ -98,3 +98,16 @@ def test_a_held_out_station_takes_from_its_neighbours_and_gives_nothing():
     np.testing.assert_array_equal(before[:3], after[:3])
     np.testing.assert_array_equal(before[3, LATE], after[3, LATE])  # not even to its own seasonal mean
     assert before[3, LATE] == pytest.approx(12, abs=0.1)  # the mean of the others
+
+
+@pytest.mark.parametrize("name", ["temperature", "precipitation"])
+def test_what_a_station_is_given_is_the_same_bits_whoever_else_is_asked_for(name: str):
+    cube = cube_of([10, 12, 14, 16], [2, 3, 4, 5])
+    cube[name] = cube[name] + np.random.default_rng(1).random(cube[name].shape)
+    cube[name][0, LATE] = np.nan
+    cube[name][3, 300:] = np.nan
+    together, season = fill_weather(cube, name), regional_season(cube, name)
+    for rows in ([0], [3], [1, 2], [0, 2, 3]):
+        alone = fill_weather(cube, name, np.array(rows), season)
+        for part in ("values", "observed", "nearby"):
+            np.testing.assert_array_equal(getattr(alone, part), getattr(together, part)[rows])

@@ -76,6 +76,7 @@ def test_a_station_that_cannot_be_trained_says_why_and_harms_no_other(study: Stu
     assert "not in the station cube" in reasons["NET__other"]
     for name in ("NET__s2", "NET__s3", "NET__s4"):
         assert all(torch.isfinite(value).all() for value in fits[name].model.parameters.values())
+        assert set(fits[name].model.scaler.moisture) == {name}  # or checkpoints of all would grow with their square
 
 
 def test_a_station_with_one_observed_value_gets_the_regional_model_and_says_so(study: Study):

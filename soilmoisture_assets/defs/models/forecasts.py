@@ -65,8 +65,7 @@ def _uncalibrated(work: Work) -> Iterator[Made]:
     [path], names = work.assets, work.partitions
     given = work.given()
     cube, regional = given["cube"].load(), given["regional"]
-    models = {name: work.given(path, name)["own"] for name in names}
-    own = {name: model for name, model in models.items() if model is not None}
+    own = work.deployment.partitions(work.deployment.graph.inputs(path)["own"].asset, view=work.view)
     for done, (name, found) in enumerate(uncalibrated(cube, regional, own, work.study, names), start=1):
         work.progress(done, len(names), name)
         yield Made(found, name)
