@@ -7,30 +7,36 @@ demo: .venv/installed
 real: .venv/installed
 	$(BIN)/soilmoisture run --study uscrn
 
-test: .venv/installed
+test: .venv/for_tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-slow chaos servers: .venv/installed
+slow chaos servers: .venv/for_tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow --timeout 3600 -rP -n 2 --dist loadfile $(if $(filter-out slow,$@),soilmoisture_assets_tests/slow/$@)
 
-chaos-short: .venv/installed
+chaos-short: .venv/for_tests
 	SOILMOISTURE_CHAOS_SHORT=1 $(MAKE) chaos
 
 ui: .venv/installed
 	$(BIN)/soilmoisture ui $(if $(STUDY),--study $(STUDY))
 
-lint: .venv/installed
+lint: .venv/for_tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-audit: .venv/installed
+audit: .venv/for_tests
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[audit]'
 	$(BIN)/pip-audit --skip-editable --local
 
-bench: .venv/installed
+bench: .venv/for_tests
 	for benchmark in benchmarks/*.py; do $(BIN)/python $$benchmark || exit 1; done
 
 .venv/installed: pyproject.toml constraints.txt
+	@echo "Installing into .venv: about 1.5 GB, some minutes"
 	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/for_tests: .venv/installed
+	@echo "Installing what the tests take"
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
