@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pytest
 import torch
 
-from soilmoisture_assets.defs.build import build_definitions
+from soilmoisture_assets.defs.models import forecasts, networks
 from soilmoisture_assets.defs.runs import launch
 from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.io_managers import io_managers
 from soilmoisture_assets.study import Study
 from soilmoisture_assets_tests.slow.place import Place, from_files
 
@@ -66,7 +68,11 @@ def _outcome(study: Study, root: Path) -> Outcome:
     ended = place.run(study, ("raw", "cube", "models"))
     assert (ended.errors, ended.failed) == ([], {})
     deployment = place.deployment(study)
-    definitions = build_definitions(deployment)
+    definitions = dg.Definitions(  # those of the models alone: the job of all assets takes seconds to make for each run
+        [*networks.assets(deployment), *forecasts.assets(deployment)],
+        resources=io_managers(deployment),
+        executor=dg.in_process_executor,
+    )
     names = deployment.current(MODEL)
     assert len(names) == STATIONS
     for cut in CUTS:
