@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,14 @@ SECONDS_TO_START, SECONDS_TO_FINISH = 180, 240
 
 
 class WebUi:
-    """A running `soilmoisture ui`; ``arguments`` are further ones of the command."""
+    """A running `soilmoisture ui`; ``arguments`` are further ones of the command, ``program`` another one."""
 
-    def __init__(self, place: Workplace, *arguments: str) -> None:
+    def __init__(self, place: Workplace, *arguments: str, program: Sequence[str] = ("soilmoisture", "ui")) -> None:
         self.place = place
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        command = [str(Path(sys.executable).with_name("soilmoisture")), "ui", "--port", str(self.port), *arguments]
+        command = [str(Path(sys.executable).with_name(program[0])), *program[1:], "--port", str(self.port), *arguments]
         self.log = (place.data / "ui.log").open("w")
         self.process = subprocess.Popen(
             command, env=place.environment, cwd=place.data.parent, stdout=self.log, stderr=subprocess.STDOUT,
@@ -58,20 +58,26 @@ class WebUi:
             time.sleep(1)
         raise AssertionError(f"the web UI did not start:\n{self.tail()}")
 
-    def launch_backfill(self, key: dg.AssetKey, partitions: list[str]) -> str:
+    def launch_backfill(self, keys: dg.AssetKey | Sequence[dg.AssetKey], partitions: list[str]) -> str:
         """Launch a backfill; its id."""
+        assets = [keys] if isinstance(keys, dg.AssetKey) else keys
         launched = self.ask(
             "mutation($p: LaunchBackfillParams!) {launchPartitionBackfill(backfillParams: $p)"
             "{__typename ... on LaunchBackfillSuccess {backfillId} ... on PythonError {message}}}",
-            p={"assetSelection": [{"path": list(key.path)}], "partitionNames": partitions},
+            p={"assetSelection": [{"path": list(key.path)} for key in assets], "partitionNames": partitions},
         )["launchPartitionBackfill"]
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
         return str(launched["backfillId"])
 
-    def backfill(self, key: dg.AssetKey, partitions: list[str]) -> str:
+    def backfill(
+        self, keys: dg.AssetKey | Sequence[dg.AssetKey], partitions: list[str], seconds: float = SECONDS_TO_FINISH
+    ) -> str:
         """Launch a backfill and wait for its end; returns how it ended."""
-        backfill = self.launch_backfill(key, partitions)
-        deadline = time.monotonic() + SECONDS_TO_FINISH
+        return self.end_of(self.launch_backfill(keys, partitions), seconds)
+
+    def end_of(self, backfill: str, seconds: float = SECONDS_TO_FINISH) -> str:
+        """Wait for the end of a backfill; returns how it ended."""
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             status: str = self.ask(
                 "query($id: String!) {partitionBackfillOrError(backfillId: $id){... on PartitionBackfill {status}}}",

@@ -61,9 +61,9 @@ LEAST: Mapping[str, Any] = {
 """Settings of the least study: seven stations, 82 days, one epoch."""
 
 
-def from_files(folder: Path) -> dict[str, Any]:
-    """Settings of a study of as many days and stations as the least one, all of whose data are files in a folder."""
-    names = [f"NET__{letter}" for letter in "abcdefg"]
+def from_files(folder: Path, count: int = 7) -> dict[str, Any]:
+    """Settings of a study of as many days as the least one, all of whose data are files in a folder."""
+    names = [f"NET__{number:04d}" for number in range(count)]
     times = pd.date_range("2017-12-01T01:00", "2018-02-21", freq="h", unit="ns")
     random, shape = np.random.default_rng(1), (len(names), len(times))
     storms = random.gamma(0.05, 4.0, shape) * (random.random(shape) < 0.1)
@@ -90,6 +90,18 @@ def from_files(folder: Path) -> dict[str, Any]:
         "static_attributes": of_file
         | {"path": str(written(static, folder / "static.nc")), "variables": ["slope", "sand"]},
     }
+
+
+def study_file(settings: Mapping[str, Any], path: Path) -> Path:
+    """Settings as the file of a study, for commands."""
+
+    def toml(value: Any) -> str:
+        if isinstance(value, Mapping):
+            return "{ " + ", ".join(f"{name} = {toml(each)}" for name, each in value.items()) + " }"
+        return json.dumps(value)
+
+    path.write_text("\n".join(f"{name} = {toml(value)}" for name, value in settings.items()))
+    return path
 
 
 @dataclass
