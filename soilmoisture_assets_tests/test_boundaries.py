@@ -2,14 +2,17 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
+from soilmoisture_assets.metadata.provenance import LIBRARIES
 from soilmoisture_assets.study import BUILT_IN
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -164,3 +167,22 @@ def test_the_repository_names_no_machine():
         and any(text in (ROOT / name).read_text(errors="ignore") for text in machine_paths)
     ]
     assert guilty == []
+
+
+def test_what_the_report_names_the_version_of_is_installed_with_the_package():
+    """Not only with what the tests take: `make demo` installs without it."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert set(LIBRARIES) <= {re.split(r"[<>=\[ ]", each)[0] for each in declared}
+
+
+def test_the_package_imports_nothing_that_only_the_tests_take():
+    """Extras (a launcher, Postgres) are imported in the modules that say so."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    of_tests = {re.split(r"[<>=\[ ]", each)[0].replace("-", "_") for each in project["dev"]} - {"soilmoisture_assets"}
+    guilty = {
+        path.relative_to(PACKAGE).as_posix(): name
+        for path in modules(PACKAGE)
+        for name in imports(path)
+        if name.split(".")[0] in of_tests
+    }
+    assert guilty == {}

@@ -22,7 +22,7 @@ def code_version() -> str:
         return "0+unknown"
 
 
-LIBRARIES = ("torch", "lightgbm", "scikit-learn", "shap", "xarray", "pandas", "numpy", "dagster")
+LIBRARIES = ("torch", "lightgbm", "scikit-learn", "xarray", "pandas", "numpy", "dagster")
 """What forecasts, scores and attributions are computed with."""
 
 
