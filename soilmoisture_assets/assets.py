@@ -175,7 +175,9 @@ def _statics(study: Study) -> dict[str, Input]:
         "elevation": ("terrain", "raw/elevation/slope"),
         "modis": ("land_cover", "raw/modis/land_cover"),
     }
-    return {given[source.name][0]: Input(given[source.name][1]) for source in sources_of(study) if source.name in given}
+    wanted = {*study.static_attributes.variables}
+    offering = [source.name for source in sources_of(study) if wanted.intersection(source.offers.get("static", ()))]
+    return {argument: Input(path) for argument, path in (given[name] for name in offering if name in given)}
 
 
 def _ismn(study: Study, settings: Settings) -> Iterator[Asset]:

@@ -7,7 +7,6 @@ strengths (shap_values.py, local_effects.py), spatial blocks (resampling.py).
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from soilmoisture_assets.attribution.resampling import interval
 
@@ -82,4 +81,6 @@ def _mean(values: np.ndarray) -> np.ndarray:
 
 
 def _ranks(means: np.ndarray) -> np.ndarray:
+    from scipy.stats import rankdata  # imports slowly
+
     return rankdata(-np.nan_to_num(means), axis=1)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.signal import lfilter
 
 from soilmoisture_assets.alignment.gap_filling import fill_weather, is_amount, year_angle
 from soilmoisture_assets.alignment.splits import TRAIN
@@ -109,6 +108,8 @@ def exponential_memory(values: np.ndarray, constant_steps: float) -> np.ndarray:
 
     The antecedent precipitation index of hydrology (Kohler & Linsley 1951) as a mean instead of a sum.
     """
+    from scipy.signal import lfilter  # imports slowly
+
     keep = np.exp(-1.0 / constant_steps)
     total = lfilter([1 - keep], [1, -keep], values, axis=1)
     weight = 1 - keep ** np.arange(1, values.shape[1] + 1)

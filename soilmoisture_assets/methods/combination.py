@@ -25,7 +25,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.optimize import nnls
 
 from soilmoisture_assets.alignment.cube import with_steps_ahead
 from soilmoisture_assets.alignment.splits import BLOCK_DAYS, TRAIN, VALIDATION
@@ -275,6 +274,8 @@ def weights(products: Array, blocks: float) -> Array:
     products : (method, method) mean products of errors.
     blocks : how many blocks of data they are from.
     """
+    from scipy.optimize import nnls  # imports slowly
+
     squares = np.maximum(np.diag(products), 1e-12)
     prior = (squares / squares.min()) ** -POWER
     prior /= prior.sum()

@@ -9,7 +9,6 @@ the departures of the choosing starts, and so are the errors that remain.
 """
 
 import numpy as np
-from scipy.optimize import nnls
 
 from soilmoisture_assets.methods.filtered_ridge import weather_features
 from soilmoisture_assets.methods.inputs import Array
@@ -137,6 +136,8 @@ def _share(departure: Array, missed: Array) -> float:
 
 def _mixture(days: Array, shares: Array) -> Array:
     """Amplitudes of the exponentials, none negative and of sum at most one, nearest to the shares."""
+    from scipy.optimize import nnls  # imports slowly
+
     known = np.isfinite(shares)
     if not known.any():
         return np.zeros(len(CONSTANTS))
