@@ -15,7 +15,7 @@ from soilmoisture_assets_tests.integration.conftest import Workplace, workplace
 IN_SHORT = True
 COMMAND = Path(sys.executable).with_name("soilmoisture")
 SECONDS_TO_END = 60
-"""For a worker to notice that its command is gone, on a busy machine; on an idle one it takes about a second."""
+"""For a worker to notice that its command is gone, on a busy machine."""
 FIRST = '+key:"raw/ismn/soil_moisture" or key:"raw/era5/invariants"'
 
 
