@@ -138,11 +138,11 @@ def drought_table(drought: xr.Dataset, most: int = 10) -> Table:
     fewest = counted(int(drought.attrs["minimum_years"]), "year")
     return Table(
         f"The {len(rows)} driest of {counted(len(known), 'station')} for the time of year"
-        + (f"; {without} more have fewer than {fewest} of climatology" if without else ""),
+        + (f"; {without} more have fewer than {fewest} of climatology" if without else "")
+        + f". In a week: change of soil moisture; in {lead} h: percentile of the forecast; dry: probability of lying below "
+        f"percentile {dry:g}; years: of climatology",
         [
-            "Station", "Observed (UTC)", "Soil moisture [m³ m⁻³]", "Percentile", "Change in a week [m³ m⁻³]",
-            f"Percentile {lead} h ahead", f"Probability of less than percentile {dry:g} {lead} h ahead [%]",
-            "Years of climatology",
+            "Station", "Observed (UTC)", "[m³ m⁻³]", "Percentile", "In a week", f"In {lead} h", "Dry then [%]", "Years",
         ],
         rows,
     )  # fmt: skip
