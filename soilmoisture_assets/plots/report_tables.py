@@ -139,8 +139,8 @@ def drought_table(drought: xr.Dataset, most: int = 10) -> Table:
     return Table(
         f"The {len(rows)} driest of {counted(len(known), 'station')} for the time of year"
         + (f"; {without} more have fewer than {fewest} of climatology" if without else "")
-        + f". In a week: change of soil moisture; in {lead} h: percentile of the forecast; dry: probability of lying below "
-        f"percentile {dry:g}; years: of climatology",
+        + f". In a week: change of soil moisture; in {lead} h: percentile of the forecast; dry: probability of lying "
+        f"below percentile {dry:g}; years: of climatology",
         [
             "Station", "Observed (UTC)", "[m³ m⁻³]", "Percentile", "In a week", f"In {lead} h", "Dry then [%]", "Years",
         ],
