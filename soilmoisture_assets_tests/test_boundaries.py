@@ -37,7 +37,8 @@ LAYERS = [
 ]
 """Folders and modules, each of which may import those before it: first what is plain, then the science, then what a
 study is made of (assets) and its place on a machine (deployment), then Dagster and the command line."""
-SECONDS_TO_LOAD = 3.0
+SECONDS_TO_LOAD, TIMES_DAGSTER = 3.0, 6.0
+"""Of process time, or by how many times longer than Dagster's own import, on a machine that is slow."""
 
 
 def imports(path: Path, *, at_module_level: bool = False) -> set[str]:
@@ -107,20 +108,21 @@ def test_every_module_says_what_belongs_in_it():
 @pytest.mark.parametrize("study", BUILT_IN)
 def test_loading_the_definitions_is_quick_and_imports_nothing_heavy(study: str):
     program = (
-        "import sys, time; started = time.process_time(); import soilmoisture_assets.definitions as definitions; "
+        "import sys, time; started = time.process_time(); import dagster; imported = time.process_time(); "
+        "import soilmoisture_assets.definitions as definitions; "
         f"definitions.{study}.resolve_asset_graph(); "
         "heavy = {'torch', 'shap', 'cartopy', 'sklearn', 'matplotlib', 'scipy.stats', 'scipy.optimize'}; "
-        "print(time.process_time() - started, *heavy & set(sys.modules))"
+        "print(time.process_time() - started, imported - started, *heavy & set(sys.modules))"
     )
-    fastest, heavy = min(
-        (float(seconds), heavy)
-        for seconds, *heavy in (
+    fastest, dagster, heavy = min(
+        (float(seconds), float(dagster), heavy)
+        for seconds, dagster, *heavy in (
             subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
             for _ in range(2)
         )
     )
     assert heavy == []
-    assert fastest < SECONDS_TO_LOAD
+    assert fastest < max(SECONDS_TO_LOAD, TIMES_DAGSTER * dagster)
 
 
 def test_the_workspace_has_a_code_location_per_built_in_study():
