@@ -7,7 +7,7 @@ Belongs here: the order of runs, what they are to make, launching in this proces
 import difflib
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -167,9 +167,8 @@ def bring_up_to_date(
         for path in stage.assets:
             for name in names if stage.partitions else [None]:
                 deployment.come_back(path, name, view)
-        todo = [(stage.assets, names)] if force else list(outdated(view, stage, names, again))
-        todo = [(_without_lost(view, asked, parts, lost), parts) for asked, parts in todo]
-        todo = [(assets, parts) for assets, parts in todo if assets and (parts or stage.partitions is None)]
+        asked = [(stage.assets, names)] if force else list(outdated(view, stage, names, again))
+        todo = _possible(deployment, stage, asked, lost)
         make = _here if deployment.settings.launcher is Launcher.LOCAL else _elsewhere
         for assets, parts, outcome in make(deployment, definitions, instance, stage, todo, origin):
             yield assets, parts, outcome
@@ -180,6 +179,16 @@ def bring_up_to_date(
             if outcome.error:
                 view = deployment.view()
                 lost |= {path for path in assets if not view.current(path) and not view.settled(path, None)}
+
+
+def _possible(
+    deployment: Deployment, stage: Stage, asked: Iterable[tuple[tuple[str, ...], list[str]]], lost: set[str]
+) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """What of a stage can be made, each by what is ``lost`` when its turn comes."""
+    for assets, parts in asked:
+        left = _without_lost(deployment.view(), assets, parts, lost) if lost else assets
+        if left and (parts or stage.partitions is None):
+            yield left, parts
 
 
 def _without_lost(view: View, assets: Sequence[str], partitions: Sequence[str], lost: set[str]) -> tuple[str, ...]:
@@ -195,7 +204,7 @@ def _here(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
     stage: Stage,
-    todo: Sequence[tuple[tuple[str, ...], list[str]]],
+    todo: Iterable[tuple[tuple[str, ...], list[str]]],
     origin: str,
 ) -> Iterator[Step]:
     """Runs of this process, one after the other."""
@@ -209,7 +218,7 @@ def _elsewhere(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
     stage: Stage,
-    todo: Sequence[tuple[tuple[str, ...], list[str]]],
+    todo: Iterable[tuple[tuple[str, ...], list[str]]],
     origin: str,
 ) -> Iterator[Step]:
     """Runs on other machines, at once as far as pools have room; what is lost with a machine is made on another one."""
