@@ -29,15 +29,19 @@ audit: .venv/for_tests
 bench: .venv/for_tests
 	for benchmark in benchmarks/*.py; do $(BIN)/python $$benchmark || exit 1; done
 
+# what takes minutes says now and then that it goes on
+install = ( while sleep 15; do echo "  still installing: $$(du -sh .venv | cut -f1) in .venv"; done ) & beat=$$!; \
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '$(1)'; ended=$$?; kill $$beat; exit $$ended
+
 .venv/installed: pyproject.toml constraints.txt
 	@echo "Installing into .venv: about 1.5 GB, some minutes"
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	@$(call install,.)
 	touch $@
 
 .venv/for_tests: .venv/installed
 	@echo "Installing what the tests take"
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@$(call install,.[dev])
 	touch $@
 
 .PHONY: demo real test slow chaos chaos-short servers ui lint audit bench

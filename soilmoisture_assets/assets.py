@@ -546,7 +546,7 @@ def _models(study: Study) -> Iterator[Asset]:
             NETCDF,
             "Quantile forecasts per lead with the observations, by the regional and the own model and by all methods "
             f"combined, their intervals calibrated; experiment {e}: {experiment.description}.",
-            code="9",
+            code="10",
             inputs={
                 "uncalibrated": Input(f"models/uncalibrated_forecast_{e}", each=True),
                 "calibration": Input(f"models/calibration_{e}"),
@@ -563,7 +563,7 @@ def _models(study: Study) -> Iterator[Asset]:
             "Soil moisture of the coming days from the newest step of the cube, by all methods combined. The intervals "
             "are calibrated like those of station_forecast at its last start; a station that has none there takes the "
             "mean of the others' factors.",
-            code="5",
+            code="6",
             inputs={
                 "cube": Input(CUBE),
                 "learned": Input(f"models/baseline_fits_{ISSUED}"),

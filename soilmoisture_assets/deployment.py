@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from soilmoisture_assets import declarations
 from soilmoisture_assets.assets import LEARNED, PLACES, STATION_TABLE, assets_of, places_from
 from soilmoisture_assets.errors import DamagedError, SourceError
-from soilmoisture_assets.metadata.provenance import code_version, with_provenance
+from soilmoisture_assets.metadata.coordinates import with_coordinates
+from soilmoisture_assets.metadata.provenance import code_version, notes_of, with_provenance
 from soilmoisture_assets.origins import ORIGIN, known_studies
 from soilmoisture_assets.settings import Settings, load_settings
 from soilmoisture_assets.sources import check, citations, licences, sources_of
@@ -33,6 +34,7 @@ from soilmoisture_assets.study import Study, load_study, study_of
 from soilmoisture_assets.timeline import land_cover_years, months
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 NAMED = 4
@@ -377,6 +379,8 @@ class Deployment:
             from soilmoisture_assets.plots.style import save_figure
 
             save_figure(value, target)
+        elif hasattr(value, "columns"):
+            formats.dump(value, target, notes=self.notes(value, path))
         else:
             formats.dump(value, target)
 
@@ -391,8 +395,8 @@ class Deployment:
         of_networks = "ismn" in named and layer in ("raw", "cube") and path != STATION_TABLE
         networks = self._network_references(dataset) if of_networks else []
         return with_provenance(
-            dataset,
-            title=f"{self.study.name}/{path}",  # not what it was made from, whose attributes it may carry
+            with_coordinates(dataset),
+            title=f"{self._title(path)} ({self.study.name})",
             source=dataset.attrs.get("source", ", ".join(named)),
             study_name=self.study.name,
             synthetic=self.study.sandbox,
@@ -402,12 +406,20 @@ class Deployment:
             ),
         )
 
+    def notes(self, table: "pd.DataFrame", path: str) -> list[str]:
+        """What a table says of itself in the first lines of its file."""
+        return notes_of(table, title=self._title(path), study_name=self.study.name, synthetic=self.study.sandbox)
+
     def network_citations(self) -> dict[str, str]:
         """What the ISMN networks of the study ask to be cited; none before the station table is made."""
         if STATION_TABLE not in self.graph:
             return {}
         record = self.view().record(STATION_TABLE)
         return dict(record.metadata.get("networks", {})) if record else {}
+
+    def _title(self, path: str) -> str:
+        """Of the asset itself, not of what it was made from, whose attributes a dataset may carry."""
+        return self.graph[path].description.partition(". ")[0].rstrip(".")
 
     def _network_references(self, dataset: "xr.Dataset") -> list[str]:
         """References of the ISMN networks in the dataset, of all where it does not say which."""

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from soilmoisture_assets.errors import SoilMoistureError, StudyError
+from soilmoisture_assets.errors import SoilMoistureError, SourceError, StudyError
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources import check, sources_of
 from soilmoisture_assets.sources.source import Need
@@ -39,14 +39,22 @@ def check_inputs(study: Study, settings: Settings, assets: Collection[tuple[str,
 
     Raises
     ------
-    SoilMoistureError : the first thing that is missing or cannot be used; names the file and the fix.
+    SoilMoistureError : something is missing or cannot be used; names each such thing, its file and the fix.
     """
     check(study)
     lost: list[str] = []
+    missing: list[SoilMoistureError] = []
     for need in _needs(study, settings):
         readers = tuple(need.asset.split("/"))
         if any(key[: len(readers)] == readers for key in assets):
-            lost += need.check().splitlines()[1:]
+            try:
+                lost += need.check().splitlines()[1:]
+            except SoilMoistureError as error:
+                missing.append(error)
+    if len(missing) > 1:
+        raise SourceError("\n".join(dict.fromkeys(map(str, missing))))
+    if missing:
+        raise missing[0]
     return list(dict.fromkeys(lost))
 
 

@@ -37,7 +37,7 @@ def replacing(path: Path) -> Iterator[Path]:
     A reader never sees half a file, and what was there stays where the block fails.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    partial = path.with_name(f".{uuid.uuid4().hex}.part.{path.name}")  # ends like it: suffixes say formats
     try:
         yield partial
         os.replace(partial, path)

@@ -26,6 +26,7 @@ LAYERS = [
         "origins",
         "deployment",
         "notebook",
+        "export",
         "doctor",
         "verification",
         "notices",

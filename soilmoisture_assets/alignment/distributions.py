@@ -68,8 +68,12 @@ def fit_distributions(sample: np.ndarray) -> xr.Dataset:
                 _distance_by_chance(max(len(values), 1)),
                 {"long_name": "distance by chance", "units": "1"},
             ),
-            "sample_size": ((), len(values)),
-            "parameters": (("distribution", "parameter"), parameters),
+            "sample_size": ((), len(values), {"long_name": "values that are fitted", "units": "1"}),
+            "parameters": (
+                ("distribution", "parameter"),
+                parameters,
+                {"long_name": "parameters as scipy.stats takes them, of values in hours"},
+            ),
         },
         coords={
             "distribution": ("distribution", np.array(DISTRIBUTIONS, dtype=object)),

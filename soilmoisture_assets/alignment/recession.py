@@ -16,6 +16,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.alignment.distributions import fit_distributions
+from soilmoisture_assets.metadata.provenance import UNITS
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,9 @@ def events_table(curves: Mapping[str, xr.Dataset]) -> pd.DataFrame:
         if found.sizes["event"]
     ]
     columns = ["station", "start", "end", *_QUANTITIES, "good_fit"]
-    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+    found = pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+    found.attrs = {UNITS: {name: units for name, (_, units) in _QUANTITIES.items()}}
+    return found
 
 
 def stations_table(curves: Mapping[str, xr.Dataset]) -> pd.DataFrame:
@@ -224,7 +227,10 @@ def stations_table(curves: Mapping[str, xr.Dataset]) -> pd.DataFrame:
             for statistic in found.statistic.values:
                 row[f"{quantity}_{statistic}"] = float(found.statistics.sel(quantity=quantity, statistic=statistic))
         rows.append(row)
-    return pd.DataFrame(rows)
+    units = {f"{name}_{each}": _QUANTITIES[name][1] for name in SUMMARISED for each in STATISTICS}
+    table = pd.DataFrame(rows)
+    table.attrs = {UNITS: units}
+    return table
 
 
 def distributions_table(curves: Mapping[str, xr.Dataset]) -> pd.DataFrame:

@@ -61,17 +61,41 @@ def driver_clusters(shap: xr.Dataset, *, clusters: int = CLUSTERS, seed: int = 0
     dims = ("window", "group", "driver")
     return xr.Dataset(
         {
-            "cluster": (("station", "window"), np.stack(labels, axis=1).astype(np.int8)),
-            "station_silhouette": (("station", "window"), np.stack(silhouettes, axis=1).astype(np.float32)),
-            "silhouette": ("window", np.array([each.mean() for each in silhouettes], dtype=np.float32)),
-            "centre": (dims, np.stack(centres).astype(np.float32), {"units": "1"}),
-            "strength": (dims, np.stack(means).astype(np.float32), {"units": "m3 m-3"}),
-            "stations_in": (("window", "group"), np.array(sizes, dtype=np.int32)),
+            "cluster": (
+                ("station", "window"),
+                np.stack(labels, axis=1).astype(np.int8),
+                {"long_name": "cluster of stations with like drivers", "units": "1"},
+            ),
+            "station_silhouette": (
+                ("station", "window"),
+                np.stack(silhouettes, axis=1).astype(np.float32),
+                {"long_name": "silhouette of the station", "units": "1"},
+            ),
+            "silhouette": (
+                "window",
+                np.array([each.mean() for each in silhouettes], dtype=np.float32),
+                {"long_name": "mean silhouette", "units": "1"},
+            ),
+            "centre": (dims, np.stack(centres).astype(np.float32), {"long_name": "standardised centre", "units": "1"}),
+            "strength": (
+                dims,
+                np.stack(means).astype(np.float32),
+                {"long_name": "mean absolute SHAP value of the cluster's stations", "units": "m3 m-3"},
+            ),
+            "stations_in": (
+                ("window", "group"),
+                np.array(sizes, dtype=np.int32),
+                {"long_name": "stations of the cluster", "units": "1"},
+            ),
         },
         coords={
             **{name: c for name, c in shap.coords.items() if c.dims == ("station",)},
             "window": shap["window"],
-            "group": np.arange(clusters),
+            "group": (
+                "group",
+                np.arange(clusters),
+                {"long_name": "cluster, 0 where the strongest drivers are strongest"},
+            ),
             "driver": [str(name) for name in strength["feature"].values],
         },
         attrs={name: shap.attrs[name] for name in ("experiment", "method", "period") if name in shap.attrs},

@@ -11,10 +11,11 @@ from scipy.stats import rankdata
 from soilmoisture_assets.attribution.effect_size import feature_coordinates
 from soilmoisture_assets.attribution.resampling import (
     DRAWS,
-    benjamini_hochberg,
     bootstrap_weights,
     interval,
     spatial_blocks,
+    tested,
+    with_attributes,
 )
 
 
@@ -46,16 +47,17 @@ def correlations(features: xr.Dataset, score: xr.DataArray, *, draws: int = DRAW
     p_value = np.where(
         np.isfinite(correlation), np.minimum(2 * (np.minimum(below, above) + 1) / (known + 1), 1), np.nan
     )
-    q_value = benjamini_hochberg(p_value)
     between = np.stack([spearman(values, column, own)[0] for column in values.T])
     dims = ("window", "feature")
-    table = {"correlation": correlation, "low": low, "high": high, "p_value": p_value, "q_value": q_value}
+    table = {
+        "correlation": (dims, correlation, "Spearman correlation of the feature with the score"),
+        "low": (dims, low, "lower end of the 95 % interval of the correlation"),
+        "high": (dims, high, "upper end of the 95 % interval of the correlation"),
+        **tested(dims, p_value),
+        "feature_correlation": (("feature", "other_feature"), between, "Spearman correlation of two features"),
+    }
     return xr.Dataset(
-        {name: (dims, numbers.astype(np.float32)) for name, numbers in table.items()}
-        | {
-            "significant": (dims, (q_value < 0.05).astype(np.int8)),
-            "feature_correlation": (("feature", "other_feature"), between.astype(np.float32)),
-        },
+        with_attributes(table),
         coords={
             "window": score["window"],
             **feature_coordinates(numeric),

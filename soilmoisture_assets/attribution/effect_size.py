@@ -9,11 +9,12 @@ import xarray as xr
 
 from soilmoisture_assets.attribution.resampling import (
     DRAWS,
-    benjamini_hochberg,
     bootstrap_weights,
     flipped_labels,
     interval,
     spatial_blocks,
+    tested,
+    with_attributes,
 )
 
 
@@ -74,28 +75,24 @@ def effect_sizes(features: xr.Dataset, score: xr.DataArray, *, draws: int = DRAW
                 chance = cramers_v(classes, flips, known)
                 p_value[w, position] = _exceedance(effect[w, position], chance)
     low, high = interval(resampled)
-    q_value = benjamini_hochberg(p_value)
     change = np.abs(effect[-1]) - np.abs(effect[0])
     change_low, change_high = interval(np.abs(resampled[:, -1]) - np.abs(resampled[:, 0]))
-    table = {
-        "effect": effect,
-        "absolute_effect": np.abs(effect),
-        "low": low,
-        "high": high,
-        "p_value": p_value,
-        "q_value": q_value,
-    }
     dims = ("window", "feature")
+    better, worse = np.array(sizes, dtype=np.int32).T
+    table = {
+        "effect": (dims, effect, "effect size"),
+        "absolute_effect": (dims, np.abs(effect), "absolute effect size"),
+        "low": (dims, low, "lower end of the 95 % interval of the effect size"),
+        "high": (dims, high, "upper end of the 95 % interval of the effect size"),
+        **tested(dims, p_value),
+        "stations_better": ("window", better, "stations above the median score"),
+        "stations_worse": ("window", worse, "other stations"),
+        "change": ("feature", change, "absolute effect size of the last window less that of the first"),
+        "change_low": ("feature", change_low, "lower end of the 95 % interval of the change"),
+        "change_high": ("feature", change_high, "upper end of the 95 % interval of the change"),
+    }
     return xr.Dataset(
-        {name: (dims, values.astype(np.float32)) for name, values in table.items()}
-        | {
-            "significant": (dims, (q_value < 0.05).astype(np.int8)),
-            "stations_better": ("window", np.array([size[0] for size in sizes], dtype=np.int32)),
-            "stations_worse": ("window", np.array([size[1] for size in sizes], dtype=np.int32)),
-            "change": ("feature", change.astype(np.float32)),
-            "change_low": ("feature", change_low.astype(np.float32)),
-            "change_high": ("feature", change_high.astype(np.float32)),
-        },
+        with_attributes(table),
         coords={"window": score["window"], **feature_coordinates(features)},
         attrs={"score": str(score.name or "score"), "draws": draws, "blocks": int(blocks.max() + 1)},
     )
@@ -105,17 +102,17 @@ def feature_coordinates(features: xr.Dataset) -> dict[str, object]:
     """Coordinates of the feature axis: name, group, kind, units, and which measure its effect is."""
     names = list(features.data_vars)
 
-    def attribute(key: str) -> tuple[str, list[str]]:
-        return "feature", [str(features[name].attrs.get(key, "")) for name in names]
+    def attribute(key: str, text: str) -> tuple[str, list[str], dict[str, str]]:
+        return "feature", [str(features[name].attrs.get(key, "")) for name in names], {"long_name": text}
 
     measures = ["Cramér's V" if features[name].attrs["category"] else "Cohen's d" for name in names]
     return {
         "feature": names,
-        "feature_group": attribute("group"),
-        "feature_kind": attribute("kind"),
-        "units": attribute("units"),
-        "long_name": attribute("long_name"),
-        "measure": ("feature", measures),
+        "feature_group": attribute("group", "group of the feature"),
+        "feature_kind": attribute("kind", "whether the feature is static or dynamic"),
+        "units": attribute("units", "units of the feature"),
+        "long_name": attribute("long_name", "what the feature is"),
+        "measure": ("feature", measures, {"long_name": "measure of the effect"}),
     }
 
 

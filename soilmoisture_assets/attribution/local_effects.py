@@ -16,6 +16,7 @@ from soilmoisture_assets.attribution.features import feature_coordinates
 from soilmoisture_assets.attribution.samples import Medians, Samples, dealt
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.names import REGIONAL_MODEL
+from soilmoisture_assets.metadata.coordinates import COORDINATES
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Experiment, Study
 
@@ -95,7 +96,7 @@ def local_effects(cube: xr.Dataset, models: Sequence[Model], study: Study) -> xr
             "value": (axes[1:], values, {"long_name": "value of the feature, in its own units"}),
         },
         coords={
-            "window": ("window", np.array(windows, dtype=np.int32), {"units": "hours"}),
+            "window": ("window", np.array(windows, dtype=np.int32), COORDINATES["window"]),
             **feature_coordinates(features),
         },
         attrs={

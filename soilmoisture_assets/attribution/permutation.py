@@ -14,6 +14,7 @@ from soilmoisture_assets.attribution.features import feature_coordinates
 from soilmoisture_assets.attribution.samples import Samples
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.names import REGIONAL_MODEL
+from soilmoisture_assets.metadata.coordinates import COORDINATES
 from soilmoisture_assets.study import Study
 
 _MOST_SAMPLES = 768
@@ -72,10 +73,14 @@ def permutation_importance(cube: xr.Dataset, model: Model, study: Study) -> xr.D
         {
             "permutation_importance": variable(rises, "rise of the RMSE when shuffled"),
             "forecast_change": variable(changes, "mean absolute change of the forecast when shuffled"),
-            "rmse": ("window", rmse(before).astype(np.float32), {"units": "m3 m-3"}),
+            "rmse": (
+                "window",
+                rmse(before).astype(np.float32),
+                {"units": "m3 m-3", "long_name": "root mean squared error before shuffling"},
+            ),
         },
         coords={
-            "window": ("window", np.array(windows, dtype=np.int32), {"units": "hours"}),
+            "window": ("window", np.array(windows, dtype=np.int32), COORDINATES["window"]),
             **feature_coordinates(samples.features),
         },
         attrs={"experiment": str(model.experiment), "method": REGIONAL_MODEL, "windows": len(flat)},
@@ -93,4 +98,10 @@ def rank_agreement(shap: xr.Dataset, permutation: xr.Dataset, measure: str = "pe
         float(spearmanr(strength.sel(window=w), permutation[measure].sel(window=w)).statistic)
         for w in permutation["window"].values
     ]
-    return xr.DataArray(values, dims="window", coords={"window": permutation["window"]}, name="rank_agreement")
+    return xr.DataArray(
+        values,
+        dims="window",
+        coords={"window": permutation["window"]},
+        name="rank_agreement",
+        attrs={"long_name": f"rank correlation of the mean absolute SHAP with the {measure.replace('_', ' ')}"},
+    )

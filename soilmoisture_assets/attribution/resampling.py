@@ -1,18 +1,23 @@
 """Resampling of stations in spatial blocks: intervals and tests that do not take neighbours for independent.
 
-Belongs here: blocks, bootstrap weights, label flips, false-discovery control.
+Belongs here: blocks, bootstrap weights, label flips, false-discovery control, how results of tests are called.
 Not here: the statistics that are resampled (effect_size.py, correlation.py).
 """
 
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 Floats = np.ndarray
+Numbers = tuple[str | tuple[str, ...], np.ndarray, str]
+"""A variable of plain numbers: dimensions, values, long name."""
 
 BLOCK_KM = 300.0
 DRAWS = 2000
+SIGNIFICANT = 0.05
 _KM_PER_DEGREE = 111.195
 
 
@@ -51,6 +56,28 @@ def benjamini_hochberg(p_values: Floats) -> Floats:
     scaled = p[order] * len(known) / np.arange(1, len(known) + 1)
     result[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1)
     return result
+
+
+def tested(dims: tuple[str, ...], p_value: Floats) -> dict[str, Numbers]:
+    """Variables that say how sure tests are: ``p_value``, ``q_value`` over the last axis, ``significant`` int8."""
+    q_value = benjamini_hochberg(p_value)
+    return {
+        "p_value": (dims, p_value, "two-sided p value"),
+        "q_value": (dims, q_value, "false-discovery rate at which the test would be called significant"),
+        "significant": (dims, (q_value < SIGNIFICANT).astype(np.int8), f"whether q_value is below {SIGNIFICANT}"),
+    }
+
+
+def with_attributes(table: Mapping[str, Numbers]) -> dict[str, tuple[Any, Floats, dict[str, str]]]:
+    """The variables as a Dataset takes them, floats as float32."""
+    return {
+        name: (
+            dims,
+            values.astype("float32") if values.dtype.kind == "f" else values,
+            {"long_name": text, "units": "1"},
+        )
+        for name, (dims, values, text) in table.items()
+    }
 
 
 def interval(draws: Floats, level: float = 0.95) -> tuple[Floats, Floats]:

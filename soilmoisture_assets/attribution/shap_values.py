@@ -19,6 +19,7 @@ from soilmoisture_assets.attribution.lags import LagWeights, lag_weights
 from soilmoisture_assets.attribution.samples import Medians, Samples, dealt
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.names import REGIONAL_MODEL
+from soilmoisture_assets.metadata.coordinates import COORDINATES
 from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Study
@@ -260,7 +261,7 @@ def _dataset(
         variables,
         coords={
             "station": samples.windows.stations,
-            "window": ("window", np.array(windows, dtype=np.int32), {"units": "hours"}),
+            "window": ("window", np.array(windows, dtype=np.int32), COORDINATES["window"]),
             **feature_coordinates(samples.features),
             "group": sorted({feature.group for feature in samples.features}),
             "dynamic_feature": lagged.features,
@@ -278,5 +279,5 @@ def _dataset(
         },
     )
     counts = np.array([[found["explained_windows"] for found in stations] for stations in each_seed], dtype=np.int32)
-    dataset["explained_windows"] = ("station", counts.sum(axis=0))
+    dataset["explained_windows"] = ("station", counts.sum(axis=0), {"long_name": "windows explained", "units": "1"})
     return dataset

@@ -3,6 +3,8 @@
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets.metadata.provenance import UNITS
+
 
 def long_table(dataset: xr.Dataset, *dims: str) -> pd.DataFrame:
     """One row per combination of the dimensions, a column for each variable and coordinate on any of them.
@@ -14,5 +16,8 @@ def long_table(dataset: xr.Dataset, *dims: str) -> pd.DataFrame:
     part = dataset[on_all]
     part = part.drop_vars([name for name, c in part.coords.items() if not c.dims or not set(c.dims) <= set(dims)])
     frame = part.to_dataframe(dim_order=list(dims)).reset_index()
+    units = {str(name): dataset[name].attrs["units"] for name in frame.columns if "units" in dataset[name].attrs}
     described = [*dims, *sorted(column for column in frame.columns if column not in {*dims, *on_all})]
-    return frame.dropna(how="all", subset=on_all)[[*described, *on_all]]
+    found = frame.dropna(how="all", subset=on_all)[[*described, *on_all]]
+    found.attrs = {UNITS: units}
+    return found

@@ -15,8 +15,8 @@ from typing import Annotated
 
 import typer
 
-from soilmoisture_assets.cli import demo, doctor, inspect, migrate, report, run, status, ui, verify
-from soilmoisture_assets.cli.terminal import err
+from soilmoisture_assets.cli import demo, doctor, export, inspect, migrate, report, run, stations, status, ui, verify
+from soilmoisture_assets.cli.terminal import err, out
 from soilmoisture_assets.errors import Interrupted, SoilMoistureError
 from soilmoisture_assets.files import telling_troubles
 
@@ -32,6 +32,8 @@ app.command()(ui.ui)
 app.command()(report.report)
 app.command()(doctor.doctor)
 app.command()(status.status)
+app.command()(stations.stations)
+app.command()(export.export)
 app.command()(verify.verify)
 app.command()(migrate.migrate)
 app.add_typer(inspect.app, name="inspect")
@@ -57,8 +59,21 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise Interrupted
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from soilmoisture_assets.metadata.provenance import code_version, library_versions
+
+        out.print(f"soilmoisture_assets {code_version()}; {', '.join(library_versions())}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
-def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
     """Options of every command."""
     global _debug
     _debug = debug

@@ -4,9 +4,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
-from soilmoisture_assets.cli.terminal import JsonOption, StudyOption, out
+from soilmoisture_assets.cli.terminal import FoldedTable, JsonOption, StudyOption, out
 from soilmoisture_assets.settings import Launcher, Settings
 
 if TYPE_CHECKING:
@@ -24,12 +22,16 @@ def doctor(study: StudyOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps([finding.__dict__ for finding in findings], indent=1))
     else:
-        table = Table("", "what", "state", "fix", title=f"study {deployment.study.name}")
+        table = FoldedTable("", "what", "state", title=f"study {deployment.study.name}")
         for finding in findings:
-            table.add_row("[green]ok" if finding.ok else "[red]missing", finding.what, finding.state, finding.fix)
+            table.add_row("[green]ok" if finding.ok else "[red]missing", finding.what, finding.state)
         out.print(table)
-        lacking = [finding.what for finding in findings if not finding.ok]
-        out.print(f"A run would lack: {', '.join(lacking)}." if lacking else "A run has what it needs.", markup=False)
+        lacking = [finding for finding in findings if not finding.ok]
+        for finding in lacking:
+            if finding.fix:  # in whole lines, to copy from
+                out.print(f"{finding.what}: {finding.fix}", markup=False, highlight=False, soft_wrap=True)
+        names = ", ".join(finding.what for finding in lacking)
+        out.print(f"A run would lack: {names}." if lacking else "A run has what it needs.", markup=False)
     if not all(finding.ok for finding in findings):
         sys.exit(1)
 

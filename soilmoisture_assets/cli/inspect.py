@@ -5,9 +5,8 @@ import sys
 from pathlib import Path
 
 import typer
-from rich.table import Table
 
-from soilmoisture_assets.cli.terminal import JsonOption, out
+from soilmoisture_assets.cli.terminal import FoldedTable, JsonOption, out
 from soilmoisture_assets.errors import SourceError
 
 app = typer.Typer(no_args_is_help=True, help="Say what is in an archive or file.")
@@ -22,7 +21,7 @@ def inspect_ismn(path: Path, as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps(found, indent=1, default=str))
         return
-    table = Table("station", "variable", "depth [m]", "sensor", "rows", "good", "start", "end", title=str(path))
+    table = FoldedTable("station", "variable", "depth [m]", "sensor", "rows", "good", "start", "end", title=str(path))
     for file in found["files"]:
         flags: dict[str, int] = file["flags"]
         good = sum(count for flag, count in flags.items() if flag in ("G", "U"))
@@ -51,7 +50,7 @@ def inspect_stations(path: Path, as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps(found, indent=1, default=str))
     else:
-        table = Table(
+        table = FoldedTable(
             "variable", "in the file", "units", "every", "from", "to", "values", "within limits", title=str(path)
         )
         for name, each in found["variables"].items():
@@ -78,7 +77,7 @@ def inspect_uscrn(path: Path, as_json: JsonOption = False) -> None:
         print(json.dumps(found, indent=1))
         return
     title = f"{path}: {found['product']}, station {found['station']}, {found['start']} ... {found['end']}"
-    table = Table("column", "units", "gives", "values", "sum", "missing", "erroneous", title=title)
+    table = FoldedTable("column", "units", "gives", "values", "sum", "missing", "erroneous", title=title)
     for column, each in found["variables"].items():
         texts = [each[key] for key in ("units", "gives", "count", "sum", "missing", "erroneous")]
         table.add_row(column, *("" if text is None else str(text) for text in texts))
@@ -99,7 +98,7 @@ def inspect_era5_command(path: Path, as_json: JsonOption = False) -> None:
     elif not found["variables"]:
         raise SourceError(found["refused"])
     else:
-        table = Table("", "", title=str(path), show_header=False)
+        table = FoldedTable("", "", title=str(path), show_header=False)
         for name, value in found.items():
             if name not in ("notes", "left_out"):
                 table.add_row(name, json.dumps(value, default=str) if isinstance(value, dict | list) else str(value))

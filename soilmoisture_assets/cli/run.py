@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from soilmoisture_assets.cli.progress import shown
 from soilmoisture_assets.cli.terminal import JsonOption, StudyOption, err, instance_of, out, print_behind, print_reasons
 from soilmoisture_assets.errors import Interrupted, StudyError
 
@@ -93,23 +93,16 @@ def _run(
     from soilmoisture_assets.store.records import State
 
     summary: dict[str, Any] = {"runs": [], "made": {}, "failed": {}, "left_out": {}, "warnings": [], "errors": []}
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[detail]}"))
-    with Progress(*columns, TimeElapsedColumn(), console=err, disable=quiet) as bars:
-        tasks: dict[tuple[str, ...], Any] = {}
-
-        def show(done: int, total: int, text: str) -> None:
-            for task in list(tasks.values())[-1:]:
-                bars.update(task, completed=done, total=total, detail=text[:60])
-
+    with shown(quiet=quiet) as bars:
         try:
-            with listening(show):
+            with listening(bars.progress):
                 for assets, names, outcome in bring_up_to_date(
                     deployment, definitions, instance, wanted, stations=stations, force=force
                 ):
                     if outcome is None:
-                        tasks[assets] = bars.add_task(_describe(assets, names), total=None, detail="")
+                        bars.begin(assets, _describe(assets, names))
                         continue
-                    bars.update(tasks[assets], total=1, completed=1, detail="")
+                    bars.end(assets)
                     summary["runs"].append(outcome.run_id)
                     for path in assets if names or not outcome.lost else ():
                         summary["made"][path] = summary["made"].get(path, 0) + max(len(names), 1)

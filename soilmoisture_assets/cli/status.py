@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.filesize import decimal
-from rich.table import Table
 
-from soilmoisture_assets.cli.terminal import JsonOption, StudyOption, out, print_behind, print_reasons
+from soilmoisture_assets.cli.terminal import FoldedTable, JsonOption, StudyOption, out, print_behind, print_reasons
 
 COUNTS = ("current", "outdated", "failed", "left_out", "missing")
 AGES = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
@@ -53,11 +52,11 @@ def _layer(name: str, assets: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"layer": name} | sums | {"oldest": min(oldest, default=None), "newest": max(newest, default=None)}
 
 
-def _table(title: str, what: str, rows: Sequence[dict[str, Any]]) -> Table:
+def _table(title: str, what: str, rows: Sequence[dict[str, Any]]) -> FoldedTable:
     """Rows with their counts (those that any row has), size and age."""
     counts = [count for count in COUNTS if any(row[count] for row in rows)]
-    table = Table(title=title, box=None)
-    table.add_column(what, overflow="fold")
+    table = FoldedTable(title=title, box=None)
+    table.add_column(what)
     for column in (*counts, "size", "age"):
         table.add_column(column.replace("_", " "), justify="right", no_wrap=True)
     for row in rows:

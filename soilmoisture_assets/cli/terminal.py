@@ -6,11 +6,12 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
 from rich.console import Console
+from rich.table import Table
 
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.files import replacing, telling_troubles
@@ -24,6 +25,14 @@ err = Console(stderr=True)
 
 StudyOption = Annotated[str | None, typer.Option("--study", help="Name of a study or path of a study file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+class FoldedTable(Table):
+    """A table whose words are folded where they do not fit, and never cut: people copy them."""
+
+    def add_column(self, *args: Any, **how: Any) -> None:
+        super().add_column(*args, **{"overflow": "fold", **how})
+
 
 TEMPLATE = Path(__file__).parents[1] / "dagster.yaml"
 """Settings of the Dagster instance, where the data folder has none of its own."""

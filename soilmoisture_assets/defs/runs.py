@@ -164,6 +164,9 @@ def bring_up_to_date(
                 deployment.withdraw(path)
         view = deployment.view()
         names = partitions_to_make(deployment, view, stage, stations)
+        if stage.partitions is not None and not names:  # what names them may be lost
+            graph = deployment.graph
+            lost |= {path for path in stage.assets if lost & {*graph.parents(path), graph[path].names_from}}
         for path in stage.assets:
             for name in names if stage.partitions else [None]:
                 deployment.come_back(path, name, view)

@@ -22,12 +22,11 @@ from soilmoisture_assets.learning.names import REGIONAL_MODEL, STATION_MODEL
 from soilmoisture_assets.learning.network import QUANTILES, forward
 from soilmoisture_assets.learning.program import STARTS
 from soilmoisture_assets.learning.windows import Runs, Windows, build_windows
+from soilmoisture_assets.metadata.coordinates import COORDINATES, START
 from soilmoisture_assets.metadata.stations import STATION_COORDINATES
-from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.metadata.variables import FORECAST_ATTRIBUTES, OBSERVED_ATTRIBUTES
 from soilmoisture_assets.study import Study
 
-OBSERVED_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "observed soil moisture"}
-FORECAST_ATTRIBUTES = VARIABLES["soil_moisture"].attributes() | {"long_name": "forecast soil moisture"}
 AFTER_TRAINING = (SELECTION, CALIBRATION, TEST)
 RUNS_AT_ONCE = 256
 STATIONS_AT_ONCE = 32
@@ -143,7 +142,7 @@ def latest_forecast(
             xr.Dataset(
                 {
                     "soil_moisture_forecast": (dims, np.stack(quantiles), FORECAST_ATTRIBUTES),
-                    "start": ("station", times[-1:], {"long_name": "newest step, which the forecast starts from"}),
+                    "start": ("station", times[-1:], START),
                     "last_observation": ("station", [last], OBSERVED_ATTRIBUTES),
                     "age": ("station", age[[row]], {"units": "hours", "long_name": "age of the last observation"}),
                 },
@@ -248,8 +247,8 @@ def _coordinates(cube: xr.Dataset, windows: Windows, station: str) -> dict[str, 
     leads = (np.arange(1, windows.shape.leads + 1) * step_hours).astype(np.int32)
     coordinates: dict[str, object] = {
         "station": [station],
-        "lead": ("lead", leads, {"units": "hours", "long_name": "lead time"}),
-        "quantile": ("quantile", list(QUANTILES), {"long_name": "quantile; 0.5: central forecast, near the mean"}),
+        "lead": ("lead", leads, COORDINATES["lead"]),
+        "quantile": ("quantile", list(QUANTILES), COORDINATES["quantile"]),
     }
     place = cube.sel(station=[station])
     for name in STATION_COORDINATES:
@@ -278,7 +277,7 @@ def _forecast(cube: xr.Dataset, windows: Windows, model: Model, station: str) ->
         },
         coords={
             **_coordinates(cube, windows, station),
-            "start": windows.times[starts],
+            "start": ("start", windows.times[starts], START),
             "split": ("start", split, FLAGS),
             "calibration": ("start", (labels == CALIBRATION).astype(np.int8), calibration),
         },

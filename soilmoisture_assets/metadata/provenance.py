@@ -8,6 +8,7 @@ import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+import pandas as pd
 import xarray as xr
 
 SYNTHETIC_NOTICE = "SYNTHETIC: made by the embedded sandbox, not measured"
@@ -58,3 +59,17 @@ def with_provenance(
         "study": study_name,
     }
     return dataset.assign_attrs({key: value for key, value in attributes.items() if value != ""})
+
+
+UNITS = "units"
+"""Attribute of a table: the units of its columns that have any."""
+
+
+def notes_of(table: pd.DataFrame, *, title: str, study_name: str, synthetic: bool) -> list[str]:
+    """Lines that a file of a table begins with: title, study, whether it is synthetic, and the units of its columns."""
+    units = [f"{column} [{unit}]" for column, unit in table.attrs.get(UNITS, {}).items() if column in table]
+    return [
+        f"{title} ({study_name}), soilmoisture_assets {code_version()}",
+        *([SYNTHETIC_NOTICE] if synthetic else []),
+        *([f"units: {', '.join(units)}"] if units else []),
+    ]

@@ -71,6 +71,8 @@ class Variable:
             attributes["valid_min"] = np.float32(self.valid_min)
         if np.isfinite(self.valid_max):
             attributes["valid_max"] = np.float32(self.valid_max)
+        if self.units == "degC":  # CF 3.1.2: a temperature, not a difference of two
+            attributes["units_metadata"] = "temperature: on_scale"
         if self.role == "dynamic":
             attributes["cell_methods"] = f"time: {self.aggregation}"
         return attributes
@@ -312,6 +314,12 @@ _STATIC = [
 ]
 
 VARIABLES: Mapping[str, Variable] = {variable.name: variable for variable in [_TARGET, *_DYNAMIC, *_STATIC]}
+
+OBSERVED_ATTRIBUTES = _TARGET.attributes() | {"long_name": "observed soil moisture"}
+FORECAST_ATTRIBUTES = OBSERVED_ATTRIBUTES | {
+    "long_name": "forecast soil moisture",
+    "source": "forecast by soilmoisture_assets from what the sources of the dataset say",
+}
 
 SOILGRIDS_PROPERTIES = tuple(name for name, variable in VARIABLES.items() if variable.source == _SOILGRIDS)
 HWSD_VARIABLES = tuple(name for name, variable in VARIABLES.items() if variable.source == _HWSD)

@@ -101,7 +101,7 @@ def combination_of(baselines: xr.Dataset, stored: Mapping[str, xr.Dataset], cube
         coords={
             "forecaster": members,
             "station": np.array(complete, dtype=str),
-            "start": axis["start"].values,
+            "start": axis["start"].variable,
             "lead": axis["lead"].variable,
             "fold": ("start", fold, {"long_name": "group of blocks that its weights do not know"}),
         },

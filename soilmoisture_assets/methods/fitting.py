@@ -11,7 +11,8 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.alignment.splits import CALIBRATION, SELECTION, TRAIN, start_labels, within_splits
-from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.metadata.coordinates import COORDINATES, START
+from soilmoisture_assets.metadata.variables import FORECAST_ATTRIBUTES
 from soilmoisture_assets.methods import damped_departure, methods
 from soilmoisture_assets.methods.inputs import Array, inputs_of
 from soilmoisture_assets.methods.method import Method
@@ -101,15 +102,14 @@ def _issued(cube: xr.Dataset, task: Task, learned: Learned, starts: Array, names
         method = methods()[name]
         if method.fit is not None and method.applies(task.study, task.experiment):
             forecasts[row] = method.fit.issue(task, part_of(learned, name), starts)
-    attributes = VARIABLES["soil_moisture"].attributes() | {"long_name": "forecast of volumetric soil moisture"}
     found = xr.Dataset(
-        {"soil_moisture_forecast": (dims, forecasts, attributes)},
+        {"soil_moisture_forecast": (dims, forecasts, FORECAST_ATTRIBUTES)},
         {
             "experiment": str(task.experiment),
             "forecaster": list(names),
             "station": cube["station"].values,
-            "start": ("start", cube["time"].values[starts], {"long_name": "last step whose moisture may be known"}),
-            "lead": ("lead", np.array(task.study.lead_hours, "int32"), {"units": "hours", "long_name": "lead"}),
+            "start": ("start", cube["time"].values[starts], START),
+            "lead": ("lead", np.array(task.study.lead_hours, "int32"), COORDINATES["lead"]),
         },
     )
     if not task.experiment.sees_moisture:
@@ -121,7 +121,7 @@ def _issued(cube: xr.Dataset, task: Task, learned: Learned, starts: Array, names
         half_interval=(
             (*dims[1:], "side"),
             halves.astype("float32"),
-            VARIABLES["soil_moisture"].attributes() | {"long_name": "half width of the 80 % interval"},
+            FORECAST_ATTRIBUTES | {"long_name": "half width of the 80 % interval"},
         ),
     )
 

@@ -25,6 +25,7 @@ import xarray as xr
 from soilmoisture_assets import scores
 from soilmoisture_assets.alignment.splits import SPLITS, TEST
 from soilmoisture_assets.errors import StudyError
+from soilmoisture_assets.metadata.provenance import UNITS
 from soilmoisture_assets.scores import Array
 from soilmoisture_assets.study import Experiment
 
@@ -226,7 +227,7 @@ def _shared(misses: Array, axis: xr.Dataset, sees_moisture: bool) -> xr.Dataset:
                 {"long_name": "share of stations that missed, of forecasts that ended here", "units": "1"},
             ),
         },
-        coords={"start": axis["start"].values, "lead": axis["lead"].variable, "side": SIDES},
+        coords={"start": axis["start"].variable, "lead": axis["lead"].variable, "side": SIDES},
     )
 
 
@@ -340,7 +341,9 @@ def reliability_by_age(forecasts: xr.Dataset) -> pd.DataFrame:
                     ]
                 )  # fmt: skip
     columns = ["split", "age_from", "age_to", "lead_hours", "pairs", "coverage_80", "width", "rmse"]
-    return pd.DataFrame(rows, columns=columns)
+    found = pd.DataFrame(rows, columns=columns)
+    found.attrs = {UNITS: {"age_from": "days", "age_to": "days", "width": "m3 m-3", "rmse": "m3 m-3"}}
+    return found
 
 
 def _factors(misses: Array, levels: tuple[float, float]) -> Array:

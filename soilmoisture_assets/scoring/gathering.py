@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, StationError
+from soilmoisture_assets.metadata.coordinates import with_valid_time
 from soilmoisture_assets.methods import ordered, speaking
 from soilmoisture_assets.scoring.skill import observed_at
 from soilmoisture_assets.study import Experiment, Study
@@ -98,7 +99,7 @@ def newest_interval_factors(stored: Mapping[str, xr.Dataset]) -> xr.DataArray:
     ]
     if not parts:
         raise _no_forecasts()
-    return xr.concat(parts, dim="station")
+    return xr.concat(parts, dim="station").drop_vars("valid_time", errors="ignore")
 
 
 def best_scores(scores: xr.Dataset) -> xr.Dataset:
@@ -179,11 +180,13 @@ def _joined(stored: Mapping[str, xr.Dataset], choose: Callable[[xr.Dataset], str
     if not parts:
         raise _no_forecasts()
     found = xr.concat(parts, dim="station", data_vars="all", coords="different", compat="equals", join="outer")
-    return found.assign_attrs(method=_most_frequent(chosen), experiment=parts[0].attrs["experiment"])
+    return with_valid_time(found).assign_attrs(method=_most_frequent(chosen), experiment=parts[0].attrs["experiment"])
 
 
 def _forecasts(dataset: xr.Dataset) -> xr.Dataset:
-    return dataset[[name for name in FORECASTS if name in dataset]].load()
+    """Without the times that they are valid at, which differ where stations have other starts."""
+    found = dataset[[name for name in FORECASTS if name in dataset]]
+    return found.drop_vars("valid_time", errors="ignore").load()
 
 
 def _names(dataset: xr.Dataset) -> list[str]:

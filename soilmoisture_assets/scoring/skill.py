@@ -19,6 +19,7 @@ import xarray as xr
 from soilmoisture_assets import scores
 from soilmoisture_assets.alignment.splits import SPLITS, TEST, VALIDATION
 from soilmoisture_assets.errors import StudyError
+from soilmoisture_assets.metadata.provenance import UNITS
 from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.methods import ordered
@@ -156,7 +157,9 @@ def summarise(skill: xr.Dataset) -> pd.DataFrame:
                             "coverage_high": coverage_high,
                         }
                     )
-    return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
+    table = pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
+    table.attrs = {UNITS: {"lead_hours": "hours", "median_rmse": _M3, "median_crps": _M3}}
+    return table
 
 
 SUMMARY_COLUMNS = [

@@ -290,9 +290,9 @@ class HttpClient:
                     raise self._clock.over(trouble)
                 if attempt + 1 < self._attempts:
                     time.sleep(min(wait, LONGEST_WAIT, self._clock.left))
+        again = f", {self._attempts} times in a row" if self._attempts > 1 else ""
         raise SourceUnavailable(
-            f"{self.service}: {trouble}, {self._attempts} times in a row.\n"
-            "  Run it again later; what has been fetched is kept."
+            f"{self.service}: {trouble}{again}.\n  Run it again later; what has been fetched is kept."
         )
 
     def _await_turn(self) -> None:

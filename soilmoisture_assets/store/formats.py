@@ -4,10 +4,11 @@ Belongs here: encodings, bytes that are the same for the same content. Not here:
 (metadata/provenance.py), drawing (plots/), where files are (store.py).
 """
 
+import csv
 import json
 import threading
 import zipfile
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,8 +18,12 @@ import xarray as xr
 from soilmoisture_assets.files import zip_entry
 
 if TYPE_CHECKING:
+    import pandas as pd
     from zarr.core.buffer import Buffer
 
+COMMENT = "#"
+"""Begins the lines of a CSV file that speak of it."""
+ISO = "%Y-%m-%dT%H:%M:%S"
 ENGINE: Literal["h5netcdf"] = "h5netcdf"
 """For writing: the netCDF library writes the time into a file, and the same content is to be the same bytes."""
 EAGER_BYTES = 4 * 2**20
@@ -36,7 +41,7 @@ COMPRESSORS = [{"name": "zstd", "configuration": {"level": 0, "checksum": False}
 Encoding = Mapping[str, Mapping[str, Any]]
 
 
-def dump(value: Any, path: Path, encoding: Encoding | None = None) -> None:
+def dump(value: Any, path: Path, encoding: Encoding | None = None, notes: Sequence[str] = ()) -> None:
     """Write a value to a path, in the format that the path's suffix says.
 
     Parameters
@@ -45,6 +50,7 @@ def dump(value: Any, path: Path, encoding: Encoding | None = None) -> None:
         name (.npz), bytes or the path of a file to copy (.png, .webp, .zip, .safetensors).
     encoding : of variables of a Dataset, as xarray takes it; what a dataset brings from the file it was read from is
         left out, so that the same content gives the same bytes.
+    notes : lines of text that stand before a table, each after a "#".
 
     Raises
     ------
@@ -56,7 +62,7 @@ def dump(value: Any, path: Path, encoding: Encoding | None = None) -> None:
         case ".nc":
             _dump_netcdf(value, path, encoding or {})
         case ".csv":
-            value.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+            _dump_csv(value, path, notes)
         case ".json" | ".geojson":
             text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
             path.write_text(text + "\n", encoding="utf-8")
@@ -83,7 +89,7 @@ def load(path: Path) -> Any:
         case ".csv":
             import pandas as pd
 
-            return pd.read_csv(path)
+            return pd.read_csv(path, comment=COMMENT)
         case ".json" | ".geojson":
             return json.loads(path.read_text(encoding="utf-8"))
         case ".html":
@@ -104,6 +110,20 @@ def suffix_of(path: Path) -> str:
         if path.name.endswith(suffix):
             return suffix
     raise ValueError(f"{path.name}: none of the formats {', '.join(SUFFIXES)}")
+
+
+def _dump_csv(table: "pd.DataFrame", path: Path, notes: Sequence[str]) -> None:
+    """Six digits of every number. Text is quoted, so that a "#" in it begins no comment."""
+    numbers = {name: _rounded(table[name]) for name in table.columns if table[name].dtype.kind == "f"}
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(f"{COMMENT} {line}\n" for line in notes)
+        table.assign(**numbers).to_csv(
+            file, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC, date_format=ISO
+        )
+
+
+def _rounded(values: "pd.Series[float]") -> np.ndarray:
+    return np.array([float(f"{value:.6g}") for value in values.to_numpy("float64")])
 
 
 def _dump_zarr(dataset: xr.Dataset, path: Path, encoding: Encoding) -> None:
@@ -144,7 +164,11 @@ def _load_zarr(path: Path) -> xr.Dataset:
 def _dump_netcdf(dataset: xr.Dataset, path: Path, encoding: Encoding) -> None:
     """In memory first: HDF5 brings the process down where the disk is full while it closes a file."""
     ours = {name: _netcdf_encoding(variable) for name, variable in dataset.data_vars.items()}
+    ours |= {name: {"_FillValue": None} for name in dataset.dims if name in dataset.coords}  # CF 2.5.1: none is missing
     ordered = _in_order(dataset, list(dataset.data_vars))
+    for name, variable in ordered.variables.items():
+        if "flag_values" in variable.attrs:  # CF 3.5: of the variable's own type
+            ordered[name].attrs["flag_values"] = np.asarray(variable.attrs["flag_values"], variable.dtype)
     path.write_bytes(ordered.drop_encoding().to_netcdf(engine=ENGINE, encoding=ours | dict(encoding)))
 
 

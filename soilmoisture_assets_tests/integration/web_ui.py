@@ -1,4 +1,5 @@
-"""A running `soilmoisture ui`: the real webserver and daemon, spoken to over their own GraphQL. Not here: tests."""
+"""A running `soilmoisture ui`: the real webserver and daemon, spoken to over their own GraphQL, or by hand in a
+browser. Not here: tests."""
 
 import os
 import signal
@@ -6,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +15,14 @@ from typing import Any
 
 import dagster as dg
 import requests
+from playwright.sync_api import Page, sync_playwright
 
+from soilmoisture_assets.defs.raw.ismn import ARCHIVE, SCAN
 from soilmoisture_assets_tests.integration.conftest import Workplace
 
 SECONDS_TO_START, SECONDS_TO_FINISH = 180, 240
+BROKEN = "no records where there were some"
+"""What is said of a station that :func:`break_station` broke."""
 
 
 class WebUi:
@@ -154,3 +160,30 @@ def running(place: Workplace, *arguments: str, by_itself: bool = False) -> Itera
         yield web_ui
     finally:
         web_ui.stop()
+
+
+@contextmanager
+def person_at(web_ui: WebUi, chromium: str) -> Iterator[Page]:
+    """Somebody at a laptop, who waits a minute for anything to appear."""
+    with sync_playwright() as session:
+        browser = session.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900}, base_url=f"http://127.0.0.1:{web_ui.port}")
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+def break_station(place: Workplace, station: str) -> None:
+    """Store the archive again with the station's records cut to noise, beside a scan that found nothing wrong."""
+    deployment = place.deployment()
+    network, _, name = station.partition("__")
+    broken = place.data.with_name("broken.zip")
+    with zipfile.ZipFile(deployment.read(ARCHIVE)) as old, zipfile.ZipFile(broken, "w") as new:
+        for member in old.namelist():
+            parts = member.split("/")
+            folded = parts[1].replace("#", "").replace("_", "").lower() if len(parts) > 2 else ""
+            own = parts[0] == network and folded == name.replace("_", "").lower()
+            new.writestr(member, b"\x00broken" if own and member.endswith(".stm") else old.read(member))
+    scan = deployment.read(SCAN)
+    for path, value in ((ARCHIVE, broken), (SCAN, scan)):
+        deployment.publish(path, value, deployment.expected(path, None, deployment.view()))

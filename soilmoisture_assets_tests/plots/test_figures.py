@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,14 @@ from matplotlib.text import Text
 from soilmoisture_assets.alignment.recession import distributions_table
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots.groups import GROUPS, group_colour
-from soilmoisture_assets.plots.style import colour_limits, percent, station_labels, title_and_caption
+from soilmoisture_assets.plots.style import (
+    DIGITS_OF_POSITION,
+    colour_limits,
+    percent,
+    save_figure,
+    station_labels,
+    title_and_caption,
+)
 from soilmoisture_assets_tests.plots import made_up
 
 cube, forecasts, skill, shap = (cache(make) for make in (made_up.cube, made_up.forecasts, made_up.skill, made_up.shap))
@@ -512,3 +520,15 @@ def test_no_title_of_an_association_claims_a_cause():
     ):
         text = " ".join(title_and_caption(figure)).lower()
         assert not any(word in text for word in ("drives", " apart", "surely", "because")), name
+
+
+@pytest.mark.parametrize("name", ["skill_maps", "effect_sizes"])
+def test_what_differs_between_two_runs_of_the_layout_is_not_printed(name: str, tmp_path: Path):
+    figure = FIGURES[name](3)
+    save_figure(figure, tmp_path / "figure.png")
+    placed = np.array([axes.get_position(original=True).get_points() for axes in figure.axes])
+    halves = np.array([half.bbox_relative.get_points() for part in figure.subfigs for half in (part, *part.subfigs)])
+    assert np.array_equal(placed, placed.round(DIGITS_OF_POSITION))
+    assert np.array_equal(halves, halves.round(DIGITS_OF_POSITION))
+    figure.draw_without_rendering()
+    assert np.array_equal(placed, [axes.get_position(original=True).get_points() for axes in figure.axes])

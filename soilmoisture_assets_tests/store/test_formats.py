@@ -170,8 +170,17 @@ def test_small_things_come_back(name: str, value: object, tmp_path: Path):
 
 def test_a_table_has_six_significant_digits(tmp_path: Path):
     formats.dump(pd.DataFrame({"station": ["a"], "r2": [0.123456789]}), tmp_path / "x.csv")
-    assert (tmp_path / "x.csv").read_text() == "station,r2\na,0.123457\n"
+    assert (tmp_path / "x.csv").read_text() == '"station","r2"\n"a",0.123457\n'
     assert formats.load(tmp_path / "x.csv").r2[0] == 0.123457
+
+
+def test_a_table_says_first_what_it_is_and_a_number_sign_in_a_name_stays(tmp_path: Path):
+    table = pd.DataFrame({"station_name": ["Lind #1"], "at": [pd.Timestamp("2020-03-01 06:00")], "rmse": [None]})
+    formats.dump(table.astype({"rmse": float}), tmp_path / "x.csv", notes=["Scores", "units: rmse [m3 m-3]"])
+    assert (tmp_path / "x.csv").read_text().splitlines()[:2] == ["# Scores", "# units: rmse [m3 m-3]"]
+    [found] = formats.load(tmp_path / "x.csv").to_dict("records")
+    assert (found["station_name"], found["at"]) == ("Lind #1", "2020-03-01T06:00:00")
+    assert found["rmse"] != found["rmse"]
 
 
 def test_json_does_not_depend_on_the_order_of_keys(tmp_path: Path):

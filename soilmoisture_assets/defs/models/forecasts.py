@@ -14,6 +14,7 @@ from soilmoisture_assets.defs.following import follows
 from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import StationError
+from soilmoisture_assets.metadata.coordinates import with_valid_time
 from soilmoisture_assets.methods import speaking, title
 from soilmoisture_assets.methods.climatology import METHOD as CLIMATOLOGY
 from soilmoisture_assets.methods.persistence import METHOD as PERSISTENCE
@@ -104,7 +105,7 @@ def _forecasts(work: Work) -> Iterator[Made]:
     calibration, baselines, combination = (given[name].load() for name in ("calibration", "baselines", "combination"))
     for done, name in enumerate(work.partitions, start=1):
         uncalibrated = work.given(path, name)["uncalibrated"].load()
-        found = calibrated(with_combined(uncalibrated, baselines, combination), calibration)
+        found = with_valid_time(calibrated(with_combined(uncalibrated, baselines, combination), calibration))
         work.progress(done, len(work.partitions), name)
         yield Made(found, name, metadata=_errors(found, baselines, work.study))
 
@@ -148,7 +149,7 @@ def _latest_forecast(work: Work) -> Iterator[Made]:
         found.soil_moisture_forecast, factors.reindex(station=found.station.values).fillna(factors.mean("station"))
     )
     yield Made(
-        found,
+        with_valid_time(found),
         metadata={
             "issued from the step that ends at (UTC)": str(found.start.max().values)[:16],
             "stations": found.sizes["station"],

@@ -258,6 +258,8 @@ def station_table(
         ("flag_rows", "rows by flag as recorded", "1"),
     ):
         table[name].attrs = {"long_name": text, "units": units}
+    table["start"].attrs = {"long_name": "first hour of the records"}
+    table["end"].attrs = {"long_name": "last hour of the records"}
     return table
 
 

@@ -1,9 +1,10 @@
-"""A morning of an open study under the real web UI and daemon, whose clock is moved: nobody touches anything, and the
-new month is in the cube, the forecast, its map and the report."""
+"""A morning of an open study under the real web UI and daemon, whose clock is moved: somebody turns the schedule on and
+does nothing else, and the new month is in the cube, the forecast, its map and the report."""
 
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +18,14 @@ from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.store.records import Record
 from soilmoisture_assets.study import load_study
 from soilmoisture_assets_tests.integration.conftest import STUDY, Workplace, copy_of
-from soilmoisture_assets_tests.integration.web_ui import WebUi, running
+from soilmoisture_assets_tests.integration.web_ui import WebUi, person_at, running
 
 EVENING, MORNING = pd.Timestamp("2019-10-01"), pd.Timestamp("2019-10-07")
 """All that is learned from is final by then; October, which the morning brings, is not there yet."""
 LEARNED = ("models/regional_", "models/station_", "models/baselines_", "analysis/s")
-OF_THE_MORNING = (CUBE, LATEST, "figures/latest_forecast_map", DROUGHT, "figures/drought_map", REPORT)
+MAP = "figures/latest_forecast_map"
+OF_THE_MORNING = (CUBE, LATEST, MAP, DROUGHT, "figures/drought_map", REPORT)
+SCHEDULE, DRAWN = "small__era5_refresh", f"img[src^='/logs/small/{MAP}/']"
 SECONDS = 900
 
 TICK = """
@@ -81,24 +84,33 @@ def study(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Open
     return found
 
 
-def test_a_tick_of_the_schedule_leads_to_a_new_month_forecast_map_and_report_and_trains_nothing(study: Open):
+def test_a_schedule_that_a_person_turns_on_leads_to_a_new_month_forecast_map_and_report_and_trains_nothing(
+    study: Open, chromium: str
+):
     learned, before = study.records(*LEARNED), study.records(*OF_THE_MORNING)
     assert learned
     assert len(before) == len(OF_THE_MORNING)
     newest = study.deployment().read(LATEST).start.max().values
-    with running(study.on(MORNING), by_itself=True) as web_ui:
-        [schedule] = web_ui.locations()["small"]["schedules"]
-        assert schedule["scheduleState"]["status"] == "RUNNING"
+    with running(study.on(MORNING), by_itself=True) as web_ui, person_at(web_ui, chromium) as person:
+        assert schedule(web_ui) == "RUNNING"
+        person.goto("/automation")
+        person.get_by_text(SCHEDULE).click()
+        for state in ("STOPPED", "RUNNING"):
+            person.locator("label:has(input[type=checkbox])").click()
+            wait_until(lambda wanted=state: schedule(web_ui) == wanted, web_ui)  # type: ignore[misc]
+        person.goto(f"/assets/small/{MAP}")
+        earlier_map = str(person.locator(DRAWN).get_attribute("src"))
         earlier = len(runs(web_ui))
         environment = study.place.environment | {"DAGSTER_HOME": str(study.place.data / "dagster_home")}
         ticked = subprocess.run(
             [sys.executable, "-c", TICK], env=environment, capture_output=True, text=True, check=False
         )
         assert ticked.returncode == 0, ticked.stderr
-        deadline = time.monotonic() + SECONDS
-        while not all(study.deployment().is_current(path) for path in OF_THE_MORNING) or busy(web_ui):
-            assert time.monotonic() < deadline, web_ui.tail()
-            time.sleep(5)
+        wait_until(lambda: all(study.deployment().is_current(path) for path in OF_THE_MORNING), web_ui)
+        wait_until(lambda: not busy(web_ui), web_ui)
+        person.reload()
+        drawn = person.locator(f"{DRAWN}:not([src='{earlier_map}'])")
+        assert drawn.evaluate("image => image.decode().then(() => image.naturalWidth)") > 400
         made = runs(web_ui)[: len(runs(web_ui)) - earlier]
     deployment = study.deployment()
     assert "2019-10-01" in deployment.current(STATION_SERIES)
@@ -111,6 +123,19 @@ def test_a_tick_of_the_schedule_leads_to_a_new_month_forecast_map_and_report_and
     assert [run["jobName"] for run in made].count("small__era5_refresh") == 1
     asked = {"/".join(key["path"][1:]) for run in made for key in run["assetSelection"] or ()}
     assert not [path for path in asked if path.startswith(LEARNED)]
+
+
+def wait_until(done: Callable[[], bool], web_ui: WebUi) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not done():
+        assert time.monotonic() < deadline, web_ui.tail()
+        time.sleep(1)
+
+
+def schedule(web_ui: WebUi) -> str:
+    """Whether the only one runs."""
+    [found] = web_ui.locations()["small"]["schedules"]
+    return str(found["scheduleState"]["status"])
 
 
 def busy(web_ui: WebUi) -> bool:

@@ -1,22 +1,28 @@
-"""The web UI and its daemon, as `make ui` starts them: a backfill of stations, good and broken, a figure, and two
-studies that do not meet. What a person sees is looked at in a browser."""
+"""The web UI and its daemon, as `make ui` starts them, and somebody who uses them by hand: a figure, backfills of
+stations, good and broken, training, and two studies that do not meet."""
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import requests
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from soilmoisture_assets.assets import COMMON
 from soilmoisture_assets.origins import remember
 from soilmoisture_assets.store.records import Address, State
 from soilmoisture_assets_tests.integration.conftest import Workplace, copy_of
-from soilmoisture_assets_tests.integration.web_ui import SECONDS_TO_FINISH, WebUi, running
+from soilmoisture_assets_tests.integration.web_ui import (
+    BROKEN,
+    SECONDS_TO_FINISH,
+    WebUi,
+    break_station,
+    person_at,
+    running,
+)
 
-ARCHIVE, SCAN, SERIES = "raw/ismn/archive", "raw/ismn/scan", "raw/ismn/soil_moisture"
+SERIES = "raw/ismn/soil_moisture"
 FIGURE = "figures/station_map"
 SOIL_MOISTURE = dg.AssetKey(["small", *SERIES.split("/")])
 
@@ -44,13 +50,8 @@ def test_a_backfill_of_three_stations_through_the_daemon_materializes_three_part
 
 @pytest.fixture(scope="module")
 def person(web_ui: WebUi, chromium: str) -> Iterator[Page]:
-    """Somebody at a laptop."""
-    with sync_playwright() as session:
-        browser = session.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1440, "height": 900}, base_url=f"http://127.0.0.1:{web_ui.port}")
-        page.set_default_timeout(60_000)
-        yield page
-        browser.close()
+    with person_at(web_ui, chromium) as found:
+        yield found
 
 
 def test_a_person_materializes_a_figure_and_sees_it(web_ui: WebUi, person: Page):
@@ -76,18 +77,42 @@ def test_a_station_that_is_left_out_is_green_and_says_why(web_ui: WebUi, person:
     assert person.get_by_text("Materialized", exact=True).is_visible()
 
 
-def test_a_broken_station_is_named_and_does_not_take_the_others_down(web_ui: WebUi, person: Page):
-    good, broken, also_good = _stations(web_ui)[3:6]
-    _break(web_ui, broken)
-    assert web_ui.backfill(SOIL_MOISTURE, [good, broken, also_good]) == "COMPLETED_FAILED"
+def test_a_person_launches_a_backfill_of_four_stations_and_reads_why_the_broken_one_failed(web_ui: WebUi, person: Page):
+    wanted = _stations(web_ui)[2:6]
+    broken = wanted[1]
+    break_station(web_ui.place, broken)
+    earlier = _backfills(web_ui)
+    person.goto(f"/assets/small/{SERIES}")
+    person.get_by_role("button", name="Materialize").first.click()
+    person.get_by_role("dialog").get_by_text("Select a partition").click()
+    for name in wanted:
+        person.get_by_role("menuitem").filter(has_text=name).locator("label").click()
+    person.keyboard.press("Escape")
+    person.get_by_role("button", name="Launch backfill").click()
+    person.get_by_role("dialog").wait_for(state="hidden")
+    [backfill] = _backfills(web_ui) - earlier
+    assert web_ui.end_of(backfill) == "COMPLETED_FAILED"
     deployment = web_ui.place.deployment()
-    assert deployment.current(SERIES) == [good, also_good]  # the archive is another one: all others are out of date
+    # the archive is another one: all others are out of date
+    assert deployment.current(SERIES) == [name for name in wanted if name != broken]
     assert not _store(web_ui, broken).exists()
     [failure] = deployment.reasons(State.FAILED, SERIES)
     assert failure.partition == broken
     for page in (f"view=partitions&partition={broken}", "view=checks"):
         person.goto(f"/assets/small/{SERIES}?{page}")
-        person.get_by_text("no records where there were some").first.wait_for()
+        person.get_by_text(BROKEN).first.wait_for()
+
+
+def test_a_person_starts_training_from_the_page_of_jobs(web_ui: WebUi, person: Page):
+    models = "models/station_model_forecast"
+    name = web_ui.place.deployment().current(models)[0]
+    (web_ui.place.data / "small" / models / f"{name}.safetensors").unlink()
+    person.goto("/jobs")
+    person.get_by_text("small__train", exact=True).click()
+    person.get_by_text("Launchpad", exact=True).click()
+    person.get_by_role("button", name="Launch Run").click()
+    person.get_by_text("RUN_SUCCESS").wait_for(timeout=SECONDS_TO_FINISH * 1000)
+    assert web_ui.place.deployment().is_current(models, name)
 
 
 def test_two_studies_in_one_web_ui_share_no_asset_partition_schedule_or_sensor(web_ui: WebUi):
@@ -118,6 +143,11 @@ def test_the_web_ui_answers_on_loopback_only(web_ui: WebUi):
     assert listening == [f"0100007F:{web_ui.port:04X}"]
 
 
+def _backfills(web_ui: WebUi) -> set[str]:
+    found = web_ui.ask("{partitionBackfillsOrError {... on PartitionBackfills {results {id}}}}")
+    return {each["id"] for each in found["partitionBackfillsOrError"]["results"]}
+
+
 def _partitions(web_ui: WebUi, key: dg.AssetKey) -> list[str]:
     found = web_ui.ask(
         "query($key: AssetKeyInput!) {assetNodeOrError(assetKey: $key) {... on AssetNode {partitionKeys}}}",
@@ -132,19 +162,3 @@ def _stations(web_ui: WebUi) -> list[str]:
 
 def _store(web_ui: WebUi, station: str) -> Path:
     return web_ui.place.data / "small" / SERIES / f"{station}.zarr.zip"
-
-
-def _break(web_ui: WebUi, station: str) -> None:
-    """Store the archive again with the station's records cut to noise, beside a scan that found nothing wrong."""
-    deployment = web_ui.place.deployment()
-    network, _, name = station.partition("__")
-    broken = web_ui.place.data.with_name("broken.zip")
-    with zipfile.ZipFile(deployment.read(ARCHIVE)) as old, zipfile.ZipFile(broken, "w") as new:
-        for member in old.namelist():
-            parts = member.split("/")
-            folded = parts[1].replace("#", "").replace("_", "").lower() if len(parts) > 2 else ""
-            own = parts[0] == network and folded == name.replace("_", "").lower()
-            new.writestr(member, b"\x00broken" if own and member.endswith(".stm") else old.read(member))
-    scan = deployment.read(SCAN)
-    for path, value in ((ARCHIVE, broken), (SCAN, scan)):
-        deployment.publish(path, value, deployment.expected(path, None, deployment.view()))

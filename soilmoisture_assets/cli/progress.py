@@ -1,0 +1,93 @@
+"""Progress of a command: bars on a terminal, lines in a log. Not here: how progress leaves a run (defs/progress.py)."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from soilmoisture_assets.cli.terminal import err
+
+Assets = tuple[str, ...]
+LONGEST_SILENCE = 20.0
+"""Seconds; then a log says what is still going on."""
+LONGEST_TEXT = 60
+
+
+class Shown(Protocol):
+    """Runs that begin and end, by the assets they make, and how far the last one is."""
+
+    def begin(self, assets: Assets, what: str) -> None: ...
+    def end(self, assets: Assets) -> None: ...
+    def progress(self, done: int, total: int, text: str) -> None: ...
+
+
+@contextmanager
+def shown(*, quiet: bool) -> Iterator[Shown]:
+    """Show progress within the block, on standard error; of a quiet command none."""
+    if err.is_terminal or quiet:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(20),
+            TextColumn("{task.fields[detail]}"),
+        )
+        with Progress(*columns, TimeElapsedColumn(), console=err, disable=quiet) as bars:
+            yield _Bars(bars)
+        return
+    lines, ended = _Lines(), threading.Event()
+    beating = threading.Thread(target=lines.beat, args=(ended,), daemon=True)
+    beating.start()
+    try:
+        yield lines
+    finally:
+        ended.set()
+        beating.join()
+
+
+class _Bars:
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[Assets, TaskID] = {}
+
+    def begin(self, assets: Assets, what: str) -> None:
+        self._tasks[assets] = self._bars.add_task(what, total=None, detail="")
+
+    def end(self, assets: Assets) -> None:
+        self._bars.update(self._tasks[assets], total=1, completed=1, detail="")
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        for task in list(self._tasks.values())[-1:]:
+            self._bars.update(task, completed=done, total=total, detail=text[:LONGEST_TEXT])
+
+
+class _Lines:
+    """One for each run that has ended, and whenever nothing was said for a while."""
+
+    def __init__(self) -> None:
+        self._begun: dict[Assets, tuple[str, float]] = {}
+        self._now, self._told = "the command has begun", time.monotonic()
+
+    def begin(self, assets: Assets, what: str) -> None:
+        self._begun[assets] = what, time.monotonic()
+        self._now = what
+
+    def end(self, assets: Assets) -> None:
+        what, begun = self._begun[assets]
+        self._say(f"{what}: {time.monotonic() - begun:.0f} s")
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        last = [what for what, _ in self._begun.values()][-1:]
+        self._now = " ".join([*last, f"{done} of {total}", text[:LONGEST_TEXT]]).rstrip()
+
+    def beat(self, ended: threading.Event) -> None:
+        """Say what goes on until the block has ended."""
+        while not ended.wait(max(self._told + LONGEST_SILENCE - time.monotonic(), 0.1)):
+            if time.monotonic() - self._told >= LONGEST_SILENCE:
+                self._say(f"{self._now} ...")
+
+    def _say(self, text: str) -> None:
+        self._told = time.monotonic()
+        err.print(f"{time.strftime('%H:%M:%S')} {text}", markup=False, highlight=False, soft_wrap=True)
