@@ -21,7 +21,7 @@ from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.files import trouble_of_machine
 from soilmoisture_assets.metadata.variables import REFERENCE_STATIC_ATTRIBUTES, VARIABLES
 
-BUILT_IN = ("demo", "conus", "uscrn")
+BUILT_IN = ("demo", "conus", "uscrn", "scan")
 LARGEST = 1_000_000
 """Bytes; a study has a few thousand."""
 EARLIEST, LATEST = dt.date(1700, 1, 1), dt.date(2250, 12, 31)
@@ -175,7 +175,7 @@ OtherVariable = Literal[
 
 class TargetSettings(FileSource):
     source: str = "ismn"
-    """``ismn``, ``file``, or a network whose service is asked, such as ``uscrn``. Known are those in sources/."""
+    """``ismn``, ``file``, or a network whose service is asked: ``uscrn``, ``awdb``. Known are those in sources/."""
     networks: tuple[str, ...] = ()
     """Empty: all networks of the source."""
     other_variables: tuple[OtherVariable, ...] = ()
@@ -226,13 +226,14 @@ class Era5Settings(_Section):
         return given
 
 
-class UscrnSettings(_Section):
-    """What is taken from the U.S. Climate Reference Network, where a study names it as source."""
+class NetworkSettings(_Section):
+    """What is taken from a network whose service is asked, where a study names it as source."""
 
     product: Literal["hourly", "daily"] = "hourly"
     """``daily`` values are those of the station's local day: one step of 24 h."""
     stations: tuple[str, ...] = ()
-    """Names as in NOAA's files, such as ``NE_Lincoln_11_SW``; empty: all of the domain."""
+    """Names as the service has them, ``NE_Lincoln_11_SW`` or ``2020:ND:SCAN``, or as the study; empty: all of the
+    domain."""
 
 
 class StaticSettings(FileSource):
@@ -328,7 +329,8 @@ class Study(_Section):
     target: TargetSettings = TargetSettings()
     dynamic_inputs: DynamicInputSettings = DynamicInputSettings()
     era5: Era5Settings = Era5Settings()
-    uscrn: UscrnSettings = UscrnSettings()
+    uscrn: NetworkSettings = NetworkSettings()
+    awdb: NetworkSettings = NetworkSettings()
     static_attributes: StaticSettings = StaticSettings()
     splits: SplitSettings
     model: ModelSettings = ModelSettings()
@@ -357,8 +359,12 @@ class Study(_Section):
                 raise ValueError("era5.lapse_rate_correction: the point dataset has no heights of cells; use 'grid'")
             if self.era5.interpolation == "bilinear":
                 raise ValueError("era5.interpolation: the point dataset has the nearest cell alone; use 'grid'")
-        if self.target.source == "uscrn" and self.uscrn.product == "daily" and self.time.step != "24h":
-            raise ValueError('uscrn.product: daily values make steps of a day; set time.step = "24h", or take "hourly"')
+        network = getattr(self, self.target.source, None)
+        if isinstance(network, NetworkSettings) and network.product == "daily" and self.time.step != "24h":
+            raise ValueError(
+                f"{self.target.source}.product: daily values make steps of a day; "
+                'set time.step = "24h", or take "hourly"'
+            )
         if self.target.depth_to < self.target.depth_from:
             raise ValueError("target.depth_to: must not lie above target.depth_from")
         if self.splits.train.start < self.period.start or self.splits.test.end > self.period.end:

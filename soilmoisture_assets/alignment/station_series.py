@@ -45,8 +45,8 @@ def file_target(study: Study, temperature: xr.DataArray | None = None, today: dt
     Returns
     -------
     As :func:`quality_control.control`, hourly or daily as the file, with ``depth`` (station) [m], the reader's
-    attribute ``notes`` and ``sensor`` int16 (0 where there is an observation, -1 elsewhere: a file does not tell
-    sensors apart).
+    attribute ``notes`` and ``sensor`` int16 as :func:`station_files.choose_depth` numbers them, -1 where there is no
+    observation.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def checked_target(layer: xr.DataArray, study: Study, temperature: xr.DataArray 
 
     Parameters
     ----------
-    layer : (station, depth, time) m3 m-3, hourly or daily: depths of the study's layer.
+    layer : (station, depth, time) m3 m-3, hourly or daily: depths of the study's layer, one for each sensor.
     temperature : as in :func:`file_target`.
 
     Returns
@@ -74,8 +74,8 @@ def checked_target(layer: xr.DataArray, study: Study, temperature: xr.DataArray 
     checked = control_before_and_after(
         chosen.soil_moisture, study.target.quality_control, temperature, study.last_learned
     )
-    observed = np.isfinite(checked.soil_moisture_scored)
-    return checked.assign(sensor=observed.astype("int16") - np.int16(1)).assign_coords(depth=chosen.depth)
+    sensor = chosen.sensor.where(np.isfinite(checked.soil_moisture_scored), -1).astype("int16")
+    return checked.assign(sensor=sensor).assign_coords(depth=chosen.depth)
 
 
 def file_dynamic_inputs(study: Study, names: Sequence[str] | None = None, today: dt.date | None = None) -> xr.Dataset:
