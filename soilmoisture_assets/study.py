@@ -195,14 +195,32 @@ class TargetSettings(FileSource):
 
 
 class DynamicInputSettings(FileSource):
-    source: str | tuple[str, ...] = "era5"
-    """One or several; each variable comes from the first of them that offers it. Known are those in sources/."""
+    source: str | tuple[str, ...] | dict[str, str | tuple[str, ...]] = "era5"
+    """One or several; each variable comes from the first of them that offers it. Known are those in sources/. Or by
+    variable, each with one or several in order of preference: a step that the first lacks is that of the next, and
+    ``<variable>_source`` of the cube says whose it is."""
     variables: tuple[str, ...] = ("temperature", "precipitation", "shortwave")
+
+    @model_validator(mode="after")
+    def _every_variable(self) -> Self:
+        if isinstance(self.source, dict):
+            if lacking := [name for name in self.variables if not self.order(name)]:
+                raise ValueError(f"source: names no source of '{lacking[0]}', which is among the variables")
+            if stray := [name for name in self.source if name not in self.variables]:
+                raise ValueError(f"source: '{stray[0]}' is not among the variables, {', '.join(self.variables)}")
+        return self
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The names of the sources, in order, however many were written."""
+        """The names of the sources, in order, however they were written."""
+        if isinstance(self.source, dict):
+            return tuple(dict.fromkeys(name for variable in self.variables for name in self.order(variable)))
         return (self.source,) if isinstance(self.source, str) else self.source
+
+    def order(self, variable: str) -> tuple[str, ...]:
+        """The sources that are named for a variable, in order of preference; empty where none is named for it alone."""
+        named = self.source.get(variable, ()) if isinstance(self.source, dict) else ()
+        return (named,) if isinstance(named, str) else named
 
 
 class Era5Settings(_Section):

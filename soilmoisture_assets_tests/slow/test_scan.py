@@ -8,30 +8,19 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from soilmoisture_assets.assets import CUBE, REPORT
 from soilmoisture_assets.sandbox.server import Sandbox
 from soilmoisture_assets.sandbox.world import World
-from soilmoisture_assets.study import Study, load_study
-from soilmoisture_assets_tests.slow.place import LEAST, Made, Place, study_file
-
-SAID_BY_SCAN = ("title", "time", "awdb", "dynamic_inputs", "static_attributes")
-
-
-def settings() -> dict[str, Any]:
-    """The settings of the built-in study, on the days, stations and models of the least one."""
-    scan = load_study("scan").model_dump(mode="json", exclude_defaults=True)
-    target = scan["target"] | LEAST["target"]
-    model = LEAST["model"] | {"experiments": scan["model"]["experiments"]}
-    return {**LEAST, **{name: scan[name] for name in SAID_BY_SCAN}, "name": "scan", "target": target, "model": model}
+from soilmoisture_assets.study import Study
+from soilmoisture_assets_tests.slow.place import Made, Place, of_network, study_file
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Study, Made]]:
-    place, study = Place(tmp_path_factory.mktemp("scan")), Study.model_validate(settings())
+    place, study = Place(tmp_path_factory.mktemp("scan")), Study.model_validate(of_network())
     yield place, study, place.run(study)
     place.close()
 
@@ -63,7 +52,7 @@ def test_a_second_run_makes_nothing(made: tuple[Place, Study, Made]):
 
 
 def test_a_command_that_is_killed_is_resumed_by_the_next_which_asks_for_what_is_missing(tmp_path: Path):
-    text = settings() | {"sandbox": False, "awdb": {"product": "hourly"}, "time": {"step": "12h"}}
+    text = of_network() | {"sandbox": False, "awdb": {"product": "hourly"}, "time": {"step": "12h"}}
     study, period = study_file(text, tmp_path / "usda.toml"), Study.model_validate(text).period
     world = World(11, -125, -66, 27, 39, period.start, period.end, 9)
     with Sandbox(world) as sandbox:
