@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dagster as dg
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -170,19 +169,18 @@ def test_every_morning_the_running_year_is_asked_for_and_the_axis_grows_by_a_day
     assert (now.parts["learned"], now.parts["tail"] == record.parts["tail"]) == (record.parts["learned"], False)
 
 
-def test_radiation_that_a_station_does_not_measure_is_era5s_where_the_study_says_so_and_is_told(place: Place):
-    order = '{temperature = "uscrn", precipitation = "uscrn", shortwave = ["uscrn", "open_meteo"]}'
+def test_days_that_the_preferred_source_has_not_published_are_the_next_ones_and_it_is_told(place: Place):
+    order = '{temperature = ["open_meteo", "uscrn"], precipitation = "uscrn", shortwave = "uscrn"}'
     text = STUDY.replace('dynamic_inputs = {source = "uscrn"}', f"dynamic_inputs = {{source = {order}}}")
     asked, failed = place.run(text)
     assert (asked, failed) == ([], [])  # nothing more of NOAA
     deployment = place.deployment(text)
     cube = deployment.read(CUBE).load()
-    assert cube.shortwave_source.attrs["flag_meanings"] == "uscrn open_meteo"
-    assert set(np.unique(cube.shortwave_source).tolist()) == {0, 1}
-    assert not bool(cube.shortwave.isel(time=slice(0, -10)).isna().any())
+    assert cube.temperature_source.attrs["flag_meanings"] == "open_meteo uscrn"
+    assert (cube.temperature_source.values[:, [0, -2]] == [0, 1]).all()  # ERA5 is five days behind
     record = deployment.view().record("cube/dynamic_inputs")
     assert record is not None
-    assert record.metadata["sources"]["shortwave"]["uscrn"] > 0.8
+    assert record.metadata["sources"]["temperature"]["open_meteo"] > 0.8
 
 
 def test_daily_values_are_steps_of_the_stations_own_day(place: Place):
