@@ -159,6 +159,7 @@ class Settings(BaseSettings):
     elevation_url: Address = "https://epqs.nationalmap.gov/v1"
     open_meteo_url: Address = "https://archive-api.open-meteo.com/v1"
     uscrn_url: Address = "https://www.ncei.noaa.gov/pub/data/uscrn/products"
+    awdb_url: Address = "https://wcc.sc.egov.usda.gov/awdbRestApi/services/v1"
     earthengine_url: Address | None = None
     earthengine_project: str | None = None
     earthengine_service_account_file: Path | None = None

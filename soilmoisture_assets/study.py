@@ -21,7 +21,7 @@ from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.files import trouble_of_machine
 from soilmoisture_assets.metadata.variables import REFERENCE_STATIC_ATTRIBUTES, VARIABLES
 
-BUILT_IN = ("demo", "conus", "uscrn")
+BUILT_IN = ("demo", "conus", "uscrn", "scan")
 LARGEST = 1_000_000
 """Bytes; a study has a few thousand."""
 EARLIEST, LATEST = dt.date(1700, 1, 1), dt.date(2250, 12, 31)
@@ -175,7 +175,7 @@ OtherVariable = Literal[
 
 class TargetSettings(FileSource):
     source: str = "ismn"
-    """``ismn``, ``file``, or a network whose service is asked, such as ``uscrn``. Known are those in sources/."""
+    """``ismn``, ``file``, or a network whose service is asked: ``uscrn``, ``awdb``. Known are those in sources/."""
     networks: tuple[str, ...] = ()
     """Empty: all networks of the source."""
     other_variables: tuple[OtherVariable, ...] = ()
@@ -195,14 +195,32 @@ class TargetSettings(FileSource):
 
 
 class DynamicInputSettings(FileSource):
-    source: str | tuple[str, ...] = "era5"
-    """One or several; each variable comes from the first of them that offers it. Known are those in sources/."""
+    source: str | tuple[str, ...] | dict[str, str | tuple[str, ...]] = "era5"
+    """One or several; each variable comes from the first of them that offers it. Known are those in sources/. Or by
+    variable, each with one or several in order of preference: a step that the first lacks is that of the next, and
+    ``<variable>_source`` of the cube says whose it is."""
     variables: tuple[str, ...] = ("temperature", "precipitation", "shortwave")
+
+    @model_validator(mode="after")
+    def _every_variable(self) -> Self:
+        if isinstance(self.source, dict):
+            if lacking := [name for name in self.variables if not self.order(name)]:
+                raise ValueError(f"source: names no source of '{lacking[0]}', which is among the variables")
+            if stray := [name for name in self.source if name not in self.variables]:
+                raise ValueError(f"source: '{stray[0]}' is not among the variables, {', '.join(self.variables)}")
+        return self
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The names of the sources, in order, however many were written."""
+        """The names of the sources, in order, however they were written."""
+        if isinstance(self.source, dict):
+            return tuple(dict.fromkeys(name for variable in self.variables for name in self.order(variable)))
         return (self.source,) if isinstance(self.source, str) else self.source
+
+    def order(self, variable: str) -> tuple[str, ...]:
+        """The sources that are named for a variable, in order of preference; empty where none is named for it alone."""
+        named = self.source.get(variable, ()) if isinstance(self.source, dict) else ()
+        return (named,) if isinstance(named, str) else named
 
 
 class Era5Settings(_Section):
@@ -226,13 +244,14 @@ class Era5Settings(_Section):
         return given
 
 
-class UscrnSettings(_Section):
-    """What is taken from the U.S. Climate Reference Network, where a study names it as source."""
+class NetworkSettings(_Section):
+    """What is taken from a network whose service is asked, where a study names it as source."""
 
     product: Literal["hourly", "daily"] = "hourly"
     """``daily`` values are those of the station's local day: one step of 24 h."""
     stations: tuple[str, ...] = ()
-    """Names as in NOAA's files, such as ``NE_Lincoln_11_SW``; empty: all of the domain."""
+    """Names as the service has them, ``NE_Lincoln_11_SW`` or ``2020:ND:SCAN``, or as the study; empty: all of the
+    domain."""
 
 
 class StaticSettings(FileSource):
@@ -328,7 +347,8 @@ class Study(_Section):
     target: TargetSettings = TargetSettings()
     dynamic_inputs: DynamicInputSettings = DynamicInputSettings()
     era5: Era5Settings = Era5Settings()
-    uscrn: UscrnSettings = UscrnSettings()
+    uscrn: NetworkSettings = NetworkSettings()
+    awdb: NetworkSettings = NetworkSettings()
     static_attributes: StaticSettings = StaticSettings()
     splits: SplitSettings
     model: ModelSettings = ModelSettings()
@@ -357,8 +377,12 @@ class Study(_Section):
                 raise ValueError("era5.lapse_rate_correction: the point dataset has no heights of cells; use 'grid'")
             if self.era5.interpolation == "bilinear":
                 raise ValueError("era5.interpolation: the point dataset has the nearest cell alone; use 'grid'")
-        if self.target.source == "uscrn" and self.uscrn.product == "daily" and self.time.step != "24h":
-            raise ValueError('uscrn.product: daily values make steps of a day; set time.step = "24h", or take "hourly"')
+        network = getattr(self, self.target.source, None)
+        if isinstance(network, NetworkSettings) and network.product == "daily" and self.time.step != "24h":
+            raise ValueError(
+                f"{self.target.source}.product: daily values make steps of a day; "
+                'set time.step = "24h", or take "hourly"'
+            )
         if self.target.depth_to < self.target.depth_from:
             raise ValueError("target.depth_to: must not lie above target.depth_from")
         if self.splits.train.start < self.period.start or self.splits.test.end > self.period.end:

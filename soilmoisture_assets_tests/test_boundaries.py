@@ -143,7 +143,7 @@ def test_dagster_loads_the_code_locations_of_the_workspace_and_of_the_project(co
 def test_a_study_that_cannot_be_used_is_said_where_its_code_location_is_loaded(tmp_path: Path):
     result = dagster_says("dg check defs", tmp_path, SOILMOISTURE_STUDY="nosuch")
     assert result.returncode != 0
-    assert "study 'nosuch' is neither built in (demo, conus, uscrn) nor a file" in result.stdout + result.stderr
+    assert "study 'nosuch' is neither built in (demo, conus, uscrn, scan) nor a file" in result.stdout + result.stderr
 
 
 def dagster_says(command: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:

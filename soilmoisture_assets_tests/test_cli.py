@@ -14,7 +14,7 @@ from soilmoisture_assets_tests.sources.ismn.ismn_parts import FILE, HEADER, good
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "--study", "nosuch"], "neither built in (demo, conus, uscrn) nor a file"),
+        (["run", "--study", "nosuch"], "neither built in (demo, conus, uscrn, scan) nor a file"),
         (["run", "--select", "group:models("], "is not a selection of assets"),
         (["run", "--select", 'key:"nosuch"'], "nothing matches --select"),
         (["run"], "cannot be written to"),

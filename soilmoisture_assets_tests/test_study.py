@@ -90,7 +90,7 @@ def test_a_study_that_cannot_be_used_is_refused_with_file_key_and_fix(
 
 
 def test_a_name_that_is_no_study_is_answered_with_those_there_are():
-    with pytest.raises(StudyError, match="neither built in \\(demo, conus, uscrn\\) nor a file"):
+    with pytest.raises(StudyError, match="neither built in \\(demo, conus, uscrn, scan\\) nor a file"):
         load_study("nowhere")
 
 

@@ -84,15 +84,12 @@ def choose_series(raw: xr.Dataset, target: TargetSettings, period: Period, learn
     positions = _positions(raw, judged, target)
     chosen, reason = _choose(positions, raw, target, station, learned)
 
-    row_in_use = np.full(len(hours), -1, dtype=np.int16)
     ranked = sorted(chosen.sensors, key=lambda row: (-int(judged[row].sum()), row))
     border = int(np.searchsorted(hours.values, learned.last.to_datetime64(), side="right"))
-    for part in (slice(0, border), slice(border, None)):  # later hours come when those before are settled
-        for row in ranked:
-            own = np.zeros(len(hours), dtype=bool)
-            own[place[good[row]]] = True
-            own &= _open_hours(row_in_use)
-            row_in_use[part][own[part]] = row
+    usable = np.zeros((len(raw.depth_from), len(hours)), dtype=bool)
+    for row in ranked:
+        usable[row, place[good[row]]] = True
+    row_in_use = sensors_in_use(usable, ranked, border)
     is_good = row_in_use >= 0
     for row in ranked:  # values that are there but not good, where nothing good is
         own = np.zeros(len(hours), dtype=bool)
@@ -104,7 +101,7 @@ def choose_series(raw: xr.Dataset, target: TargetSettings, period: Period, learn
         dense[place] = raw.soil_moisture.values[row]
         values[row_in_use == row] = dense[row_in_use == row]
 
-    in_order = _by_first_good_hour(row_in_use, is_good, chosen.sensors)
+    in_order = in_order_of_use(np.where(is_good, row_in_use, -1), chosen.sensors)
     sensor = np.full(len(hours), -1, dtype=np.int16)
     for number, row in enumerate(in_order):
         sensor[row_in_use == row] = number
@@ -138,6 +135,36 @@ def choose_position(positions: Sequence[Position], preferred_depth: float) -> Po
         (position for position in positions if 2 * position.good_hours >= best),
         key=lambda p: (not p.inside, round(abs(p.middle - preferred_depth), 3), -p.good_hours, p.depth_from),
     )
+
+
+def sensors_in_use(
+    usable: np.ndarray, ranked: Sequence[int], border: int, patched_gap: int = PATCHED_GAP
+) -> np.ndarray:
+    """Which of the sensors at one depth is used when, by the rules of this module.
+
+    Parameters
+    ----------
+    usable : (sensor, time) bool, on every interval of the axis.
+    ranked : the sensors that are at this depth, the one that comes first first.
+    border : position on the axis from which on nothing may change what is before.
+    patched_gap : in intervals of the axis.
+
+    Returns
+    -------
+    (time) int16, the row of the sensor in use, -1 none.
+    """
+    row_in_use = np.full(usable.shape[1], -1, dtype=np.int16)
+    for part in (slice(0, border), slice(border, None)):  # later hours come when those before are settled
+        for row in ranked:
+            own = usable[row] & _open_hours(row_in_use, patched_gap)
+            row_in_use[part][own[part]] = row
+    return row_in_use
+
+
+def in_order_of_use(row_in_use: np.ndarray, rows: Sequence[int]) -> list[int]:
+    """The rows by when each was first used, an order that neither later hours nor further sensors change."""
+    first = {row: int(np.argmax(own)) for row in rows if (own := row_in_use == row).any()}
+    return sorted(rows, key=lambda row: (first.get(row, len(row_in_use)), row))
 
 
 def _positions(raw: xr.Dataset, good: np.ndarray, target: TargetSettings) -> list[Position]:
@@ -181,7 +208,7 @@ def _choose(
     return chosen, reason if chosen.inside else f"{reason}; it reaches below the layer, with its middle inside"
 
 
-def _open_hours(sensor: np.ndarray) -> np.ndarray:
+def _open_hours(sensor: np.ndarray, patched_gap: int) -> np.ndarray:
     """Hours that another sensor may fill: before, after and between sensors, and in long gaps of one sensor."""
     taken = np.flatnonzero(sensor >= 0)
     free = np.ones(len(sensor), dtype=bool)
@@ -189,16 +216,10 @@ def _open_hours(sensor: np.ndarray) -> np.ndarray:
         return free
     free[taken] = False
     before, after = taken[:-1], taken[1:]
-    closed = (after - before > 1) & (after - before <= PATCHED_GAP) & (sensor[before] == sensor[after])
+    closed = (after - before > 1) & (after - before <= patched_gap) & (sensor[before] == sensor[after])
     for start, end in zip(before[closed], after[closed], strict=True):
         free[start:end] = False
     return free
-
-
-def _by_first_good_hour(row_in_use: np.ndarray, is_good: np.ndarray, rows: tuple[int, ...]) -> list[int]:
-    """The rows in an order that neither later hours nor further sensors in the archive change."""
-    first = {row: int(np.argmax(own)) for row in rows if (own := is_good & (row_in_use == row)).any()}
-    return sorted(rows, key=lambda row: (first.get(row, len(row_in_use)), row))
 
 
 def _use(raw: xr.Dataset, row: int, number: int, times: pd.DatetimeIndex) -> dict[str, object]:

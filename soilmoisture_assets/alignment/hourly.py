@@ -36,8 +36,8 @@ def align_hourly(
     soil_moisture : (station, time) checked series with ``sensor`` and ``quality_flag``, of
         :func:`target.checked_from_ismn` or :func:`station_series.file_target`.
     inputs : series (station, time) by source, whole, or in parts that follow each other (months), which are in memory
-        one at a time. A variable comes from the first source that has it. Stations without a row in
-        ``soil_moisture`` are left out.
+        one at a time. A variable comes from the first source that has it, or from each that is named for it, under
+        the names of :func:`hourly_names`. Stations without a row in ``soil_moisture`` are left out.
     today : the day up to which an open study goes on.
 
     Returns
@@ -53,12 +53,15 @@ def align_hourly(
     """
     period, stations = study.axis_period(today), soil_moisture.indexes["station"]
     placed = [_on_own_axis(soil_moisture, stations, period, "target")]
-    wanted = list(study.dynamic_inputs.variables)
+    open_to_all = [name for name in study.dynamic_inputs.variables if not study.dynamic_inputs.order(name)]
     for source, series in inputs.items():
         parts = [series] if isinstance(series, xr.Dataset) else series
-        if (own := _end_to_end(parts, wanted, stations, period, source)) is not None:
-            placed.append(own)
-            wanted = [name for name in wanted if name not in own]
+        ordered = {name: hourly_names(study, name) for name in study.dynamic_inputs.variables}
+        named = {name: names[source] for name, names in ordered.items() if source in names}
+        named |= {name: name for name in open_to_all}
+        if (own := _end_to_end(parts, list(named), stations, period, source)) is not None:
+            placed.append(own.rename({name: named[name] for name in named if name in own}))
+            open_to_all = [name for name in open_to_all if name not in own]
     intervals = [spacing(own.time.values, "hourly") for own in placed]
     finest = min(intervals)
     if any(interval % finest != pd.Timedelta(0) for interval in intervals):
@@ -82,6 +85,12 @@ def align_hourly(
         aligned = aligned.assign_coords(places).assign({n: v.variable for n, v in (timed | said).items()})
     stamps = ("time", axis, {"standard_name": "time", "long_name": "end of the interval"})
     return aligned.assign_coords(time=stamps)
+
+
+def hourly_names(study: Study, variable: str) -> dict[str, str]:
+    """Under which names the series of a dynamic input are, by source in order of preference: its own name first."""
+    order = study.dynamic_inputs.order(variable)
+    return {source: f"{variable}_of_{source}" if rank else variable for rank, source in enumerate(order)}
 
 
 def newest_value(series: xr.Dataset) -> pd.Timestamp:

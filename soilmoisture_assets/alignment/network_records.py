@@ -30,9 +30,9 @@ def stack_records(
 
     Returns
     -------
-    ``soil_moisture`` (station, depth, time) of the depths in the study's layer, and every other variable of the records
-    (station, time), float32, NaN where missing, on every hour or day of the axis; ``problem`` (station): why a station
-    has nothing, else empty. Coordinates of ``stations``.
+    ``soil_moisture`` (station, depth, time) of the depths in the study's layer, a depth as often as a station has
+    sensors there, and every other variable of the records (station, time), float32, NaN where missing, on every hour or
+    day of the axis; ``problem`` (station): why a station has nothing, else empty. Coordinates of ``stations``.
 
     Raises
     ------
@@ -42,21 +42,23 @@ def stack_records(
         raise SourceError("not one station has a record.\n  Run it again; see what became of each under raw.")
     names, period = [str(name) for name in stations.station.values], study.axis_period(today)
     problems = ["" if name in records else "no raw record" for name in names]
+    levels = {name: _levels(record, study) for name, record in records.items()}
     found: xr.Dataset | None = None
     for row, name in enumerate(names):
         if name not in records:
             continue
         record = records[name].load()
         if found is None:
-            found = _empty(record, names, period.first, period.last, study)
+            found = _empty(record, names, period.first, period.last, sorted(set().union(*levels.values())), study)
+            places = pd.Index(found.depth.values)
         own = record.sel(time=period.contains(record.time.values))
         columns = found.indexes["time"].get_indexer(own.indexes["time"])
-        levels = found.indexes["depth"].get_indexer(own.indexes["depth"])
         for variable, values in own.data_vars.items():
             if "depth" in values.dims:
-                there = np.flatnonzero(levels >= 0)
-                moisture = values.transpose("depth", "time").values[there]
-                found[variable].values[row][np.ix_(levels[there], columns)] = moisture
+                moisture = values.transpose("depth", "time").values
+                for (depth, sensor), level in levels[name].items():
+                    at = int(np.flatnonzero(places == depth)[sensor])
+                    found[variable].values[row, at, columns] = moisture[level]
             else:
                 found[variable].values[row, columns] = values.values
     assert found is not None
@@ -65,23 +67,38 @@ def stack_records(
     return found.assign(problem=text).assign_coords(places)
 
 
-def _empty(record: xr.Dataset, names: list[str], first: pd.Timestamp, last: pd.Timestamp, study: Study) -> xr.Dataset:
-    """Arrays of all stations without a value, after the first of their records."""
+def _levels(record: xr.Dataset, study: Study) -> dict[tuple[float, int], int]:
+    """The rows of a record in the study's layer, by depth and number of the sensor at this depth."""
+    layer, found = study.target, dict[tuple[float, int], int]()
+    for row, depth in enumerate(record.depth.values.astype(float).tolist()):
+        if in_layer(depth, depth, layer.depth_from, layer.depth_to):
+            found[depth, sum(known == depth for known, _ in found)] = row
+    return found
+
+
+def _empty(
+    record: xr.Dataset,
+    names: list[str],
+    first: pd.Timestamp,
+    last: pd.Timestamp,
+    levels: list[tuple[float, int]],
+    study: Study,
+) -> xr.Dataset:
+    """Arrays of all stations without a value, with the variables of one of their records."""
     interval = spacing(record.time.values, study.target.source)
     times = pd.date_range(first + interval, last, freq=interval, unit="ns")
-    layer = study.target
-    depths = [depth for depth in record.depth.values if in_layer(depth, depth, layer.depth_from, layer.depth_to)]
-    if not depths:
+    if not levels:
+        layer = study.target
         raise SourceError(
             f"{layer.source}: no depth between {layer.depth_from} and {layer.depth_to} m; it has "
             f"{', '.join(f'{depth:g}' for depth in record.depth.values)} m.\n"
             "  Set target.depth_from and target.depth_to to hold one."
         )
-    sizes = {"station": len(names), "depth": len(depths), "time": len(times)}
+    sizes = {"station": len(names), "depth": len(levels), "time": len(times)}
     variables = {}
     for name, values in record.data_vars.items():
         dims = ("station", *(["depth"] if "depth" in values.dims else []), "time")
         empty = np.full([sizes[each] for each in dims], np.nan, dtype="float32")
         variables[name] = (dims, empty, values.attrs)
-    depth = ("depth", depths, record.depth.attrs)
+    depth = ("depth", [depth for depth, _ in levels], record.depth.attrs)
     return xr.Dataset(variables, {"station": np.array(names, dtype=object), "depth": depth, "time": times})

@@ -15,7 +15,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from soilmoisture_assets.alignment.hourly import at_own_interval, by_interval, in_batches, newest_value
+from soilmoisture_assets.alignment.hourly import (
+    at_own_interval,
+    by_interval,
+    hourly_names,
+    in_batches,
+    newest_value,
+)
 from soilmoisture_assets.alignment.quality_control import SERIES, control_before_and_after, counts, within_limits
 from soilmoisture_assets.alignment.station_files import choose_depth
 from soilmoisture_assets.alignment.sun import clock_offset, fill_dark_hours
@@ -45,8 +51,8 @@ def file_target(study: Study, temperature: xr.DataArray | None = None, today: dt
     Returns
     -------
     As :func:`quality_control.control`, hourly or daily as the file, with ``depth`` (station) [m], the reader's
-    attribute ``notes`` and ``sensor`` int16 (0 where there is an observation, -1 elsewhere: a file does not tell
-    sensors apart).
+    attribute ``notes`` and ``sensor`` int16 as :func:`station_files.choose_depth` numbers them, -1 where there is no
+    observation.
 
     Raises
     ------
@@ -61,7 +67,7 @@ def checked_target(layer: xr.DataArray, study: Study, temperature: xr.DataArray 
 
     Parameters
     ----------
-    layer : (station, depth, time) m3 m-3, hourly or daily: depths of the study's layer.
+    layer : (station, depth, time) m3 m-3, hourly or daily: depths of the study's layer, one for each sensor.
     temperature : as in :func:`file_target`.
 
     Returns
@@ -74,8 +80,8 @@ def checked_target(layer: xr.DataArray, study: Study, temperature: xr.DataArray 
     checked = control_before_and_after(
         chosen.soil_moisture, study.target.quality_control, temperature, study.last_learned
     )
-    observed = np.isfinite(checked.soil_moisture_scored)
-    return checked.assign(sensor=observed.astype("int16") - np.int16(1)).assign_coords(depth=chosen.depth)
+    sensor = chosen.sensor.where(np.isfinite(checked.soil_moisture_scored), -1).astype("int16")
+    return checked.assign(sensor=sensor).assign_coords(depth=chosen.depth)
 
 
 def file_dynamic_inputs(study: Study, names: Sequence[str] | None = None, today: dt.date | None = None) -> xr.Dataset:
@@ -127,7 +133,8 @@ def _newest_step(hourly: xr.Dataset, study: Study) -> pd.Timestamp:
     last = pd.Timestamp(hourly.time.values[-1]).ceil("D")
     while last > study.period.last:
         part = hourly.sel(time=slice(last - _LOOK_BACK + HOUR, last)).load()
-        steps = [_observed_steps(part, study), *_inputs_by_interval(part, study)]
+        names = [name for name in study.dynamic_inputs.variables if name in part]
+        steps = [_observed_steps(part, study), *_inputs_by_interval(part, study, names)]
         newest = max(newest_value(own) for own in steps)
         if newest > last - _LOOK_BACK:
             return newest
@@ -181,29 +188,78 @@ def inputs_from_hourly(hourly: xr.Dataset, study: Study, axis: pd.DatetimeIndex)
 
     Returns
     -------
-    (station, time) as :func:`inputs_on_steps`.
+    (station, time) as :func:`inputs_on_steps`. A variable for which the study names several sources has in each step
+    the value of the first of them that has one, and beside it ``<variable>_source`` int8, a flag for each, -1 for none.
 
     Raises
     ------
     StudyError : no source has a variable of the study, or it is neither hourly nor one value per step.
     """
-    lacking = [name for name in study.dynamic_inputs.variables if name not in hourly]
+    variables = study.dynamic_inputs.variables
+    names = {name: [each for each in hourly_names(study, name).values() if each in hourly] for name in variables}
+    lacking = [name for name in variables if name not in hourly and not names[name]]
     if lacking:
         raise StudyError(
             f"dynamic_inputs: no source has {', '.join(lacking)}: nothing of it is stored.\n"
             "  Materialize the series of its source (raw/<source>/station_series) first."
         )
     said = [name for name in hourly.data_vars if name not in OF_TARGET and "time" not in hourly[name].dims]
-    own = hourly[[*study.dynamic_inputs.variables, *said]].drop_vars("depth", errors="ignore")
+    several = [name for name in variables if len(study.dynamic_inputs.order(name)) > 1]
+    single = [name for name in variables if name not in several]
+    own = hourly[[*single, *(each for name in several for each in names[name]), *said]]
     return _beside(
-        xr.merge([*(on_axis(steps, axis) for steps in _inputs_by_interval(part, study)), part[said]], compat="override")
-        for part in in_batches(own)
+        xr.merge(
+            [
+                *(on_axis(steps, axis) for steps in _inputs_by_interval(part, study, single)),
+                *(_in_preference(part, name, study, axis) for name in several),
+                part[said],
+            ],
+            compat="override",
+        )
+        for part in in_batches(own.drop_vars("depth", errors="ignore"))
     )
 
 
-def _inputs_by_interval(hourly: xr.Dataset, study: Study) -> list[xr.Dataset]:
-    names = [name for name in study.dynamic_inputs.variables if name in hourly]
-    return [inputs_on_own_steps(at_own_interval(hourly, group), study) for group in by_interval(hourly, names)]
+def _in_preference(hourly: xr.Dataset, variable: str, study: Study, axis: pd.DatetimeIndex) -> xr.Dataset:
+    """Steps of a variable from several sources, and whose they are."""
+    names = hourly_names(study, variable)
+    found: xr.DataArray | None = None
+    whose = np.zeros(0, dtype=np.int8)
+    for rank, name in enumerate(names.values()):
+        if name not in hourly:
+            continue
+        own = at_own_interval(hourly, [name]).rename({name: variable})
+        steps = on_axis(inputs_on_own_steps(own, study), axis)[variable].transpose("station", "time")
+        there = np.isfinite(steps.values)
+        if found is None:
+            found, whose = steps.copy(deep=True), np.where(there, rank, -1).astype(np.int8)
+            continue
+        there &= whose < 0
+        found.values[there], whose[there] = steps.values[there], rank
+        found.attrs["source"] = f"{found.attrs.get('source')}; {steps.attrs.get('source')}"
+    assert found is not None
+    flag = f"{variable}_source"
+    found.attrs["ancillary_variables"] = flag
+    flags = {
+        "long_name": f"source of {VARIABLES[variable].long_name}",
+        "flag_values": np.arange(len(names), dtype=np.int8),
+        "flag_meanings": " ".join(names),
+    }
+    return xr.Dataset({variable: found, flag: (("station", "time"), whose, flags)})
+
+
+def source_shares(inputs: xr.Dataset, variable: str) -> dict[str, float]:
+    """Which share of the steps of all stations is whose, by source; empty for a variable of one source."""
+    if f"{variable}_source" not in inputs:
+        return {}
+    whose = inputs[f"{variable}_source"]
+    names = str(whose.attrs["flag_meanings"]).split()
+    return {name: float((whose == rank).mean()) for rank, name in enumerate(names)}
+
+
+def _inputs_by_interval(hourly: xr.Dataset, study: Study, names: Sequence[str]) -> list[xr.Dataset]:
+    groups = by_interval(hourly, names)
+    return [inputs_on_own_steps(at_own_interval(hourly, group), study) for group in groups]
 
 
 def _beside(parts: Iterable[xr.Dataset]) -> xr.Dataset:

@@ -87,6 +87,26 @@ def inspect_uscrn(path: Path, as_json: JsonOption = False) -> None:
         out.print(f"lost or changed: {line}", markup=False, soft_wrap=True)
 
 
+@app.command("awdb")
+def inspect_awdb(path: Path, as_json: JsonOption = False) -> None:
+    """What a saved answer of USDA's Air and Water Database (SCAN, SNOTEL) holds, read as a run would."""
+    from soilmoisture_assets.sources.awdb.answers import inspect_file
+
+    found = inspect_file(path)
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    columns = ("units", "depth", "gives", "start", "end", "rows", "count", "sum", "missing", "flagged")
+    table = FoldedTable("station", "sensor", *columns, title=str(path))
+    for station, own in found["stations"].items():
+        for sensor, each in own["variables"].items():
+            texts = ["" if each[name] is None else str(each[name]) for name in columns]
+            table.add_row(station, sensor, *texts)
+    out.print(table)
+    for line in found["lost"]:
+        out.print(f"lost or changed: {line}", markup=False, soft_wrap=True)
+
+
 @app.command("era5")
 def inspect_era5_command(path: Path, as_json: JsonOption = False) -> None:
     """What an ERA5 delivery (file, folder or zip) holds, after normalising; why it cannot serve if it cannot."""

@@ -89,7 +89,7 @@ def _target(work: Work) -> Iterator[Made]:
 
 
 def _dynamic_inputs(work: Work) -> Iterator[Made]:
-    from soilmoisture_assets.alignment.station_series import inputs_from_hourly, study_axis
+    from soilmoisture_assets.alignment.station_series import inputs_from_hourly, source_shares, study_axis
 
     hourly, study = work.given()["hourly"], work.study
     found = inputs_from_hourly(hourly, study, study_axis(hourly, study, work.deployment.today()))
@@ -99,7 +99,9 @@ def _dynamic_inputs(work: Work) -> Iterator[Made]:
         if name in study.dynamic_inputs.variables
     ]
     table = "\n".join(["| variable | present | mean | units |", "|---|---|---|---|", *rows])
-    yield Made(found, metadata={"stations": found.sizes["station"], "variables": table})
+    metadata = {"stations": found.sizes["station"], "variables": table}
+    several = {name: shares for name in work.study.dynamic_inputs.variables if (shares := source_shares(found, name))}
+    yield Made(found, metadata=metadata | ({"sources": several} if several else {}))
 
 
 def _static_attributes(work: Work) -> Iterator[Made]:

@@ -1,7 +1,8 @@
 """The sandbox server: the sources' own protocols on loopback, with faults on demand.
 
 Belongs here: HTTP itself, mounting the services, counting requests, injecting faults.
-Not here: what a service answers (cds.py, soilgrids.py, elevation.py, earthengine.py, uscrn.py), the world (world.py).
+Not here: what a service answers (cds.py, soilgrids.py, elevation.py, earthengine.py, uscrn.py, awdb.py), the world
+(world.py).
 """
 
 import contextlib
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FaultKind = Literal["429", "500", "timeout", "trickle", "reset", "truncated", "html", "nulls", "wrong_variable"]
-SERVICES = ("cds", "soilgrids", "epqs", "earthengine", "open_meteo", "uscrn")
+SERVICES = ("cds", "soilgrids", "epqs", "earthengine", "open_meteo", "uscrn", "awdb")
 
 _FACTORIES = {
     "cds": ("soilmoisture_assets.sandbox.cds", "cds_service"),
@@ -35,6 +36,7 @@ _FACTORIES = {
     "earthengine": ("soilmoisture_assets.sandbox.earthengine", "earthengine_service"),
     "open_meteo": ("soilmoisture_assets.sandbox.open_meteo", "open_meteo_service"),
     "uscrn": ("soilmoisture_assets.sandbox.uscrn", "uscrn_service"),
+    "awdb": ("soilmoisture_assets.sandbox.awdb", "awdb_service"),
 }
 _HTML = b"<!DOCTYPE html><html><head><title>504 Gateway Time-out</title></head><body>Please try later</body></html>"
 

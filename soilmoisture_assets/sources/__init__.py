@@ -30,23 +30,25 @@ def sources_of(study: Study) -> list[Source]:
     return list({source.name: source for of_role in named.values() for source in of_role}.values())
 
 
-def source_of(study: Study, variable: str) -> Source:
-    """The source a dynamic input of a study comes from: the first that the study names and that offers it.
+def sources_of_input(study: Study, variable: str) -> tuple[Source, ...]:
+    """The sources a dynamic input of a study comes from: those named for it, in order of preference; else the first
+    that the study names and that offers it.
 
     Raises
     ------
-    StudyError : none of them does, or one is not declared.
+    StudyError : none of them does, one that is named for it does not, or one is not declared.
     """
-    known = sources()
+    known, order = sources(), study.dynamic_inputs.order(variable)
+    if order:
+        return tuple(_offering([_known(known, name, "dynamic")], "dynamic", variable) for name in order)
     named = [_known(known, name, "dynamic") for name in study.dynamic_inputs.sources]
-    return _offering(named, "dynamic", variable)
+    return (_offering(named, "dynamic", variable),)
 
 
 def variables_of(study: Study, source: str) -> tuple[str, ...]:
-    """The dynamic inputs of a study that come from a source, in the study's order."""
-    known = sources()
-    named = [_known(known, name, "dynamic") for name in study.dynamic_inputs.sources]
-    return tuple(name for name in study.dynamic_inputs.variables if _offering(named, "dynamic", name).name == source)
+    """The dynamic inputs of a study that a source is asked for, in the study's order."""
+    wanted = study.dynamic_inputs.variables
+    return tuple(name for name in wanted if source in [each.name for each in sources_of_input(study, name)])
 
 
 def check(study: Study) -> None:
@@ -59,7 +61,10 @@ def check(study: Study) -> None:
     known = sources()
     for role, variables in wanted_variables(study).items():
         named = [_known(known, name, role) for name in named_sources(study, role)]
-        giving = {_offering(named, role, variable).name for variable in variables}
+        if role == "dynamic":
+            giving = {source.name for variable in variables for source in sources_of_input(study, variable)}
+        else:
+            giving = {_offering(named, role, variable).name for variable in variables}
         stray = [source.name for source in named if source.network and source.name not in study.target.sources]
         if stray:
             raise StudyError(

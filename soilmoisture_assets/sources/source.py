@@ -119,6 +119,18 @@ class NetworkRequest:
     requests_per_minute: float | None = None
     progress: Progress | None = None
 
+    @property
+    def station_years(self) -> range:
+        """Years of which a station of the study must have something: of the period."""
+        period = self.study.period
+        return range(period.start.year, min(period.end, self.today).year + 1)
+
+    @property
+    def record_years(self) -> range:
+        """Years that the axis of the study has today."""
+        axis = self.study.axis_period(self.today)
+        return range(axis.start.year, min(axis.end, self.today).year + 1)
+
 
 @dataclass(frozen=True)
 class Network:
@@ -130,9 +142,10 @@ class Network:
     stations : those of the study's domain: coordinates station, latitude, longitude [degrees], elevation [m], network
         and station_name on ``station``, and any others that ``records`` needs.
     records : of some of these stations, in any order, what each has measured, or the error that says why there is
-        nothing; a StationError where that lies in the data. A record is ``soil_moisture`` (depth [m], time) and the
-        dynamic variables that the source offers (time), float32 in the registry's units, NaN where missing; ``time``
-        the ends of its hours (UTC) or local days, without gaps; attribute ``notes``: what was put right, a line each.
+        nothing; a StationError where that lies in the data. A record is ``soil_moisture`` (depth [m], time), a depth as
+        often as it has sensors, and the dynamic variables that the source offers (time), float32 in the registry's
+        units, NaN where missing; ``time`` the ends of its hours (UTC) or local days, without gaps; attribute ``notes``:
+        what was put right, a line each.
     """
 
     section: str

@@ -14,6 +14,7 @@ from soilmoisture_assets.alignment.station_series import (
     file_target,
     inputs_from_hourly,
     inputs_on_steps,
+    source_shares,
     study_axis,
     target_from_hourly,
     target_on_steps,
@@ -154,6 +155,62 @@ def test_a_variable_comes_from_the_first_source_that_has_it(tmp_path: Path):
     steps = inputs_from_hourly(hourly, small, study_axis(hourly, small))
     np.testing.assert_array_equal(steps.temperature.values[0], warmth.temperature.values[0])
     assert np.isnan(steps.temperature.values[1]).all()
+
+
+def rain_of(value: float, *stations: str, every: str = "h", gap: slice | None = None) -> xr.Dataset:
+    """Constant rain of stations for 59 days, missing in the days of a gap."""
+    start = "2015-01-01T01:00" if every == "h" else "2015-01-02"
+    found = series(start, 59 * (24 if every == "h" else 1), *stations, every=every)
+    found["precipitation"][:] = value
+    return found if gap is None else found.where(~found.time.isin(found.time.sel(time=gap)))
+
+
+def test_a_step_that_the_preferred_source_lacks_is_that_of_the_next_and_it_is_told_whose(tmp_path: Path):
+    of_both = {"source": {"precipitation": ["mine", "era5"]}, "variables": ["precipitation"]}
+    small = study(tmp_path, days=59, dynamic_inputs=of_both)
+    mine = rain_of(1.0, "a", gap=slice("2015-01-03T01:00", "2015-01-04T00:00"))
+    sources = {"era5": rain_of(2.0, "a", "b"), "mine": mine}  # in whatever order they are read
+    hourly = align_hourly(moisture_of(small, "a", "b"), sources, small)
+    steps = inputs_from_hourly(hourly, small, study_axis(hourly, small))
+    assert steps.precipitation.values[0, :4].tolist() == [24, 24, 48, 24]
+    assert steps.precipitation_source.values[:, :4].tolist() == [[0, 0, 1, 0], [1, 1, 1, 1]]
+    assert steps.precipitation_source.attrs["flag_meanings"] == "mine era5"
+    assert source_shares(steps, "precipitation") == pytest.approx({"mine": 58 / 118, "era5": 60 / 118})
+
+
+def test_a_step_of_which_the_preferred_source_has_too_little_is_whole_that_of_the_next(tmp_path: Path):
+    of_both = {"source": {"precipitation": ["mine", "era5"]}, "variables": ["precipitation"]}
+    small = study(tmp_path, days=59, dynamic_inputs=of_both)
+    mine = rain_of(1.0, "a", gap=slice("2015-01-03T01:00", "2015-01-03T20:00"))  # four hours are left of the day
+    hourly = align_hourly(moisture_of(small, "a"), {"mine": mine, "era5": rain_of(2.0, "a")}, small)
+    steps = inputs_from_hourly(hourly, small, study_axis(hourly, small))
+    assert (steps.precipitation.values[0, 2], steps.precipitation_source.values[0, 2]) == (48, 1)
+
+
+def test_daily_and_hourly_sources_fill_each_other_and_what_neither_has_stays_missing(tmp_path: Path):
+    of_both = {"source": {"precipitation": ["days", "era5"]}, "variables": ["precipitation"]}
+    small = study(tmp_path, days=59, dynamic_inputs=of_both)
+    gap = slice("2015-01-03", "2015-01-05")
+    hours = rain_of(2.0, "a", gap=slice("2015-01-03T01:00", "2015-01-04T00:00"))
+    sources = {"days": rain_of(5.0, "a", every="D", gap=gap), "era5": hours}
+    hourly = align_hourly(moisture_of(small, "a"), sources, small)
+    steps = inputs_from_hourly(hourly, small, study_axis(hourly, small))
+    assert np.nan_to_num(steps.precipitation.values[0, :5], nan=-1).tolist() == [5, 48, -1, 48, 5]
+    assert steps.precipitation_source.values[0, :5].tolist() == [0, 1, -1, 1, 0]
+
+
+def test_a_source_that_is_named_alone_for_a_variable_is_not_filled_from_another(tmp_path: Path):
+    alone = {"source": {"precipitation": "mine", "temperature": "era5"}, "variables": ["precipitation", "temperature"]}
+    small = study(tmp_path, days=59, dynamic_inputs=alone)
+    warmth = series("2015-01-01T01:00", 59 * 24, "a", variable="temperature")
+    sources = {
+        "era5": rain_of(2.0, "a").merge(warmth),
+        "mine": rain_of(1.0, "a", gap=slice("2015-01-02", "2015-01-04")),
+    }
+    hourly = align_hourly(moisture_of(small, "a"), sources, small)
+    steps = inputs_from_hourly(hourly, small, study_axis(hourly, small))
+    assert np.isnan(steps.precipitation.values[0, 2])
+    assert "precipitation_source" not in steps
 
 
 def test_a_variable_that_no_source_has_is_named(tmp_path: Path):

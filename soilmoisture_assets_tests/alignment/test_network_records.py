@@ -51,6 +51,18 @@ def test_each_record_stands_at_its_own_hours_and_depths(study: Study):
     assert found.precipitation.attrs["units"] == "mm"
 
 
+def test_a_depth_is_there_as_often_as_any_station_has_sensors_and_the_depths_of_all_stations_are(study: Study):
+    records = {
+        "A": record("2018-12-01T01:00", 3, 1.0, [0.05, 0.2]),
+        "B": record("2018-12-01T01:00", 3, 1.0, [0.05, 0.05, 0.1]),
+    }
+    records["B"]["soil_moisture"][1] = 0.3
+    found = stack_records(records, table("A", "B"), study, dt.date(2019, 1, 20)).isel(time=0)
+    assert found.depth.values.tolist() == [0.05, 0.05, 0.1]
+    there = np.nan_to_num(found.soil_moisture.values, nan=-1)
+    assert there.ravel().tolist() == pytest.approx([0.05, -1, -1, 0.05, 0.3, 0.1])
+
+
 def test_hours_beyond_the_axis_are_left_out(study: Study):
     early = {"A": record("2018-11-30T22:00", 5, 1.0)}
     found = stack_records(early, table("A"), study, dt.date(2019, 1, 20))

@@ -19,7 +19,7 @@ from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.store.graph import View
 from soilmoisture_assets.store.records import Record, State
-from soilmoisture_assets.study import Study
+from soilmoisture_assets.study import Study, load_study
 from soilmoisture_assets_tests.alignment.station_file_parts import (
     meteorology_file,
     soil_moisture_file,
@@ -90,6 +90,14 @@ def from_files(folder: Path, count: int = 7) -> dict[str, Any]:
         "static_attributes": of_file
         | {"path": str(written(static, folder / "static.nc")), "variables": ["slope", "sand"]},
     }
+
+
+def of_network(folder: Path | None = None) -> dict[str, Any]:
+    """Settings of the built-in study of SCAN stations, on the days, stations and models of the least one."""
+    scan = load_study("scan").model_dump(mode="json", exclude_defaults=True)
+    said = {name: scan[name] for name in ("title", "time", "awdb", "dynamic_inputs", "static_attributes")}
+    model = LEAST["model"] | {"experiments": scan["model"]["experiments"]}
+    return {**LEAST, **said, "name": "scan", "target": scan["target"] | LEAST["target"], "model": model}
 
 
 def study_file(settings: Mapping[str, Any], path: Path) -> Path:

@@ -54,6 +54,7 @@ class Place:
             data_dir=str(self.folder),
             today=today,
             uscrn_url=given.get("uscrn", "http://127.0.0.1:9"),
+            open_meteo_url=given.get("open_meteo", "http://127.0.0.1:9"),
             elevation_url=given.get("epqs", "http://127.0.0.1:9"),
         )
         return Deployment(study_of(text, "study.toml"), settings)
@@ -166,6 +167,20 @@ def test_every_morning_the_running_year_is_asked_for_and_the_axis_grows_by_a_day
     assert record is not None
     assert now is not None
     assert (now.parts["learned"], now.parts["tail"] == record.parts["tail"]) == (record.parts["learned"], False)
+
+
+def test_days_that_the_preferred_source_has_not_published_are_the_next_ones_and_it_is_told(place: Place):
+    order = '{temperature = ["open_meteo", "uscrn"], precipitation = "uscrn", shortwave = "uscrn"}'
+    text = STUDY.replace('dynamic_inputs = {source = "uscrn"}', f"dynamic_inputs = {{source = {order}}}")
+    asked, failed = place.run(text)
+    assert (asked, failed) == ([], [])  # nothing more of NOAA
+    deployment = place.deployment(text)
+    cube = deployment.read(CUBE).load()
+    assert cube.temperature_source.attrs["flag_meanings"] == "open_meteo uscrn"
+    assert (cube.temperature_source.values[:, [0, -2]] == [0, 1]).all()  # ERA5 is five days behind
+    record = deployment.view().record("cube/dynamic_inputs")
+    assert record is not None
+    assert record.metadata["sources"]["temperature"]["open_meteo"] > 0.8
 
 
 def test_daily_values_are_steps_of_the_stations_own_day(place: Place):

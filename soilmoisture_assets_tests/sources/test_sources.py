@@ -21,9 +21,9 @@ from soilmoisture_assets.sources import (
     check,
     citations,
     licences,
-    source_of,
     sources,
     sources_of,
+    sources_of_input,
     variables_of,
 )
 from soilmoisture_assets.sources.series import fetch_month
@@ -118,7 +118,7 @@ def test_every_variable_of_a_built_in_study_has_a_source(name: str):
 
 
 def test_an_unknown_source_is_refused_with_those_there_are():
-    with pytest.raises(StudyError, match=r"unknown 'nowhere'.\n  Name some of: era5, open_meteo, file"):
+    with pytest.raises(StudyError, match=r"unknown 'nowhere'.\n  Name some of: awdb, era5, open_meteo, file"):
         check(demo("era5", "nowhere"))
 
 
@@ -141,6 +141,40 @@ def test_a_source_that_would_give_nothing_is_refused_and_the_order_explained(min
         check(demo("era5", "mine"))
 
 
+def by_variable(**source: str | list[str]) -> Study:
+    text = load_study("demo").model_dump()
+    text["dynamic_inputs"] |= {"source": source}
+    return Study.model_validate(text)
+
+
+def test_a_study_may_name_sources_by_variable_in_order_of_preference():
+    study = by_variable(temperature="era5", precipitation=["open_meteo", "era5"], shortwave="open_meteo")
+    check(study)
+    assert study.dynamic_inputs.sources == ("era5", "open_meteo")
+    assert [source.name for source in sources_of_input(study, "precipitation")] == ["open_meteo", "era5"]
+    assert variables_of(study, "era5") == ("temperature", "precipitation")
+    assert variables_of(study, "open_meteo") == ("precipitation", "shortwave")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({"temperature": "era5", "precipitation": "era5"}, "names no source of 'shortwave'"),
+        ({"temperature": "era5", "precipitation": "era5", "shortwave": []}, "names no source of 'shortwave'"),
+        (dict.fromkeys(("temperature", "precipitation", "shortwave", "dewpoint"), "era5"), "'dewpoint' is not among"),
+    ],
+)
+def test_each_variable_then_needs_a_source_and_only_variables_have_one(source: dict[str, str], words: str):
+    with pytest.raises(ValueError, match=words):
+        by_variable(**source)
+
+
+def test_one_that_does_not_offer_what_it_is_named_for_is_refused(mine: Path):
+    named = by_variable(temperature=["era5", "mine"], precipitation="era5", shortwave="mine")
+    with pytest.raises(StudyError, match="'temperature' is not offered by mine"):
+        check(named)
+
+
 # A source in one new folder
 
 
@@ -148,8 +182,8 @@ def test_a_folder_outside_the_package_is_a_source_like_the_others(mine: Path):
     assert "mine" in sources()
     study = demo("mine", "era5")
     check(study)
-    assert source_of(study, "shortwave").name == "mine"
-    assert source_of(study, "temperature").name == "era5"
+    assert [source.name for source in sources_of_input(study, "shortwave")] == ["mine"]
+    assert [source.name for source in sources_of_input(study, "temperature")] == ["era5"]
     assert variables_of(study, "mine") == ("shortwave",)
     assert variables_of(study, "era5") == ("temperature", "precipitation")
     assert [source.name for source in sources_of(study)][:3] == ["ismn", "mine", "era5"]
@@ -271,7 +305,7 @@ def test_a_sandbox_study_is_served_by_its_world_and_a_source_without_a_twin_by_n
 
     with services(demo("mine", "era5"), Settings()) as urls:
         assert urls["mine"] is None
-        with_a_twin = {"era5", "open_meteo", "soilgrids", "elevation", "modis", "uscrn"}
+        with_a_twin = {"era5", "open_meteo", "soilgrids", "elevation", "modis", "uscrn", "awdb"}
         assert {name for name, url in urls.items() if url} == with_a_twin
         assert all(url.startswith("http://127.0.0.1:") for url in urls.values() if url)
         asked = requests.get(

@@ -30,17 +30,14 @@ def _client(request: NetworkRequest) -> "UscrnClient":
 
 def _stations(request: NetworkRequest) -> xr.Dataset:
     study = request.study
-    years = range(study.period.start.year, min(study.period.end, request.today).year + 1)
-    return _client(request).stations(study.domain, study.target.networks, study.uscrn.stations, years)
+    return _client(request).stations(study.domain, study.target.networks, study.uscrn.stations, request.station_years)
 
 
 def _records(request: NetworkRequest, stations: xr.Dataset) -> Iterator[tuple[str, xr.Dataset | SoilMoistureError]]:
     from soilmoisture_assets.sources.uscrn.client import FILE_NAME
 
-    axis = request.study.axis_period(request.today)
-    years = range(axis.start.year, min(axis.end, request.today).year + 1)
     pairs = zip(stations.station.values.tolist(), stations[FILE_NAME].values.tolist(), strict=True)
-    return _client(request).records(dict(pairs), years, request.progress)
+    return _client(request).records(dict(pairs), request.record_years, request.progress)
 
 
 def _probes(study: Study, settings: Settings) -> Iterator[Need]:

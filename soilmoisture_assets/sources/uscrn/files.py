@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from soilmoisture_assets.errors import SourceError, TimeAxisError
 from soilmoisture_assets.metadata.variables import VARIABLES, convert_units
 from soilmoisture_assets.sources.foreign import reading
+from soilmoisture_assets.sources.network import NOTES
 from soilmoisture_assets.sources.time_axis import DAY, HOUR, regular
 
 DEPTHS = (5, 10, 20, 50, 100)
@@ -31,8 +32,6 @@ MISSING = (-99, -999, -9999, -99999)
 """What the columns hold where there is no value, each as many nines as it has room for. No quantity gets so low."""
 MOST_BYTES = 60_000_000
 """Of one file; a year of hours has 2 million."""
-NOTES = "notes"
-"""Attribute of a record: what was put right or lost, a line each."""
 _REMEDY = "Download it again."
 _LONGEST_NUMBER = 24
 _EARLIEST, _LATEST = 1900, 2200

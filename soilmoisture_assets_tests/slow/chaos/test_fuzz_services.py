@@ -16,11 +16,14 @@ import pytest
 import requests
 from requests.adapters import BaseAdapter
 
-from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.errors import SoilMoistureError, SourceError
 from soilmoisture_assets.metadata.variables import IGBP_CLASSES, SOILGRIDS_PROPERTIES, VARIABLES
 from soilmoisture_assets.sandbox.cds import CdsService
 from soilmoisture_assets.sandbox.server import Request, Sandbox
+from soilmoisture_assets.sandbox.uscrn import stations_of
 from soilmoisture_assets.sandbox.world import World
+from soilmoisture_assets.sources.awdb import answers as awdb
+from soilmoisture_assets.sources.awdb.client import _places, _read_stations, _years_with
 from soilmoisture_assets.sources.elevation.client import read_elevation
 from soilmoisture_assets.sources.era5 import cds_queue
 from soilmoisture_assets.sources.era5.cds_queue import CdsQueue, CdsRequest
@@ -28,6 +31,7 @@ from soilmoisture_assets.sources.http import Answer, HttpClient, UnusableAnswer,
 from soilmoisture_assets.sources.modis.client import COLLECTION, _translate, read_classes, read_years
 from soilmoisture_assets.sources.patience import Patience
 from soilmoisture_assets.sources.soilgrids.client import DEPTH_LAYERS, depth_values, read_properties
+from soilmoisture_assets.sources.uscrn import files as uscrn
 from soilmoisture_assets_tests.slow import amount
 
 SEED, TRIALS = 20261128, amount(10_000, 200)
@@ -41,9 +45,15 @@ STRANGE: tuple[Any, ...] = (
 Read = Callable[[bytes], Any]
 
 
-def damaged(body: bytes, chance: random.Random) -> bytes:
-    """The body with bytes flipped, cut, repeated or put in, or as JSON with one thing exchanged, moved or gone."""
+def damaged(body: bytes, chance: random.Random, lines: bool = False) -> bytes:
+    """The body with bytes flipped, cut, repeated or put in, or as JSON (or lines) with something exchanged or gone."""
     kind = chance.randrange(8)
+    if lines and kind < 4:
+        fields = body.split(b" ")
+        for _ in range(chance.randint(1, 3)):
+            strange = str(chance.choice(STRANGE)).encode("utf-8", "replace")
+            fields[chance.randrange(len(fields))] = chance.choice((strange, chance.choice(fields)))
+        return b" ".join(fields)
     if kind < 4:
         content = json.loads(body)
         for _ in range(chance.randint(1, 3)):
@@ -83,15 +93,17 @@ def _exchange(content: Any, chance: random.Random) -> None:
         return
 
 
-def fuzzed(name: str, bodies: list[bytes], read: Read, agrees: Callable[[bytes, Any], bool]) -> Counter[str]:
+def fuzzed(
+    name: str, bodies: list[bytes], read: Read, agrees: Callable[[bytes, Any], bool], lines: bool = False
+) -> Counter[str]:
     """Feed damaged bodies to a reader and count what became of them."""
     chance, counts = random.Random(SEED), Counter[str]()
     for _ in range(TRIALS):
-        body = damaged(chance.choice(bodies), chance)
+        body = damaged(chance.choice(bodies), chance, lines)
         began = time.monotonic()
         try:
             found = read(body)
-        except (UnusableAnswer, SourceError):
+        except (UnusableAnswer, SoilMoistureError):
             counts["refused"] += 1
         except Exception as error:
             counts["tracebacks"] += 1
@@ -219,6 +231,73 @@ def test_answers_of_earth_engine(
         assert_none_got_through(fuzzed("Earth Engine", [ofyears, sampled, sampled], read, agrees))
     finally:
         ee.Reset()
+
+
+def test_answers_of_awdb(served):
+    asked = {"stationTriplets": "2001:SY:SCAN,2002:SY:SCAN", "elements": "SMS:*:*,TAVG,PRCP,SRADV", "duration": "DAILY"}
+    bodies = [
+        served("awdb", "/data", **asked, beginDate=f"2019-01-{day}", endDate=f"2019-01-{day + 4}", returnFlags="true")
+        for day in (10, 20)
+    ]
+
+    def read(body: bytes) -> dict[str, list[awdb.Series]]:
+        return awdb.read_answer(body, "AWDB", awdb.DAILY)
+
+    def agrees(body: bytes, found: dict[str, list[awdb.Series]]) -> bool:
+        """Each value is a number of the body at its stamp, and one whose flag says that it was measured."""
+        said = {each["stationTriplet"]: each["data"] for each in json.loads(body)}
+        for station, own in found.items():
+            for series, block in zip(own, said[station], strict=True):
+                rows = {row["date"][:10]: row for row in block["values"]}  # of a stamp that comes twice the last
+                for stamp, value in zip(series.stamps, series.values.tolist(), strict=True):
+                    row = rows[str(stamp)[:10]]
+                    if not math.isnan(value) and (
+                        type(row.get("value")) not in (int, float)
+                        or row["value"] != value
+                        or (row.get("qcFlag") or "") not in awdb.GOOD
+                    ):
+                        return False
+        return True
+
+    assert_none_got_through(fuzzed("AWDB", bodies, read, agrees))
+
+
+def test_lists_of_stations_of_awdb(served):
+    asked = {"stationTriplets": "*:*:SCAN,*:*:SNTL", "returnStationElements": "true", "activeOnly": "false"}
+    body = served("awdb", "/stations", **asked)
+
+    def read(body: bytes) -> list[tuple[str, float, float, tuple[int, int]]]:
+        found = _read_stations(body)
+        places = _places(found)
+        return [(p.key, p.latitude, p.longitude, _years_with(s, "DAILY")) for p, s in zip(places, found, strict=True)]
+
+    def agrees(body: bytes, found: list[tuple[str, float, float, tuple[int, int]]]) -> bool:
+        said = {each.get("stationTriplet"): each for each in json.loads(body) if isinstance(each, dict)
+                if isinstance(each.get("stationTriplet"), str)}  # fmt: skip
+        return all(math.isfinite(latitude) and math.isfinite(longitude) and key in said
+                   for key, latitude, longitude, _ in found)  # fmt: skip
+
+    assert_none_got_through(fuzzed("stations of AWDB", [body], read, agrees))
+
+
+def test_files_of_uscrn(served, world: World):
+    station = stations_of(world)[0].file_name
+    year = world.start.year
+    whole = served("uscrn", f"/hourly02/{year}/CRNH0203-{year}-{station}.txt")
+    rows = whole.splitlines(keepends=True)
+    bodies = [b"".join(rows[first : first + 6]) for first in (0, 600)]
+
+    def read(body: bytes) -> uscrn.Rows:
+        return uscrn.read_rows(body, "USCRN", uscrn.HOURLY)
+
+    def agrees(body: bytes, found: uscrn.Rows) -> bool:
+        """Each value stands in the column of its row."""
+        column = uscrn.HOURLY.columns.index("P_CALC")
+        said = {float(line.split()[column]) for line in body.splitlines() if len(line.split()) == 38}
+        values = found.values["P_CALC"]
+        return {*values[np.isfinite(values)].tolist()} <= said
+
+    assert_none_got_through(fuzzed("USCRN", bodies, read, agrees, lines=True))
 
 
 class _Damaging(BaseAdapter):

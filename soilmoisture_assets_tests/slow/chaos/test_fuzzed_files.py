@@ -1,4 +1,4 @@
-"""Ten thousand damaged station files, USCRN files and studies: each is read or refused in a line."""
+"""Ten thousand damaged station files, USCRN files, answers of AWDB and studies: each is read or refused in a line."""
 
 import contextlib
 from pathlib import Path
@@ -10,11 +10,15 @@ import pandas as pd
 import pytest
 
 from soilmoisture_assets.sources import foreign
+from soilmoisture_assets.sources.awdb import answers as awdb_answers
 from soilmoisture_assets.sources.station_files.inspect import inspect_station_file
 from soilmoisture_assets.sources.uscrn.files import inspect_file
 from soilmoisture_assets.study import BUILT_IN, load_study
 from soilmoisture_assets_tests.slow import amount
 from soilmoisture_assets_tests.slow.chaos.fuzzing import fuzz, judged, told
+from soilmoisture_assets_tests.sources.awdb.answers import DAYS as AWDB_DAYS
+from soilmoisture_assets_tests.sources.awdb.answers import HOURS as AWDB_HOURS
+from soilmoisture_assets_tests.sources.awdb.answers import answer, block
 from soilmoisture_assets_tests.sources.station_files.cf_files import LAYOUTS, Plain, written
 from soilmoisture_assets_tests.sources.uscrn.plain_reader import daily_row, hourly_row
 from soilmoisture_assets_tests.test_study import MINIMAL
@@ -79,6 +83,22 @@ def test_ten_thousand_damaged_uscrn_files_are_read_or_refused(tmp_path: Path):
 
     found = fuzz(originals, judged(read), COUNT, SEED)
     told("USCRN files", found, SEED)
+    assert found.refused > COUNT / 4
+
+
+@pytest.mark.timeout(3600)
+def test_ten_thousand_damaged_answers_of_awdb_are_read_or_refused(tmp_path: Path):
+    path = tmp_path / "damaged.json"
+    moisture = block("SMS", AWDB_HOURS, [20.1, None, 20.3], depth=-2, qc=["V", None, "S"])
+    days = block("TAVG", AWDB_DAYS, [40.1, 50, 60.5], units="degF", duration="DAILY")
+    originals = [answer(moisture, block("PRCP", AWDB_HOURS, [0, 0.1, 0], units="in")), answer(days)]
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        awdb_answers.inspect_file(path)
+
+    found = fuzz(originals, judged(read), COUNT, SEED)
+    told("answers of AWDB", found, SEED)
     assert found.refused > COUNT / 4
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from soilmoisture_assets.defs import making
 from soilmoisture_assets.defs.making import Made, Make, Work
 from soilmoisture_assets.study import Study
-from soilmoisture_assets_tests.slow.place import LEAST, Place, from_files
+from soilmoisture_assets_tests.slow.place import LEAST, Place, from_files, of_network
 from soilmoisture_assets_tests.slow.updates.changes import changed
 
 MACHINERY = ("deployment.py", "graph.py", "timeline.py", "making.py", "services.py")
@@ -100,7 +100,12 @@ def open_points(folder: Path) -> dict[str, Any]:
     return changed(LEAST, {"era5.access": "timeseries", "reach": "open", "model.station_training": "from_scratch"})
 
 
-@pytest.mark.parametrize("settings", [least, open_points, from_files])
+def network_and_more(folder: Path) -> dict[str, Any]:
+    order = {"temperature": "awdb", "precipitation": "awdb", "shortwave": ("awdb", "open_meteo")}
+    return changed(of_network(), {"dynamic_inputs.source": order, "reach": "open"})
+
+
+@pytest.mark.parametrize("settings", [least, open_points, from_files, of_network, network_and_more])
 def test_an_asset_names_every_setting_that_is_read_while_it_is_made(
     settings: Callable[[Path], dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

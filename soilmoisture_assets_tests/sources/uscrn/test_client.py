@@ -83,7 +83,7 @@ def test_a_study_takes_the_stations_of_its_domain_of_its_networks_or_by_name(san
 @pytest.mark.parametrize(
     ("domain", "named", "words"),
     [
-        (Domain(south=60), (), "none of 5 stations lies in the domain"),
+        (Domain(south=60), (), "no station of any network in the domain has any hourly02 file of 2018-2019"),
         (CONUS, ("NE_Nowhere_1_N",), "station 'NE_Nowhere_1_N' has no hourly02 file of 2018-2019 in the domain"),
     ],
 )
@@ -144,7 +144,7 @@ def test_a_year_without_a_file_is_one_in_which_the_station_did_not_exist(
 def test_so_is_one_whose_file_is_gone_since_the_listing(sandbox: Sandbox, world: World, tmp_path: Path):
     first = stations_of(world)[0].file_name
     asked = client(sandbox, tmp_path)
-    listing = asked._place(2018) / f"@{LATER}.txt.gz"
+    listing = tmp_path / "hourly02" / "2018" / f"@{LATER}.txt.gz"
     listing.parent.mkdir(parents=True)
     listing.write_bytes(gzip.compress(f"{first}\nSY_Gone_1_N".encode()))
     [(_, found)] = asked.records({"gone": "SY_Gone_1_N"}, [2018])
