@@ -2,12 +2,17 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from soilmoisture_assets.cli import main, terminal
+from soilmoisture_assets.cli import main, progress, terminal
+from soilmoisture_assets.doctor import diagnose
+from soilmoisture_assets.metadata.provenance import code_version
 from soilmoisture_assets.metadata.stations import station_id
+from soilmoisture_assets.settings import load_settings
+from soilmoisture_assets.study import load_study
 from soilmoisture_assets_tests.sources.ismn.ismn_parts import FILE, HEADER, good_rows, lines, write_zip
 
 
@@ -63,3 +68,46 @@ def test_the_web_ui_listens_on_this_machine_alone(monkeypatch: pytest.MonkeyPatc
         main()
     [arguments] = started
     assert arguments[1:4] == ["dev", "-h", "127.0.0.1"]
+
+
+def test_the_version_comes_with_those_of_what_computes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(sys, "argv", ["soilmoisture", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    said = capsys.readouterr().out
+    assert said.startswith(f"soilmoisture_assets {code_version()}; Python 3.")
+    assert "torch" in said
+
+
+def test_a_log_never_falls_silent_and_says_what_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(progress, "LONGEST_SILENCE", 0.2)
+    with progress.shown(quiet=False) as lines:
+        lines.begin(("raw/ismn/scan",), "raw/ismn/scan")
+        time.sleep(0.5)
+        lines.progress(3, 8, "SCAN__Abrams")
+        time.sleep(0.5)
+        lines.end(("raw/ismn/scan",))
+    said = [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()]
+    assert said[0] == "raw/ismn/scan ..."
+    assert "raw/ismn/scan 3 of 8 SCAN__Abrams ..." in said
+    assert said[-1] == "raw/ismn/scan: 1 s"
+
+
+def test_the_doctor_says_every_fix_in_whole_lines_however_narrow_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    monkeypatch.setattr(terminal.out, "width", 80)
+    monkeypatch.setattr(sys, "argv", ["soilmoisture", "doctor", "--study", "conus"])
+    monkeypatch.setenv("SOILMOISTURE_DATA_DIR", str(tmp_path))
+    study, settings = load_study("conus"), load_settings()
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr().out
+    fixes = [finding.fix for finding in diagnose(study, settings) if finding.fix]
+    assert fixes
+    assert all(fix in said for fix in fixes)

@@ -93,6 +93,14 @@ def test_what_is_made_from_something_left_out_is_left_out_with_it_once_and_for_a
         assert place.run() == {}
 
 
+def test_where_nobody_can_say_which_stations_there_are_what_follows_is_passed_over(tmp_path: Path):
+    with bench(tmp_path) as place:
+        (tmp_path / "stations.txt").unlink()
+        [(made, _, outcome)] = place.outcomes()
+        assert made == (TABLE,)
+        assert outcome.error is not None
+
+
 @pytest.mark.parametrize("path", [TABLE, f"{SERIES}/b", MEAN])
 def test_a_damaged_object_is_made_again_by_the_next_run(path: str, tmp_path: Path):
     with bench(tmp_path) as place:
