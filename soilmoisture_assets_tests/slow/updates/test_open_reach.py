@@ -9,6 +9,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from soilmoisture_assets.defs.build import build_definitions
@@ -18,12 +19,13 @@ from soilmoisture_assets.defs.runs import bring_up_to_date
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.study import Study
-from soilmoisture_assets_tests.slow.place import LEAST
+from soilmoisture_assets_tests.slow.place import LEAST, from_files
 
 FIRST, DAYS = dt.date(2018, 3, 1), 30
 LEARNED = (
     "models/regional_model_", "models/station_model_", "models/baselines_", "models/uncalibrated_forecast_",
-    "models/calibration_", "models/station_forecast_", "analysis/",
+    "models/calibration_", "models/station_forecast_", "analysis/skill", "analysis/calibration",
+    "analysis/shap_values_", "analysis/permutation_importance_", "analysis/local_effects_", "analysis/record_level",
 )  # fmt: skip
 FOLLOWS = ("raw/", "cube/", "models/latest_forecast")
 
@@ -51,6 +53,10 @@ class Mornings:
             if outcome is not None:
                 assert outcome.error is None, outcome.error
                 assert not outcome.failed_partitions, (assets, outcome.failed_partitions)
+
+    def everything_but_figures(self) -> None:
+        self.everything({path for path in self.deployment.graph if not path.startswith(("figures/", "report/"))})
+        self._automation()  # what has happened so far is known
 
     def morning(self) -> None:
         """The schedule ticks, then the sensors and the automation until they have nothing left to ask for."""
@@ -134,8 +140,7 @@ def mornings(tmp_path: Path) -> Iterator[Mornings]:
 
 def test_every_day_the_newest_step_is_in_the_cube_and_forecast_from_and_nothing_is_learned_again(mornings: Mornings):
     mornings.on(FIRST)
-    mornings.everything({path for path in mornings.deployment.graph if not path.startswith(("figures/", "report/"))})
-    mornings._automation()  # what has happened so far is known
+    mornings.everything_but_figures()
     learned = mornings.records(*LEARNED)
     assert learned
     steps = []
@@ -154,6 +159,52 @@ def test_every_day_the_newest_step_is_in_the_cube_and_forecast_from_and_nothing_
         assert mornings.records(*LEARNED) == learned, mornings.day
     assert steps == sorted(set(steps))
     assert not [path for path in mornings.made if path.startswith(LEARNED)]
+
+
+def test_a_week_of_outage_is_caught_up_in_one_morning(mornings: Mornings):
+    mornings.on(FIRST)
+    mornings.everything_but_figures()
+    mornings.on(FIRST + dt.timedelta(days=8))
+    mornings.morning()
+    cube = mornings.deployment.read("cube/station_cube").load()
+    assert pd.Timestamp(cube.time.values[-1]) == pd.Timestamp(mornings.day) + pd.Timedelta(days=1)
+    missed = cube.soil_moisture_antecedent.sel(time=slice(str(FIRST), str(mornings.day))).transpose("time", "station")
+    assert np.isfinite(missed.values).any(axis=1).all()
+    assert not [path for path in mornings.made if path.startswith(LEARNED)]
+
+
+def test_a_station_that_stops_reporting_ages_and_is_dropped_after_the_limit_of_the_study(tmp_path: Path):
+    """Station files that somebody writes again now and then; one station ends on the first day."""
+    days = (dt.date(2018, 2, 12), dt.date(2018, 2, 14), dt.date(2018, 2, 17))
+    given = from_files(tmp_path)
+    given |= {
+        "reach": "open",
+        "period": {"start": "2017-12-01", "end": "2018-02-10"},
+        "splits": given["splits"] | {"test": {"start": "2018-02-03", "end": "2018-02-10"}},
+        "model": given["model"] | {"oldest_observation_days": 3},
+    }
+    file = Path(given["target"]["path"])
+    with xr.open_dataset(file) as opened:
+        every = opened.load()
+    [ended, *_] = names = every.station.values.astype(str).tolist()
+    with dg.instance_for_test() as instance:
+        mornings = Mornings(Study.model_validate(given), tmp_path / "data", instance)
+        latest = []
+        for day in days:
+            last = xr.where(every.station == ended, np.datetime64(days[0], "ns"), np.datetime64(day, "ns"))
+            file.unlink()
+            every.assign(soil_moisture=every.soil_moisture.where(every.time <= last)).to_netcdf(file)
+            mornings.on(day)
+            if not latest:
+                mornings.everything_but_figures()
+                learned = mornings.records(*LEARNED)
+            mornings.morning()
+            latest.append(mornings.deployment.read("models/latest_forecast").age.load().to_series())
+    assert latest[0].tolist() == [0.0] * len(names)
+    assert latest[1][ended] == 48.0
+    assert latest[1].drop(ended).tolist() == [0.0] * (len(names) - 1)
+    assert sorted(latest[2].index) == sorted(set(names) - {ended})
+    assert mornings.records(*LEARNED) == learned
 
 
 def test_a_revised_month_within_the_splits_makes_models_outdated_and_trains_none(mornings: Mornings):
