@@ -433,7 +433,8 @@ class Study(_Section):
     @property
     def has_local_days(self) -> bool:
         """Whether a step is the day of a station's own clock (standard time), as daily values are that come so."""
-        return self.target.source == "uscrn" and self.uscrn.product == "daily"
+        network = getattr(self, self.target.source, None)
+        return isinstance(network, NetworkSettings) and network.product == "daily"
 
     @property
     def steps_per_day(self) -> int:
