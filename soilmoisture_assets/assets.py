@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from soilmoisture_assets.methods import methods
+from soilmoisture_assets.methods import methods, without_weather
 from soilmoisture_assets.plots.figure import figure_files
 from soilmoisture_assets.settings import Settings
-from soilmoisture_assets.sources import network_of, sources, sources_of
+from soilmoisture_assets.sources import issued_weather_of, network_of, sources, sources_of
 from soilmoisture_assets.sources.source import Network
 from soilmoisture_assets.store.graph import Asset, Input
 from soilmoisture_assets.study import Experiment, Study
@@ -26,8 +26,6 @@ JSON, GEOJSON = ".json", ".geojson"
 RECORD_LEVEL = "analysis/record_level"
 EXPLAINED = (Experiment.DRIVERS, Experiment.FORECAST)
 """Experiments whose regional model is explained, where the study has them."""
-ISSUED = Experiment.FORECAST
-"""Only a model that knows no future weather can be issued today."""
 
 STATION_TABLE, FILE_STATIONS = "raw/ismn/stations", "raw/file/stations"
 HOURLY, COMMON, CUBE = "cube/hourly", "cube/stations", "cube/station_cube"
@@ -74,6 +72,11 @@ def assets_of(study: Study, settings: Settings) -> list[Asset]:
     return [*own, *drawn, _report(study, drawn)]
 
 
+def issuable(study: Study) -> list[Experiment]:
+    """Experiments whose forecast can be issued today, the best first: what they see ahead has been forecast, if any."""
+    return [each for each in (Experiment.ISSUED, Experiment.FORECAST) if each in study.model.experiments]
+
+
 def places_from(study: Study) -> str:
     """The asset whose record says where the stations are."""
     return f"raw/{study.target.source}/stations"
@@ -82,6 +85,11 @@ def places_from(study: Study) -> str:
 def records_of(study: Study) -> str:
     """The asset with the records of a network's stations."""
     return f"raw/{study.target.source}/records"
+
+
+def issued_weather_path(study: Study) -> str | None:
+    """The asset with the weather as it was forecast; None where no experiment of the study sees it."""
+    return f"raw/{study.issued_weather.source}/issued_weather" if issued_weather_of(study) else None
 
 
 def _documented(asset: Asset) -> Asset:
@@ -139,6 +147,28 @@ def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
                 pool=name,
                 kept=True,
             )
+    if (path := issued_weather_path(study)) is not None and (issued := issued_weather_of(study)) is not None:
+        source = str(study.issued_weather.source)
+        yield Asset(
+            path,
+            NETCDF,
+            f"The {issued.title} at the stations: per time of issue and lead the step as it was forecast then.",
+            code=issued.code,
+            inputs=places,
+            settings={
+                **world,
+                "dynamic_inputs": {"variables"},
+                "issued_weather": {"source"},
+                "target": {"source"},
+                **({network.section: {"product"}} if (network := network_of(study)) else {}),
+                "time": {"step"},
+                "model": {"horizon"},
+            },
+            partitions="issue_month",
+            kinds=frozenset({"netcdf", source}),
+            pool=source,
+            kept=True,
+        )
     if study.static_attributes.source == "services":
         services = {"sandbox": True, **({"seed": True} if study.sandbox else {})}
         asked = {source.name for source in sources_of(study)}
@@ -433,12 +463,17 @@ def _cube(study: Study) -> Iterator[Asset]:
         CUBE,
         ZARR,
         "Target, dynamic inputs and static attributes of the common stations, with neighbours and split labels.",
-        inputs={**parts, "stations": Input(COMMON)},
+        inputs={
+            **parts,
+            "stations": Input(COMMON),
+            **({"issued": Input(path)} if (path := issued_weather_path(study)) else {}),
+        },
         settings={
             "static_attributes": {"variables"},
             "splits": True,
             "seed": True,
             "model": {"neighbours"},
+            **({"dynamic_inputs": {"variables"}} if issued_weather_of(study) else {}),
         },
         kinds=zarr,
     )
@@ -511,7 +546,12 @@ def _models(study: Study) -> Iterator[Asset]:
             "Quantile forecasts per lead by the regional and the station's own model, as they come from the networks; "
             f"experiment {e}.",
             code="2",
-            inputs={"cube": learned, "regional": Input(regional), "own": Input(own, each=True, optional=True)},
+            inputs={
+                "cube": learned,
+                "regional": Input(regional),
+                "own": Input(own, each=True, optional=True),
+                **(_without_weather() if without_weather.applies(study, experiment) else {}),
+            },
             settings={**_FEATURES, "model": shape},
             partitions="station",
             names_from=COMMON,
@@ -556,28 +596,43 @@ def _models(study: Study) -> Iterator[Asset]:
             names_from=COMMON,
             kinds=frozenset({"netcdf"}),
         )
-    if ISSUED in study.model.experiments:
+    if issuing := issuable(study):
+        parts: dict[str, Input] = {}
+        for e in issuing:
+            parts |= {
+                f"learned_{e}": Input(f"models/baseline_fits_{e}"),
+                f"combination_{e}": Input(f"models/combination_{e}"),
+                f"regional_{e}": Input(f"models/regional_model_{e}"),
+                f"own_{e}": Input(f"models/station_model_{e}", optional=True),
+                f"forecasts_{e}": Input(f"models/station_forecast_{e}"),
+            }
         yield Asset(
             LATEST,
             NETCDF,
-            "Soil moisture of the coming days from the newest step of the cube, by all methods combined. The intervals "
-            "are calibrated like those of station_forecast at its last start; a station that has none there takes the "
-            "mean of the others' factors.",
-            code="6",
-            inputs={
-                "cube": Input(CUBE),
-                "learned": Input(f"models/baseline_fits_{ISSUED}"),
-                "combination": Input(f"models/combination_{ISSUED}"),
-                "regional": Input(f"models/regional_model_{ISSUED}"),
-                "own": Input(f"models/station_model_{ISSUED}", optional=True),
-                "forecasts": Input(f"models/station_forecast_{ISSUED}"),
-            },
+            "Soil moisture of the coming days from the newest step of the cube, by all methods combined, with the "
+            "forecast of the weather where the study has it. The intervals are calibrated like those of "
+            "station_forecast at its last start; a station that has none there takes the mean of the others' factors.",
+            code="7",
+            inputs={"cube": Input(CUBE), **parts},
             settings={
                 **_FEATURES,
-                "model": {"preset", "horizon", "neighbours", "oldest_observation_days", _history(ISSUED)},
+                "model": {
+                    *("preset", "horizon", "neighbours", "oldest_observation_days", "experiments"),
+                    *map(_history, issuing),
+                },
             },
             kinds=frozenset({"netcdf", "pytorch"}),
         )
+
+
+def _without_weather() -> dict[str, Input]:
+    """What the combined forecast without weather ahead is made from."""
+    e = Experiment.FORECAST
+    return {
+        "without": Input(f"models/uncalibrated_forecast_{e}", each=True),
+        "without_baselines": Input(f"models/baselines_{e}"),
+        "without_combination": Input(f"models/combination_{e}"),
+    }
 
 
 def _analysis(study: Study) -> Iterator[Asset]:
@@ -640,7 +695,7 @@ def _analysis(study: Study) -> Iterator[Asset]:
         ):
             dry_downs = {"curves": Input("raw/ismn/recession_curves")}
             yield Asset(f"analysis/{name}", CSV, text, inputs=dry_downs, kinds=csv, code=code)
-    if ISSUED in experiments:
+    if issuable(study):
         text = "How unusual the last observation and the latest forecast are for each station and the time of year"
         shown: Mapping[str, Any] = {"drought": True, "time": {"step"}, "model": {"windows"}}
         for path, suffix, more, settings in (

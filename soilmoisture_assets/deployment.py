@@ -31,7 +31,7 @@ from soilmoisture_assets.store.graph import BASIS, Expected, Graph, View
 from soilmoisture_assets.store.records import MADE_FROM_NOTHING, Address, Record, State
 from soilmoisture_assets.store.store import Damage, Store
 from soilmoisture_assets.study import Study, load_study, study_of
-from soilmoisture_assets.timeline import land_cover_years, months
+from soilmoisture_assets.timeline import issue_months, land_cover_years, months
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +89,12 @@ class Deployment:
     def view(self) -> View:
         """What is stored of the study now."""
         today = self.today()
-        names = {"month": months(self.study, today), "year": land_cover_years(self.study, today)}
+        study = self.study
+        names = {
+            "month": months(study, today),
+            "issue_month": issue_months(study, today),
+            "year": land_cover_years(study, today),
+        }
         return View(self.graph, self.study.name, self.store, lambda kind: names[kind])
 
     def address(self, path: str, partition: str | None = None) -> Address:

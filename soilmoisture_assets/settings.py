@@ -158,6 +158,7 @@ class Settings(BaseSettings):
     soilgrids_requests_per_minute: float = 5.0
     elevation_url: Address = "https://epqs.nationalmap.gov/v1"
     open_meteo_url: Address = "https://archive-api.open-meteo.com/v1"
+    open_meteo_previous_runs_url: Address = "https://previous-runs-api.open-meteo.com/v1"
     uscrn_url: Address = "https://www.ncei.noaa.gov/pub/data/uscrn/products"
     awdb_url: Address = "https://wcc.sc.egov.usda.gov/awdbRestApi/services/v1"
     earthengine_url: Address | None = None

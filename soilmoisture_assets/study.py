@@ -33,6 +33,7 @@ class Experiment(StrEnum):
 
     DRIVERS = "drivers"
     FORECAST = "forecast"
+    ISSUED = "issued"
     HINDCAST = "hindcast"
 
     @property
@@ -40,14 +41,20 @@ class Experiment(StrEnum):
         return self is not Experiment.DRIVERS
 
     @property
-    def knows_weather(self) -> bool:
+    def sees_weather_ahead(self) -> bool:
+        """Whether it has any weather of the days it forecasts: the known one, or what had been forecast."""
         return self is not Experiment.FORECAST
+
+    @property
+    def knows_weather(self) -> bool:
+        return self.sees_weather_ahead and self is not Experiment.ISSUED
 
     @property
     def description(self) -> str:
         return {
             "drivers": "weather known, no antecedent soil moisture: what drives soil moisture",
             "forecast": "antecedent soil moisture, no future weather: what could be issued today",
+            "issued": "antecedent soil moisture and the weather forecast at issue time: what a service issues",
             "hindcast": "antecedent soil moisture and known weather: the upper bound",
         }[self.value]
 
@@ -254,6 +261,15 @@ class NetworkSettings(_Section):
     domain."""
 
 
+class IssuedWeatherSettings(_Section):
+    """Weather of the coming days as it was forecast, for the experiment ``issued``."""
+
+    source: str | None = None
+    """A source that keeps forecasts, such as ``open_meteo``."""
+    start: dt.date = dt.date(2024, 1, 1)
+    """First day of forecasts to ask for; those of Open-Meteo have been kept since January 2024."""
+
+
 class StaticSettings(FileSource):
     source: Literal["services", "file"] = "services"
     """``services``: ISMN static variables, SoilGrids, MODIS and 3DEP."""
@@ -347,6 +363,7 @@ class Study(_Section):
     target: TargetSettings = TargetSettings()
     dynamic_inputs: DynamicInputSettings = DynamicInputSettings()
     era5: Era5Settings = Era5Settings()
+    issued_weather: IssuedWeatherSettings = IssuedWeatherSettings()
     uscrn: NetworkSettings = NetworkSettings()
     awdb: NetworkSettings = NetworkSettings()
     static_attributes: StaticSettings = StaticSettings()
@@ -370,6 +387,17 @@ class Study(_Section):
         for section in ("target", "dynamic_inputs", "static_attributes"):
             if "file" in getattr(self, section).sources and not getattr(self, section).path:
                 raise ValueError(f"{section}.path: needed where {section}.source is 'file'")
+        if Experiment.ISSUED in self.model.experiments:
+            if self.issued_weather.source is None:
+                raise ValueError(
+                    "model.experiments: 'issued' needs weather as it was forecast; set issued_weather.source = "
+                    '"open_meteo", or leave it out'
+                )
+            if self.issued_weather.start > self.splits.validation.start:
+                raise ValueError(
+                    f"issued_weather.start: forecasts of the weather begin on {self.issued_weather.start}, after "
+                    "validation does: 'issued' is weighted and calibrated there. Let splits.validation begin later"
+                )
         if self.era5.access == "files" and "era5" in self.dynamic_inputs.sources and not self.era5.folder:
             raise ValueError("era5.folder: needed where era5.access is 'files'")
         if self.era5.access == "timeseries":
@@ -401,6 +429,12 @@ class Study(_Section):
     @property
     def step(self) -> pd.Timedelta:
         return pd.Timedelta(hours=int(self.time.step[:-1]))
+
+    @property
+    def has_local_days(self) -> bool:
+        """Whether a step is the day of a station's own clock (standard time), as daily values are that come so."""
+        network = getattr(self, self.target.source, None)
+        return isinstance(network, NetworkSettings) and network.product == "daily"
 
     @property
     def steps_per_day(self) -> int:

@@ -16,7 +16,16 @@ def months(study: Study, today: dt.date) -> list[str]:
     A month covers (its start, the next start], so that the step ending at 00:00 on the 1st is whole.
     """
     axis = study.axis_period(today)
-    first, last = axis.start.replace(day=1), min(axis.end, today - LATENCY)
+    return _months(axis.start, min(axis.end, today - LATENCY))
+
+
+def issue_months(study: Study, today: dt.date) -> list[str]:
+    """First days of the months in which weather has been forecast; each covers (its start, the next start]."""
+    axis = study.axis_period(today)
+    return _months(max(axis.start, study.issued_weather.start), min(axis.end, today))
+
+
+def _months(first: dt.date, last: dt.date) -> list[str]:
     count = (last.year - first.year) * 12 + last.month - first.month + 1
     return [f"{first.year + (first.month - 1 + i) // 12}-{(first.month - 1 + i) % 12 + 1:02d}-01" for i in range(count)]
 

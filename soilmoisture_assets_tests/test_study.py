@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from soilmoisture_assets.errors import StudyError
+from soilmoisture_assets.sources import check
 from soilmoisture_assets.study import BUILT_IN, Period, load_study
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks" / "studies"
@@ -195,3 +196,33 @@ def test_a_byte_order_mark_is_no_trouble(tmp_path: Path):
 def test_what_cannot_be_the_name_of_a_file_is_no_study(name: str):
     with pytest.raises(StudyError, match="neither built in"):
         load_study(name)
+
+
+ISSUED = MINIMAL + '[model]\nexperiments = ["forecast", "issued"]\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("", "'issued' needs weather as it was forecast; set issued_weather.source"),
+        ('[issued_weather]\nsource = "open_meteo"\n', "forecasts of the weather begin on 2024-01-01, after validation"),
+    ],
+)
+def test_the_experiment_that_sees_forecasts_needs_them_in_validation(more: str, words: str, tmp_path: Path):
+    with pytest.raises(StudyError, match=words):
+        load_study(written(tmp_path, ISSUED + more))
+
+
+@pytest.mark.parametrize(
+    ("source", "variables", "words"),
+    [
+        ("era5", "", "issued_weather.source: 'era5' keeps no forecasts of the weather.\n  Name one of: open_meteo"),
+        ("open_meteo", 'variables = ["soil_temperature"]', "'soil_temperature' is not forecast by open_meteo"),
+    ],
+)
+def test_forecasts_come_from_a_source_that_keeps_them_of_all_dynamic_inputs(
+    source: str, variables: str, words: str, tmp_path: Path
+):
+    text = ISSUED + f'[issued_weather]\nsource = "{source}"\nstart = 2015-12-01\n[dynamic_inputs]\n{variables}\n'
+    with pytest.raises(StudyError, match=words):
+        check(load_study(written(tmp_path, text)))

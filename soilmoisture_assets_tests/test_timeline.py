@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from soilmoisture_assets.study import Period, Study, load_study
-from soilmoisture_assets.timeline import land_cover_years
+from soilmoisture_assets.timeline import issue_months, land_cover_years
 
 DEMO = load_study("demo")
 
@@ -22,3 +22,9 @@ def trained_until(end: dt.date) -> Study:
 )
 def test_land_cover_has_a_year_that_ended_before_training_did(end: dt.date, first: str):
     assert land_cover_years(trained_until(end), dt.date(2026, 1, 1))[0] == first
+
+
+def test_forecasts_of_weather_go_from_their_first_month_to_this_one_from_its_first_day():
+    uscrn = load_study("uscrn")
+    found = issue_months(uscrn, dt.date(2026, 3, 1))
+    assert (found[0], found[-1], len(found)) == ("2024-01-01", "2026-03-01", 27)

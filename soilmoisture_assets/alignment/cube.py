@@ -15,6 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.alignment.common_stations import common_stations
+from soilmoisture_assets.alignment.issued_weather import on_cube
 from soilmoisture_assets.alignment.neighbours import nearest_stations
 from soilmoisture_assets.alignment.splits import held_out_stations, split_labels
 from soilmoisture_assets.alignment.static_encoding import encode_static_attributes
@@ -32,6 +33,7 @@ def build_cube(
     static_attributes: xr.Dataset,
     study: Study,
     stations: xr.Dataset | None = None,
+    issued: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Put the parts of the study together for its common stations.
 
@@ -41,6 +43,7 @@ def build_cube(
     dynamic_inputs : (station, time) on the same axis, see :func:`station_series.inputs_from_hourly`.
     static_attributes : (station), encoded or not.
     stations : table of :func:`common_stations`; made here if not given.
+    issued : weather as it was forecast (station, time, lead), where the study has it.
 
     Returns
     -------
@@ -79,6 +82,8 @@ def build_cube(
     cube["split"] = ("time", split.values, split.attrs)
     yes_or_no = {"flag_values": np.array([0, 1], "int8"), "flag_meanings": "no yes"}
     cube["held_out"] = ("station", held_out.astype("int8"), {"long_name": "held out of training", **yes_or_no})
+    if issued is not None:
+        cube = cube.assign(on_cube(issued, cube, study))
     return cube.transpose("station", "time", ...)
 
 

@@ -21,8 +21,8 @@ from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.partitions import partitions_of
 from soilmoisture_assets.defs.raw.era5 import STATION_SERIES, month_assets
 from soilmoisture_assets.defs.raw.ismn import ARCHIVE, SCAN, archive_path
-from soilmoisture_assets.defs.raw.series import series_assets
-from soilmoisture_assets.defs.refresh import archive_is_due, due_records, due_series, due_today
+from soilmoisture_assets.defs.raw.series import issued_asset, series_assets
+from soilmoisture_assets.defs.refresh import archive_is_due, due_issued, due_records, due_series, due_today
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.sources import network_of
@@ -53,6 +53,17 @@ def schedules(deployment: Deployment) -> list[dg.ScheduleDefinition]:
                 partial(due_series, path=path),
                 f"Asks for months of {source.title} again.",
                 "this month and the last, and every stored month that may have been revised",
+            )
+        )
+    if (issued := issued_asset(deployment)) is not None:
+        found.append(
+            _every_morning(
+                deployment,
+                "issued_weather_refresh",
+                [issued],
+                partial(due_issued, path=issued),
+                "Asks for the weather as it was forecast: for what has been issued since.",
+                "the forecasts of weather that were issued this month and the last",
             )
         )
     if network_of(deployment.study) is not None:

@@ -169,7 +169,11 @@ def _station_cube(work: Work) -> Iterator[Made]:
 
     given, study = work.given(), work.study
     stations = given["stations"].load()
-    cube = build_cube(given["target"].load(), given["inputs"].load(), given["statics"].load(), study, stations)
+    issued = None
+    if "issued" in given:
+        months = list(_in_order(given["issued"]))
+        issued = xr.concat(months, dim="time", data_vars="minimal", coords="minimal", compat="override").load()
+    cube = build_cube(given["target"].load(), given["inputs"].load(), given["statics"].load(), study, stations, issued)
     held_out = cube.station.values[cube.held_out.values == 1].astype(str).tolist()
     observed = cube.soil_moisture_scored.notnull()
     per_split = {name: int(observed.sel(time=cube.split == code).sum()) for code, name in enumerate(SPLITS) if code}

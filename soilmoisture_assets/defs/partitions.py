@@ -1,4 +1,4 @@
-"""Dagster's partitions of a study: its stations, the months of its axis, years of land cover.
+"""Dagster's partitions of a study: its stations, months of its axis and of forecasts of weather, years of land cover.
 
 Not here: which of them count (store/graph.py), which months and years there are (timeline.py).
 """
@@ -10,7 +10,7 @@ import dagster as dg
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.store.graph import Asset
 from soilmoisture_assets.study import Study
-from soilmoisture_assets.timeline import land_cover_years, months
+from soilmoisture_assets.timeline import issue_months, land_cover_years, months
 
 
 def stations_of(study: Study) -> dg.DynamicPartitionsDefinition:
@@ -31,6 +31,14 @@ def months_of(deployment: Deployment) -> dg.MonthlyPartitionsDefinition | dg.Sta
     return dg.MonthlyPartitionsDefinition(start_date=first, end_date=end.isoformat(), end_offset=int(running))
 
 
+def issue_months_of(deployment: Deployment) -> dg.MonthlyPartitionsDefinition | dg.StaticPartitionsDefinition:
+    """The months in which weather was forecast; the running one is among them from its first day."""
+    names = issue_months(deployment.study, deployment.today())
+    if deployment.settings.today is not None or deployment.study.reach != "open" or not names:
+        return dg.StaticPartitionsDefinition(names)
+    return dg.MonthlyPartitionsDefinition(start_date=names[0], end_offset=1)
+
+
 def years_of(deployment: Deployment) -> dg.StaticPartitionsDefinition:
     """Years of land cover."""
     return dg.StaticPartitionsDefinition(land_cover_years(deployment.study, deployment.today()))
@@ -42,4 +50,6 @@ def partitions_of(deployment: Deployment, asset: Asset) -> dg.PartitionsDefiniti
         return stations_of(deployment.study)
     if asset.partitions == "month":
         return months_of(deployment)
+    if asset.partitions == "issue_month":
+        return issue_months_of(deployment)
     return years_of(deployment) if asset.partitions == "year" else None

@@ -12,7 +12,7 @@ from soilmoisture_assets.assets import records_of
 from soilmoisture_assets.defs.raw.era5 import DELIVERY, HOURLY, STATION_SERIES, month_assets
 from soilmoisture_assets.defs.raw.ismn import ARCHIVE
 from soilmoisture_assets.defs.raw.records import ASKED_ON
-from soilmoisture_assets.defs.raw.series import series_assets
+from soilmoisture_assets.defs.raw.series import issued_asset, series_assets
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.sources import network_of
 from soilmoisture_assets.sources.source import SETTLED
@@ -63,9 +63,9 @@ def due_records(deployment: Deployment) -> list[str]:
     return due
 
 
-def due_series(deployment: Deployment, path: str) -> list[str]:
+def due_series(deployment: Deployment, path: str, revised_for: pd.Timedelta = REVISED) -> list[str]:
     """Months of a further source of weather that have not been asked for on this day: this one and the last, and every
-    stored one that may have been revised. Older ones that are missing are for a backfill."""
+    stored one that may have been revised since. Older ones that are missing are for a backfill."""
     today, due = pd.Timestamp(deployment.today()), []
     for month in deployment.view().wanted(path):
         first = pd.Timestamp(month)
@@ -74,10 +74,15 @@ def due_series(deployment: Deployment, path: str) -> list[str]:
         record = deployment.store.record(deployment.address(path, month))
         asked = record.metadata.get(ASKED_ON) if record is not None and record.state is State.STORED else None
         running = today < first + pd.offsets.MonthBegin(2)
-        revised = asked is not None and pd.Timestamp(asked) <= first + pd.offsets.MonthEnd() + REVISED
+        revised = asked is not None and pd.Timestamp(asked) <= first + pd.offsets.MonthEnd() + revised_for
         if (running or revised) and asked != str(deployment.today()):
             due.append(month)
     return due
+
+
+def due_issued(deployment: Deployment, path: str) -> list[str]:
+    """Months to ask again for the weather as it was forecast, on this day: it is never revised, but goes on."""
+    return due_series(deployment, path, pd.Timedelta(days=1))
 
 
 def preliminary_shares(deployment: Deployment) -> dict[str, float]:
@@ -112,6 +117,8 @@ def due(deployment: Deployment) -> dict[str, list[str | None]]:
     for path in series_assets(deployment):
         if months := due_series(deployment, path):
             found[path] = list(months)
+    if (issued := issued_asset(deployment)) is not None and (months := due_issued(deployment, issued)):
+        found[issued] = list(months)
     if stations := due_records(deployment):
         found[records_of(deployment.study)] = list(stations)
     if archive_is_due(deployment):

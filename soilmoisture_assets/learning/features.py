@@ -103,6 +103,63 @@ def weather_channels(
     )
 
 
+def weather_channels_ahead(
+    cube: xr.Dataset,
+    names: Sequence[str],
+    step: pd.Timedelta,
+    rows: np.ndarray,
+    ahead: Mapping[str, np.ndarray],
+    seasons: Mapping[str, np.ndarray] | None = None,
+) -> np.ndarray:
+    """The channels of :func:`weather_channels` for the steps ahead of each step, going on from it with its forecast.
+
+    Parameters
+    ----------
+    ahead : by name the forecasts (station of the cube, time, lead) without NaN.
+
+    Returns
+    -------
+    (station, time, lead, channel) float32.
+    """
+    times = pd.DatetimeIndex(cube["time"].values)
+    step_days = step / pd.Timedelta(days=1)
+    leads = next(iter(ahead.values())).shape[2]
+    channels: list[np.ndarray] = []
+    filled: dict[str, np.ndarray] = {}
+    for name in names:
+        values = filled[name] = fill_weather(cube, name, rows, (seasons or {}).get(name)).values
+        forecast = ahead[name][rows]
+        compress = np.log1p if is_amount(name) else np.asarray
+        channels += [compress(forecast), np.ones_like(forecast)]
+        channels += [compress(forecast)] if is_amount(name) else []  # around a station the same is forecast as at it
+        for days in MEMORY_DAYS.get(name, OTHER_MEMORY_DAYS):
+            channels.append(compress(_memory_ahead(values, forecast, days / step_days)).astype(np.float32))
+    if {"precipitation", "temperature"} <= set(names):
+        latitude = np.asarray(cube["latitude"].values)[rows]
+        radiation = filled.get("shortwave", _clear_season(times, latitude))
+        balance = water_balance(filled["precipitation"], filled["temperature"], radiation, step_days)
+        later = np.minimum(np.arange(len(times))[:, None] + np.arange(1, leads + 1), len(times) - 1)
+        sun = ahead["shortwave"][rows] if "shortwave" in ahead else radiation[:, later]
+        flat = [each.reshape(-1, leads) for each in (ahead["precipitation"][rows], ahead["temperature"][rows], sun)]
+        filling = [balance[f"bucket_{int(mm)}mm"].ravel() * mm for mm in BUCKET_CAPACITIES]
+        start = np.stack(filling), np.expm1(balance["snow_store"]).ravel()
+        found = water_balance(flat[0], flat[1], flat[2], step_days, start)
+        channels += [each.reshape(len(rows), len(times), leads).astype(np.float32) for each in found.values()]
+    return np.stack(channels, axis=3)
+
+
+def _memory_ahead(values: np.ndarray, forecast: np.ndarray, constant_steps: float) -> np.ndarray:
+    """:func:`exponential_memory` of the values (station, time) up to each step and its forecast (…, lead) after it."""
+    keep = np.exp(-1.0 / constant_steps)
+    steps = np.arange(1, values.shape[1] + 1)
+    total = exponential_memory(values, constant_steps) * (1 - keep**steps)
+    found = []
+    for lead in range(forecast.shape[2]):
+        total = keep * total + (1 - keep) * forecast[..., lead]
+        found.append(total / (1 - keep ** (steps + lead + 1)))
+    return np.stack(found, axis=2)
+
+
 def exponential_memory(values: np.ndarray, constant_steps: float) -> np.ndarray:
     """Exponentially weighted mean of the values up to each step; the weights of the first steps add up to one as well.
 
@@ -117,7 +174,11 @@ def exponential_memory(values: np.ndarray, constant_steps: float) -> np.ndarray:
 
 
 def water_balance(
-    precipitation: np.ndarray, temperature: np.ndarray, shortwave: np.ndarray, step_days: float
+    precipitation: np.ndarray,
+    temperature: np.ndarray,
+    shortwave: np.ndarray,
+    step_days: float,
+    start: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
     """Relative filling of soil buckets of several depths, and the snow store, after each step.
 
@@ -125,6 +186,7 @@ def water_balance(
     ----------
     precipitation [mm per step], temperature [degC], shortwave [W m-2] : (station, time) without NaN.
     step_days : length of a step in days.
+    start : water (bucket, station) and snow (station) [mm] before the first step; None: half filled, no snow.
 
     Returns
     -------
@@ -140,8 +202,8 @@ def water_balance(
     melting = 3.0 * np.maximum(temperature, 0) * step_days
     capacity = np.array(BUCKET_CAPACITIES)[:, None]
     stations, steps = precipitation.shape
-    filling = np.full((len(capacity), stations), 0.5) * capacity
-    snow = np.zeros(stations)
+    filling, snow = start or (np.full((len(capacity), stations), 0.5) * capacity, np.zeros(stations))
+    filling, snow = np.array(filling, dtype=np.float64), np.array(snow, dtype=np.float64)
     buckets = np.empty((steps, len(capacity), stations), dtype=np.float32)
     snow_store = np.empty((steps, stations), dtype=np.float32)
     liquid_input = np.empty((steps, stations), dtype=np.float32)

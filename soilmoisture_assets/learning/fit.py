@@ -15,6 +15,7 @@ import torch
 import xarray as xr
 
 from soilmoisture_assets.alignment.gap_filling import regional_season
+from soilmoisture_assets.alignment.issued_weather import weather_ahead
 from soilmoisture_assets.alignment.splits import SELECTION, TRAIN, within_splits
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
@@ -149,9 +150,12 @@ def fit_stations(
     groups = [every[i : i + MODELS_AT_ONCE] for i in range(0, len(every), MODELS_AT_ONCE)]
     groups = [group for group in groups if wanted.intersection(group)]
     seasons = {name: regional_season(cube, name) for name in study.dynamic_inputs.variables}
+    ahead = weather_ahead(cube, study) if regional.experiment is Experiment.ISSUED else None
     for number, group in enumerate(groups):
         with _threads(threads):
-            windows = build_windows(cube, regional.experiment, study, regional.scaler, stations=group, seasons=seasons)
+            windows = build_windows(
+                cube, regional.experiment, study, regional.scaler, stations=group, seasons=seasons, ahead=ahead
+            )
             windows = windows.to(_device(device))
         failures = {name: _cannot_train(windows, name, study.model.min_windows) for name in group}
         batch = [name for name in group if not failures[name]]

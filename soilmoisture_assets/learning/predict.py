@@ -15,6 +15,7 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.cube import with_steps_ahead
 from soilmoisture_assets.alignment.gap_filling import regional_season
+from soilmoisture_assets.alignment.issued_weather import issued_starts, weather_ahead
 from soilmoisture_assets.alignment.splits import CALIBRATION, FLAGS, SELECTION, TEST, within_splits
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
@@ -25,7 +26,7 @@ from soilmoisture_assets.learning.windows import Runs, Windows, build_windows
 from soilmoisture_assets.metadata.coordinates import COORDINATES, START
 from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.metadata.variables import FORECAST_ATTRIBUTES, OBSERVED_ATTRIBUTES
-from soilmoisture_assets.study import Study
+from soilmoisture_assets.study import Experiment, Study
 
 AFTER_TRAINING = (SELECTION, CALIBRATION, TEST)
 RUNS_AT_ONCE = 256
@@ -54,7 +55,8 @@ def forecast(
     """
     names = _names(cube, models, stations)
     cube = within_splits(cube)
-    windows = _WindowsOf(cube, study, names)
+    some = models if isinstance(models, Model) else models[names[0]]
+    windows = _WindowsOf(cube, study, some.experiment, names)
     used, parts = [], []
     for name in names:
         used.append(model := models if isinstance(models, Model) else models[name])
@@ -86,7 +88,7 @@ def uncalibrated(
     """
     names = _names(cube, regional, names)
     cube = within_splits(cube)
-    windows = _WindowsOf(cube, study, names)
+    windows = _WindowsOf(cube, study, regional.experiment, names)
     for name in names:
         models = {REGIONAL_MODEL: regional} | ({STATION_MODEL: own[name]} if name in own else {})
         each = [_forecast(cube, windows.of(model, name), model, name) for model in models.values()]
@@ -110,11 +112,12 @@ def latest_forecast(
     -------
     ``soil_moisture_forecast`` (forecaster, station, lead, quantile) [m3 m-3] of the regional and the station models,
     ``start`` (station) datetime64: the newest step, ``last_observation`` (station) [m3 m-3] and its ``age`` (station)
-    [hours] then. Withheld from stations whose last observation is older than ``study.model.oldest_observation_days``.
+    [hours] then. Withheld from stations whose last observation is older than ``study.model.oldest_observation_days``,
+    and, in the experiment that sees forecasts of the weather, from those that have none of the newest step.
 
     Raises
     ------
-    StationError : no station has an observation that is new enough.
+    StationError : no station has an observation that is new enough, or none a forecast of the weather it takes.
     """
     names = _names(cube, regional, stations)
     times, moisture = cube["time"].values, cube["soil_moisture_antecedent"].transpose("station", "time")
@@ -123,13 +126,21 @@ def latest_forecast(
     age = (times[-1] - times[newest]) / np.timedelta64(1, "h")
     limit = study.model.oldest_observation_days
     issued = [row for row in range(len(names)) if newest[row] >= 0 and age[row] <= 24 * limit]
+    if issued and regional.experiment is Experiment.ISSUED:
+        able = dict(zip(cube["station"].values.astype(str), issued_starts(cube, study)[:, -1], strict=True))
+        issued = [row for row in issued if able[names[row]]]
+        if not issued:
+            raise StationError(
+                f"no station has a forecast of the weather issued by {times[-1]!s:.16}, the newest step.\n"
+                "  Ask for it again: raw/<source>/issued_weather."
+            )
     if not issued:
         raise StationError(
             f"no station has an observation of the last {limit:g} days to forecast from.\n"
             "  Check that cube/target goes on to the end of the axis, or raise model.oldest_observation_days."
         )
     cube = with_steps_ahead(cube, study)
-    windows = _WindowsOf(cube, study, [names[row] for row in issued])
+    windows = _WindowsOf(cube, study, regional.experiment, [names[row] for row in issued])
     start = np.array([len(times) - 1])
     parts = []
     for row in issued:
@@ -160,7 +171,7 @@ class _WindowsOf:
     station alone; those of the regional model it came from are the same there.
     """
 
-    def __init__(self, cube: xr.Dataset, study: Study, stations: Sequence[str]) -> None:
+    def __init__(self, cube: xr.Dataset, study: Study, experiment: Experiment, stations: Sequence[str]) -> None:
         self.cube, self.study = cube, study
         self._group = {
             name: stations[first : first + STATIONS_AT_ONCE]
@@ -168,6 +179,7 @@ class _WindowsOf:
             for name in stations[first : first + STATIONS_AT_ONCE]
         }
         self._seasons = {name: regional_season(cube, name) for name in study.dynamic_inputs.variables}
+        self._ahead = weather_ahead(cube, study) if experiment is Experiment.ISSUED else None
         self._made: list[Windows] = []
 
     def of(self, model: Model, name: str) -> Windows:
@@ -180,7 +192,13 @@ class _WindowsOf:
         self._made = [made for made in self._made if name in made.stations]  # nobody comes back to an earlier group
         self._made.append(
             build_windows(
-                self.cube, model.experiment, self.study, model.scaler, stations=stations, seasons=self._seasons
+                self.cube,
+                model.experiment,
+                self.study,
+                model.scaler,
+                stations=stations,
+                seasons=self._seasons,
+                ahead=self._ahead,
             )
         )
         return self._made[-1]
@@ -259,18 +277,21 @@ def _coordinates(cube: xr.Dataset, windows: Windows, station: str) -> dict[str, 
 
 def _forecast(cube: xr.Dataset, windows: Windows, model: Model, station: str) -> xr.Dataset:
     """The forecasts of one station by one model at every validation and test start."""
-    label_of = windows.start_split[0, windows.pad : windows.pad + windows.steps].numpy()
-    starts = np.flatnonzero(np.isin(label_of, AFTER_TRAINING))
-    labels = label_of[starts]
+    starts = np.flatnonzero(np.isin(windows.labels, AFTER_TRAINING))
+    labels = windows.labels[starts]
+    # of the station alone: where it lacks a forecast of the weather nothing is issued, and nothing judged
+    able = windows.start_split[windows.stations.index(station), starts + windows.pad].numpy() > 0
     split = np.where(labels == CALIBRATION, SELECTION, labels).astype(np.int8)
     scored = cube["soil_moisture_scored"].transpose("station", "time").sel(station=[station]).values
     observed = scored[:, starts[:, None] + np.arange(1, windows.shape.leads + 1)].astype(np.float32)
+    observed = np.where(able[:, None], observed, np.float32(np.nan))
+    quantiles = np.where(able[:, None, None], _quantiles(windows, model, station, starts), np.float32(np.nan))
     calibration = {"long_name": "validation start that chose nothing: for weights and intervals"}
     return xr.Dataset(
         {
             "soil_moisture_forecast": (
                 ("station", "start", "lead", "quantile"),
-                _quantiles(windows, model, station, starts),
+                quantiles,
                 FORECAST_ATTRIBUTES,
             ),
             "soil_moisture_observed": (("station", "start", "lead"), observed, OBSERVED_ATTRIBUTES),

@@ -24,7 +24,12 @@ STARTS = 16
 STRANGER_SHARE = 0.2
 """Share of batches that show their stations as ones without a record: without identity, and where moisture is seen in
 regional units."""
-FEATURE_DROPOUT = {Experiment.DRIVERS: 0.1, Experiment.FORECAST: 0.1, Experiment.HINDCAST: 0.05}
+FEATURE_DROPOUT = {
+    Experiment.DRIVERS: 0.1,
+    Experiment.FORECAST: 0.1,
+    Experiment.ISSUED: 0.05,
+    Experiment.HINDCAST: 0.05,
+}
 """Share of the channels of a run that training replaces by their mean; the regional network must not lean on one."""
 WEIGHT_DECAY = 0.05
 PATIENCE = 0.25

@@ -14,7 +14,8 @@ import xarray as xr
 from torch import Tensor
 from torch.nn import functional as F
 
-from soilmoisture_assets.alignment.splits import start_labels
+from soilmoisture_assets.alignment.issued_weather import WeatherAhead, weather_ahead
+from soilmoisture_assets.alignment.splits import TRAIN, start_labels
 from soilmoisture_assets.errors import CheckpointError
 from soilmoisture_assets.learning import features
 from soilmoisture_assets.learning.network import PRESETS, Inputs, NetworkShape
@@ -61,7 +62,9 @@ class Runs:
 class Windows:
     """One experiment's tensors. Steps are padded in front and behind, so that every gather lies inside.
 
-    history (station, step, feature), future (station, step, feature), base and target (station, step).
+    history (station, step, feature), future (station, step, feature), base and target (station, step). Where the
+    weather ahead is as it was forecast, future is (station, start, lead, feature). ``labels`` (step) are those of the
+    starts; ``start_split`` (station, step) the same, 0 where a station lacks the weather's forecast to be judged by.
     Moisture is in units of the station's training spread, relative to its training mean.
     """
 
@@ -80,6 +83,7 @@ class Windows:
     weight: Tensor
     sensor: Tensor
     start_split: Tensor
+    labels: np.ndarray
     mean: Tensor
     spread: Tensor
     change: Tensor
@@ -107,7 +111,10 @@ class Windows:
         ahead = torch.arange(starts, device=origin.device)[:, None] * per_day + torch.arange(
             1, leads + 1, device=origin.device
         )
-        future = self.future.flatten(0, 1)[origin[..., None] + ahead]
+        if self.future.ndim == 4:
+            future = self.future.flatten(0, 1)[origin + torch.arange(starts, device=origin.device) * per_day]
+        else:
+            future = self.future.flatten(0, 1)[origin[..., None] + ahead]
         return Inputs(
             history.unflatten(2, (days, per_day)).flatten(3, 4),
             future,
@@ -142,8 +149,7 @@ class Windows:
         ``shift`` (row) moves the cut, in days. Runs without a single target are left out.
         """
         per_day = self.shape.steps_per_day
-        label = self.start_split[0, self.pad : self.pad + self.steps].cpu().numpy() == split
-        where = np.flatnonzero(label)
+        where = np.flatnonzero(self.labels == split)
         if not len(where):
             empty = torch.zeros(0, dtype=torch.long)
             return Runs(empty, empty)
@@ -162,8 +168,7 @@ class Windows:
 
     def most_runs(self, split: int, starts: int) -> int:
         """The largest number of runs that ``runs`` can give for one row."""
-        label = self.start_split[0, self.pad : self.pad + self.steps].cpu().numpy() == split
-        where = np.flatnonzero(label)
+        where = np.flatnonzero(self.labels == split)
         per_day = self.shape.steps_per_day
         return 0 if not len(where) else per_day * len(self._cuts(where[0], where[-1], starts))
 
@@ -220,6 +225,7 @@ def build_windows(
     *,
     stations: Sequence[str] | None = None,
     seasons: Mapping[str, np.ndarray] | None = None,
+    ahead: WeatherAhead | None = None,
     pad_starts: int = 64,
 ) -> Windows:
     """Make the tensors of one experiment from a station cube.
@@ -231,6 +237,7 @@ def build_windows(
     stations : the stations to make windows of, those of the cube if None; fewer need a scaler. The values are the same
         as among all.
     seasons : regional seasons by variable (alignment/gap_filling.py), where they are known.
+    ahead : weather of the steps ahead as it was forecast (alignment/issued_weather.py), where it is known already.
 
     Raises
     ------
@@ -246,6 +253,7 @@ def build_windows(
     calendar = features.calendar_channels(own, step)
     static, static_names, static_sources = features.static_vector(cube, study.static_attributes.variables)
     leads = len(study.lead_hours)
+    labels = start_labels(np.asarray(cube["split"].values), leads, per_day)
     if scaler is not None and (scaler.weather_names, scaler.static_names) != (weather.names, static_names):
         raise CheckpointError("the model was trained on other inputs than this study has.\n  Train the model again.")
     scaler = scaler or Scaler.fit(cube, weather, static, static_names, leads, experiment.sees_moisture)
@@ -256,7 +264,19 @@ def build_windows(
 
     scaled_weather = features.Channels(scaler.scale_weather(weather), weather.names, weather.sources)
     history = scaled_weather + calendar
-    future = scaled_weather + calendar if experiment.knows_weather else calendar
+    future = scaled_weather + calendar if experiment.sees_weather_ahead else calendar
+    of_station = np.broadcast_to(labels, (len(rows), len(labels)))
+    if experiment is Experiment.ISSUED:
+        ahead = ahead or weather_ahead(cube, study)
+        later = np.minimum(np.arange(len(labels))[:, None] + np.arange(1, leads + 1), len(labels) - 1)
+        forecast = features.weather_channels_ahead(
+            cube, study.dynamic_inputs.variables, step, rows, ahead.values, seasons
+        )
+        forecast = scaler.scale_weather(features.Channels(forecast, weather.names, weather.sources))
+        values = np.concatenate([forecast, calendar.values[:, later]], axis=3)
+        future = features.Channels(values, future.names, future.sources)
+        unknown = (of_station != TRAIN) & ~ahead.issued[rows]
+        of_station = np.where(unknown, np.int8(0), of_station)
     antecedent = features.antecedent_moisture(own, mean, spread, step)
     if experiment.sees_moisture:
         history = history + antecedent.channels
@@ -284,7 +304,6 @@ def build_windows(
         anchored=experiment.sees_moisture,
     )
     pad = (shape.context_days + pad_starts) * per_day + leads + 1
-    labels = start_labels(np.asarray(cube["split"].values), leads, per_day)
     sensor = np.asarray(own["sensor"].values) if "sensor" in own else np.full(target.shape, -1)
 
     def tensor(values: np.ndarray, fill: float = 0.0) -> Tensor:
@@ -306,7 +325,8 @@ def build_windows(
         target=tensor(target.astype(np.float32), np.nan),
         weight=tensor(weight),
         sensor=tensor(sensor.astype(np.int16), -1),
-        start_split=tensor(np.broadcast_to(labels, target.shape)),
+        start_split=tensor(of_station),
+        labels=labels,
         mean=torch.from_numpy(mean.astype(np.float32)),
         spread=torch.from_numpy(spread.astype(np.float32)),
         change=torch.from_numpy(scaler.change_of(names).astype(np.float32)),

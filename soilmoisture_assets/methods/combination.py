@@ -14,6 +14,9 @@ What is left of a station's mean error over the validation starts is taken off i
 blocks it is from: the level of a station can be off for a year at a time, and most so where no moisture is seen. Of
 less than a year as much less is taken off, since a mean error over some months is of their season too.
 
+What a forecast of the weather is worth shows there too: unless the methods that see it err clearly less together than
+the combined forecast without it, at a lead, that one stands in their place.
+
 Those weights are of the last observation while it is fresh. As it ages they fade, and the damped departure takes their
 place, which forecasts at any age without a jump: most methods know of an observation for seven days at most, and none
 but that one has learned how much less an older one says.
@@ -35,6 +38,7 @@ from soilmoisture_assets.methods.damped_departure import METHOD as DEPARTURE
 from soilmoisture_assets.methods.fitting import fitted_methods, issue_methods
 from soilmoisture_assets.methods.inputs import OLDEST_ANTECEDENT
 from soilmoisture_assets.methods.task import Learned
+from soilmoisture_assets.methods.without_weather import METHOD as WITHOUT
 from soilmoisture_assets.scores import Array
 from soilmoisture_assets.study import Experiment, Study
 
@@ -48,6 +52,8 @@ LEVEL_BLOCKS = 6.0
 """Blocks after which half of a station's mean error is believed; chosen on the same studies."""
 _BLOCKS_OF_A_YEAR = 365 / BLOCK_DAYS
 FRESH_DAYS = OLDEST_ANTECEDENT / pd.Timedelta(days=1)
+CLEARLY = 0.98
+"""Share of the squared error without weather ahead that may be left for a forecast of it to count."""
 LEAST_WEIGHT = 0.01
 """A method with less adds nothing and is left out, with its cost."""
 
@@ -78,7 +84,7 @@ def combination_of(baselines: xr.Dataset, stored: Mapping[str, xr.Dataset], cube
     members = ordered(most)
     axis = next(iter(every.values()))
     fold, block = _folds(axis)
-    errors = _Errors(len(members), axis.sizes["lead"])
+    errors = _Errors(members, axis.sizes["lead"])
     complete = [name for name in every if spread.get(name, 0.0) > 0 and set(members) <= set(known[name])]
     for name in complete:
         errors.add(_errors(every[name], members) / spread[name], fold, block, axis["calibration"].values == 1)
@@ -131,7 +137,7 @@ def with_combined(dataset: xr.Dataset, baselines: xr.Dataset, combination: xr.Da
     simple = baselines.sel(station=dataset["station"]).reindex(start=dataset["start"])
     names = members["forecaster"].values.tolist()
     moved = _mixed(
-        members.transpose(*_DIMS).values[:, None], weight[:, None], level, names, quantiles.mean("forecaster"), simple
+        members.transpose(*_DIMS).values[:, None], weight[:, None], level, names, _of_networks(quantiles), simple
     )
     together = xr.concat([quantiles, moved.expand_dims(forecaster=[COMBINED.name])], dim="forecaster")
     found = dataset.drop_dims("forecaster").assign(soil_moisture_forecast=together.assign_attrs(quantiles.attrs))
@@ -173,7 +179,7 @@ def latest_combined(
     )
     shares = np.broadcast_to(weight.reindex(forecaster=members, fill_value=0.0).values[:, None], forecasts.shape)
     level = _level_of(latest, combination).sel(fold=0).values
-    moved = _mixed(forecasts, shares, level, members, networks.mean("forecaster"), own)
+    moved = _mixed(forecasts, shares, level, members, _of_networks(networks), own)
     return latest.drop_dims("forecaster").assign(soil_moisture_forecast=moved).assign_attrs(method=COMBINED.name)
 
 
@@ -227,10 +233,11 @@ def of_station(dataset: xr.Dataset, baselines: xr.Dataset) -> xr.Dataset:
 class _Errors:
     """Sums of products of the errors of all methods over stations, per fold; 0: of all starts that chose."""
 
-    methods: int
+    names: Sequence[str]
     leads: int
 
     def __post_init__(self) -> None:
+        self.methods = len(self.names)
         self.products = np.zeros((FOLDS + 1, self.leads, self.methods, self.methods))
         self.pairs = np.zeros((FOLDS + 1, self.leads))
         self.blocks = np.zeros((FOLDS + 1, self.leads))
@@ -257,7 +264,16 @@ class _Errors:
             used = groups if self.pairs[groups, lead].any() else [0]
             pairs, blocks = self.pairs[used, lead].sum(), self.blocks[used, lead].sum()
             if pairs:
-                found[:, lead] = weights(self.products[used, lead].sum(axis=0) / pairs, blocks)
+                found[:, lead] = self._of(self.products[used, lead].sum(axis=0) / pairs, blocks)
+        return found
+
+    def _of(self, products: Array, blocks: float) -> Array:
+        """(method) :func:`weights`, but all on the forecast without weather ahead where that is as good."""
+        alone = np.array([name == WITHOUT.name for name in self.names])
+        found = np.zeros(len(alone))
+        found[~alone] = weights(products[np.ix_(~alone, ~alone)], blocks)
+        if alone.any() and found @ products @ found > CLEARLY * products[alone, alone].sum():
+            return alone.astype(float)
         return found
 
     def mean_squares(self) -> Array:
@@ -312,6 +328,11 @@ def _level_of(dataset: xr.Dataset, combination: xr.Dataset) -> xr.DataArray:
     """``level_error`` (station, fold, lead) of the stations of a dataset; nothing for those that have none."""
     found = combination["level_error"].reindex(station=dataset["station"].values, fill_value=0.0)
     return found.transpose("station", "fold", "lead")
+
+
+def _of_networks(quantiles: xr.DataArray) -> xr.DataArray:
+    """The mean of the networks of an experiment."""
+    return quantiles.sel(forecaster=quantiles["forecaster"] != WITHOUT.name).mean("forecaster")
 
 
 def _mixed(

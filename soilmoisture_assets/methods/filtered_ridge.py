@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from soilmoisture_assets.methods.inputs import FILTER_DAYS, Array, at, exponentially_filtered
+from soilmoisture_assets.methods.inputs import FILTER_DAYS, Array, at
 from soilmoisture_assets.methods.method import Method
 from soilmoisture_assets.methods.regression import known_weather, ridge_on, season_of_target
 from soilmoisture_assets.methods.task import Task
@@ -17,11 +17,10 @@ def weather_features(task: Task, starts: Array, lead: int) -> Array:
     start where it is not.
     """
     inputs = task.inputs
-    newest = lead if task.experiment.knows_weather else 0
+    newest = lead if task.experiment.sees_weather_ahead else 0
     columns = known_weather(task, starts, lead) + season_of_target(task, starts, lead)
-    for values in inputs.weather_and_logs.values():
-        for days in FILTER_DAYS:
-            columns.append(at(exponentially_filtered(values, days * inputs.steps_per_day), starts, newest))
+    for name in inputs.weather_and_logs:
+        columns += [inputs.filtered_weather(name, days, starts, newest) for days in FILTER_DAYS]
     return np.stack(columns, axis=-1).astype("float32")
 
 

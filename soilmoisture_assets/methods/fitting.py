@@ -92,7 +92,7 @@ def _task(cube: xr.Dataset, study: Study, experiment: Experiment) -> Task:
     leads = [hours * study.steps_per_day // 24 for hours in study.lead_hours]
     labels = start_labels(cube["split"].values, max(leads), study.steps_per_day)
     scored = cube["soil_moisture_scored"].transpose("station", "time").values
-    return Task(inputs_of(cube, study), experiment, study, labels, leads, scored)
+    return Task(inputs_of(cube, study, experiment), experiment, study, labels, leads, scored)
 
 
 def _issued(cube: xr.Dataset, task: Task, learned: Learned, starts: Array, names: Sequence[str]) -> xr.Dataset:
@@ -102,6 +102,8 @@ def _issued(cube: xr.Dataset, task: Task, learned: Learned, starts: Array, names
         method = methods()[name]
         if method.fit is not None and method.applies(task.study, task.experiment):
             forecasts[row] = method.fit.issue(task, part_of(learned, name), starts)
+    if task.inputs.issued is not None:  # nothing can be issued without the weather's forecast
+        forecasts[:, ~task.inputs.issued[:, starts]] = np.nan
     found = xr.Dataset(
         {"soil_moisture_forecast": (dims, forecasts, FORECAST_ATTRIBUTES)},
         {

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from soilmoisture_assets.methods.inputs import FILTER_DAYS, Array, at, exponentially_filtered
+from soilmoisture_assets.methods.inputs import FILTER_DAYS, Array, at
 from soilmoisture_assets.methods.method import Method
 from soilmoisture_assets.methods.seasons import season
 from soilmoisture_assets.methods.task import Learned, Task, per_lead
@@ -48,15 +48,18 @@ def boosting_features(task: Task, starts: Array, lead: int) -> Array:
     """
     inputs, experiment, per_day = task.inputs, task.experiment, task.inputs.steps_per_day
     shape = (len(inputs.target), len(starts))
-    newest = lead if experiment.knows_weather else 0
+    newest = lead if experiment.sees_weather_ahead else 0
     columns = []
-    for values in inputs.weather_as_measured.values():
+    for name, values in inputs.weather_as_measured.items():
         columns += [at(values, starts, -step) for step in range(HISTORY_DAYS * per_day)]
-        if experiment.knows_weather:
-            columns += [at(values, starts, step) for step in range(1, lead + 1)]
-    for values in inputs.weather.values():
-        for days in FILTER_DAYS:
-            columns.append(at(exponentially_filtered(values, days * per_day), starts, newest))
+        if experiment.sees_weather_ahead:
+            steps = range(1, lead + 1)
+            if inputs.ahead is None:
+                columns += [at(values, starts, step) for step in steps]
+            else:
+                columns += [inputs.weather_at(name, starts, step) for step in steps]
+    for name in inputs.weather:
+        columns += [inputs.filtered_weather(name, days, starts, newest) for days in FILTER_DAYS]
     columns += [np.broadcast_to(wave, shape) for wave in at(season(inputs.time, 1).T, starts, lead)]
     of_station = np.concatenate([inputs.attributes, inputs.mean[:, None], inputs.spread[:, None]], axis=1)
     columns += [np.broadcast_to(column[:, None], shape) for column in of_station.T]

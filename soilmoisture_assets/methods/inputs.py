@@ -4,12 +4,12 @@ Belongs here: the last known moisture and its age, exponentially filtered weathe
 Not here: the methods; the season (seasons.py); tensors of the networks (learning/windows.py).
 
 Nothing here looks ahead: a value at step i comes from steps up to i, and gathering at start + offset is the only way
-to reach further. The weather is filled as it is for the networks (alignment/gap_filling.py), so that all methods know
-the same of it.
+to reach further, beside what had been forecast at i. The weather is filled as it is for the networks
+(alignment/gap_filling.py), so that all methods know the same of it.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,10 +20,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from soilmoisture_assets.alignment.gap_filling import fill_weather, is_amount
+from soilmoisture_assets.alignment.issued_weather import weather_ahead
 from soilmoisture_assets.alignment.splits import TRAIN
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.methods.seasons import climatology_at, fit_climatology
-from soilmoisture_assets.study import Study
+from soilmoisture_assets.study import Experiment, Study
 
 Array = NDArray[Any]
 
@@ -42,7 +43,9 @@ class Inputs:
     and ``sensor_of_last`` the sensor it came from. ``weather`` has no gaps, and for amounts (rain) also what the
     neighbours measured, as ``<name>_nearby``; ``log_amounts`` holds the amounts once more on a log scale; ``observed``
     says where the station itself measured a variable. ``attributes`` (station, attribute) holds coordinates, elevation
-    and statics, categories one-hot.
+    and statics, categories one-hot. In the experiment that is given forecasts of the weather, ``ahead`` (station, time,
+    lead) holds those of the same names as ``weather`` and ``log_amounts``, and ``issued`` (station, time) says where
+    there were any.
     """
 
     time: pd.DatetimeIndex
@@ -59,6 +62,8 @@ class Inputs:
     attributes: Array
     training_steps: Array
     held_out: Array
+    ahead: Mapping[str, Array] | None = None
+    issued: Array | None = None
 
     @cached_property
     def mean(self) -> Array:
@@ -92,14 +97,32 @@ class Inputs:
         """All weather, amounts on both scales: for methods that are not indifferent to scale."""
         return self.weather | self.log_amounts
 
+    def weather_at(self, name: str, starts: Array, step: int) -> Array:
+        """Weather (station, start) some steps after each start, as known or as it had been forecast there."""
+        if self.ahead is None or step <= 0:
+            return at(self.weather_and_logs[name], starts, step)
+        return self.ahead[name][:, starts, step - 1]
+
+    def filtered_weather(self, name: str, days: int, starts: Array, newest: int) -> Array:
+        """Weather (station, start) filtered over some days up to ``newest`` steps after each start, as known or as it
+        had been forecast there."""
+        constant = days * self.steps_per_day
+        known = exponentially_filtered(self.weather_and_logs[name], constant)
+        if self.ahead is None:
+            return at(known, starts, newest)
+        filtered, decay = at(known, starts, 0), np.float32(np.exp(-1 / constant))
+        for step in range(1, newest + 1):
+            filtered = decay * filtered + (1 - decay) * self.weather_at(name, starts, step)
+        return filtered
+
     @property
     def training_target(self) -> Array:
         """The target where anything may be fitted to it: training steps of stations that are not held out."""
         return np.where(self.training_steps & ~self.held_out[:, None], self.target, np.nan)
 
 
-def inputs_of(cube: xr.Dataset, study: Study) -> Inputs:
-    """Read what the methods need from a station cube into memory."""
+def inputs_of(cube: xr.Dataset, study: Study, experiment: Experiment | None = None) -> Inputs:
+    """Read what the methods need (in an experiment) from a station cube into memory."""
     cube = cube.transpose("station", "time", ...)
     training_steps = cube["split"].values == TRAIN
     weather: dict[str, Array] = {}
@@ -112,6 +135,7 @@ def inputs_of(cube: xr.Dataset, study: Study) -> Inputs:
             weather[f"{name}_nearby"] = filled.nearby.astype("float32")
             for label, amounts in ((name, filled.values), (f"{name}_nearby", filled.nearby)):
                 log_amounts[f"{label}_log"] = np.log1p(np.maximum(amounts, 0)).astype("float32")
+    forecast = weather_ahead(cube, study) if experiment is Experiment.ISSUED else None
     antecedent = cube["soil_moisture_antecedent"].values.astype("float32")
     last, age = last_known(antecedent, round(OLDEST_ANTECEDENT / study.step))
     sensor = cube["sensor"].values
@@ -131,7 +155,18 @@ def inputs_of(cube: xr.Dataset, study: Study) -> Inputs:
         attributes=_attributes(cube, study.static_attributes.variables),
         training_steps=training_steps,
         held_out=cube["held_out"].values.astype(bool),
+        ahead=_names_of_ahead(forecast.values) if forecast else None,
+        issued=forecast.issued if forecast else None,
     )
+
+
+def _names_of_ahead(values: Mapping[str, Array]) -> dict[str, Array]:
+    """Forecasts by the names that the weather has; around a station the same is forecast as at it."""
+    found = dict(values)
+    for name in filter(is_amount, values):
+        found[f"{name}_nearby"] = values[name]
+        found |= dict.fromkeys((f"{name}_log", f"{name}_nearby_log"), np.log1p(values[name]))
+    return found
 
 
 def last_known(values: Array, oldest: int) -> tuple[Array, Array]:

@@ -92,11 +92,12 @@ def fit_ridge(features: Array, target: Array) -> tuple[Array, Array]:
 
 
 def known_weather(task: Task, starts: Array, lead: int) -> list[Array]:
-    """Weather of each step after the start up to the target, where the experiment knows it: (station, start) each."""
-    if not task.experiment.knows_weather:
+    """Weather of each step after the start up to the target, known or as it was forecast, where the experiment sees it:
+    (station, start) each."""
+    if not task.experiment.sees_weather_ahead:
         return []
-    weather = task.inputs.weather_and_logs.values()
-    return [at(values, starts, step) for values in weather for step in range(1, lead + 1)]
+    inputs = task.inputs
+    return [inputs.weather_at(name, starts, step) for name in inputs.weather_and_logs for step in range(1, lead + 1)]
 
 
 def season_of_target(task: Task, starts: Array, lead: int) -> list[Array]:

@@ -2,7 +2,8 @@
 
 Belongs here: ``Task``, ``Fit``, and the wrapper of methods that treat each lead by itself. Not here: the arrays
 (inputs.py), the methods. A forecast at lead L uses moisture up to the start and weather up to the start + L, or up to
-the start alone where the experiment does not know the weather to come.
+the start alone where the experiment does not know the weather to come; what it is given instead of it had been forecast
+by the start.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -64,9 +65,11 @@ class Task:
         return at(self.inputs.training_target, self.training, lead)
 
     def judged(self, lead: int) -> Array:
-        """(station, choosing start) observations that candidates are judged by; held-out stations judge nothing."""
-        observed = at(self.scored, self.choosing, lead)
-        return np.where(self.inputs.held_out[:, None], np.nan, observed)
+        """(station, choosing start) observations that candidates are judged by; held-out stations judge nothing, nor do
+        starts without the forecast of the weather that the experiment sees."""
+        observed = np.where(self.inputs.held_out[:, None], np.nan, at(self.scored, self.choosing, lead))
+        issued = self.inputs.issued
+        return observed if issued is None else np.where(issued[:, self.choosing], observed, np.nan)
 
     def best(self, candidates: Mapping[str, Array], lead: int) -> str:
         """Name of the candidate (station, choosing start) with the highest median R² over stations."""

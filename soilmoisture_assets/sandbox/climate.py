@@ -7,6 +7,7 @@ Every field is a sum of point factors times time factors, so a block of hours is
 (to float32 rounding) and costs a few matrix products.
 """
 
+import zlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -21,6 +22,8 @@ from soilmoisture_assets.sandbox.terrain import distance_to_pacific, landform, r
 Fields = dict[str, NDArray[np.float32]]
 
 WEATHER_VARIABLES = ("temperature", "precipitation", "shortwave", "dewpoint", "wind_speed", "soil_temperature")
+FORECAST_SKILL = (0.99, 0.97, 0.93, 0.87, 0.78, 0.68, 0.57, 0.46)
+"""Correlation of the forecast fields with those that come, 0 to 7 days before."""
 BLOCK_HOURS = 96
 _KOEPPEN_CODES = {name: code for code, name in KOEPPEN_CLASSES.items()}
 _WARMEST_DAY = 201.0
@@ -38,6 +41,7 @@ class Climate:
     """Climate of one world. Points are latitude and longitude in degrees, arrays of one shape."""
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         # Shares of variance: spells of weeks, fronts, and rain bands within them.
         self._storms = (
             (0.35, Waves.draw(seed, "spells", 32, (3000.0, 8000.0), (8.0, 0.0), 6.0)),
@@ -48,8 +52,26 @@ class Climate:
             (0.45, Waves.draw(seed, "slow air masses", 32, (3500.0, 9000.0), (9.0, 0.0), 7.0)),
             (0.55, Waves.draw(seed, "air masses", 48, (1500.0, 4500.0), (30.0, -4.0), 10.0)),
         )
-        self._wind = Waves.draw(seed, "wind", 48, (500.0, 2500.0), (30.0, 0.0), 15.0)
+        self._winds = ((1.0, Waves.draw(seed, "wind", 48, (500.0, 2500.0), (30.0, 0.0), 15.0)),)
         self._local = Waves.draw(seed, "local climate", 24, (150.0, 900.0))
+
+    def as_forecast(self, days: int) -> "Climate":
+        """The weather of this climate as it is forecast so many days before.
+
+        Storms, clouds, air masses and wind are partly those that come and partly others of the same kind, so that it
+        rains as much and as often in a forecast as in truth: their correlation is ``FORECAST_SKILL[days]``, and the
+        squared error of temperature beside its season twice its variance times what is missing of that to one.
+        """
+        skill, other, found = (
+            FORECAST_SKILL[days],
+            Climate(zlib.crc32(f"{self.seed} forecast {days}".encode())),
+            Climate(self.seed),
+        )
+        for name in ("_storms", "_air_masses", "_winds"):
+            coming = [(skill**2 * share, waves) for share, waves in getattr(self, name)]
+            wrong = [((1 - skill**2) * share, waves) for share, waves in getattr(other, name)]
+            setattr(found, name, (*coming, *wrong))
+        return found
 
     # Climatology: functions of place alone.
 
@@ -153,7 +175,7 @@ class Climate:
         if "soil_temperature" in variables:
             fields["soil_temperature"] = self._soil_temperature(points, place, hours, days)
         if "wind_speed" in variables:
-            gusts = _product([(self._wind.at_points(points), self._wind.at_times(hours))])
+            gusts = _product([(np.sqrt(share) * w.at_points(points), w.at_times(hours)) for share, w in self._winds])
             fields["wind_speed"] = np.float32(3.6) * np.exp(np.float32(0.4) * gusts) * (1 + np.float32(0.25) * cloud)
         return {name: fields[name] for name in variables if name in fields}
 

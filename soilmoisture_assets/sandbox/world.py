@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.sandbox import terrain
-from soilmoisture_assets.sandbox.climate import WEATHER_VARIABLES, Climate, Fields
+from soilmoisture_assets.sandbox.climate import FORECAST_SKILL, WEATHER_VARIABLES, Climate, Fields
 from soilmoisture_assets.sandbox.random_fields import Floats
 from soilmoisture_assets.sandbox.sites import Site, place_sites
 from soilmoisture_assets.sandbox.soil_water import SoilColumn, SoilWater, potential_evapotranspiration, simulate
@@ -149,6 +149,17 @@ class World:
         if set(_STATES) & set(variables):
             fields |= self._states(north, east, np.asarray(times))
         return {name: fields[name] for name in variables}
+
+    def weather_as_forecast(
+        self, latitude: ArrayLike, longitude: ArrayLike, times: ArrayLike, variables: Sequence[str], days: int
+    ) -> Fields:
+        """Weather as :meth:`weather`, as it was forecast so many days (0 to 7) before ``times``; no states."""
+        north, east = (np.atleast_1d(np.asarray(place, dtype=float)) for place in (latitude, longitude))
+        return self._forecast_climates[days].weather(north, east, times, tuple(variables))
+
+    @cached_property
+    def _forecast_climates(self) -> list[Climate]:
+        return [self.climate_model.as_forecast(days) for days in range(len(FORECAST_SKILL))]
 
     def _states(self, north: Floats, east: Floats, times: NDArray[np.datetime64]) -> Fields:
         if times.min() < self.spin_up.to_datetime64():

@@ -7,8 +7,8 @@ Belongs here: the collected declarations against a study. Not here: what a decla
 from soilmoisture_assets.declarations import collect
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.metadata.variables import Role
-from soilmoisture_assets.sources.source import SECTIONS, Network, Source, named_sources
-from soilmoisture_assets.study import Study
+from soilmoisture_assets.sources.source import SECTIONS, IssuedWeather, Network, Source, named_sources
+from soilmoisture_assets.study import Experiment, Study
 
 
 def sources() -> dict[str, Source]:
@@ -17,7 +17,7 @@ def sources() -> dict[str, Source]:
 
 
 def sources_of(study: Study) -> list[Source]:
-    """The sources a study reads: of the target, then of dynamic inputs, then of static attributes, each once.
+    """The sources a study reads: of the target, dynamic inputs, static attributes, forecasts of weather, each once.
 
     Raises
     ------
@@ -27,7 +27,8 @@ def sources_of(study: Study) -> list[Source]:
     named = {role: [_known(known, name, role) for name in named_sources(study, role)] for role in SECTIONS}
     # of what is meant by "services" those that have anything of it
     named["static"] = [source for source in named["static"] if {*source.offers["static"]} & {*wanted["static"]}]
-    return list({source.name: source for of_role in named.values() for source in of_role}.values())
+    issuing = [known[str(study.issued_weather.source)]] if issued_weather_of(study) else []
+    return list({source.name: source for group in (*named.values(), issuing) for source in group}.values())
 
 
 def sources_of_input(study: Study, variable: str) -> tuple[Source, ...]:
@@ -77,6 +78,7 @@ def check(study: Study) -> None:
                 f"dynamic_inputs.source: '{idle[0]}' gives none of {', '.join(variables)} that no source before it "
                 "gives.\n  Name it first, or leave it out."
             )
+    issued_weather_of(study)
 
 
 def wanted_variables(study: Study) -> dict[Role, tuple[str, ...]]:
@@ -91,6 +93,25 @@ def wanted_variables(study: Study) -> dict[Role, tuple[str, ...]]:
 def network_of(study: Study) -> Network | None:
     """The network that the target of a study comes from; None where it is an archive or files."""
     return _known(sources(), study.target.source, "target").network
+
+
+def issued_weather_of(study: Study) -> IssuedWeather | None:
+    """How the weather as it was forecast comes to a study; None where the study needs none."""
+    if Experiment.ISSUED not in study.model.experiments:
+        return None
+    name = str(study.issued_weather.source)
+    known = {name: source.issued for name, source in sources().items() if source.issued is not None}
+    if name not in known:
+        raise StudyError(
+            f"issued_weather.source: '{name}' keeps no forecasts of the weather.\n  Name one of: {', '.join(known)}."
+        )
+    lacking = [variable for variable in study.dynamic_inputs.variables if variable not in known[name].offers]
+    if lacking:
+        raise StudyError(
+            f"dynamic_inputs.variables: '{lacking[0]}' is not forecast by {name}, and 'issued' needs it ahead.\n"
+            f"  Leave out one of the two; forecast are {', '.join(known[name].offers)}."
+        )
+    return known[name]
 
 
 def citations(study: Study) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources import sources
+from soilmoisture_assets.sources.source import Source
 from soilmoisture_assets.study import Study
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 ServiceUrls = Mapping[str, str | None]
 """Base address by source; None where the client knows its own."""
+
+
+def issued_from(source: Source) -> str:
+    """Under this name stands where a source gives the weather as it was forecast."""
+    return f"{source.name} issued"
 
 
 @contextmanager
@@ -30,12 +36,16 @@ def services(study: Study, settings: Settings, today: dt.date | None = None) -> 
     """
     declared = sources().values()
     if not study.sandbox:
-        yield {source.name: source.url(settings) for source in declared}
+        yield {
+            **{source.name: source.url(settings) for source in declared},
+            **{issued_from(source): source.issued.url(settings) for source in declared if source.issued},
+        }
         return
     from soilmoisture_assets.sandbox.server import Sandbox
 
     with Sandbox(synthetic_world(study, today), today=today) as running:
-        yield {source.name: running.urls[source.sandbox] if source.sandbox else None for source in declared}
+        urls = {source.name: running.urls[source.sandbox] if source.sandbox else None for source in declared}
+        yield urls | {issued_from(source): urls[source.name] for source in declared if source.issued}
 
 
 def synthetic_world(study: Study, today: dt.date | None = None) -> "World":

@@ -38,6 +38,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -96,6 +97,54 @@ class SeriesRequest:
     def hours(self) -> pd.DatetimeIndex:
         """The hours of the month, labelled by their ends: 01:00 on the 1st to 00:00 on the next 1st."""
         return month_hours(self.month)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IssuedRequest(SeriesRequest):
+    """The weather that was forecast in one month, as a source of it is asked.
+
+    Attributes
+    ----------
+    step : length of the study's steps, which divides a day.
+    lead_hours : leads [hours], whole steps.
+    local_days : whether a step is the day of the station's own clock, and a time of issue its midnight; else of UTC.
+    """
+
+    step: pd.Timedelta
+    lead_hours: tuple[int, ...]
+    local_days: bool = False
+
+    @property
+    def hours_behind(self) -> np.ndarray:
+        """(station) how many hours after midnight in UTC a day of the study begins there."""
+        behind = -np.round(self.stations["longitude"].values / 15).astype(int)
+        return behind if self.local_days else np.zeros_like(behind)
+
+    @property
+    def issue_times(self) -> pd.DatetimeIndex:
+        """The ends of the steps of the month, at each of which a forecast of the weather was there."""
+        return self.hours[self.hours.hour % int(self.step / pd.Timedelta("1h")) == 0]
+
+
+@dataclass(frozen=True)
+class IssuedWeather:
+    """How a source gives the weather as it was forecast.
+
+    Attributes
+    ----------
+    title : what datasets call it.
+    offers : dynamic variables that it forecasts.
+    fetch : of one month, (station, time, lead) on ``issue_times`` and ``lead_hours``: the step that ends the lead after
+        the issue time, in the registry's units, as it was forecast at that time or before, NaN where it was not.
+    url : base address that the settings of this machine give.
+    code : raised when ``fetch`` gives other values than before, so that its months are fetched again.
+    """
+
+    title: str
+    offers: tuple[str, ...]
+    fetch: Callable[[IssuedRequest], xr.Dataset] = field(repr=False)
+    url: Callable[[Settings], str | None] = field(repr=False)
+    code: str = "1"
 
 
 @dataclass(frozen=True)
@@ -182,6 +231,7 @@ class Source:
         not yet published; None where the source has assets of its own (defs/raw/).
     network : how its stations and their records come, where it is a network whose service is asked for them; None
         elsewhere. As a source of weather it gives that of its own stations.
+    issued : how it gives the weather as it was forecast; None where it does not.
     """
 
     name: str
@@ -199,6 +249,7 @@ class Source:
     sandbox: str | None = None
     fetch: Callable[[SeriesRequest], xr.Dataset] | None = field(default=None, repr=False)
     network: Network | None = field(default=None, repr=False)
+    issued: IssuedWeather | None = field(default=None, repr=False)
 
 
 def named_sources(study: Study, role: Role) -> tuple[str, ...]:

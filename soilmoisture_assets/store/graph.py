@@ -20,7 +20,7 @@ from typing import Any, Literal
 from soilmoisture_assets.store.records import Address, Record, State
 from soilmoisture_assets.store.store import Entry, Store
 
-Partitioning = Literal["station", "month", "year"]
+Partitioning = Literal["station", "month", "issue_month", "year"]
 
 BASIS = "basis"
 """Under this name the settings of a record say what its parts were made with."""

@@ -87,3 +87,27 @@ def test_of_a_further_source_this_month_and_the_last_are_due_and_those_that_may_
 def test_the_months_of_a_further_source_have_a_schedule_of_their_own(tmp_path: Path):
     names = [schedule.name for schedule in schedules(open_meteo(dt.date(2018, 3, 12), tmp_path))]
     assert names == ["least__open_meteo_refresh"]
+
+
+def test_forecasts_of_the_weather_are_asked_for_every_morning_this_month_and_the_last(tmp_path: Path):
+    changes = {
+        "reach": "open",
+        "issued_weather": {"source": "open_meteo", "start": "2018-01-01"},
+        "model": LEAST["model"] | {"experiments": ["issued"]},
+    }
+    study = Study.model_validate(changed(LEAST, changes))
+
+    def on_day(day: dt.date) -> Deployment:
+        return Deployment(study, Settings(_env_file=None, data_dir=str(tmp_path), today=day))  # type: ignore[call-arg]
+
+    first, path = on_day(dt.date(2018, 3, 1)), "raw/open_meteo/issued_weather"
+    assert [schedule.name for schedule in schedules(first)] == ["least__era5_refresh", "least__issued_weather_refresh"]
+    assert due(first)[path] == ["2018-02-01", "2018-03-01"]
+    know_stations(first, ["NET__a"])
+    for month in ("2018-01-01", "2018-02-01", "2018-03-01"):
+        said = {"asked_on": "2018-03-01"}
+        first.publish(path, xr.Dataset(), first.expected(path, month, first.view()), month, metadata=said)
+    assert path not in due(first)
+    assert due(on_day(dt.date(2018, 3, 2)))[path] == ["2018-02-01", "2018-03-01"]
+    # February was asked for on the day of its last forecasts, which may not have been there yet
+    assert due(on_day(dt.date(2018, 4, 9)))[path] == ["2018-02-01", "2018-03-01", "2018-04-01"]

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.study import ModelSettings, Period, SplitSettings, Study, TimeSettings
+from soilmoisture_assets_tests.issued_weather import with_issued_weather
 
 
 def small_study(step: str = "24h", **model: object) -> Study:
@@ -49,7 +50,7 @@ def small_cube(study: Study, stations: int = 4, held_out: int = 1, seed: int = 0
     def series(values: np.ndarray) -> tuple[tuple[str, str], np.ndarray]:
         return ("station", "time"), values.astype("float32")
 
-    return xr.Dataset(
+    cube = xr.Dataset(
         {
             "soil_moisture": series(moisture),
             "soil_moisture_antecedent": series(moisture),
@@ -77,3 +78,4 @@ def small_cube(study: Study, stations: int = 4, held_out: int = 1, seed: int = 0
             "station_name": ("station", [f"s{i}" for i in range(stations)]),
         },
     )
+    return with_issued_weather(cube, study)

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from soilmoisture_assets.alignment.gap_filling import fill_weather
 from soilmoisture_assets.learning.features import (
     antecedent_moisture,
     exponential_memory,
@@ -10,6 +11,7 @@ from soilmoisture_assets.learning.features import (
     static_vector,
     water_balance,
     weather_channels,
+    weather_channels_ahead,
 )
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Study
@@ -139,3 +141,24 @@ def test_a_missing_neighbour_has_no_geometry(cube: xr.Dataset):
     found = neighbours(alone, 2)
     assert not found.geometry[0].any()
     assert found.geometry[1, :, 3].all()
+
+
+def test_channels_ahead_of_a_perfect_forecast_are_those_of_the_weather_that_comes(cube: xr.Dataset, study: Study):
+    names, rows = study.dynamic_inputs.variables, np.array([0, 2])
+    known = {name: fill_weather(cube, name).values for name in names}
+    later = np.minimum(np.arange(cube.sizes["time"])[:, None] + np.arange(1, 4), cube.sizes["time"] - 1)
+    perfect = {name: values[:, later] for name, values in known.items()}
+    found = weather_channels_ahead(cube, names, study.step, rows, perfect)
+    plain = weather_channels(cube, names, study.step, rows)
+    assert found.shape == (2, cube.sizes["time"], 3, len(plain.names))
+    for channel, name in enumerate(plain.names):
+        if name.endswith(("_observed", "_nearby")):
+            continue
+        for lead in (1, 3):
+            np.testing.assert_allclose(
+                found[:, :-3, lead - 1, channel],
+                plain.values[:, lead : cube.sizes["time"] - 3 + lead, channel],
+                rtol=1e-4,
+                atol=1e-4,
+                err_msg=name,
+            )

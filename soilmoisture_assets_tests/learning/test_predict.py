@@ -36,6 +36,7 @@ def test_what_happens_after_a_lead_changes_nothing_at_that_lead(
     later = cube.time.values > start + np.timedelta64(lead if experiment.knows_weather else 0, "h")
     for name in ("temperature", "precipitation", "shortwave"):
         changed[name][:, later] = 9.0
+        changed[f"issued_{name}"][:, cube.time.values > start] = 9.0
     for name in ("soil_moisture", "soil_moisture_antecedent", "soil_moisture_scored"):
         changed[name][:, cube.time.values > start] = 0.11
     after = forecast(changed, models[experiment], study).soil_moisture_forecast
@@ -174,3 +175,31 @@ def test_the_differentiable_median_is_the_forecast(
     assert not future[:, 2].any()
     assert future[:, :2].any()
     assert samples[0].shape[2] == len(windows.history_names) * study.steps_per_day
+
+
+def test_without_a_forecast_of_the_weather_at_the_newest_step_nothing_is_issued_from_it(
+    cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
+):
+    regional = models[Experiment.ISSUED]
+    assert latest_forecast(cube, regional, {}, study).sizes["station"] == cube.sizes["station"]
+    late = cube.copy(deep=True)
+    late["issued_shortwave"][:2, -1, 2] = np.nan
+    found = latest_forecast(late, regional, {}, study)
+    assert found.station.values.tolist() == cube.station.values[2:].tolist()
+    late["issued_shortwave"][:, -1] = np.nan
+    with pytest.raises(StationError, match="no station has a forecast of the weather issued by 2017-01-01T00:00"):
+        latest_forecast(late, regional, {}, study)
+
+
+def test_a_start_without_a_forecast_of_the_weather_is_neither_forecast_nor_judged(
+    cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
+):
+    lacking, day = cube.copy(deep=True), np.datetime64("2016-09-01")
+    lacking["issued_precipitation"].loc[{"station": "NET__s1", "time": day}] = np.nan
+    before, after = (forecast(each, models[Experiment.ISSUED], study) for each in (cube, lacking))
+    own = after.sel(station="NET__s1", start=day)
+    assert np.isnan(own.soil_moisture_forecast).all()
+    assert np.isnan(own.soil_moisture_observed).all()
+    others = before.start != day
+    xr.testing.assert_equal(before.sel(start=others), after.sel(start=others))
+    assert np.isfinite(after.sel(station="NET__s0").soil_moisture_forecast).all()

@@ -63,7 +63,7 @@ def study_of(noise: dict[str, float], seed: int = 0) -> tuple[xr.Dataset, dict[s
     }
     truth = drawn.normal(0.25, 0.05, (len(STATIONS), len(STARTS), len(LEADS)))
     forecasts = {name: truth + drawn.normal(0, spread, truth.shape) for name, spread in noise.items()}
-    networks = [name for name in noise if name.endswith("model")]
+    networks = [name for name in noise if name.endswith(("model", "weather"))]
     simple = [name for name in noise if name not in networks]
     baselines = xr.Dataset(
         {"soil_moisture_forecast": (("forecaster", "station", "start", "lead"), [forecasts[name] for name in simple])},
@@ -110,6 +110,22 @@ def test_the_combination_is_better_than_each_method_and_has_the_intervals_of_the
     assert rmse(found, "combined") < 0.8 * min(rmse(found, name) for name in ("regional_model", "station_model"))
     quantiles = found["soil_moisture_forecast"].sel(forecaster="combined")
     np.testing.assert_allclose(quantiles.diff("quantile").isel(start=3, lead=0).values[0], [0.02, 0.03], atol=1e-6)
+
+
+@pytest.mark.parametrize(("noise", "weight"), [(0.004, 1.0), (0.05, 0.0)])
+def test_where_the_weather_ahead_is_worth_nothing_the_forecast_without_it_stands_in_the_place_of_the_others(
+    noise: float, weight: float
+):
+    baselines, stored, cube = study_of(NOISE | {"without_weather": noise})
+    combination = combination_of(baselines, stored, cube)
+    assert (combination["weight"].sel(forecaster="without_weather") == weight).all()
+    found = with_combined(stored["NET__b"], baselines, combination)["soil_moisture_forecast"]
+    if weight:
+        centre = found.sel(quantile=0.5)
+        level = combination["level_error"].sel(station="NET__b").values[combination["fold"].values]
+        np.testing.assert_allclose(
+            centre.sel(forecaster="combined")[0], centre.sel(forecaster="without_weather")[0] - level, atol=1e-6
+        )
 
 
 def test_a_start_is_forecast_with_weights_that_do_not_know_it():

@@ -9,7 +9,7 @@ from soilmoisture_assets.methods.fitting import fit_baselines, fitted_methods, i
 from soilmoisture_assets.methods.lstm import network
 from soilmoisture_assets.scores import r2
 from soilmoisture_assets.study import Experiment
-from soilmoisture_assets_tests.methods.worlds import MOISTURE, WEATHER, small_cube, small_study, with_neighbours
+from soilmoisture_assets_tests.methods.worlds import ISSUED, MOISTURE, WEATHER, small_cube, small_study, with_neighbours
 
 STUDY = small_study(horizon="48h", windows=["24h", "48h"])
 
@@ -127,6 +127,8 @@ def test_a_forecast_at_a_lead_sees_nothing_after_it(
         other[name][:, cube.time.values > start] = 0.6
     for name in WEATHER:
         other[name][:, cube.time.values > seen_weather] = 77.0
+    for name in ISSUED:
+        other[name][:, cube.time.values > start] = 77.0
     before, after = fitted[experiment], baselines(other, STUDY, experiment)
     ends = before.start + before.lead.astype("timedelta64[h]")
     blind = (before.start <= start) & ((ends <= seen_weather) if experiment.knows_weather else True)

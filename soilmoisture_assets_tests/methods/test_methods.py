@@ -21,6 +21,7 @@ def test_every_method_is_listed_from_the_simplest_to_all_combined():
         "lstm",
         "regional_model",
         "station_model",
+        "without_weather",
         "combined",
     ]
 

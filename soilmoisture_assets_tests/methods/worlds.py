@@ -7,6 +7,7 @@ import xarray as xr
 from soilmoisture_assets.alignment.neighbours import nearest_stations
 from soilmoisture_assets.alignment.splits import split_labels
 from soilmoisture_assets.study import Study
+from soilmoisture_assets_tests.issued_weather import with_issued_weather
 
 
 def small_study(
@@ -71,7 +72,7 @@ def small_cube(study: Study, stations: int = 6, seed: int = 0) -> xr.Dataset:
             "station_name": ("station", [f"Place {i}" for i in range(stations)]),
         },
     ).assign(split=split_labels(times, study.splits))
-    return with_neighbours(cube)
+    return with_issued_weather(with_neighbours(cube), study)
 
 
 def with_neighbours(cube: xr.Dataset) -> xr.Dataset:
@@ -83,3 +84,4 @@ def with_neighbours(cube: xr.Dataset) -> xr.Dataset:
 
 MOISTURE = ("soil_moisture", "soil_moisture_antecedent", "soil_moisture_scored")
 WEATHER = ("precipitation", "temperature", "shortwave")
+ISSUED = tuple(f"issued_{name}" for name in WEATHER)

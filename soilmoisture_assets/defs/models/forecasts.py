@@ -9,7 +9,7 @@ import dagster as dg
 import numpy as np
 import xarray as xr
 
-from soilmoisture_assets.assets import LATEST
+from soilmoisture_assets.assets import LATEST, issuable
 from soilmoisture_assets.defs.following import follows
 from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
@@ -62,12 +62,18 @@ def _baselines(experiment: Experiment) -> Make:
 def _uncalibrated(work: Work) -> Iterator[Made]:
     """Forecast every validation and test start; without a station model only the regional one forecasts."""
     from soilmoisture_assets.learning.predict import uncalibrated
+    from soilmoisture_assets.methods.combination import with_combined
+    from soilmoisture_assets.methods.without_weather import beside
 
     [path], names = work.assets, work.partitions
     given = work.given()
     cube, regional = given["cube"].load(), given["regional"]
     own = work.deployment.partitions(work.deployment.graph.inputs(path)["own"].asset, view=work.view)
+    other = [given[name].load() for name in ("without_baselines", "without_combination") if name in given]
     for done, (name, found) in enumerate(uncalibrated(cube, regional, own, work.study, names), start=1):
+        if other:
+            without = with_combined(work.given(path, name)["without"].load(), *other)
+            found = beside(found, without)
         work.progress(done, len(names), name)
         yield Made(found, name)
 
@@ -131,26 +137,38 @@ def _errors(found: xr.Dataset, baselines: xr.Dataset, study: Study) -> dict[str,
 
 
 def _latest_forecast(work: Work) -> Iterator[Made]:
+    """By the first experiment that can forecast: where no forecast of the weather has come, by the one without."""
     from soilmoisture_assets.learning.predict import latest_forecast
     from soilmoisture_assets.methods.combination import latest_combined
+    from soilmoisture_assets.methods.without_weather import beside
     from soilmoisture_assets.scoring.calibration import scale_intervals
     from soilmoisture_assets.scoring.gathering import newest_interval_factors
 
-    given = work.given()
-    cube, own = given["cube"].load(), given["own"]
-    try:
-        networks = latest_forecast(cube, given["regional"], own, work.study)
-    except StationError as error:
-        yield Made(left_out=str(error))
+    given, instead = work.given(), {}
+    cube = given["cube"].load()
+    found = None
+    for e in reversed(issuable(work.study)):  # the last to come off counts
+        try:
+            networks = latest_forecast(cube, given[f"regional_{e}"], given[f"own_{e}"], work.study)
+        except StationError as error:
+            instead[f"no forecast of '{e}'"] = str(error)
+            continue
+        if found is not None:
+            networks = beside(networks, found)
+        found = latest_combined(networks, cube, work.study, given[f"learned_{e}"], given[f"combination_{e}"].load())
+    if found is None:
+        yield Made(left_out=next(iter(instead.values())))
         return
-    found = latest_combined(networks, cube, work.study, given["learned"], given["combination"].load())
-    factors = newest_interval_factors(given["forecasts"])
+    e = Experiment(found.attrs["experiment"])
+    factors = newest_interval_factors(given[f"forecasts_{e}"])
     found["soil_moisture_forecast"] = scale_intervals(
         found.soil_moisture_forecast, factors.reindex(station=found.station.values).fillna(factors.mean("station"))
     )
     yield Made(
         with_valid_time(found),
         metadata={
+            **instead,
+            "experiment": str(e),
             "issued from the step that ends at (UTC)": str(found.start.max().values)[:16],
             "stations": found.sizes["station"],
             "stations without one, as their last observation is too old": cube.sizes["station"]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from soilmoisture_assets.alignment.splits import SELECTION, TRAIN
-from soilmoisture_assets.methods.inputs import Array, Inputs
+from soilmoisture_assets.methods.inputs import Array, Inputs, at
 from soilmoisture_assets.methods.seasons import season
 from soilmoisture_assets.methods.task import Learned, Task
 from soilmoisture_assets.study import Experiment
@@ -72,9 +72,10 @@ class EncoderDecoder(nn.Module):
 @dataclass(frozen=True)
 class _Series:
     """Channels (station, time, channel) and statics (station, channel), standardised with training statistics; base
-    and target (station, time) in units of each station's training spread, NaN where missing. Both ends of the time
-    axis are padded, so that every chunk lies on it. ``mean`` and ``spread`` (station, 1) undo the scaling; a station
-    that is not ``known`` to training has those of all.
+    and target (station, time) in units of each station's training spread, NaN where missing. ``future`` is (station,
+    start, lead, channel) where the weather ahead is as it was forecast. Both ends of the time axis are padded, so that
+    every chunk lies on it. ``mean`` and ``spread`` (station, 1) undo the scaling; a station that is not ``known`` to
+    training has those of all.
     """
 
     history: Tensor
@@ -94,7 +95,7 @@ class _Series:
         starts = first[:, None] + positions
         targets = starts[..., None] + torch.arange(1, leads + 1)
         history = self.history[rows, first[:, None] + torch.arange(length)]
-        future = self.future[rows[..., None], targets]
+        future = self.future[rows[..., None], targets] if self.future.ndim == 3 else self.future[rows, starts]
         target = self.target[rows[..., None], targets]
         same = self.sensor[rows[..., None], targets] == self.sensor_of_last[rows, starts][..., None]
         return history, future, self.statics[stations], self.base[rows, starts], torch.where(same, target, torch.nan)
@@ -132,7 +133,7 @@ def issue(task: Task, learned: Learned, starts: Array) -> Array:
 def _network(series: _Series, seed: int) -> EncoderDecoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return EncoderDecoder(series.history.shape[2], series.future.shape[2], series.statics.shape[1])
+        return EncoderDecoder(series.history.shape[2], series.future.shape[-1], series.statics.shape[1])
 
 
 def _lengths(task: Task) -> tuple[int, int]:
@@ -219,12 +220,18 @@ def _series(inputs: Inputs, experiment: Experiment, pad: int) -> _Series:
     of_mean = np.where(known, mean, centre)[:, None]
     of_spread = np.where(known, spread, scale)[:, None]
     target, last = ((values - of_mean) / of_spread for values in (inputs.target, inputs.last))
-    columns = []
-    for values in inputs.weather_and_logs.values():
+    columns, ahead = [], []
+    for name, values in inputs.weather_and_logs.items():
         seen = values[~inputs.held_out][:, inputs.training_steps]
-        columns.append((values - seen.mean()) / max(float(seen.std()), 1e-6))
+        middle, width = seen.mean(), max(float(seen.std()), 1e-6)
+        columns.append((values - middle) / width)
+        ahead += [(inputs.ahead[name] - middle) / width] if inputs.ahead else []
     waves = [np.broadcast_to(wave, inputs.target.shape) for wave in season(inputs.time, 1).T]
-    future = waves + (columns if experiment.knows_weather else [])
+    future = waves + (columns if experiment.sees_weather_ahead else [])
+    if ahead:  # (station, time, lead) each
+        steps = np.arange(inputs.target.shape[1])
+        later = [[at(wave, steps, lead) for lead in range(1, ahead[0].shape[2] + 1)] for wave in waves]
+        future = [np.nan_to_num(np.stack(wave, axis=2)) for wave in later] + ahead
     past = columns + waves
     if experiment.sees_moisture:
         past += [np.nan_to_num(last), np.nan_to_num(inputs.age, nan=inputs.steps_per_day * 3.0) / inputs.steps_per_day]
@@ -240,7 +247,7 @@ def _series(inputs: Inputs, experiment: Experiment, pad: int) -> _Series:
     sensor_of_last = inputs.sensor_of_last if experiment.sees_moisture else np.zeros_like(inputs.sensor)
     return _Series(
         history=padded(np.stack(past, axis=2), 0.0),
-        future=padded(np.stack(future, axis=2), 0.0),
+        future=padded(np.stack(future, axis=-1), 0.0),
         statics=torch.from_numpy(statics.astype("float32")),
         base=padded(last if experiment.sees_moisture else np.zeros_like(last), np.nan),
         target=padded(target, np.nan),

@@ -1,11 +1,14 @@
-"""ERA5 at the stations over Open-Meteo: no account, no queue. Not here: other sources, assets (defs/)."""
+"""Weather at the stations from Open-Meteo, ERA5 and as it was forecast: no account, no queue.
+
+Not here: other sources, assets (defs/).
+"""
 
 from collections.abc import Iterator
 
 import xarray as xr
 
 from soilmoisture_assets.settings import Settings
-from soilmoisture_assets.sources.source import Need, SeriesRequest, Source
+from soilmoisture_assets.sources.source import IssuedRequest, IssuedWeather, Need, SeriesRequest, Source
 from soilmoisture_assets.study import Study
 
 
@@ -15,10 +18,23 @@ def _fetch(request: SeriesRequest) -> xr.Dataset:
     return fetch_month(request)
 
 
+def _fetch_issued(request: IssuedRequest) -> xr.Dataset:
+    from soilmoisture_assets.sources.open_meteo.client import fetch_issued
+
+    return fetch_issued(request)
+
+
 def _probes(study: Study, settings: Settings) -> Iterator[Need]:
     from soilmoisture_assets.sources.open_meteo.client import probe
 
-    yield Need("raw/open_meteo", "Open-Meteo", lambda: probe(settings.open_meteo_url))
+    if SOURCE.name in study.dynamic_inputs.sources:
+        yield Need("raw/open_meteo/station_series", "Open-Meteo", lambda: probe(settings.open_meteo_url))
+    if SOURCE.name == study.issued_weather.source:
+        yield Need(
+            "raw/open_meteo/issued_weather",
+            "Open-Meteo's previous runs",
+            lambda: probe(settings.open_meteo_previous_runs_url, previous_runs=True),
+        )
 
 
 SOURCE = Source(
@@ -44,4 +60,10 @@ SOURCE = Source(
     url=lambda settings: settings.open_meteo_url,
     sandbox="open_meteo",
     fetch=_fetch,
+    issued=IssuedWeather(
+        title="forecasts of the weather over Open-Meteo",
+        offers=("temperature", "precipitation", "shortwave", "dewpoint", "wind_speed"),
+        fetch=_fetch_issued,
+        url=lambda settings: settings.open_meteo_previous_runs_url,
+    ),
 )

@@ -105,7 +105,12 @@ def network_and_more(folder: Path) -> dict[str, Any]:
     return changed(of_network(), {"dynamic_inputs.source": order, "reach": "open"})
 
 
-@pytest.mark.parametrize("settings", [least, open_points, from_files, of_network, network_and_more])
+def issuing(folder: Path) -> dict[str, Any]:
+    forecasts = {"source": "open_meteo", "start": "2017-12-01"}
+    return changed(LEAST, {"model.experiments": ("forecast", "issued"), "issued_weather": forecasts, "reach": "open"})
+
+
+@pytest.mark.parametrize("settings", [least, open_points, from_files, of_network, network_and_more, issuing])
 def test_an_asset_names_every_setting_that_is_read_while_it_is_made(
     settings: Callable[[Path], dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
