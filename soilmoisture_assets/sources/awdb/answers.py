@@ -278,11 +278,12 @@ def _series(block: Any, station: str, where: str, of: Product | None) -> Series:
     given = block.get("values") if isinstance(block, dict) else None
     if not isinstance(element, dict) or not isinstance(given, list):
         raise SourceError(f"{where}: has a series without stationElement or values.\n  {_REMEDY}")
-    code, units, duration = (str(element.get(name)) for name in ("elementCode", "storedUnitCode", "durationName"))
-    ordinal, depth = element.get("ordinal"), element.get("heightDepth")
+    code, units = str(element.get("elementCode")), str(element.get("storedUnitCode"))
+    duration = element.get("durationName", (HOURLY if _has_hours(given) else DAILY).duration)
+    ordinal, depth = element.get("ordinal", 1), element.get("heightDepth")
     if isinstance(depth, dict):  # with its units, which are inches
         depth = depth.get("value")
-    described = all(isinstance(element.get(name), str) for name in ("elementCode", "storedUnitCode", "durationName"))
+    described = all(isinstance(each, str) for each in (*map(element.get, ("elementCode", "storedUnitCode")), duration))
     if not described or type(ordinal) is not int or not (depth is None or _is_number(depth)):
         raise SourceError(f"{where}: a sensor is not described: {_shown(json.dumps(element))}.\n  {_REMEDY}")
     where = f"{where} {code}"
@@ -308,6 +309,11 @@ def _series(block: Any, station: str, where: str, of: Product | None) -> Series:
         stamps[order], np.where(absent | flagged, np.nan, values)[order],
         int(absent[order].sum()), int(flagged[order].sum()), Counter(flags["qc"]), Counter(flags["qa"]), told,
     )  # fmt: skip
+
+
+def _has_hours(given: list[Any]) -> bool:
+    """Whether values are stamped with a time of day: those of an answer that does not say their duration."""
+    return any(isinstance(each, dict) and ":" in str(each.get("date")) for each in given)
 
 
 def _stamps(given: list[Any], interval: pd.Timedelta, where: str) -> NDArray[np.datetime64]:

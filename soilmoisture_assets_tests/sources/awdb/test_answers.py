@@ -150,6 +150,14 @@ def test_values_out_of_order_are_sorted_and_of_a_stamp_that_comes_twice_the_last
     assert "1 values repeat a stamp" in found.attrs["notes"]
 
 
+@pytest.mark.parametrize(("dates", "duration"), [(HOURS, "HOURLY"), (DAYS, "DAILY")])
+def test_an_answer_that_says_neither_duration_nor_ordinal_is_read_by_its_stamps(dates: list[str], duration: str):
+    short = block("SMS", dates, [1.0, 2.0, 3.0], depth=-2)
+    del short["stationElement"]["durationName"], short["stationElement"]["ordinal"]
+    [series] = read_answer(answer(short), "AWDB")[STATION]
+    assert (series.name, series.duration) == ("SMS:-2:1", duration)
+
+
 # What is refused
 
 
