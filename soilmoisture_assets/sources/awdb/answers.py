@@ -41,6 +41,7 @@ GOOD = ("V", "N", "E", "")
 """Quality control flags of what a sensor measured: valid, not validated (no profile), edited for noise, none. Others
 are estimates (B, K, X) and suspect values (S)."""
 MISSING = -99.9
+DEPTH = {"long_name": "depth of the sensor", "standard_name": "depth", "units": "m", "positive": "down"}
 MOST_BYTES = 100_000_000
 """Of one answer."""
 _REMEDY = "Ask for it again."
@@ -257,7 +258,7 @@ def record(years: Iterable[Sequence[Series]], product: Product, hours_east: floa
             **{name: each.reindex(time=times).variable for name, each in variables.items()},
         },
         {
-            "depth": ("depth", [round(depth, 4) for depth, _, _ in moisture], {"units": "m", "positive": "down"}),
+            "depth": ("depth", [round(depth, 4) for depth, _, _ in moisture], DEPTH),
             "sensor": ("depth", [ordinal for _, ordinal, _ in moisture], {"long_name": "ordinal of the sensor"}),
             "time": times,
         },

@@ -195,7 +195,7 @@ def test_values_of_another_duration_than_asked_for_are_refused():
 # inspect
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     values=st.lists(st.one_of(st.none(), st.integers(-400, 999).map(lambda n: n / 10)), min_size=1, max_size=24),
     flags=st.lists(st.sampled_from(["V", "E", "K", "S", None]), min_size=24, max_size=24),
