@@ -206,16 +206,23 @@ _DYNAMIC = [
         100,
         "sum",
     ),
-    Variable(
-        "soil_moisture_era5",
-        "ERA5 soil moisture, 0-7 cm",
-        "m3 m-3",
-        "dynamic",
-        "dynamic",
-        _ERA5,
-        "volume_fraction_of_condensed_water_in_soil",
-        0,
-        1,
+    *(
+        Variable(
+            name,
+            f"ERA5 soil moisture, {layer}",
+            "m3 m-3",
+            "dynamic",
+            "dynamic",
+            _ERA5,
+            "volume_fraction_of_condensed_water_in_soil",
+            0,
+            1,
+        )
+        for name, layer in (
+            ("soil_moisture_era5", "0-7 cm"),
+            ("soil_moisture_era5_7_28cm", "7-28 cm"),
+            ("soil_moisture_era5_28_100cm", "28-100 cm"),
+        )
     ),
 ]
 

@@ -87,7 +87,7 @@ def _skill(summary: pd.DataFrame, split: str = "test") -> str:
     The paired bootstrap of the table compares each method with the best of its lead, so two that are both not the best
     are each compared with that one.
     """
-    rows = _last(summary[np.isfinite(summary["median_r2"])], split)
+    rows = _last(summary[np.isfinite(summary["median_r2"].astype(float))], split)
     by_method = {str(row["method"]): row for _, row in rows.iterrows()}
     if not by_method:
         return ""

@@ -38,7 +38,7 @@ def skill_by_lead(summary: pd.DataFrame, skill: xr.Dataset, *, split: str = "tes
     skill : the scores the summary was made from; says the source and whether it is synthetic.
     period : first and last day of the split, for the caption.
     """
-    part = summary[(summary["split"].astype(str) == split) & np.isfinite(summary["median_r2"])]
+    part = summary[(summary["split"].astype(str) == split) & np.isfinite(summary["median_r2"].astype(float))]
     part = part.assign(experiment=part["experiment"].astype(str), method=part["method"].astype(str))
     experiments = list(dict.fromkeys(part["experiment"]))
     names = ordered(part["method"])[::-1]

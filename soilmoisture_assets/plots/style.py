@@ -43,6 +43,8 @@ DRY_TO_WET = "BrBG"
 _SCALES: Mapping[str, str] = {
     "soil_moisture": WATER,
     "soil_moisture_era5": WATER,
+    "soil_moisture_era5_7_28cm": WATER,
+    "soil_moisture_era5_28_100cm": WATER,
     "precipitation": WATER,
     "snow_depth": WATER,
     "temperature": "inferno",

@@ -109,6 +109,7 @@ def sensors_of(station: Station, duration: str) -> list[Sensor]:
     return found
 
 
+@lru_cache(maxsize=256)
 def recorded(world: "World", station: Station, sensor: Sensor, duration: str) -> tuple[NDArray[np.datetime64], Floats]:
     """What a sensor records, in its units, at the ends of the hours (UTC) or days of the station; NaN where missing.
 
@@ -147,7 +148,6 @@ class _Database:
     def __init__(self, world: "World", today: dt.date | None) -> None:
         self._world, self._today = world, today
         self._stations = stations_of(world)
-        self._recorded = lru_cache(maxsize=64)(lambda *of: recorded(world, *of))
 
     def answer(self, request: Request) -> Response | None:
         if request.path not in ("/stations", "/data"):
@@ -223,7 +223,7 @@ class _Database:
         self, station: Station, sensor: Sensor, duration: str, asked: tuple[np.datetime64, np.datetime64], flags: bool,
         empty: bool,
     ) -> Iterator[dict[str, Any]]:  # fmt: skip
-        ends, values = self._recorded(station, sensor, duration)
+        ends, values = recorded(self._world, station, sensor, duration)
         interval = _HOUR if duration == "HOURLY" else _DAY
         stamps = ends + station.hours_east * _HOUR - (_DAY if interval == _DAY else 0 * _HOUR)
         there = (stamps >= asked[0]) & (stamps <= asked[1])

@@ -50,6 +50,8 @@ PARAMETERS = {
     "snow_depth": _Parameter("sd", "m of water equivalent", "instant", "snow_depth"),
     "soil_temperature_level_1": _Parameter("stl1", "K", "instant", "soil_temperature", 1.0, 273.15),
     "volumetric_soil_water_layer_1": _Parameter("swvl1", "m**3 m**-3", "instant", "soil_moisture_era5"),
+    "volumetric_soil_water_layer_2": _Parameter("swvl2", "m**3 m**-3", "instant", "soil_moisture_era5_7_28cm"),
+    "volumetric_soil_water_layer_3": _Parameter("swvl3", "m**3 m**-3", "instant", "soil_moisture_era5_28_100cm"),
     "land_sea_mask": _Parameter("lsm", "(0 - 1)", "instant", "land"),
     "geopotential": _Parameter("z", "m**2 s**-2", "instant", "elevation", GRAVITY),
     "total_precipitation": _Parameter("tp", "m", "accum", "precipitation", 0.001),

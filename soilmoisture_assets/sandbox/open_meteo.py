@@ -25,6 +25,8 @@ _PARAMETERS = {
     "wind_speed_10m": ("wind_speed", "m/s", 2),
     "soil_temperature_0_to_7cm": ("soil_temperature", "°C", 1),
     "soil_moisture_0_to_7cm": ("soil_moisture_era5", "m³/m³", 3),
+    "soil_moisture_7_to_28cm": ("soil_moisture_era5_7_28cm", "m³/m³", 3),
+    "soil_moisture_28_to_100cm": ("soil_moisture_era5_28_100cm", "m³/m³", 3),
 }
 """Field of the world, units and decimals of each."""
 _PREVIOUS = re.compile(r"(.+)_previous_day([0-7])")

@@ -22,7 +22,7 @@ from soilmoisture_assets.sandbox.sites import Site, place_sites
 from soilmoisture_assets.sandbox.soil_water import SoilColumn, SoilWater, potential_evapotranspiration, simulate
 from soilmoisture_assets.sandbox.soils import Properties, Soils
 
-_STATES = ("snow_depth", "soil_moisture_era5")
+_STATES = ("snow_depth", "soil_moisture_era5", "soil_moisture_era5_7_28cm", "soil_moisture_era5_28_100cm")
 _SLOPE_SPACING_KM = 0.03
 _POINTS_AT_ONCE = 128
 
@@ -169,6 +169,7 @@ class World:
         return {
             "snow_depth": water.snow[:, positions] * np.float32(0.001),
             "soil_moisture_era5": water.surface[:, positions],
+            **dict.fromkeys(_STATES[2:], water.root_zone[:, positions]),
         }
 
     def _simulated_hours(self, times: NDArray[np.datetime64]) -> tuple[NDArray[np.datetime64], NDArray[np.intp]]:

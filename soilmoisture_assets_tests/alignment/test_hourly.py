@@ -204,7 +204,7 @@ def test_a_source_that_is_named_alone_for_a_variable_is_not_filled_from_another(
     small = study(tmp_path, days=59, dynamic_inputs=alone)
     warmth = series("2015-01-01T01:00", 59 * 24, "a", variable="temperature")
     sources = {
-        "era5": rain_of(2.0, "a").merge(warmth),
+        "era5": rain_of(2.0, "a").assign(warmth),
         "mine": rain_of(1.0, "a", gap=slice("2015-01-02", "2015-01-04")),
     }
     hourly = align_hourly(moisture_of(small, "a"), sources, small)

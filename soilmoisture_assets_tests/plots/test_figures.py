@@ -1,5 +1,6 @@
 """Every figure, for one station and for many: nothing clipped, nothing empty, nothing left unsaid."""
 
+import io
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -452,7 +453,8 @@ def test_the_title_ranks_no_methods_that_chance_may_have_ordered():
 
 
 def test_a_summary_without_scores_says_so_in_place_of_an_axis():
-    figure = draw("skill_by_lead")(made_up.skill_summary(30).iloc[:0], skill(30))
+    stored = io.StringIO(made_up.skill_summary(30).iloc[:0].to_csv(index=False))
+    figure = draw("skill_by_lead")(pd.read_csv(stored), skill(30))
     assert "no scores in the test split" in [text.get_text() for text in figure.axes[0].texts]
 
 

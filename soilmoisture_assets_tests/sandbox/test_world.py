@@ -21,6 +21,8 @@ EVERYTHING = (
     "potential_evaporation",
     "snow_depth",
     "soil_moisture_era5",
+    "soil_moisture_era5_7_28cm",
+    "soil_moisture_era5_28_100cm",
 )
 
 

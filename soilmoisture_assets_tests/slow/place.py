@@ -93,10 +93,19 @@ def from_files(folder: Path, count: int = 7) -> dict[str, Any]:
 
 
 def of_network(folder: Path | None = None) -> dict[str, Any]:
-    """Settings of the built-in study of SCAN stations, on the days, stations and models of the least one."""
+    """Settings of the built-in study of SCAN stations, on the stations and models of the least one and as many days as
+    scores of daily values need."""
     scan = load_study("scan").model_dump(mode="json", exclude_defaults=True)
     said = {name: scan[name] for name in ("title", "time", "awdb", "dynamic_inputs", "static_attributes")}
     model = LEAST["model"] | {"experiments": scan["model"]["experiments"]}
+    said |= {
+        "period": {"start": "2017-09-01", "end": "2018-03-10"},
+        "splits": {
+            "train": {"start": "2017-09-01", "end": "2017-11-30"},
+            "validation": {"start": "2017-12-01", "end": "2018-01-14"},
+            "test": {"start": "2018-01-15", "end": "2018-03-10"},
+        },
+    }
     return {**LEAST, **said, "name": "scan", "target": scan["target"] | LEAST["target"], "model": model}
 
 

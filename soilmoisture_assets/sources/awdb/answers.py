@@ -41,6 +41,7 @@ GOOD = ("V", "N", "E", "")
 """Quality control flags of what a sensor measured: valid, not validated (no profile), edited for noise, none. Others
 are estimates (B, K, X) and suspect values (S)."""
 MISSING = -99.9
+DEPTH = {"long_name": "depth of the sensor", "standard_name": "depth", "units": "m", "positive": "down"}
 MOST_BYTES = 100_000_000
 """Of one answer."""
 _REMEDY = "Ask for it again."
@@ -257,7 +258,7 @@ def record(years: Iterable[Sequence[Series]], product: Product, hours_east: floa
             **{name: each.reindex(time=times).variable for name, each in variables.items()},
         },
         {
-            "depth": ("depth", [round(depth, 4) for depth, _, _ in moisture], {"units": "m", "positive": "down"}),
+            "depth": ("depth", [round(depth, 4) for depth, _, _ in moisture], DEPTH),
             "sensor": ("depth", [ordinal for _, ordinal, _ in moisture], {"long_name": "ordinal of the sensor"}),
             "time": times,
         },
@@ -278,11 +279,12 @@ def _series(block: Any, station: str, where: str, of: Product | None) -> Series:
     given = block.get("values") if isinstance(block, dict) else None
     if not isinstance(element, dict) or not isinstance(given, list):
         raise SourceError(f"{where}: has a series without stationElement or values.\n  {_REMEDY}")
-    code, units, duration = (str(element.get(name)) for name in ("elementCode", "storedUnitCode", "durationName"))
-    ordinal, depth = element.get("ordinal"), element.get("heightDepth")
+    code, units = str(element.get("elementCode")), str(element.get("storedUnitCode"))
+    duration = element.get("durationName", (HOURLY if _has_hours(given) else DAILY).duration)
+    ordinal, depth = element.get("ordinal", 1), element.get("heightDepth")
     if isinstance(depth, dict):  # with its units, which are inches
         depth = depth.get("value")
-    described = all(isinstance(element.get(name), str) for name in ("elementCode", "storedUnitCode", "durationName"))
+    described = all(isinstance(each, str) for each in (*map(element.get, ("elementCode", "storedUnitCode")), duration))
     if not described or type(ordinal) is not int or not (depth is None or _is_number(depth)):
         raise SourceError(f"{where}: a sensor is not described: {_shown(json.dumps(element))}.\n  {_REMEDY}")
     where = f"{where} {code}"
@@ -308,6 +310,11 @@ def _series(block: Any, station: str, where: str, of: Product | None) -> Series:
         stamps[order], np.where(absent | flagged, np.nan, values)[order],
         int(absent[order].sum()), int(flagged[order].sum()), Counter(flags["qc"]), Counter(flags["qa"]), told,
     )  # fmt: skip
+
+
+def _has_hours(given: list[Any]) -> bool:
+    """Whether values are stamped with a time of day: those of an answer that does not say their duration."""
+    return any(isinstance(each, dict) and ":" in str(each.get("date")) for each in given)
 
 
 def _stamps(given: list[Any], interval: pd.Timedelta, where: str) -> NDArray[np.datetime64]:

@@ -116,9 +116,13 @@ class AwdbClient:
         clocks = [number(station.get("dataTimeZone")) for station, _ in own]
         return station_table(found, TRIPLET, "name in the service").assign_coords(
             {
-                CLOCK: ("station", [math.nan if hours is None else hours for hours in clocks], {"units": "h"}),
-                FIRST_YEAR: ("station", [first for _, (first, _) in own]),
-                LAST_YEAR: ("station", [last for _, (_, last) in own]),
+                CLOCK: (
+                    "station",
+                    [math.nan if hours is None else hours for hours in clocks],
+                    {"long_name": "how far the clock of the data is ahead of UTC", "units": "h"},
+                ),
+                FIRST_YEAR: ("station", [first for _, (first, _) in own], {"long_name": "first year of soil moisture"}),
+                LAST_YEAR: ("station", [last for _, (_, last) in own], {"long_name": "last year of soil moisture"}),
             }
         )
 

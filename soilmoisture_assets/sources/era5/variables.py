@@ -32,7 +32,9 @@ _V10 = WireVariable("v10", "10m_v_component_of_wind", "m s-1")
 _SD = WireVariable("sd", "snow_depth", "m")
 _STL1 = WireVariable("stl1", "soil_temperature_level_1", "K")
 _PEV = WireVariable("pev", "potential_evaporation", "m", "accum")
-_SWVL1 = WireVariable("swvl1", "volumetric_soil_water_layer_1", "m3 m-3")
+_SWVL1, _SWVL2, _SWVL3 = (
+    WireVariable(f"swvl{layer}", f"volumetric_soil_water_layer_{layer}", "m3 m-3") for layer in (1, 2, 3)
+)
 
 ERA5_VARIABLES: dict[str, tuple[WireVariable, ...]] = {
     "temperature": (_T2M,),
@@ -44,6 +46,8 @@ ERA5_VARIABLES: dict[str, tuple[WireVariable, ...]] = {
     "soil_temperature": (_STL1,),
     "potential_evaporation": (_PEV,),
     "soil_moisture_era5": (_SWVL1,),
+    "soil_moisture_era5_7_28cm": (_SWVL2,),
+    "soil_moisture_era5_28_100cm": (_SWVL3,),
 }
 """What each variable of the registry is made of."""
 

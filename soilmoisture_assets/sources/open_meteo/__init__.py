@@ -49,6 +49,8 @@ SOURCE = Source(
             "wind_speed",
             "soil_temperature",
             "soil_moisture_era5",
+            "soil_moisture_era5_7_28cm",
+            "soil_moisture_era5_28_100cm",
         )
     },
     step="1h",

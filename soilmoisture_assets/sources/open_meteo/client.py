@@ -53,6 +53,8 @@ PARAMETERS = {
     "wind_speed": "wind_speed_10m",
     "soil_temperature": "soil_temperature_0_to_7cm",
     "soil_moisture_era5": "soil_moisture_0_to_7cm",
+    "soil_moisture_era5_7_28cm": "soil_moisture_7_to_28cm",
+    "soil_moisture_era5_28_100cm": "soil_moisture_28_to_100cm",
 }
 UNITS = {"°C": "degC", "mm": "mm", "W/m²": "W m-2", "m/s": "m s-1", "m³/m³": "m3 m-3"}
 """Units of the service as the registry spells them."""

@@ -150,6 +150,14 @@ def test_values_out_of_order_are_sorted_and_of_a_stamp_that_comes_twice_the_last
     assert "1 values repeat a stamp" in found.attrs["notes"]
 
 
+@pytest.mark.parametrize(("dates", "duration"), [(HOURS, "HOURLY"), (DAYS, "DAILY")])
+def test_an_answer_that_says_neither_duration_nor_ordinal_is_read_by_its_stamps(dates: list[str], duration: str):
+    short = block("SMS", dates, [1.0, 2.0, 3.0], depth=-2)
+    del short["stationElement"]["durationName"], short["stationElement"]["ordinal"]
+    [series] = read_answer(answer(short), "AWDB")[STATION]
+    assert (series.name, series.duration) == ("SMS:-2:1", duration)
+
+
 # What is refused
 
 
@@ -187,7 +195,7 @@ def test_values_of_another_duration_than_asked_for_are_refused():
 # inspect
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     values=st.lists(st.one_of(st.none(), st.integers(-400, 999).map(lambda n: n / 10)), min_size=1, max_size=24),
     flags=st.lists(st.sampled_from(["V", "E", "K", "S", None]), min_size=24, max_size=24),
