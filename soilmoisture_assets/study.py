@@ -254,6 +254,14 @@ class NetworkSettings(_Section):
     domain."""
 
 
+class SoilgridsSettings(_Section):
+    """How SoilGrids is asked."""
+
+    access: Literal["wcs", "rest"] = "wcs"
+    """``wcs``: windows of the maps, which have no water contents (wv0010, wv0033, wv1500). ``rest``: a service of
+    points that has them; it has been paused before."""
+
+
 class StaticSettings(FileSource):
     source: Literal["services", "file"] = "services"
     """``services``: ISMN static variables, SoilGrids, MODIS and 3DEP."""
@@ -350,6 +358,7 @@ class Study(_Section):
     uscrn: NetworkSettings = NetworkSettings()
     awdb: NetworkSettings = NetworkSettings()
     static_attributes: StaticSettings = StaticSettings()
+    soilgrids: SoilgridsSettings = SoilgridsSettings()
     splits: SplitSettings
     model: ModelSettings = ModelSettings()
     baselines: BaselineSettings = BaselineSettings()

@@ -35,7 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def settings(**given: object) -> Settings:
-    addresses = {"soilgrids_url": NOBODY, "elevation_url": NOBODY, "earthengine_url": NOBODY}
+    addresses = {"soilgrids_wcs_url": NOBODY, "elevation_url": NOBODY, "earthengine_url": NOBODY}
     return Settings(_env_file=None, **(addresses | given))  # type: ignore[arg-type]
 
 
@@ -146,7 +146,7 @@ def reachable(sandbox: Sandbox) -> Callable[..., Settings]:
     """Makes settings whose services are those of the sandbox."""
 
     def make(**changes: object) -> Settings:
-        names = {"soilgrids": "soilgrids", "elevation": "epqs", "earthengine": "earthengine", "cds": "cds"}
+        names = {"soilgrids_wcs": "soilgrids_wcs", "elevation": "epqs", "earthengine": "earthengine", "cds": "cds"}
         addresses = {f"{name}_url": sandbox.urls[service] for name, service in names.items()}
         return Settings(_env_file=None, **(addresses | {"cds_key": TOKEN} | changes))  # type: ignore[arg-type]
 
@@ -166,7 +166,7 @@ def test_services_that_serve_are_found_without_queueing_anything(reachable, stor
     ("setting", "what"),
     [
         ("cds_url", "CDS"),
-        ("soilgrids_url", "SoilGrids"),
+        ("soilgrids_wcs_url", "SoilGrids"),
         ("elevation_url", "EPQS"),
         ("earthengine_url", "Earth Engine"),
     ],

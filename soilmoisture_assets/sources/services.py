@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from soilmoisture_assets.sandbox.world import World
 
 ServiceUrls = Mapping[str, str | None]
-"""Base address by source; None where the client knows its own."""
+"""Base address by source, and by each further service of a source; None where the client knows its own."""
 
 
 @contextmanager
@@ -29,13 +29,20 @@ def services(study: Study, settings: Settings, today: dt.date | None = None) -> 
     today : the day it is to a sandbox, which has what is published by then; None: all of it, and all final.
     """
     declared = sources().values()
+    further = [name for source in declared for name in source.further]
     if not study.sandbox:
-        yield {source.name: source.url(settings) for source in declared}
+        yield {
+            **{source.name: source.url(settings) for source in declared},
+            **{name: getattr(settings, f"{name}_url") for name in further},
+        }
         return
     from soilmoisture_assets.sandbox.server import Sandbox
 
     with Sandbox(synthetic_world(study, today), today=today) as running:
-        yield {source.name: running.urls[source.sandbox] if source.sandbox else None for source in declared}
+        yield {
+            **{source.name: running.urls[source.sandbox] if source.sandbox else None for source in declared},
+            **{name: running.urls[name] for name in further},
+        }
 
 
 def synthetic_world(study: Study, today: dt.date | None = None) -> "World":

@@ -30,7 +30,8 @@ from soilmoisture_assets.sources.era5.cds_queue import CdsQueue, CdsRequest
 from soilmoisture_assets.sources.http import Answer, HttpClient, UnusableAnswer, read_json
 from soilmoisture_assets.sources.modis.client import COLLECTION, _translate, read_classes, read_years
 from soilmoisture_assets.sources.patience import Patience
-from soilmoisture_assets.sources.soilgrids.client import DEPTH_LAYERS, depth_values, read_properties
+from soilmoisture_assets.sources.soilgrids.records import DEPTH_LAYERS, depth_values
+from soilmoisture_assets.sources.soilgrids.rest import read_properties
 from soilmoisture_assets.sources.uscrn import files as uscrn
 from soilmoisture_assets_tests.slow import amount
 
