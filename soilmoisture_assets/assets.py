@@ -162,8 +162,8 @@ def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
                 inputs=places,
                 settings=services,
                 partitions="year",
-                kinds=frozenset({"netcdf", "earthengine"}),
-                pool="earthengine",
+                kinds=frozenset({"netcdf", "modis"}),
+                pool="modis",
             )
 
 

@@ -162,6 +162,8 @@ class Settings(BaseSettings):
     open_meteo_url: Address = "https://archive-api.open-meteo.com/v1"
     uscrn_url: Address = "https://www.ncei.noaa.gov/pub/data/uscrn/products"
     awdb_url: Address = "https://wcc.sc.egov.usda.gov/awdbRestApi/services/v1"
+    ornl_url: Address = "https://modis.ornl.gov/rst/api/v1"
+    """Where land cover is asked for, unless an Earth Engine account is set."""
     earthengine_url: Address | None = None
     earthengine_project: str | None = None
     earthengine_service_account_file: Path | None = None

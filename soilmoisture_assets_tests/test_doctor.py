@@ -35,7 +35,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def settings(**given: object) -> Settings:
-    addresses = {"soilgrids_wcs_url": NOBODY, "elevation_url": NOBODY, "earthengine_url": NOBODY}
+    names = ("soilgrids_wcs", "elevation", "earthengine", "ornl")
+    addresses = {f"{name}_url": NOBODY for name in names}
     return Settings(_env_file=None, **(addresses | given))  # type: ignore[arg-type]
 
 
@@ -133,7 +134,8 @@ def test_a_users_account_that_cannot_be_read_is_said(content: str, home: Path):
     file = home / ".config" / "earthengine" / "credentials"
     file.parent.mkdir(parents=True)
     file.write_text(content)
-    found = said(settings(earthengine_url="https://earthengine.example"))["Earth Engine credentials"]
+    given = settings(earthengine_url="https://earthengine.example", earthengine_project="own")
+    found = said(given)["Earth Engine credentials"]
     assert not found.ok
     assert "earthengine authenticate" in found.fix
 
@@ -146,9 +148,10 @@ def reachable(sandbox: Sandbox) -> Callable[..., Settings]:
     """Makes settings whose services are those of the sandbox."""
 
     def make(**changes: object) -> Settings:
-        names = {"soilgrids_wcs": "soilgrids_wcs", "elevation": "epqs", "earthengine": "earthengine", "cds": "cds"}
+        names = {"elevation": "epqs"} | {name: name for name in ("soilgrids_wcs", "earthengine", "ornl", "cds")}
         addresses = {f"{name}_url": sandbox.urls[service] for name, service in names.items()}
-        return Settings(_env_file=None, **(addresses | {"cds_key": TOKEN} | changes))  # type: ignore[arg-type]
+        accounts = {"cds_key": TOKEN, "earthengine_project": "own"}
+        return Settings(_env_file=None, **(addresses | accounts | changes))  # type: ignore[arg-type]
 
     return make
 

@@ -31,7 +31,7 @@ FaultKind = Literal[
 ]
 LEFT_TO_THE_SERVICE = ("nulls", "wrong_variable", "exception")
 """Faults of what is answered, not of the connection."""
-SERVICES = ("cds", "soilgrids", "soilgrids_wcs", "epqs", "earthengine", "open_meteo", "uscrn", "awdb")
+SERVICES = ("cds", "soilgrids", "soilgrids_wcs", "epqs", "earthengine", "ornl", "open_meteo", "uscrn", "awdb")
 
 _FACTORIES = {
     "cds": ("soilmoisture_assets.sandbox.cds", "cds_service"),
@@ -39,6 +39,7 @@ _FACTORIES = {
     "soilgrids_wcs": ("soilmoisture_assets.sandbox.soilgrids", "soilgrids_wcs_service"),
     "epqs": ("soilmoisture_assets.sandbox.elevation", "epqs_service"),
     "earthengine": ("soilmoisture_assets.sandbox.earthengine", "earthengine_service"),
+    "ornl": ("soilmoisture_assets.sandbox.ornl", "ornl_service"),
     "open_meteo": ("soilmoisture_assets.sandbox.open_meteo", "open_meteo_service"),
     "uscrn": ("soilmoisture_assets.sandbox.uscrn", "uscrn_service"),
     "awdb": ("soilmoisture_assets.sandbox.awdb", "awdb_service"),
@@ -90,7 +91,7 @@ class Fault:
 
     ``seconds`` is what Retry-After says for "429" and how long "timeout" keeps silent. "trickle" sends a byte of an
     endless body now and then, "truncated" announces the whole body and sends half, "html" answers 200 with a page,
-    ``LEFT_TO_THE_SERVICE`` are: "exception" is a refusal in the service's own words with status 200.
+    those of ``LEFT_TO_THE_SERVICE`` are its own: "exception" is a refusal in its words with status 200.
     """
 
     service: str

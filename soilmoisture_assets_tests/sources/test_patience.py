@@ -16,7 +16,7 @@ from soilmoisture_assets.sandbox.cds import CdsService
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sources.elevation.client import fetch_slope
 from soilmoisture_assets.sources.era5.months import Era5Client
-from soilmoisture_assets.sources.modis.client import fetch_land_cover
+from soilmoisture_assets.sources.modis.earthengine import fetch_land_cover
 from soilmoisture_assets.sources.patience import Patience
 from soilmoisture_assets.sources.soilgrids.rest import fetch_points
 from soilmoisture_assets.study import Domain
