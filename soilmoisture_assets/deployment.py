@@ -68,9 +68,12 @@ class Deployment:
             declarations.add_folder(folder)
         check(study)
         self.settings = settings
-        self.study, self.notes = settled(study)
         self.patience = Patience(settings.service_patience_seconds)
         self.store = store if store is not None else store_of(settings)
+        self.study, self.notes = settled(study, settings, lambda path: self._has_any(study.name, path))
+
+    def _has_any(self, study: str, path: str) -> bool:
+        return any(entry.state is State.STORED for entry in self.store.listing(study, path).values())
 
     @cached_property
     def graph(self) -> Graph:

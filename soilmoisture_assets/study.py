@@ -224,8 +224,10 @@ class DynamicInputSettings(FileSource):
 
 
 class Era5Settings(_Section):
-    access: Literal["grid", "timeseries", "files"] = "grid"
-    """``timeseries``: the point dataset, no grid is downloaded; its cell is the nearest, of land or sea."""
+    access: Literal["grid", "timeseries", "files", "open_meteo", "auto"] = "grid"
+    """``timeseries``: the point dataset, no grid is downloaded; its cell is the nearest, of land or sea.
+    ``open_meteo``: the source of that name in place of ``era5``. ``auto``: ``timeseries`` where an account of the
+    Climate Data Store is set, else ``open_meteo``; a study that has begun with one stays with it."""
     folder: str | None = None
     """Folder of ERA5 files already downloaded (``access = "files"``)."""
     oldest_days: int = Field(10, ge=6)
@@ -381,7 +383,7 @@ class Study(_Section):
                 raise ValueError(f"{section}.path: needed where {section}.source is 'file'")
         if self.era5.access == "files" and "era5" in self.dynamic_inputs.sources and not self.era5.folder:
             raise ValueError("era5.folder: needed where era5.access is 'files'")
-        if self.era5.access == "timeseries":
+        if self.era5.access in ("timeseries", "open_meteo", "auto"):
             if self.era5.lapse_rate_correction:
                 raise ValueError("era5.lapse_rate_correction: the point dataset has no heights of cells; use 'grid'")
             if self.era5.interpolation == "bilinear":
