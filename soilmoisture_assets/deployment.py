@@ -56,7 +56,7 @@ class Deployment:
 
     Attributes
     ----------
-    study : as it is made; ``notes`` say what of it is not as it is written, a line each.
+    study : as it is made; ``settled`` says what of it is not as it is written, a line each.
 
     Raises
     ------
@@ -70,7 +70,7 @@ class Deployment:
         self.settings = settings
         self.patience = Patience(settings.service_patience_seconds)
         self.store = store if store is not None else store_of(settings)
-        self.study, self.notes = settled(study, settings, lambda path: self._has_any(study.name, path))
+        self.study, self.settled = settled(study, settings, lambda path: self._has_any(study.name, path))
 
     def _has_any(self, study: str, path: str) -> bool:
         return any(entry.state is State.STORED for entry in self.store.listing(study, path).values())

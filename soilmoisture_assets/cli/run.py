@@ -40,7 +40,7 @@ def run(
     definitions = build_definitions(deployment)
     wanted = _selected(deployment, definitions, select)
     if not as_json:
-        for note in deployment.notes:
+        for note in deployment.settled:
             err.print(note, style="cyan", markup=False, highlight=False, soft_wrap=True)
     lost = check_inputs(deployment.study, deployment.settings, {tuple(path.split("/")) for path in wanted})
     started = time.monotonic()
@@ -50,7 +50,7 @@ def run(
         summary = _run(deployment, definitions, instance, wanted, names, force, quiet=as_json)
     summary["warnings"] = lost + summary["warnings"]
     summary |= {
-        "notes": list(deployment.notes),
+        "settled": list(deployment.settled),
         "study": deployment.study.name,
         "seconds": round(time.monotonic() - started, 1),
     }

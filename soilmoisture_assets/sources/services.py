@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources import sources
 from soilmoisture_assets.study import Study
@@ -43,6 +45,21 @@ def services(study: Study, settings: Settings, today: dt.date | None = None) -> 
             **{source.name: running.urls[source.sandbox] if source.sandbox else None for source in declared},
             **{name: running.urls[name] for name in further},
         }
+
+
+@contextmanager
+def settings_within(study: Study, settings: Settings, today: dt.date | None = None) -> Iterator[Settings]:
+    """The settings with addresses that work within the block; ``today`` as of :func:`services`."""
+    if not study.sandbox:
+        yield settings
+        return
+    from soilmoisture_assets.sandbox.server import Sandbox
+
+    with Sandbox(synthetic_world(study, today), today=today) as running:
+        urls = {source.name: running.urls[source.sandbox] for source in sources().values() if source.sandbox}
+        addresses = {f"{name}_url": url for name, url in (running.urls | urls).items()}
+        known = {name: url for name, url in addresses.items() if name in Settings.model_fields}
+        yield settings.model_copy(update=known | {"cds_key": settings.cds_key or SecretStr("sandbox")})
 
 
 def synthetic_world(study: Study, today: dt.date | None = None) -> "World":

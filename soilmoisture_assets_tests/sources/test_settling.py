@@ -40,21 +40,21 @@ def test_what_the_maps_of_soilgrids_do_not_have_is_left_out_and_named(tmp_path: 
     made = deployed(written, tmp_path)
     statics = made.study.static_attributes.variables
     assert tuple(name for name in written.static_attributes.variables if name not in statics) == WATER_CONTENTS
-    assert [note for note in made.notes if "wv0010, wv0033, wv1500" in note and "SoilGrids" in note]
+    assert [note for note in made.settled if "wv0010, wv0033, wv1500" in note and "SoilGrids" in note]
 
 
 def test_over_rest_nothing_of_soilgrids_is_left_out(tmp_path: Path):
     written = load_study("conus").model_copy(update={"soilgrids": SoilgridsSettings(access="rest")})
     made = deployed(written, tmp_path)
     assert made.study.static_attributes == written.static_attributes
-    assert not [note for note in made.notes if "wv0010" in note]
+    assert not [note for note in made.settled if "wv0010" in note]
 
 
 def test_without_an_account_the_reference_study_is_made_with_open_services_and_says_so(tmp_path: Path):
     made = deployed(load_study("conus"), tmp_path)
     assert {"raw/open_meteo/station_series", "raw/soilgrids/properties", "raw/modis/land_cover"} <= {*made.graph}
     assert not any("era5" in path for path in made.graph)
-    weather, left_out, land_cover = made.notes
+    weather, left_out, land_cover = made.settled
     assert weather.startswith("weather: ERA5 over Open-Meteo, as no account of the Climate Data Store is set")
     assert land_cover.startswith("land cover: from ORNL DAAC, as no Earth Engine account is set")
     assert left_out.startswith("left out: wv0010")

@@ -35,9 +35,9 @@ from soilmoisture_assets.sources.modis.records import is_class
 from soilmoisture_assets.sources.patience import Patience
 from soilmoisture_assets.sources.soilgrids.records import DEPTH_LAYERS, depth_values
 from soilmoisture_assets.sources.soilgrids.rest import read_properties
-from soilmoisture_assets.sources.uscrn import files as uscrn
 from soilmoisture_assets.sources.soilgrids.wcs import Bounds, read_window
 from soilmoisture_assets.sources.station_cache import Place
+from soilmoisture_assets.sources.uscrn import files as uscrn
 from soilmoisture_assets_tests.slow import amount
 
 SEED, TRIALS = 20261128, amount(10_000, 200)
