@@ -172,16 +172,16 @@ def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
     if study.static_attributes.source == "services":
         services = {"sandbox": True, **({"seed": True} if study.sandbox else {})}
         asked = {source.name for source in sources_of(study)}
-        for path, text, pool, kind in (
-            ("raw/soilgrids/properties", "SoilGrids 2.0 at the stations: every depth and the 0-30 cm mean, in target "
-             "units; answers are cached.", "soilgrids", "soilgrids"),
+        for path, text, pool, kind, own in (
+            ("raw/soilgrids/properties", "SoilGrids 2.0 at the stations: its layers and the 0-30 cm mean, in target "
+             "units; answers are cached.", "soilgrids", "soilgrids", {"soilgrids": True}),
             ("raw/elevation/slope", "Slope, aspect, elevation and curvature at the stations from nine 3DEP elevations "
-             "each; answers are cached.", "elevation", "usgs"),
+             "each; answers are cached.", "elevation", "usgs", {}),
         ):  # fmt: skip
             if pool in asked:
                 yield Asset(
-                    path, NETCDF, text, code="3", inputs=places, settings=services, kinds=frozenset({"netcdf", kind}),
-                    pool=pool,
+                    path, NETCDF, text, code="3", inputs=places, settings=services | own,
+                    kinds=frozenset({"netcdf", kind}), pool=pool,
                 )  # fmt: skip
         if "modis" in asked:
             yield Asset(
@@ -192,8 +192,8 @@ def _raw(study: Study, settings: Settings) -> Iterator[Asset]:
                 inputs=places,
                 settings=services,
                 partitions="year",
-                kinds=frozenset({"netcdf", "earthengine"}),
-                pool="earthengine",
+                kinds=frozenset({"netcdf", "modis"}),
+                pool="modis",
             )
 
 

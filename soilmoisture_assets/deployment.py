@@ -26,6 +26,7 @@ from soilmoisture_assets.origins import ORIGIN, known_studies
 from soilmoisture_assets.settings import Settings, load_settings
 from soilmoisture_assets.sources import check, citations, licences, sources_of
 from soilmoisture_assets.sources.patience import Patience
+from soilmoisture_assets.sources.settling import settled
 from soilmoisture_assets.store import formats
 from soilmoisture_assets.store.graph import BASIS, Expected, Graph, View
 from soilmoisture_assets.store.records import MADE_FROM_NOTHING, Address, Record, State
@@ -53,6 +54,10 @@ class Reason:
 class Deployment:
     """A study on this machine.
 
+    Attributes
+    ----------
+    study : as it is made; ``settled`` says what of it is not as it is written, a line each.
+
     Raises
     ------
     StudyError : the study names a source that nobody declares, or the store cannot be used.
@@ -62,9 +67,13 @@ class Deployment:
         for folder in settings.extensions:
             declarations.add_folder(folder)
         check(study)
-        self.study, self.settings = study, settings
+        self.settings = settings
         self.patience = Patience(settings.service_patience_seconds)
         self.store = store if store is not None else store_of(settings)
+        self.study, self.settled = settled(study, settings, lambda path: self._has_any(study.name, path))
+
+    def _has_any(self, study: str, path: str) -> bool:
+        return any(entry.state is State.STORED for entry in self.store.listing(study, path).values())
 
     @cached_property
     def graph(self) -> Graph:

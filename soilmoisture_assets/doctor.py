@@ -6,13 +6,16 @@ written. Not here: what that is (``SOURCE`` in sources/<name>/), printing it (cl
 
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from soilmoisture_assets.errors import SoilMoistureError, SourceError, StudyError
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources import check, sources_of
+from soilmoisture_assets.sources.services import settings_within
 from soilmoisture_assets.sources.source import Need
 from soilmoisture_assets.study import Study
 
@@ -22,12 +25,16 @@ LEAST_FREE_GIB = 1.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing a study needs: whether it is there, and what to do if it is not."""
+    """One thing a study needs: whether it is there, and what to do if it is not.
+
+    ``seconds``: how long a service took to answer, or not to; None where nobody was asked.
+    """
 
     what: str
     ok: bool
     state: str
     fix: str = ""
+    seconds: float | None = None
 
 
 def check_inputs(study: Study, settings: Settings, assets: Collection[tuple[str, ...]]) -> list[str]:
@@ -58,24 +65,41 @@ def check_inputs(study: Study, settings: Settings, assets: Collection[tuple[str,
     return list(dict.fromkeys(lost))
 
 
-def diagnose(study: Study, settings: Settings) -> list[Finding]:
-    """Every file, credential and service of the study, each with its state."""
+def diagnose(study: Study, settings: Settings, notes: Sequence[str] = ()) -> list[Finding]:
+    """Every file, credential and service of the study, each with its state.
+
+    Parameters
+    ----------
+    notes : what of the study is made otherwise than it is written.
+    """
     try:
         check(study)
     except StudyError as error:
         return [_trouble("sources", error)]
     findings = [Finding("sources", True, ", ".join(source.title for source in sources_of(study)))]
+    findings += [Finding("settled", True, note) for note in notes]
     findings += [_room(f"room for {what}", folder) for what, folder in settings.written_folders.items()]
-    for source in sources_of(study):
-        needed = [checked(need) for need in source.needs(study, settings)]
-        lacking = [finding.what for finding in needed if not finding.ok]
-        findings += needed
-        for probe in [] if study.sandbox else source.probes(study, settings):
-            not_asked = Finding(probe.what, False, f"not asked: it takes {', '.join(lacking)}")
-            findings.append(not_asked if lacking else checked(probe))
+    findings += [checked(need) for need in _needs(study, settings)]
     if study.sandbox:
-        findings.append(Finding("services", True, "embedded sandbox on loopback (synthetic data)"))
-    return findings
+        return [*findings, Finding("services", True, "embedded sandbox on loopback (synthetic data)")]
+    return findings + ask_services(study, settings)
+
+
+def ask_services(study: Study, settings: Settings) -> list[Finding]:
+    """Ask each service of the study for something small, all at once; of a sandbox study those of the sandbox."""
+
+    def asked(probe: Need, lacking: list[str]) -> Finding:
+        if lacking:
+            return Finding(probe.what, False, f"not asked: it takes {', '.join(lacking)}")
+        began = time.monotonic()
+        return replace(checked(probe), seconds=round(time.monotonic() - began, 1))
+
+    with settings_within(study, settings) as own, ThreadPoolExecutor(max_workers=16) as pool:
+        running = []
+        for source in sources_of(study):
+            lacking = [need.what for need in source.needs(study, own) if not checked(need).ok]
+            running += [pool.submit(asked, probe, lacking) for probe in source.probes(study, own)]
+        return [each.result() for each in running]
 
 
 def _needs(study: Study, settings: Settings) -> Iterator[Need]:

@@ -155,12 +155,16 @@ class Settings(BaseSettings):
     """A service without a usable answer for so long, retries included, is dead to a command: nobody asks it any more.
     A job that waits in a living queue is waited for longer."""
     soilgrids_url: Address = "https://rest.isric.org/soilgrids/v2.0"
-    soilgrids_requests_per_minute: float = 5.0
+    soilgrids_wcs_url: Address = "https://maps.isric.org/mapserv"
+    soilgrids_requests_per_minute: float | None = Field(default=None, gt=0)
+    """Unset: 5 of its REST service, which is ISRIC's fair use, and 120 small windows of its maps."""
     elevation_url: Address = "https://epqs.nationalmap.gov/v1"
     open_meteo_url: Address = "https://archive-api.open-meteo.com/v1"
     open_meteo_previous_runs_url: Address = "https://previous-runs-api.open-meteo.com/v1"
     uscrn_url: Address = "https://www.ncei.noaa.gov/pub/data/uscrn/products"
     awdb_url: Address = "https://wcc.sc.egov.usda.gov/awdbRestApi/services/v1"
+    ornl_url: Address = "https://modis.ornl.gov/rst/api/v1"
+    """Where land cover is asked for, unless an Earth Engine account is set."""
     earthengine_url: Address | None = None
     earthengine_project: str | None = None
     earthengine_service_account_file: Path | None = None

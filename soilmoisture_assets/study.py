@@ -231,8 +231,10 @@ class DynamicInputSettings(FileSource):
 
 
 class Era5Settings(_Section):
-    access: Literal["grid", "timeseries", "files"] = "grid"
-    """``timeseries``: the point dataset, no grid is downloaded; its cell is the nearest, of land or sea."""
+    access: Literal["grid", "timeseries", "files", "open_meteo", "auto"] = "grid"
+    """``timeseries``: the point dataset, no grid is downloaded; its cell is the nearest, of land or sea.
+    ``open_meteo``: the source of that name in place of ``era5``. ``auto``: ``timeseries`` where an account of the
+    Climate Data Store is set, else ``open_meteo``; a study that has begun with one stays with it."""
     folder: str | None = None
     """Folder of ERA5 files already downloaded (``access = "files"``)."""
     oldest_days: int = Field(10, ge=6)
@@ -268,6 +270,14 @@ class IssuedWeatherSettings(_Section):
     """A source that keeps forecasts, such as ``open_meteo``."""
     start: dt.date = dt.date(2024, 1, 1)
     """First day of forecasts to ask for; those of Open-Meteo have been kept since January 2024."""
+
+
+class SoilgridsSettings(_Section):
+    """How SoilGrids is asked."""
+
+    access: Literal["wcs", "rest"] = "wcs"
+    """``wcs``: windows of the maps, which have no water contents (wv0010, wv0033, wv1500). ``rest``: a service of
+    points that has them; it has been paused before."""
 
 
 class StaticSettings(FileSource):
@@ -367,6 +377,7 @@ class Study(_Section):
     uscrn: NetworkSettings = NetworkSettings()
     awdb: NetworkSettings = NetworkSettings()
     static_attributes: StaticSettings = StaticSettings()
+    soilgrids: SoilgridsSettings = SoilgridsSettings()
     splits: SplitSettings
     model: ModelSettings = ModelSettings()
     baselines: BaselineSettings = BaselineSettings()
@@ -400,7 +411,7 @@ class Study(_Section):
                 )
         if self.era5.access == "files" and "era5" in self.dynamic_inputs.sources and not self.era5.folder:
             raise ValueError("era5.folder: needed where era5.access is 'files'")
-        if self.era5.access == "timeseries":
+        if self.era5.access in ("timeseries", "open_meteo", "auto"):
             if self.era5.lapse_rate_correction:
                 raise ValueError("era5.lapse_rate_correction: the point dataset has no heights of cells; use 'grid'")
             if self.era5.interpolation == "bilinear":

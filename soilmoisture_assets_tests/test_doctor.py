@@ -8,13 +8,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from soilmoisture_assets.doctor import Finding, check_inputs, diagnose
+from soilmoisture_assets.doctor import Finding, ask_services, check_inputs, diagnose
 from soilmoisture_assets.errors import SourceError, StudyError
 from soilmoisture_assets.sandbox.cds import CdsService
 from soilmoisture_assets.sandbox.server import Sandbox
 from soilmoisture_assets.settings import Settings, load_settings
 from soilmoisture_assets.sources import sources_of
 from soilmoisture_assets.sources.era5.account import PUBLIC_ADDRESS, cds_account
+from soilmoisture_assets.sources.http import PROBE_SECONDS
 from soilmoisture_assets.sources.source import Need
 from soilmoisture_assets.study import load_study
 
@@ -35,7 +36,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def settings(**given: object) -> Settings:
-    addresses = {"soilgrids_url": NOBODY, "elevation_url": NOBODY, "earthengine_url": NOBODY}
+    names = ("soilgrids_wcs", "elevation", "earthengine", "ornl")
+    addresses = {f"{name}_url": NOBODY for name in names}
     return Settings(_env_file=None, **(addresses | given))  # type: ignore[arg-type]
 
 
@@ -133,7 +135,8 @@ def test_a_users_account_that_cannot_be_read_is_said(content: str, home: Path):
     file = home / ".config" / "earthengine" / "credentials"
     file.parent.mkdir(parents=True)
     file.write_text(content)
-    found = said(settings(earthengine_url="https://earthengine.example"))["Earth Engine credentials"]
+    given = settings(earthengine_url="https://earthengine.example", earthengine_project="own")
+    found = said(given)["Earth Engine credentials"]
     assert not found.ok
     assert "earthengine authenticate" in found.fix
 
@@ -146,9 +149,10 @@ def reachable(sandbox: Sandbox) -> Callable[..., Settings]:
     """Makes settings whose services are those of the sandbox."""
 
     def make(**changes: object) -> Settings:
-        names = {"soilgrids": "soilgrids", "elevation": "epqs", "earthengine": "earthengine", "cds": "cds"}
+        names = {"elevation": "epqs"} | {name: name for name in ("soilgrids_wcs", "earthengine", "ornl", "cds")}
         addresses = {f"{name}_url": sandbox.urls[service] for name, service in names.items()}
-        return Settings(_env_file=None, **(addresses | {"cds_key": TOKEN} | changes))  # type: ignore[arg-type]
+        accounts = {"cds_key": TOKEN, "earthengine_project": "own"}
+        return Settings(_env_file=None, **(addresses | accounts | changes))  # type: ignore[arg-type]
 
     return make
 
@@ -166,7 +170,7 @@ def test_services_that_serve_are_found_without_queueing_anything(reachable, stor
     ("setting", "what"),
     [
         ("cds_url", "CDS"),
-        ("soilgrids_url", "SoilGrids"),
+        ("soilgrids_wcs_url", "SoilGrids"),
         ("elevation_url", "EPQS"),
         ("earthengine_url", "Earth Engine"),
     ],
@@ -183,6 +187,34 @@ def test_a_key_that_is_not_accepted_and_a_licence_that_is_missing_are_said(reach
     found = said(reachable())["CDS"]
     assert "licence of the dataset has not been accepted" in found.state
     assert "manage-licences" in found.fix
+
+
+# Asked alone
+
+
+def test_every_service_of_a_sandbox_study_answers_with_something_it_knows_in_some_time():
+    found = ask_services(load_study("demo"), settings())
+    assert [finding.what for finding in found] == ["CDS", "SoilGrids (REST)", "ORNL DAAC", "EPQS"]
+    for finding in found:
+        assert finding.ok, finding
+        assert "answers" in finding.state
+        assert 0 <= finding.seconds < PROBE_SECONDS
+
+
+def test_a_dead_service_is_a_line_with_its_time_and_the_fix_and_hinders_no_other(sandbox: Sandbox):
+    given = settings(elevation_url=sandbox.urls["epqs"], cds_key=TOKEN, cds_url=NOBODY)
+    found = {finding.what: finding for finding in ask_services(load_study("conus"), given)}
+    assert [name for name, finding in found.items() if finding.ok] == ["EPQS"]
+    dead = found["SoilGrids"]
+    assert "the connection failed" in dead.state
+    assert dead.fix
+    assert dead.seconds is not None
+
+
+def test_a_service_whose_account_is_missing_is_not_asked():
+    found = {finding.what: finding for finding in ask_services(load_study("conus"), settings())}
+    assert found["CDS"].state == "not asked: it takes CDS credentials"
+    assert found["CDS"].seconds is None
 
 
 # Settings

@@ -2,7 +2,9 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from soilmoisture_assets.cli.terminal import FoldedTable, JsonOption, StudyOption, out
 from soilmoisture_assets.settings import Launcher, Settings
@@ -11,16 +13,30 @@ if TYPE_CHECKING:
     from soilmoisture_assets.doctor import Finding
 
 
-def doctor(study: StudyOption = None, as_json: JsonOption = False) -> None:
+def doctor(
+    study: StudyOption = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Only ask each service of the study, also of a sandbox; with times.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Say what is configured, what is missing, and the fix."""
     from soilmoisture_assets.deployment import load_deployment
-    from soilmoisture_assets.doctor import diagnose
+    from soilmoisture_assets.doctor import ask_services, diagnose
 
     deployment = load_deployment(study)
-    findings = diagnose(deployment.study, deployment.settings)
-    findings += _instance(deployment.settings)
+    if probe:
+        findings = ask_services(deployment.study, deployment.settings)
+    else:
+        findings = diagnose(deployment.study, deployment.settings, deployment.settled) + _instance(deployment.settings)
     if as_json:
         print(json.dumps([finding.__dict__ for finding in findings], indent=1))
+    elif probe:
+        for finding in findings:
+            took = "" if finding.seconds is None else f" in {finding.seconds:.1f} s"
+            said = "answered" if finding.ok else "no usable answer"
+            line = f"{finding.what}: {said}{took}: {' '.join([finding.state, finding.fix]).strip()}"
+            out.print(line, style="" if finding.ok else "red", markup=False, highlight=False, soft_wrap=True)
     else:
         table = FoldedTable("", "what", "state", title=f"study {deployment.study.name}")
         for finding in findings:

@@ -39,6 +39,9 @@ def run(
 
     definitions = build_definitions(deployment)
     wanted = _selected(deployment, definitions, select)
+    if not as_json:
+        for note in deployment.settled:
+            err.print(note, style="cyan", markup=False, highlight=False, soft_wrap=True)
     lost = check_inputs(deployment.study, deployment.settings, {tuple(path.split("/")) for path in wanted})
     started = time.monotonic()
     with instance_of(deployment.settings) as instance:
@@ -46,7 +49,11 @@ def run(
         names = [name.strip() for name in stations.split(",")] if stations else []
         summary = _run(deployment, definitions, instance, wanted, names, force, quiet=as_json)
     summary["warnings"] = lost + summary["warnings"]
-    summary |= {"study": deployment.study.name, "seconds": round(time.monotonic() - started, 1)}
+    summary |= {
+        "settled": list(deployment.settled),
+        "study": deployment.study.name,
+        "seconds": round(time.monotonic() - started, 1),
+    }
     if as_json:
         print(json.dumps(summary, indent=1))
     else:

@@ -115,10 +115,13 @@ def _static_attributes(work: Work) -> Iterator[Made]:
 
         read = read_static_attributes_file(str(source.path), source.variables, work.study.domain)
     found = encode_static_attributes(read, source.variables)
+    for note in work.deployment.settled:
+        work.log(note)
     metadata = {
         "stations": found.sizes["station"],
         "attributes": len(found.data_vars),
         "encodings": encodings(found),
+        "settled": list(work.deployment.settled),
         **said_of_files(work, read),
     }
     yield Made(found, metadata=metadata)

@@ -52,6 +52,7 @@ def _report(work: Work) -> Iterator[Made]:
         archive_problems=_archive_problems(deployment) if SCAN in deployment.graph else None,
         network_citations=deployment.network_citations(),
         provenance=[_provenance(dataset) for dataset in (cube, stations, skill)],
+        settled=deployment.settled,
         made=deployment.now(),
     )
     yield Made(page, metadata={"size_mb": round(len(page) / 2**20, 2)})

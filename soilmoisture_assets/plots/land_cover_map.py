@@ -33,7 +33,7 @@ def land_cover_map(land_cover: xr.Dataset, tiles: Mapping[int, str] | None = Non
     ----------
     land_cover : ``land_cover`` (station, year) of IGBP classes, -1 where missing; coordinates latitude, longitude
         [degrees], network and station_name on (station).
-    tiles : address template of map tiles ({z}, {x}, {y}) per year, as ``sources.modis.client`` gives it.
+    tiles : address template of map tiles ({z}, {x}, {y}) per year, as ``sources.modis.earthengine`` gives it.
     """
     import folium
     from branca.element import Element, MacroElement
@@ -113,7 +113,7 @@ def _thinned(line: np.ndarray) -> np.ndarray:
 
 
 def _draw(given: FigureInputs) -> str:
-    from soilmoisture_assets.sources.modis.client import earthengine_tiles
+    from soilmoisture_assets.sources.modis.earthengine import earthengine_tiles
 
     years = given.inputs["years"]
     order = sorted(years)

@@ -108,6 +108,7 @@ def build_report(
     by_group: pd.DataFrame | None = None,
     calibration: pd.DataFrame | None = None,
     provenance: Sequence[Mapping[str, Any]] = (),
+    settled: Sequence[str] = (),
     made: dt.datetime | None = None,
 ) -> str:
     """The page as text. What is missing is said to be missing.
@@ -127,6 +128,7 @@ def build_report(
     excluded : stations left out, with reasons. failures : what could not be made, with reasons.
     by_group, calibration : as analysis/skill_by_group and analysis/calibration store them.
     provenance : attributes of stored datasets (title, source, license, references, history …).
+    settled : what of the study is made otherwise than it is written, a sentence each.
     made : the time it is (UTC); without it the page does not say when it was made, nor how old the forecast is.
     """
     forecasts, shap = forecasts or {}, shap or {}
@@ -140,6 +142,7 @@ def build_report(
         "newest": _newest(latest, made) if latest is not None and made else None,
         "notice": SYNTHETIC_NOTICE if study.sandbox else "",
         "settings": settings_table(study),
+        "settled": settled,
         "settings_json": json.dumps(study.model_dump(mode="json"), indent=2),
         "facts": _facts(study, cube, excluded, forecasts),
         "data_tables": _tables([coverage_table(cube), quality_table(cube)] if cube is not None else []),

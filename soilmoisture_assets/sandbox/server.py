@@ -26,14 +26,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FaultKind = Literal["429", "500", "timeout", "trickle", "reset", "truncated", "html", "nulls", "wrong_variable"]
-SERVICES = ("cds", "soilgrids", "epqs", "earthengine", "open_meteo", "uscrn", "awdb")
+FaultKind = Literal[
+    "429", "500", "timeout", "trickle", "reset", "truncated", "html", "nulls", "wrong_variable", "exception"
+]
+LEFT_TO_THE_SERVICE = ("nulls", "wrong_variable", "exception")
+"""Faults of what is answered, not of the connection."""
+SERVICES = ("cds", "soilgrids", "soilgrids_wcs", "epqs", "earthengine", "ornl", "open_meteo", "uscrn", "awdb")
 
 _FACTORIES = {
     "cds": ("soilmoisture_assets.sandbox.cds", "cds_service"),
     "soilgrids": ("soilmoisture_assets.sandbox.soilgrids", "soilgrids_service"),
+    "soilgrids_wcs": ("soilmoisture_assets.sandbox.soilgrids", "soilgrids_wcs_service"),
     "epqs": ("soilmoisture_assets.sandbox.elevation", "epqs_service"),
     "earthengine": ("soilmoisture_assets.sandbox.earthengine", "earthengine_service"),
+    "ornl": ("soilmoisture_assets.sandbox.ornl", "ornl_service"),
     "open_meteo": ("soilmoisture_assets.sandbox.open_meteo", "open_meteo_service"),
     "uscrn": ("soilmoisture_assets.sandbox.uscrn", "uscrn_service"),
     "awdb": ("soilmoisture_assets.sandbox.awdb", "awdb_service"),
@@ -47,7 +53,7 @@ class Request:
 
     ``path`` is relative to the mount ("/properties/query"), ``query`` holds the last value of each parameter and
     ``values`` all of them, header names are lower case, ``service_url`` is the base address of the service (for
-    links in answers). ``fault`` is "nulls" or "wrong_variable" where the service is asked to answer wrongly.
+    links in answers). ``fault`` is one of ``LEFT_TO_THE_SERVICE`` where the service is asked to answer wrongly.
     """
 
     method: str
@@ -85,7 +91,7 @@ class Fault:
 
     ``seconds`` is what Retry-After says for "429" and how long "timeout" keeps silent. "trickle" sends a byte of an
     endless body now and then, "truncated" announces the whole body and sends half, "html" answers 200 with a page,
-    "nulls" and "wrong_variable" are left to the service.
+    those of ``LEFT_TO_THE_SERVICE`` are its own: "exception" is a refusal in its words with status 200.
     """
 
     service: str
@@ -214,7 +220,7 @@ class _Connection(BaseHTTPRequestHandler):
             body=body,
             values=values,
             service_url=sandbox.urls[service],
-            fault=kind if kind in ("nulls", "wrong_variable") else None,
+            fault=kind if kind in LEFT_TO_THE_SERVICE else None,
         )
         self._send(sandbox.answer(service, request), truncated=kind == "truncated")
 

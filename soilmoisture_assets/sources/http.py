@@ -40,7 +40,7 @@ LEAST_RATE = 5_000.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _NO_PROXY = {"http": "", "https": "", "all": ""}  # a proxy of the environment cannot reach this machine's loopback
 _PIECE = 65536
-PROBE_SECONDS = 20.0
+PROBE_SECONDS = 10.0
 """A service that takes longer to answer something small does not answer; ``doctor`` asks once."""
 _SECRET_HEADERS = ("authorization", "private-token")
 

@@ -210,6 +210,10 @@ def _own_address(settings: Settings) -> None:
     return None
 
 
+def _nothing(study: Study) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Source:
     """Where values come from.
@@ -226,6 +230,9 @@ class Source:
     probes : services that must answer: each is asked for something small on the path that a run takes. ``doctor`` does.
     url : base address that the settings of this machine give; None where the client knows its own.
     sandbox : its twin among the addresses of the sandbox server; None where it has none.
+    further : other services it can be asked at: a setting ``<name>_url`` has the address of each, and the sandbox a
+        twin of that name.
+    lacking : what of its offers it does not have, asked as a study asks it; that is left out of the study.
     code : raised when ``fetch`` gives other values than before, so that its months are fetched again.
     fetch : hourly series of one month at the stations, (station, time) in the registry's units, NaN where missing or
         not yet published; None where the source has assets of its own (defs/raw/).
@@ -247,6 +254,8 @@ class Source:
     probes: Callable[[Study, Settings], Iterator[Need]] = field(default=_no_needs, repr=False)
     url: Callable[[Settings], str | None] = field(default=_own_address, repr=False)
     sandbox: str | None = None
+    further: tuple[str, ...] = ()
+    lacking: Callable[[Study], tuple[str, ...]] = field(default=_nothing, repr=False)
     fetch: Callable[[SeriesRequest], xr.Dataset] | None = field(default=None, repr=False)
     network: Network | None = field(default=None, repr=False)
     issued: IssuedWeather | None = field(default=None, repr=False)

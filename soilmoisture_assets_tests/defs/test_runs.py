@@ -20,7 +20,7 @@ from soilmoisture_assets.defs.runs import stages
 from soilmoisture_assets.errors import SourceError, SourceUnavailable, StudyError
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
-from soilmoisture_assets.sources.soilgrids.client import fetch_soilgrids
+from soilmoisture_assets.sources.soilgrids.rest import fetch_points
 from soilmoisture_assets.store.graph import Asset, Graph, Input
 from soilmoisture_assets.store.records import State
 from soilmoisture_assets_tests.defs.made_up import (
@@ -204,7 +204,7 @@ def test_a_station_that_a_service_did_not_answer_for_is_a_warning_that_says_what
 
         def properties(work: Work) -> Iterator[Made]:
             answers = work.workspace("answers")
-            yield Made(fetch_soilgrids(places, answers, sandbox.urls["soilgrids"], 1e6, backoff=0.01))
+            yield Made(fetch_points(places, answers, sandbox.urls["soilgrids"], 1e6, backoff=0.01))
 
         place = Bench(tmp_path, [(Asset(PROPERTIES, ".nc", "From a service."), properties)], instance, raw.checks)
         sandbox.add_fault(Fault("soilgrids", "500", times=99, path_contains="lat=41.0"))

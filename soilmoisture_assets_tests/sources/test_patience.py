@@ -16,9 +16,9 @@ from soilmoisture_assets.sandbox.cds import CdsService
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sources.elevation.client import fetch_slope
 from soilmoisture_assets.sources.era5.months import Era5Client
-from soilmoisture_assets.sources.modis.client import fetch_land_cover
+from soilmoisture_assets.sources.modis.earthengine import fetch_land_cover
 from soilmoisture_assets.sources.patience import Patience
-from soilmoisture_assets.sources.soilgrids.client import fetch_soilgrids
+from soilmoisture_assets.sources.soilgrids.rest import fetch_points
 from soilmoisture_assets.study import Domain
 
 PLAINS = Domain(west=-104, east=-96, south=36, north=44)
@@ -38,7 +38,7 @@ def asks(stations_at: Callable[..., xr.Dataset], tmp_path: Path) -> dict[str, As
     stations, patience = stations_at(*PLACES), Patience(SECONDS)
 
     def soilgrids(url: str) -> None:
-        fetch_soilgrids(stations, tmp_path / "soil", url, 60_000, patience=patience)
+        fetch_points(stations, tmp_path / "soil", url, 60_000, patience=patience)
 
     def epqs(url: str) -> None:
         fetch_slope(stations, tmp_path / "terrain", url, patience=patience)
@@ -139,7 +139,7 @@ def test_one_that_answers_in_between_is_alive(sandbox: Sandbox, stations_at: Cal
         sandbox.add_fault(Fault("soilgrids", "500", path_contains=f"lon={-100.0 + step}"))
     began = time.monotonic()
     patience, url = Patience(SECONDS), sandbox.urls["soilgrids"]
-    found = fetch_soilgrids(stations_at(*PLACES), tmp_path, url, 60_000, backoff=0.2, patience=patience)
+    found = fetch_points(stations_at(*PLACES), tmp_path, url, 60_000, backoff=0.2, patience=patience)
     assert found.clay.notnull().all()
     assert time.monotonic() - began > SECONDS
 

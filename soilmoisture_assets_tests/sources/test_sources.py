@@ -305,7 +305,18 @@ def test_a_sandbox_study_is_served_by_its_world_and_a_source_without_a_twin_by_n
 
     with services(demo("mine", "era5"), Settings()) as urls:
         assert urls["mine"] is None
-        with_a_twin = {"era5", "open_meteo", "open_meteo issued", "soilgrids", "elevation", "modis", "uscrn", "awdb"}
+        with_a_twin = {
+            "era5",
+            "open_meteo",
+            "open_meteo issued",
+            "soilgrids",
+            "soilgrids_wcs",
+            "elevation",
+            "modis",
+            "ornl",
+            "uscrn",
+            "awdb",
+        }
         assert {name for name, url in urls.items() if url} == with_a_twin
         assert all(url.startswith("http://127.0.0.1:") for url in urls.values() if url)
         asked = requests.get(

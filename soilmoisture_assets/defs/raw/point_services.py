@@ -19,14 +19,19 @@ def assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
 
 
 def _properties(work: Work) -> Iterator[Made]:
-    from soilmoisture_assets.sources.soilgrids.client import fetch_soilgrids
+    from soilmoisture_assets.sources.soilgrids import MAPS, rest, wcs
 
-    rate = SANDBOX_RATE if work.study.sandbox else work.settings.soilgrids_requests_per_minute
+    over_rest = work.study.soilgrids.access == "rest"
+    polite = rest.REQUESTS_A_MINUTE if over_rest else wcs.REQUESTS_A_MINUTE
+    rate = SANDBOX_RATE if work.study.sandbox else work.settings.soilgrids_requests_per_minute or polite
+    fetch, service, kept = (
+        (rest.fetch_points, "soilgrids", "answers") if over_rest else (wcs.fetch_windows, MAPS, "answers_of_maps")
+    )
     with work.services() as urls:
-        found = fetch_soilgrids(
+        found = fetch(
             work.given()["stations"],
-            work.workspace("raw", "soilgrids", "answers"),
-            str(urls["soilgrids"]),
+            work.workspace("raw", "soilgrids", kept),
+            str(urls[service]),
             rate,
             work.progress,
             patience=work.deployment.patience,

@@ -31,6 +31,20 @@ class CdsAccount:
     where: str
 
 
+def an_account_is_set(key: SecretStr | None) -> bool:
+    """Whether a key of the Climate Data Store is set anywhere on this machine, or a file for it is there.
+
+    Parameters
+    ----------
+    key : of the settings.
+    """
+    return bool(key or os.environ.get("CDSAPI_KEY") or _rc_file().exists())
+
+
+def _rc_file() -> Path:
+    return Path(os.environ.get("CDSAPI_RC", "~/.cdsapirc")).expanduser()
+
+
 def cds_account(url: str | None, key: str | None) -> CdsAccount:
     """The account that a run would use, in the order of ``cdsapi``: the settings, ``CDSAPI_*``, ``~/.cdsapirc``.
 
@@ -43,7 +57,7 @@ def cds_account(url: str | None, key: str | None) -> CdsAccount:
     SourceError : there is none, or it is left from the old Climate Data Store (before September 2024), or cannot be an
         address or a key; says where it stands and never what the key is.
     """
-    rc_file = Path(os.environ.get("CDSAPI_RC", "~/.cdsapirc")).expanduser()
+    rc_file = _rc_file()
     found = {
         "url": [(url, "SOILMOISTURE_CDS_URL"), (os.environ.get("CDSAPI_URL"), "CDSAPI_URL")],
         "key": [(key, "SOILMOISTURE_CDS_KEY"), (os.environ.get("CDSAPI_KEY"), "CDSAPI_KEY")],

@@ -1,4 +1,4 @@
-"""SoilGrids 2.0 over its REST service. Not here: other sources, assets (defs/)."""
+"""SoilGrids 2.0, from its maps or over its REST service. Not here: other sources, assets (defs/)."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,19 @@ from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.source import Need, Source
 from soilmoisture_assets.study import Study
 
+WATER_CONTENTS = ("wv0010", "wv0033", "wv1500")
+"""Properties that there are no maps of."""
+MAPS = "soilgrids_wcs"
+"""The service of the maps, among the addresses of services."""
+
 
 def _probes(study: Study, settings: Settings) -> Iterator[Need]:
-    from soilmoisture_assets.sources.soilgrids.client import probe
+    from soilmoisture_assets.sources.soilgrids import rest, wcs
 
-    yield Need("raw/soilgrids", "SoilGrids", lambda: probe(settings.soilgrids_url))
+    if study.soilgrids.access == "rest":
+        yield Need("raw/soilgrids", "SoilGrids (REST)", lambda: rest.probe(settings.soilgrids_url))
+    else:
+        yield Need("raw/soilgrids", "SoilGrids", lambda: wcs.probe(settings.soilgrids_wcs_url))
 
 
 SOURCE = Source(
@@ -25,4 +33,6 @@ SOURCE = Source(
     probes=_probes,
     url=lambda settings: settings.soilgrids_url,
     sandbox="soilgrids",
+    further=(MAPS,),
+    lacking=lambda study: WATER_CONTENTS if study.soilgrids.access == "wcs" else (),
 )

@@ -28,9 +28,15 @@ from soilmoisture_assets.sources.elevation.client import read_elevation
 from soilmoisture_assets.sources.era5 import cds_queue
 from soilmoisture_assets.sources.era5.cds_queue import CdsQueue, CdsRequest
 from soilmoisture_assets.sources.http import Answer, HttpClient, UnusableAnswer, read_json
-from soilmoisture_assets.sources.modis.client import COLLECTION, _translate, read_classes, read_years
+from soilmoisture_assets.sources.http import _read as read_as_the_client_does
+from soilmoisture_assets.sources.modis.earthengine import COLLECTION, _translate, read_classes, read_years
+from soilmoisture_assets.sources.modis.ornl import read_subset
+from soilmoisture_assets.sources.modis.records import is_class
 from soilmoisture_assets.sources.patience import Patience
-from soilmoisture_assets.sources.soilgrids.client import DEPTH_LAYERS, depth_values, read_properties
+from soilmoisture_assets.sources.soilgrids.records import DEPTH_LAYERS, depth_values
+from soilmoisture_assets.sources.soilgrids.rest import read_properties
+from soilmoisture_assets.sources.soilgrids.wcs import Bounds, read_window
+from soilmoisture_assets.sources.station_cache import Place
 from soilmoisture_assets.sources.uscrn import files as uscrn
 from soilmoisture_assets_tests.slow import amount
 
@@ -163,6 +169,49 @@ def test_answers_of_soilgrids(served):
     assert_none_got_through(fuzzed("SoilGrids", bodies, read, agrees))
 
 
+def test_windows_of_the_maps_of_soilgrids(served):
+    """Whatever is made of a damaged window, it is read or refused; a flipped bit of a value cannot be seen."""
+    bounds, crs = Bounds(-10_600_000, 4_600_000, -10_590_000, 4_610_000), "EPSG/0/152160"
+    subset = [f"X({bounds.west},{bounds.east})", f"Y({bounds.south},{bounds.north})"]
+    asked = {"subset": subset, "subsettingcrs": crs}
+    bodies = [
+        served("soilgrids_wcs", "/", map=f"/map/{name}.map", coverageid=f"{name}_0-5cm_mean", **asked)
+        for name in ("clay", "sand")
+    ]
+    chance, counts = random.Random(SEED), Counter[str]()
+    for _ in range(TRIALS):
+        body = bytearray(chance.choice(bodies))
+        for _ in range(chance.choice((1, 3, 30))):
+            body[chance.randrange(len(body))] ^= 1 << chance.randrange(8)
+        cut = bytes(body[: chance.choice((len(body), chance.randrange(len(body)))) or None])
+        began = time.monotonic()
+        try:
+            window = read_as_the_client_does(lambda answer: read_window(answer, bounds), Answer(200, {}, cut))
+        except (UnusableAnswer, SourceError):
+            counts["refused"] += 1
+        else:
+            counts["read" if window.values.shape == (40, 40) else "silently wrong"] += 1
+        counts["hung"] += time.monotonic() - began > LONGEST
+    print(f"\nSoilGrids maps: seed {SEED}, {TRIALS} damaged answers: {dict(counts)}")
+    assert_none_got_through(counts)
+
+
+def test_answers_of_ornl(served):
+    asked = {"latitude": "40.0", "longitude": "-100.0", "band": "LC_Type1"}
+    body = served("ornl", "/MCD12Q1/subset", startDate="A2018001", endDate="A2019001", **asked)
+    place, years = Place("A", 40.0, -100.0), [2018, 2019]
+
+    def agrees(body: bytes, found: dict[int, Any]) -> bool:
+        rows = [row for row in json.loads(body)["subset"] if isinstance(row, dict)]
+        said = {(str(row.get("modis_date"))[1:5], json.dumps(row.get("data"))) for row in rows}
+        return all((str(year), json.dumps([code])) in said for year, code in found.items() if is_class(code))
+
+    def read(body: bytes) -> dict[int, Any]:
+        return read_subset(read_json(body), place, years)
+
+    assert_none_got_through(fuzzed("ORNL DAAC", [body], read, agrees))
+
+
 def test_answers_of_the_elevation_service(served):
     places = (("-105.5", "39.7"), ("-75.0", "30.0"))
     bodies = [served("epqs", "/json", x=x, y=y, units="Meters") for x, y in places]
@@ -183,7 +232,7 @@ def test_answers_of_earth_engine(
 ):
     import ee
 
-    from soilmoisture_assets.sources.modis import client
+    from soilmoisture_assets.sources.modis import earthengine
 
     bodies: list[bytes] = []
     truly = sandbox.answer
@@ -196,7 +245,7 @@ def test_answers_of_earth_engine(
 
     sandbox.answer = kept  # type: ignore[method-assign]
     places = stations_at((40.0, -100.0), (47.5, -121.0))
-    client.fetch_land_cover(places, tmp_path, [2018, 2019], url=sandbox.urls["earthengine"])
+    earthengine.fetch_land_cover(places, tmp_path, [2018, 2019], url=sandbox.urls["earthengine"])
     ofyears, sampled = bodies
     years, expression = [2018, 2019], ee.ImageCollection(COLLECTION).aggregate_array("system:index")
 
@@ -224,7 +273,7 @@ def test_answers_of_earth_engine(
             and isinstance(each["properties"].get("station"), str)
         }  # fmt: skip
         known = [(said[name].get(f"{year}_01_01_LC_Type1"), code) for name, own in found.items()
-                 for year, code in own.items() if client._is_class(code)]  # fmt: skip
+                 for year, code in own.items() if is_class(code)]  # fmt: skip
         return all(right == code and int(code) in IGBP_CLASSES for right, code in known)
 
     try:

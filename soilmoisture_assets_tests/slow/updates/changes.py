@@ -41,6 +41,7 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
         ("slope", "sand", "land_cover"),
     ),
     "static_attributes.prefer_in_situ": (False, True),
+    "soilgrids.access": ("wcs", "rest"),
     "splits.train.end": ("2018-01-15", "2018-01-14"),
     "splits.validation.end": ("2018-02-02", "2018-02-01"),
     "splits.test.end": ("2018-02-20", "2018-02-18"),

@@ -12,7 +12,7 @@ AWDB_STUDY = STUDY.replace("uscrn", "awdb").replace("USCRN", "SCAN").replace('na
 
 def test_the_built_in_study_needs_no_account():
     study = load_study("scan")
-    assert [source.name for source in sources_of(study)] == ["awdb", "soilgrids", "elevation"]
+    assert [source.name for source in sources_of(study)] == ["awdb", "soilgrids", "modis", "elevation"]
     assert not any(source.account for source in sources_of(study))
 
 

@@ -74,5 +74,5 @@ def test_a_variable_that_the_stations_do_not_measure_comes_from_another_source(t
 
 def test_the_built_in_study_needs_no_account():
     study = load_study("uscrn")
-    assert [source.name for source in sources_of(study)] == ["uscrn", "soilgrids", "elevation", "open_meteo"]
+    assert [source.name for source in sources_of(study)] == ["uscrn", "soilgrids", "modis", "elevation", "open_meteo"]
     assert not any(source.account for source in sources_of(study))

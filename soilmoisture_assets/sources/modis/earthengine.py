@@ -1,7 +1,8 @@
 """Land cover at stations: MODIS MCD12Q1 v061 (IGBP classes, yearly, 500 m) through Earth Engine.
 
 Belongs here: accounts, the one expression that samples every station and year, its answer.
-Not here: retries (http.py), resuming (station_cache.py), classes and their names (metadata/variables.py).
+Not here: retries (http.py), resuming (station_cache.py), what is kept of a station (records.py), classes and their
+names (metadata/variables.py).
 
 Source: Friedl and Sulla-Menashe 2022, doi:10.5067/MODIS/MCD12Q1.061;
 developers.google.com/earth-engine/datasets/catalog/MODIS_061_MCD12Q1.
@@ -14,34 +15,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.errors import SoilMoistureError, SourceError, SourceUnavailable
-from soilmoisture_assets.metadata.variables import IGBP_CLASSES, IGBP_COLOURS, VARIABLES
+from soilmoisture_assets.metadata.variables import IGBP_CLASSES, IGBP_COLOURS
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.foreign import reason_of
-from soilmoisture_assets.sources.http import LOOPBACK, PROBE_SECONDS, Answer, HttpClient, number, read_json
+from soilmoisture_assets.sources.http import LOOPBACK, PROBE_SECONDS, Answer, HttpClient, read_json
+from soilmoisture_assets.sources.modis.records import (
+    BAND,
+    FARMLAND,
+    Classes,
+    classes_of,
+    dataset_of,
+    is_class,
+    record_of,
+)
 from soilmoisture_assets.sources.patience import Patience
-from soilmoisture_assets.sources.station_cache import Place, StationCache, add_problems, places_of, station_coordinates
+from soilmoisture_assets.sources.station_cache import Place, StationCache, places_of
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
 COLLECTION = "MODIS/061/MCD12Q1"
-BAND = "LC_Type1"
 _INDEX = re.compile(r"2\d{3}_01_01")
 STATIONS_PER_REQUEST = 1000
 """Earth Engine returns at most 5000 features, and large graphs are refused."""
-MISSING = np.int8(-1)
-_FILL = 255
-"""What the product writes where it has no class, where the service does not mask it."""
-_FARMLAND = Place("a field in Iowa", 41.75, -93.90)
-"""Asked about with every batch: a service that has no class there has an outage."""
-
-Classes = dict[int, Any]
-"""Per year the code as it came, None where there is none."""
 
 _ACCOUNT_HELP = (
     "  Either a service account: SOILMOISTURE_EARTHENGINE_SERVICE_ACCOUNT_FILE=<its JSON key file>\n"
@@ -87,7 +87,7 @@ def fetch_land_cover(
 
     cache = StationCache(cache_dir)
     places = places_of(stations)
-    known = {place.station: _classes(cache.load(place)) for place in places}
+    known = {place.station: classes_of(cache.load(place)) for place in places}
     wanted = sorted(set(years or ()))
     if years is None or any(year not in known[place.station] for place in places for year in wanted):
         connect(
@@ -119,12 +119,12 @@ def fetch_land_cover(
                     problems[place.station] = "Earth Engine: its answer lacks the station"
                     continue
                 known[place.station] |= classes[place.station]
-                cache.save(place, {"classes": {str(year): code for year, code in known[place.station].items()}})
+                cache.save(place, record_of(known[place.station]))
         if progress:
             progress(len(places) - len(missing) + start + len(batch), len(places), f"{len(needed)} years")
     if last_error and not any(known.values()):
         raise last_error
-    return _dataset(stations, places, wanted, known, problems)
+    return dataset_of(stations, wanted, known, problems)
 
 
 def connect(
@@ -236,7 +236,7 @@ def _sample(places: list[Place], years: list[int]) -> dict[str, Classes]:
     indices = [f"{year}_01_01" for year in years]
     images = ee.ImageCollection(COLLECTION).filter(ee.Filter.inList("system:index", indices)).select(BAND)
     points = ee.FeatureCollection(
-        [ee.Feature(ee.Geometry.Point([p.longitude, p.latitude]), {"station": p.station}) for p in (*places, _FARMLAND)]
+        [ee.Feature(ee.Geometry.Point([p.longitude, p.latitude]), {"station": p.station}) for p in (*places, FARMLAND)]
     )
     # without a scale the pixels are the product's own
     sampled = images.toBands().reduceRegions(collection=points, reducer=ee.Reducer.first())
@@ -256,7 +256,7 @@ def read_classes(sampled: Any, years: Sequence[int]) -> dict[str, Classes]:
         if isinstance(properties, dict) and isinstance(properties.get("station"), str):
             codes = [properties.get(band, properties.get(only)) for band in bands]
             found[properties["station"]] = dict(zip(years, codes, strict=True))
-    if not any(_is_class(code) for code in found.pop(_FARMLAND.station, {}).values()):
+    if not any(is_class(code) for code in found.pop(FARMLAND.station, {}).values()):
         raise SourceUnavailable(
             "Earth Engine: it answered without land cover even where there is some: an outage.\n  Run it again later."
         )
@@ -266,11 +266,6 @@ def read_classes(sampled: Any, years: Sequence[int]) -> dict[str, Classes]:
 def _list_of(answer: Any, name: str) -> list[Any]:
     content = answer.get(name) if isinstance(answer, dict) else None
     return content if isinstance(content, list) else []
-
-
-def _is_class(code: Any) -> bool:
-    """Whether a code is a class of IGBP."""
-    return not isinstance(code, str) and number(code) in IGBP_CLASSES
 
 
 class _Transport:
@@ -357,30 +352,3 @@ def _translate(call: Callable[[], Any]) -> Any:
         account = any(word in message.lower() for word in ("project", "permission", "credential", "auth", "token"))
         advice = _ACCOUNT_HELP if account else "  Ask for fewer stations or years, or run it again later."
         raise SourceError(f"Earth Engine: {message}.\n{advice}") from None
-
-
-def _classes(record: dict[str, Any] | None) -> Classes:
-    return {int(year): code for year, code in (record or {}).get("classes", {}).items()}
-
-
-def _dataset(
-    stations: xr.Dataset,
-    places: list[Place],
-    years: list[int],
-    known: dict[str, Classes],
-    problems: dict[str, str],
-) -> xr.Dataset:
-    codes = np.full((len(places), len(years)), MISSING, dtype="int8")
-    missing = []
-    for row, place in enumerate(places):
-        found = known[place.station]
-        codes[row] = [int(found[year]) if _is_class(found.get(year)) else MISSING for year in years]
-        blank = {year: found[year] for year in years if year in found and not _is_class(found[year])}
-        strange = next((str(code)[:20] for code in blank.values() if code not in (None, _FILL)), "")
-        said = f" (it answered '{strange}', which IGBP does not have)" if strange else ""
-        missing.append(f"no class in {', '.join(map(str, blank))}{said}" if blank else "")
-    dataset = station_coordinates(stations).assign_coords(year=("year", np.array(years, dtype="int32")))
-    dataset["land_cover"] = (("station", "year"), codes, VARIABLES["land_cover"].attributes())
-    dataset["land_cover"].encoding["_FillValue"] = MISSING
-    add_problems(dataset, missing, problems)
-    return dataset

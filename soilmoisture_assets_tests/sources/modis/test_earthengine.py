@@ -14,8 +14,8 @@ from soilmoisture_assets.metadata.variables import IGBP_CLASSES
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.settings import Settings
-from soilmoisture_assets.sources.modis import client as modis
-from soilmoisture_assets.sources.modis.client import connect, earthengine_tiles, fetch_land_cover, land_cover_tiles
+from soilmoisture_assets.sources.modis import earthengine as modis
+from soilmoisture_assets.sources.modis.earthengine import connect, earthengine_tiles, fetch_land_cover, land_cover_tiles
 
 PLACES = ((40.0, -100.0), (47.5, -121.0), (35.0, -90.0), (33.0, -112.0))
 

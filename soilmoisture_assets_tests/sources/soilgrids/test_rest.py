@@ -1,4 +1,4 @@
-"""SoilGrids: units, depths, nearest valid cells, outages, resuming."""
+"""SoilGrids over REST: units, depths, nearest valid cells, outages, resuming."""
 
 import json
 from collections.abc import Callable
@@ -14,14 +14,8 @@ from soilmoisture_assets.metadata.variables import SOILGRIDS_PROPERTIES, VARIABL
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.sources.http import UnusableAnswer
-from soilmoisture_assets.sources.soilgrids.client import (
-    DEPTH_LAYERS,
-    cells_around,
-    depth_values,
-    fetch_soilgrids,
-    read_properties,
-    thickness_weighted_mean,
-)
+from soilmoisture_assets.sources.soilgrids.records import DEPTH_LAYERS, depth_values, thickness_weighted_mean
+from soilmoisture_assets.sources.soilgrids.rest import cells_around, fetch_points, read_properties
 from soilmoisture_assets.sources.station_cache import Place
 
 PLAINS = ((40.0, -100.0), (41.0, -98.0), (38.5, -97.0))
@@ -30,7 +24,7 @@ PLAINS = ((40.0, -100.0), (41.0, -98.0), (38.5, -97.0))
 @pytest.fixture
 def fetch(sandbox: Sandbox, tmp_path: Path) -> Callable[..., xr.Dataset]:
     def run(stations: xr.Dataset, progress=None) -> xr.Dataset:
-        return fetch_soilgrids(stations, tmp_path, sandbox.urls["soilgrids"], 1e6, progress, timeout=0.5, backoff=0.01)
+        return fetch_points(stations, tmp_path, sandbox.urls["soilgrids"], 1e6, progress, timeout=0.5, backoff=0.01)
 
     return run
 
@@ -159,7 +153,7 @@ def of_cells(served, stations_at, tmp_path: Path) -> Callable[..., tuple[xr.Data
             return 200, json.dumps({"properties": {"layers": layers}}).encode()
 
         stations = stations_at((8.25, 10.25))
-        return fetch_soilgrids(stations, tmp_path, served(reply), 1e6, timeout=5, backoff=0.01), asked
+        return fetch_points(stations, tmp_path, served(reply), 1e6, timeout=5, backoff=0.01), asked
 
     return run
 
@@ -223,7 +217,7 @@ def test_cells_are_asked_nearest_first():
 
 def test_the_mean_of_a_column_is_weighted_by_thickness():
     by_depth = np.array([[10, 20, 30, 40, 50, 60]], dtype="float32")
-    topsoil = thickness_weighted_mean(by_depth, ("0-5cm", "5-15cm", "15-30cm"))
+    topsoil = thickness_weighted_mean(by_depth[:, :3], ("0-5cm", "5-15cm", "15-30cm"))
     assert topsoil[0] == pytest.approx((10 * 5 + 20 * 10 + 30 * 15) / 30)
     whole = thickness_weighted_mean(by_depth)
     assert whole[0] == pytest.approx((10 * 5 + 20 * 10 + 30 * 15 + 40 * 30 + 50 * 40 + 60 * 100) / 200)
