@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from soilmoisture_assets.cli import main, progress, terminal
+from soilmoisture_assets.deployment import load_deployment
 from soilmoisture_assets.doctor import diagnose
 from soilmoisture_assets.metadata.provenance import code_version
 from soilmoisture_assets.metadata.stations import station_id
-from soilmoisture_assets.settings import load_settings
-from soilmoisture_assets.study import load_study
 from soilmoisture_assets_tests.sources.ismn.ismn_parts import FILE, HEADER, good_rows, lines, write_zip
 
 
@@ -104,10 +103,10 @@ def test_the_doctor_says_every_fix_in_whole_lines_however_narrow_the_terminal(
     monkeypatch.setattr(terminal.out, "width", 80)
     monkeypatch.setattr(sys, "argv", ["soilmoisture", "doctor", "--study", "conus"])
     monkeypatch.setenv("SOILMOISTURE_DATA_DIR", str(tmp_path))
-    study, settings = load_study("conus"), load_settings()
+    deployment = load_deployment("conus")
     with pytest.raises(SystemExit):
         main()
     said = capsys.readouterr().out
-    fixes = [finding.fix for finding in diagnose(study, settings) if finding.fix]
+    fixes = [finding.fix for finding in diagnose(deployment.study, deployment.settings) if finding.fix]
     assert fixes
     assert all(fix in said for fix in fixes)
