@@ -16,6 +16,7 @@ from soilmoisture_assets.settings import Settings, load_settings
 from soilmoisture_assets.sources import sources_of
 from soilmoisture_assets.sources.era5.account import PUBLIC_ADDRESS, cds_account
 from soilmoisture_assets.sources.http import PROBE_SECONDS
+from soilmoisture_assets.sources.services import settings_within
 from soilmoisture_assets.sources.source import Need
 from soilmoisture_assets.study import load_study
 
@@ -199,6 +200,12 @@ def test_every_service_of_a_sandbox_study_answers_with_something_it_knows_in_som
         assert finding.ok, finding
         assert "answers" in finding.state
         assert 0 <= finding.seconds < PROBE_SECONDS
+
+
+def test_no_service_of_a_sandbox_study_is_asked_outside_of_this_machine():
+    with settings_within(load_study("demo"), settings()) as own:
+        addresses = {name: url for name, url in own if name.endswith("_url") and name not in ("notices_url", "ui_url")}
+    assert [name for name, url in addresses.items() if url and not url.startswith("http://127.0.0.1:")] == []
 
 
 def test_a_dead_service_is_a_line_with_its_time_and_the_fix_and_hinders_no_other(sandbox: Sandbox):

@@ -39,12 +39,11 @@ def run(
 
     definitions = build_definitions(deployment)
     wanted = _selected(deployment, definitions, select)
-    if not as_json:
-        for note in deployment.settled:
-            err.print(note, style="cyan", markup=False, highlight=False, soft_wrap=True)
     lost = check_inputs(deployment.study, deployment.settings, {tuple(path.split("/")) for path in wanted})
     started = time.monotonic()
     with instance_of(deployment.settings) as instance:
+        for note in deployment.settled if not as_json else ():
+            err.print(note, style="cyan", markup=False, highlight=False, soft_wrap=True)
         remember(deployment.store, deployment.study.name, deployment.settings.study)
         names = [name.strip() for name in stations.split(",")] if stations else []
         summary = _run(deployment, definitions, instance, wanted, names, force, quiet=as_json)

@@ -66,6 +66,7 @@ def settings_within(study: Study, settings: Settings, today: dt.date | None = No
 
     with Sandbox(synthetic_world(study, today), today=today) as running:
         urls = {source.name: running.urls[source.sandbox] for source in sources().values() if source.sandbox}
+        urls["open_meteo_previous_runs"] = running.urls["open_meteo"]  # one twin for both
         addresses = {f"{name}_url": url for name, url in (running.urls | urls).items()}
         known = {name: url for name, url in addresses.items() if name in Settings.model_fields}
         yield settings.model_copy(update=known | {"cds_key": settings.cds_key or SecretStr("sandbox")})

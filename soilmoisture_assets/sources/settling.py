@@ -27,7 +27,8 @@ def settled(study: Study, settings: Settings, stored: Stored) -> tuple[Study, tu
     notes: list[str] = []
     study = _with_weather(study, settings, stored, notes)
     study = _without_what_is_lacking(study, notes)
-    if "modis" in {source.name for source in sources_of(study)} and not over_earthengine(settings):
+    asks_modis = "modis" in {source.name for source in sources_of(study)} and not study.sandbox
+    if asks_modis and not over_earthengine(settings):
         notes.append("land cover: from ORNL DAAC, as no Earth Engine account is set; the values are the same")
     return study, tuple(notes)
 

@@ -46,7 +46,7 @@ def test_it_goes_from_nothing_to_the_report_and_says_what_it_takes_instead(tmp_p
         env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    for said in ("weather: ERA5 over Open-Meteo", "land cover: from ORNL DAAC", "left out: wv0010, wv0033, wv1500"):
+    for said in ("weather: ERA5 over Open-Meteo", "left out: wv0010, wv0033, wv1500"):
         assert said in ran.stderr
     deployment = load_deployment(str(file), Settings(_env_file=None, data_dir=str(tmp_path / "data")))
     assert deployment.is_current("report/report")

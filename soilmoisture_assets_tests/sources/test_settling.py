@@ -92,6 +92,6 @@ def test_open_meteo_can_be_named_as_access_to_era5():
 
 def test_what_a_study_names_outright_is_not_settled():
     demo = load_study("demo")
-    made, notes = settled(demo, settings(earthengine_project="mine"), lambda path: False)
+    made, notes = settled(demo, settings(), lambda path: False)
     assert made is demo
     assert notes == ()

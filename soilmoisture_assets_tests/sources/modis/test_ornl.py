@@ -30,7 +30,7 @@ def fetch(sandbox: Sandbox, tmp_path: Path) -> Callable[..., xr.Dataset]:
             progress,
             url=sandbox.urls["ornl"],
             requests_per_minute=1e6,
-            timeout=0.5,
+            timeout=5,
             backoff=0.01,
         )
 
