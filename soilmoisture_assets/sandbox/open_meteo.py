@@ -39,7 +39,7 @@ _AROUND = sorted(
 
 def open_meteo_service(world: "World", today: dt.date | None = None) -> Handler:
     """Both services over a world on a day. The newest hours of the archive are five days old; forecasts go on
-    to the run of noon. None: all is published."""
+    to the runs of the night that ends it, as what stations measured does. None: all is published."""
 
     def answer(request: Request) -> Response | None:
         if request.path not in ("/archive", "/forecast"):
@@ -73,8 +73,8 @@ def open_meteo_service(world: "World", today: dt.date | None = None) -> Handler:
             values |= {name: found[_PARAMETERS[plain[name]][0]].astype("float64") for name in names}
         if today is not None:
             for name, day in days.items():
-                if forecast:  # a value of so many days before its hour is there once the run of this noon is
-                    there = hours <= pd.Timestamp(today) + pd.Timedelta(days=day or 15, hours=12)
+                if forecast:  # a value of so many days before its hour is there once the run of then is
+                    there = hours <= pd.Timestamp(today) + pd.Timedelta(days=1 + (day or 14), hours=12)
                 else:
                     there = hours < pd.Timestamp(today) - LATENCY + pd.Timedelta(days=1)
                 values[name] = np.where(there, values[name], np.nan)

@@ -77,7 +77,7 @@ def test_only_what_has_been_issued_is_there_and_this_morning_has_all_its_leads(w
         asked = replace(request_of, url=sandbox.urls["open_meteo"], settings=Settings(today=today))
         found = fetch_issued(SOURCE, asked).isel(station=0)
     whole = np.isfinite(found.temperature.values).all(axis=1)
-    assert found.time.values[whole][-1] == np.datetime64("2019-01-20T12")
+    assert found.time.values[whole][-1] == np.datetime64("2019-01-21T12")
 
 
 def test_a_day_of_the_stations_own_clock_has_its_own_hours_and_runs(request_of: IssuedRequest, world: World):
