@@ -105,7 +105,7 @@ def _together(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any
     found = dict(one)
     for name, part in other.items():
         mine = found.get(name, part)
-        found[name] = mine if True in (mine, part) or mine == part else {*mine, *part}
+        found[name] = True if True in (mine, part) else mine if mine == part else {*mine, *part}
     return found
 
 

@@ -110,9 +110,22 @@ def issuing(folder: Path) -> dict[str, Any]:
     return changed(LEAST, {"model.experiments": ("forecast", "issued"), "issued_weather": forecasts, "reach": "open"})
 
 
-@pytest.mark.parametrize("settings", [least, open_points, from_files, of_network, network_and_more, issuing])
+OF_SOURCES = ("raw", "cube")
+"""Layers in which it matters where values come from; the others are made from the cube of any study."""
+
+
+@pytest.mark.parametrize(
+    ("settings", "layers"),
+    [
+        *((each, None) for each in (least, open_points, from_files, issuing)),
+        *((each, OF_SOURCES) for each in (of_network, network_and_more)),
+    ],
+)
 def test_an_asset_names_every_setting_that_is_read_while_it_is_made(
-    settings: Callable[[Path], dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Callable[[Path], dict[str, Any]],
+    layers: tuple[str, ...] | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     study = Study.model_validate(settings(tmp_path))
     reads, section = Reads(study), Study.__base__
@@ -127,15 +140,16 @@ def test_an_asset_names_every_setting_that_is_read_while_it_is_made(
         store = getattr(making, name)
         monkeypatch.setattr(making, name, lambda work, make, store=store: store(work, reads.watched(work, make)))
     place = Place(tmp_path / "data")
-    made = place.run(study)
+    made = place.run(study, layers)
     assert (made.errors, made.failed) == ([], {})
     graph, unnamed, unread = place.deployment(study).graph, {}, {}
     for path in graph:
         chosen = leaves(study, graph[path].settings) | leaves(study, graph[path].reaching)
-        unnamed[path] = reads.of[path] - chosen - INDIFFERENT.keys()
+        in_path = {"target.source"} if path.startswith(f"raw/{study.target.source}/") else set()
+        unnamed[path] = reads.of[path] - chosen - INDIFFERENT.keys() - in_path
         unread[path] = chosen - reads.of[path]
     print("\nnamed and not read:")
     for path, names in unread.items():
-        if names:
+        if names and path in reads.of:
             print(f"  {path}: {', '.join(sorted(names))}")
     assert {path: sorted(names) for path, names in unnamed.items() if names} == {}
