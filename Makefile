@@ -22,6 +22,9 @@ ui: .venv/installed
 lint: .venv/for_tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
+docs: .venv/for_docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 audit: .venv/for_tests
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[audit]'
 	$(BIN)/pip-audit --skip-editable --local
@@ -44,4 +47,8 @@ install = ( while sleep 15; do echo "  still installing: $$(du -sh .venv | cut -
 	@$(call install,.[dev])
 	touch $@
 
-.PHONY: demo real test slow chaos chaos-short servers ui lint audit bench
+.venv/for_docs: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+.PHONY: demo real test slow chaos chaos-short servers ui lint docs audit bench

@@ -167,12 +167,12 @@ def counts(quality_flag: xr.DataArray) -> xr.Dataset:
 def spikes(values: np.ndarray, half_window: int, limits: Limits = LIMITS) -> np.ndarray:
     """Find single values that jump away from both neighbours and straight back.
 
+    Source: Dorigo et al. 2013, doi:10.2136/vzj2012.0097, equations 3-5 (flag D06).
+
     Parameters
     ----------
     values : (station, time) float32, NaN where missing.
     half_window : values on either side whose variation is looked at.
-
-    Source: Dorigo et al. 2013, doi:10.2136/vzj2012.0097, equations 3-5 (flag D06).
     """
     found = np.zeros(values.shape, dtype=bool)
     if values.shape[-1] < 5:

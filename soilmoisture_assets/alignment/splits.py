@@ -88,6 +88,8 @@ def held_out_stations(
     blocks alone, not on the order of the stations, until the fraction is reached as closely as whole blocks allow;
     at least one station is held out and at least one is kept.
 
+    Source: Roberts et al. 2017, doi:10.1111/ecog.02881 (blocked cross-validation).
+
     Parameters
     ----------
     latitude, longitude : (station) degrees.
@@ -96,8 +98,6 @@ def held_out_stations(
     Returns
     -------
     (station) bool.
-
-    Source: Roberts et al. 2017, doi:10.1111/ecog.02881 (blocked cross-validation).
     """
     if fraction == 0 or len(latitude) < 2:
         return np.zeros(len(latitude), dtype=bool)

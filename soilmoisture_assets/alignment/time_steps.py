@@ -19,6 +19,8 @@ def to_steps(hourly: xr.DataArray, step: pd.Timedelta, how: Aggregation, min_hou
     Step t covers (t - step, t]. ERA5 accumulations are stamped at the end of their hour,
     so an hour belongs to the step that ends at or after its stamp.
 
+    Source: ECMWF, "ERA5: data documentation", mean rates/fluxes and accumulations.
+
     Parameters
     ----------
     hourly : (..., time) float32, NaN where missing; any unit, kept.
@@ -34,8 +36,6 @@ def to_steps(hourly: xr.DataArray, step: pd.Timedelta, how: Aggregation, min_hou
     ------
     TimeAxisError : the axis is not hourly, unique and increasing; names the first bad stamp.
     StudyError : more hours are asked for than a step has.
-
-    Source: ECMWF, "ERA5: data documentation", mean rates/fluxes and accumulations.
     """
     sums, counts = _by_step(hourly, step)
     hours = _hours(step)
