@@ -71,9 +71,10 @@ def start_labels(split: np.ndarray, horizon: int, steps_per_day: int) -> np.ndar
 
 
 def within_splits(cube: xr.Dataset) -> xr.Dataset:
-    """The cube up to the last step of its splits: all that is learned from and judged on.
+    """The station cube up to the last step of its splits: all that is learned from and judged on.
 
-    What is trained and scored reads this part alone, so that steps after the test period change none of it.
+    What is trained and scored reads this part alone, so that steps after the test period change none of it. The
+    units stay.
     """
     inside = np.flatnonzero(cube["split"].values != NONE)
     return cube.isel(time=slice(0, inside[-1] + 1)) if len(inside) else cube

@@ -54,7 +54,7 @@ def valid_hours(hourly: xr.DataArray, step: pd.Timedelta) -> xr.DataArray:
 
 
 def last_of_step(hourly: xr.DataArray, step: pd.Timedelta, missing: int) -> xr.DataArray:
-    """Take the last integer of each step that is not ``missing`` (which sensor was in use when the step ended)."""
+    """Take the last integer (..., time) of each step that is not ``missing``: an index, as of the sensor in use."""
     blocks = _blocks(hourly, step, fill=missing)
     present = blocks != missing
     last = blocks.shape[-1] - 1 - np.argmax(present[..., ::-1], axis=-1)

@@ -144,7 +144,10 @@ def _moments(values: np.ndarray, known: np.ndarray, weights: np.ndarray) -> tupl
 
 
 def cramers_v(classes: np.ndarray, better: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Cramér's V (draw) between classes (station) and better or worse; ``better`` and ``weights`` as for Cohen's d."""
+    """Cramér's V (draw), 0 ... 1, between classes (station) and better or worse.
+
+    ``better`` and ``weights`` as for Cohen's d.
+    """
     member = (classes[:, None] == np.unique(classes)[None]).astype(float)
     tables = np.stack([(weights * better) @ member, (weights * ~better) @ member], axis=1)
     total = tables.sum(axis=(1, 2))
