@@ -64,7 +64,7 @@ def test_the_first_look_of_the_quickstart_shows_the_skill_of_every_method(
 ):
     monkeypatch.setenv("SOILMOISTURE_DATA_DIR", str(untouched(finished)))
     [block] = re.findall(r"^```python\n(.*?)^```$", (DOCS / "quickstart.md").read_text(), re.MULTILINE | re.DOTALL)
-    opening, _, look = block.replace('"demo"', '"small"').partition("\n\n")
+    opening, _, look = block.strip().replace('"demo"', '"small"').rpartition("\n")
     names: dict[str, Any] = {}
     exec(opening, names)
     shown = eval(look, names)
