@@ -55,7 +55,7 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.rel
 @each_page
 def test_a_page_names_files_that_are_there(page: Path):
     named = [name for name in quoted(page) if re.fullmatch(r"[\w./*]+(/|\.\w+)", name) and "/" in name]
-    named = [name for name in named if not name.startswith(("/", "data/", *ON_LAYERS))]
+    named = [name for name in named if not name.startswith(("/", "data/", "site/", *ON_LAYERS))]
     missing = [name for name in named if not any([*ROOT.glob(name), *(ROOT / "soilmoisture_assets").glob(name)])]
     linked = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
     made = {ROOT / "docs" / name for name in OF_THE_SITE}
@@ -85,7 +85,8 @@ def test_a_page_shows_commands_that_the_program_takes(page: Path):
         if words[:1] == ["soilmoisture"] and len(words) > 1:
             context = taken(words[1:])
             study, select = context.params.get("study"), context.params.get("select") or ""
-            if study is not None and study not in (*BUILT_IN, "NAME"):
+            on_the_page = [tomllib.loads(block).get("name") for block in blocks(page, "toml")]
+            if study is not None and study not in (*BUILT_IN, "NAME", *on_the_page):
                 assert study.endswith(".toml"), words
                 assert "/" not in study or (ROOT / study).exists(), words
             keys = re.findall(r'key:"(?:\w+/)?((?:raw|cube|models|analysis|figures|report)/[^"]+)"', select)

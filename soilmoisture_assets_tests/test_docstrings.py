@@ -32,7 +32,9 @@ WHERE_TO_FIND_IT = re.compile(r"doi:|arXiv:|https?://|\"[A-Z]|Journal|NeurIPS|An
 def documented() -> Iterator[tuple[str, Callable[..., Any]]]:
     """Every function, method and property of the pages, by its full name."""
     for page in sorted(PAGES.glob("*.md")):
-        blocks = re.findall(r"^::: ([\w.]+)\n(?: +options:\n +members: \[(.*)\]\n)?", page.read_text(), re.MULTILINE)
+        blocks = re.findall(
+            r"^::: ([\w.]+)\n(?: +options:\n(?: +\w+: \w+\n)* +members: \[(.*)\]\n)?", page.read_text(), re.MULTILINE
+        )
         for name, members in blocks:
             module = importlib.import_module(name)
             own = [each for each, value in vars(module).items() if getattr(value, "__module__", None) == name]

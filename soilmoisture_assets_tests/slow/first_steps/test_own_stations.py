@@ -17,7 +17,7 @@ def test_the_page_leads_from_two_tables_to_the_forecast_of_their_stations(tmp_pa
     own = {name: value for name, value in os.environ.items() if not name.startswith("SOILMOISTURE_")}
     environment = own | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     blocks = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    assert [kind for kind, _ in blocks] == ["python", "python", "", "toml", "", "python"]
+    assert [kind for kind, _ in blocks] == ["python", "python", "", "toml", "", "python", ""]
     for kind, text in blocks:
         if kind == "toml":
             (tmp_path / "mine.toml").write_text(text)
