@@ -51,7 +51,7 @@ install = ( while sleep 15; do echo "  still installing: $$(du -sh .venv | cut -
 	touch $@
 
 .venv/for_docs: .venv/installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@$(call install,.[docs])
 	touch $@
 
 .venv/citation:    # holds a jsonschema that is older than what others here take

@@ -144,6 +144,19 @@ def test_each_message_that_is_explained_is_one_of_the_program():
     assert [message for message in explained if not any(message in text for text in texts)] == []
 
 
+def test_the_skill_on_the_front_page_is_that_of_the_page_on_skill():
+    front, whole = (
+        {
+            line.replace("*", "")
+            for line in page.read_text().splitlines()
+            if re.match(r"\| [a-z ]+ \|.*0\.\d{3} / ", line)
+        }
+        for page in (ROOT / "README.md", ROOT / "docs" / "skill.md")
+    )
+    assert len(front) == 3
+    assert front <= whole
+
+
 def test_the_citation_is_of_this_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
