@@ -65,7 +65,7 @@ class Task:
         return at(self.inputs.training_target, self.training, lead)
 
     def judged(self, lead: int) -> Array:
-        """(station, choosing start) observations [m3 m-3] candidates are judged by; held-out stations judge nothing, nor do
+        """(station, choosing start) observations [m3 m-3] that candidates are judged by; held-out ones judge nothing, nor do
         starts without the forecast of the weather that the experiment sees."""
         observed = np.where(self.inputs.held_out[:, None], np.nan, at(self.scored, self.choosing, lead))
         issued = self.inputs.issued
