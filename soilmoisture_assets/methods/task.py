@@ -65,8 +65,10 @@ class Task:
         return at(self.inputs.training_target, self.training, lead)
 
     def judged(self, lead: int) -> Array:
-        """(station, choosing start) observations [m3 m-3] that candidates are judged by; held-out ones judge nothing, nor do
-        starts without the forecast of the weather that the experiment sees."""
+        """(station, choosing start) observations [m3 m-3] that candidates are judged by.
+
+        Held-out stations judge nothing, nor do starts without the forecast of the weather that the experiment sees.
+        """
         observed = np.where(self.inputs.held_out[:, None], np.nan, at(self.scored, self.choosing, lead))
         issued = self.inputs.issued
         return observed if issued is None else np.where(issued[:, self.choosing], observed, np.nan)
