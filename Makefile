@@ -10,7 +10,7 @@ real: .venv/installed
 test: .venv/for_tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-slow chaos servers: .venv/for_tests
+slow chaos servers first_steps: .venv/for_tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow --timeout 3600 -rP -n 2 --dist loadfile $(if $(filter-out slow,$@),soilmoisture_assets_tests/slow/$@)
 
 chaos-short: .venv/for_tests
@@ -21,6 +21,12 @@ ui: .venv/installed
 
 lint: .venv/for_tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+docs: .venv/for_docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+citation: .venv/citation
+	.venv/citation/bin/cffconvert --validate
 
 audit: .venv/for_tests
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[audit]'
@@ -44,4 +50,12 @@ install = ( while sleep 15; do echo "  still installing: $$(du -sh .venv | cut -
 	@$(call install,.[dev])
 	touch $@
 
-.PHONY: demo real test slow chaos chaos-short servers ui lint audit bench
+.venv/for_docs: .venv/installed
+	@$(call install,.[docs])
+	touch $@
+
+.venv/citation:    # holds a jsonschema that is older than what others here take
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet cffconvert==2.0.0
+
+.PHONY: demo real test slow chaos chaos-short servers first_steps ui lint docs citation audit bench

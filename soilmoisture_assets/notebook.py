@@ -68,7 +68,7 @@ class OpenStudy:
 
     @property
     def assets(self) -> pd.DataFrame:
-        """What the study is made of: a row per asset, in an order in which they can be made.
+        """What the study is made of: one row per asset, in an order in which they can be made.
 
         The index is the asset's path. ``partitions`` is station, month, year or empty; ``current`` counts the
         partitions that can be read (of an asset without partitions 0 or 1), ``outdated``, ``failed``, ``left_out`` and
@@ -78,7 +78,7 @@ class OpenStudy:
 
     @property
     def stations(self) -> pd.DataFrame:
-        """Every station of the sources: a row each, by its identifier.
+        """Every station of the sources: one row per station, by its identifier.
 
         Columns: network, station_name, latitude and longitude [degrees], elevation and depth of the sensor [m],
         ``observed_train`` and the like (share of the steps of a split with an observation), ``included`` (whether it is
@@ -119,7 +119,7 @@ class OpenStudy:
 
     @property
     def skill_summary(self) -> pd.DataFrame:
-        """Medians of the scores over stations, a row per split, experiment, method and lead; R² with its interval."""
+        """Medians of the scores over stations, one row per split, experiment, method and lead; R² with its interval."""
         return self.read("analysis/skill_summary")
 
     def forecasts(self, experiment: str, method: str | None = None) -> xr.Dataset:

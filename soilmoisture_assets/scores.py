@@ -97,13 +97,13 @@ def anomaly_correlation(observed: Array, forecast: Array, climatology: Array) ->
 def pinball_loss(observed: Array, quantile_forecast: Array, quantiles: Sequence[float]) -> Array:
     """Mean quantile loss over the quantiles, in the units of the forecast; lower is better.
 
+    Source: Koenker & Bassett 1978, doi:10.2307/1913643.
+
     Parameters
     ----------
     observed : (…, start).
     quantile_forecast : (…, start, quantile); a pair counts where every quantile is finite.
     quantiles : levels in (0, 1), as many as the last axis of ``quantile_forecast``.
-
-    Source: Koenker & Bassett 1978, doi:10.2307/1913643.
     """
     levels = np.asarray(quantiles, dtype=np.float64)
     error = np.asarray(observed, dtype=np.float64)[..., None] - np.asarray(quantile_forecast, dtype=np.float64)
@@ -116,12 +116,12 @@ def crps(observed: Array, quantile_forecast: Array) -> Array:
     The distribution is a normal one on each side of the central forecast, as wide as the half interval there
     (two-piece normal). Its quantiles at 19 equidistant levels stand for it: the CRPS is twice the mean pinball loss.
 
+    Sources: Gneiting & Raftery 2007, doi:10.1198/016214506000001437; Gneiting & Ranjan 2011,
+    doi:10.1198/jbes.2010.08110, eq. 10.
+
     Parameters
     ----------
     observed : (…, n). quantile_forecast : (…, n, 3), the quantiles 0.1, 0.5 and 0.9, in the units of ``observed``.
-
-    Sources: Gneiting & Raftery 2007, doi:10.1198/016214506000001437; Gneiting & Ranjan 2011,
-    doi:10.1198/jbes.2010.08110, eq. 10.
     """
     lower, centre, upper = np.moveaxis(np.asarray(quantile_forecast, dtype=np.float64), -1, 0)
     observed, centre = _paired(observed, centre)
@@ -155,11 +155,11 @@ def median_interval(values: Array, *, draws: int = 2000, seed: int = 0) -> tuple
     Stations are drawn with replacement, as many as there are; low and high are the 2.5 and 97.5 % points of the
     medians of the draws. A NaN is no station; without any station all three are NaN.
 
+    Source: Efron & Tibshirani 1993, "An introduction to the bootstrap", section 13.3.
+
     Parameters
     ----------
     values : (station,) one score of each station.
-
-    Source: Efron & Tibshirani 1993, "An introduction to the bootstrap", section 13.3.
     """
     return _interval(values, np.median, draws, seed)
 
@@ -177,11 +177,11 @@ def median_difference_interval(
     Stations are drawn as in ``median_interval``, each with both of its scores: what makes a station hard is hard for
     both, and does not widen the interval. A station without one of them is none.
 
+    Source: Efron & Tibshirani 1993, "An introduction to the bootstrap", section 8.
+
     Parameters
     ----------
     values, others : (station,) the same score by two methods.
-
-    Source: Efron & Tibshirani 1993, "An introduction to the bootstrap", section 8.
     """
     pairs = np.stack([np.asarray(values, dtype=np.float64), np.asarray(others, dtype=np.float64)])
     pairs = pairs[:, np.isfinite(pairs).all(axis=0)]

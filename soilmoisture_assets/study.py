@@ -38,6 +38,7 @@ class Experiment(StrEnum):
 
     @property
     def sees_moisture(self) -> bool:
+        """Whether it is given past soil moisture."""
         return self is not Experiment.DRIVERS
 
     @property
@@ -47,10 +48,12 @@ class Experiment(StrEnum):
 
     @property
     def knows_weather(self) -> bool:
+        """Whether it is given the true weather of the days it forecasts."""
         return self.sees_weather_ahead and self is not Experiment.ISSUED
 
     @property
     def description(self) -> str:
+        """What it sees and which question it answers."""
         return {
             "drivers": "weather known, no antecedent soil moisture: what drives soil moisture",
             "forecast": "antecedent soil moisture, no future weather: what could be issued today",
@@ -97,7 +100,7 @@ class Period(_Section):
         return pd.Timestamp(self.end) + pd.Timedelta(days=1)
 
     def contains(self, times: np.ndarray) -> np.ndarray:
-        """Which step labels lie in the period."""
+        """Which step labels (time) lie in the period: (time) bool."""
         return (times > self.first.to_datetime64()) & (times <= self.last.to_datetime64())
 
 
@@ -198,6 +201,7 @@ class TargetSettings(FileSource):
 
     @property
     def sources(self) -> tuple[str, ...]:
+        """The name of the source, as the other sections give theirs."""
         return (self.source,)
 
 
@@ -439,6 +443,7 @@ class Study(_Section):
 
     @property
     def step(self) -> pd.Timedelta:
+        """Length of a step."""
         return pd.Timedelta(hours=int(self.time.step[:-1]))
 
     @property
@@ -449,6 +454,7 @@ class Study(_Section):
 
     @property
     def steps_per_day(self) -> int:
+        """How many steps a day has."""
         return 24 // int(self.time.step[:-1])
 
     @property
@@ -459,6 +465,7 @@ class Study(_Section):
 
     @property
     def window_hours(self) -> list[int]:
+        """Hours of each window, as the study lists them."""
         return [int(window[:-1]) for window in self.model.windows]
 
     @property

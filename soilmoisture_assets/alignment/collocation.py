@@ -42,6 +42,8 @@ def collocate(
 ) -> xr.Dataset:
     """Take ERA5 to the stations.
 
+    Source: ECMWF, "ERA5: land-sea mask"; lapse rate: ICAO Doc 7488.
+
     Parameters
     ----------
     hourly : (time, latitude, longitude) as normalised, or (point, time) of the point dataset; ``expver`` per time kept.
@@ -60,8 +62,6 @@ def collocate(
     Raises
     ------
     SourceError : the mask is on another grid; heights are needed and not there.
-
-    Source: ECMWF, "ERA5: land-sea mask"; lapse rate: ICAO Doc 7488.
     """
     if "point" in hourly.dims:
         series, cells = _of_points(hourly, stations)

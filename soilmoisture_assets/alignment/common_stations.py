@@ -73,7 +73,7 @@ def common_stations(
 
 
 def observed_fractions(observed: np.ndarray, times: pd.DatetimeIndex, study: Study) -> np.ndarray:
-    """Share of the steps of train, validation and test that are observed: (station, split) float32."""
+    """Share of the steps of train, validation and test that are observed (station, time): (station, split) float32."""
     labels = split_labels(times, study.splits).values
     shares = [observed[:, labels == code].mean(axis=1) for code in CODES.values()]
     return np.stack(shares, axis=1).astype("float32")

@@ -49,6 +49,7 @@ class Position:
 
     @property
     def middle(self) -> float:
+        """Depth halfway between both ends, in metres."""
         return (self.depth_from + self.depth_to) / 2
 
 

@@ -19,6 +19,8 @@ def fit_distributions(sample: np.ndarray) -> xr.Dataset:
     All have two parameters: the normal location and scale, the others shape and scale with their origin at 0, so that
     the criterion compares likelihoods alone. It ranks them; whether even the first of them fits, the distance says.
 
+    Source: Akaike 1974, doi:10.1109/TAC.1974.1100705; Stephens 1974, doi:10.1080/01621459.1974.10480196.
+
     Parameters
     ----------
     sample : any shape; values that are not finite are left out, and those not positive for all but the normal.
@@ -32,8 +34,6 @@ def fit_distributions(sample: np.ndarray) -> xr.Dataset:
     the distance up: the limit is a yardstick, no test at 5 %. (distribution, parameter): ``parameters`` as scipy.stats
     takes them (shape, location, scale; the normal has no shape). NaN where the sample has fewer than 8 different
     values.
-
-    Source: Akaike 1974, doi:10.1109/TAC.1974.1100705; Stephens 1974, doi:10.1080/01621459.1974.10480196.
     """
     from scipy import stats
 

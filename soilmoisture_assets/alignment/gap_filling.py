@@ -40,7 +40,7 @@ class FilledWeather:
 def fill_weather(
     cube: xr.Dataset, name: str, rows: np.ndarray | None = None, season: np.ndarray | None = None
 ) -> FilledWeather:
-    """Fill the gaps of a variable of the station cube; an infinite value is a gap.
+    """Fill the gaps of a variable of the station cube, in its unit; an infinite value is a gap.
 
     Parameters
     ----------

@@ -54,7 +54,10 @@ def great_circle_km(
     other_latitude: np.ndarray,
     other_longitude: np.ndarray,
 ) -> np.ndarray:
-    """Distance on the sphere in km (haversine formula) from one point to others, or pairwise by broadcasting."""
+    """Distance on the sphere in km (haversine formula) from one point to others (point), or pairwise by broadcasting.
+
+    Latitudes and longitudes are in degrees.
+    """
     a, b = np.deg2rad(latitude), np.deg2rad(other_latitude)
     half = np.sin((b - a) / 2) ** 2
     half = half + np.cos(a) * np.cos(b) * np.sin(np.deg2rad(other_longitude - longitude) / 2) ** 2
@@ -64,7 +67,7 @@ def great_circle_km(
 def initial_bearing(
     latitude: float, longitude: float, other_latitude: np.ndarray, other_longitude: np.ndarray
 ) -> np.ndarray:
-    """Direction in which the great circle to others leaves one point, degrees clockwise from north, 0 ... 360."""
+    """Direction in which the great circle to others (point) leaves one point, degrees from north over east, 0 … 360."""
     a, b = np.deg2rad(latitude), np.deg2rad(other_latitude)
     east = np.deg2rad(other_longitude - longitude)
     y = np.sin(east) * np.cos(b)

@@ -115,6 +115,7 @@ def control_before_and_after(
     """Check as :func:`control` does, up to the border as if the record ended there.
 
     A spike or a stuck sensor shows hours or days later; values after the border must not change what was learned from.
+    Arrays (station, time) and units are those of :func:`control`.
     """
     whole = control(soil_moisture, checks, temperature)
     if soil_moisture.time.values[-1] <= border:
@@ -125,7 +126,7 @@ def control_before_and_after(
 
 
 def masked_series(soil_moisture: xr.DataArray, series: Mapping[str, np.ndarray], flags: np.ndarray) -> xr.Dataset:
-    """Put the three series, each (station, time) float32, and their flags together as :func:`control` returns them."""
+    """Put the three series, each (station, time) [m3 m-3], and their flags together as :func:`control` returns them."""
     template = soil_moisture.transpose("station", "time")
     attributes = VARIABLES["soil_moisture"].attributes() | said_by_source(soil_moisture)
     dataset = xr.Dataset(
@@ -167,12 +168,12 @@ def counts(quality_flag: xr.DataArray) -> xr.Dataset:
 def spikes(values: np.ndarray, half_window: int, limits: Limits = LIMITS) -> np.ndarray:
     """Find single values that jump away from both neighbours and straight back.
 
+    Source: Dorigo et al. 2013, doi:10.2136/vzj2012.0097, equations 3-5 (flag D06).
+
     Parameters
     ----------
-    values : (station, time) float32, NaN where missing.
+    values : (station, time) float32 [m3 m-3], NaN where missing.
     half_window : values on either side whose variation is looked at.
-
-    Source: Dorigo et al. 2013, doi:10.2136/vzj2012.0097, equations 3-5 (flag D06).
     """
     found = np.zeros(values.shape, dtype=bool)
     if values.shape[-1] < 5:
@@ -199,9 +200,14 @@ def spikes(values: np.ndarray, half_window: int, limits: Limits = LIMITS) -> np.
 def stuck(values: np.ndarray, repeats: int) -> tuple[np.ndarray, np.ndarray]:
     """Find runs of ``repeats`` or more equal values; a missing value ends a run.
 
+    Parameters
+    ----------
+    values : (station, time) of any unit, NaN where missing.
+
     Returns
     -------
-    The whole run, and the part of it that was knowable at the time: its ``repeats``-th value and later ones.
+    Two bool arrays (station, time): the whole run, and the part of it that was knowable at the time, its
+    ``repeats``-th value and later ones.
     """
     same = np.zeros(values.shape, dtype=bool)
     same[:, 1:] = values[:, 1:] == values[:, :-1]

@@ -212,7 +212,10 @@ def events_table(curves: Mapping[str, xr.Dataset]) -> pd.DataFrame:
 
 
 def stations_table(curves: Mapping[str, xr.Dataset]) -> pd.DataFrame:
-    """Statistics per station: events, good fits, and mean, spread and quantiles of each quantity over the good fits."""
+    """One row per station: events, good fits, and mean, spread and quantiles of each quantity over the good fits.
+
+    Units are those of the stores: hours, m3 m-3, drop in %.
+    """
     rows = []
     for station, found in curves.items():
         row: dict[str, object] = {
@@ -237,8 +240,8 @@ def distributions_table(curves: Mapping[str, xr.Dataset]) -> pd.DataFrame:
     """Distributions fitted to each quantity over the good fits of all stations together, the nearest of each first.
 
     One row per quantity and distribution: sample_size, aic, delta_aic, ks_distance, ks_limit, shape, location and scale
-    as scipy.stats takes them. The nearest need not fit: ``fit_distributions`` says what distance and limit mean. For
-    tau per station see ``recession_curves``.
+    as scipy.stats takes them, in the units of the quantity. The nearest need not fit: ``fit_distributions`` says what
+    distance and limit mean. For tau per station see ``recession_curves``.
     """
     rows = []
     for quantity in SUMMARISED:

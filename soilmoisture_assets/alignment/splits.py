@@ -71,9 +71,10 @@ def start_labels(split: np.ndarray, horizon: int, steps_per_day: int) -> np.ndar
 
 
 def within_splits(cube: xr.Dataset) -> xr.Dataset:
-    """The cube up to the last step of its splits: all that is learned from and judged on.
+    """The station cube up to the last step of its splits: all that is learned from and judged on.
 
-    What is trained and scored reads this part alone, so that steps after the test period change none of it.
+    What is trained and scored reads this part alone, so that steps after the test period change none of it. The
+    units stay.
     """
     inside = np.flatnonzero(cube["split"].values != NONE)
     return cube.isel(time=slice(0, inside[-1] + 1)) if len(inside) else cube
@@ -88,6 +89,8 @@ def held_out_stations(
     blocks alone, not on the order of the stations, until the fraction is reached as closely as whole blocks allow;
     at least one station is held out and at least one is kept.
 
+    Source: Roberts et al. 2017, doi:10.1111/ecog.02881 (blocked cross-validation).
+
     Parameters
     ----------
     latitude, longitude : (station) degrees.
@@ -96,8 +99,6 @@ def held_out_stations(
     Returns
     -------
     (station) bool.
-
-    Source: Roberts et al. 2017, doi:10.1111/ecog.02881 (blocked cross-validation).
     """
     if fraction == 0 or len(latitude) < 2:
         return np.zeros(len(latitude), dtype=bool)

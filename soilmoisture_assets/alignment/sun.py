@@ -16,12 +16,12 @@ FEWEST_DAYS = 30
 def solar_elevation(latitude: np.ndarray, longitude: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Height of the sun above the horizon, degrees, to about half a degree: (station, time).
 
+    Source: Spencer 1971, Fourier series representation of the position of the sun, Search 2(5) 172.
+
     Parameters
     ----------
     latitude, longitude : (station) degrees.
     times : (time) datetime64, UTC.
-
-    Source: Spencer 1971, Fourier series representation of the position of the sun, Search 2(5) 172.
     """
     stamps = pd.DatetimeIndex(times)
     hour = (stamps.hour + stamps.minute / 60).to_numpy()

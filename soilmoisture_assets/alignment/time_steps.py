@@ -19,6 +19,8 @@ def to_steps(hourly: xr.DataArray, step: pd.Timedelta, how: Aggregation, min_hou
     Step t covers (t - step, t]. ERA5 accumulations are stamped at the end of their hour,
     so an hour belongs to the step that ends at or after its stamp.
 
+    Source: ECMWF, "ERA5: data documentation", mean rates/fluxes and accumulations.
+
     Parameters
     ----------
     hourly : (..., time) float32, NaN where missing; any unit, kept.
@@ -34,8 +36,6 @@ def to_steps(hourly: xr.DataArray, step: pd.Timedelta, how: Aggregation, min_hou
     ------
     TimeAxisError : the axis is not hourly, unique and increasing; names the first bad stamp.
     StudyError : more hours are asked for than a step has.
-
-    Source: ECMWF, "ERA5: data documentation", mean rates/fluxes and accumulations.
     """
     sums, counts = _by_step(hourly, step)
     hours = _hours(step)
@@ -54,7 +54,7 @@ def valid_hours(hourly: xr.DataArray, step: pd.Timedelta) -> xr.DataArray:
 
 
 def last_of_step(hourly: xr.DataArray, step: pd.Timedelta, missing: int) -> xr.DataArray:
-    """Take the last integer of each step that is not ``missing`` (which sensor was in use when the step ended)."""
+    """Take the last integer (..., time) of each step that is not ``missing``: an index, as of the sensor in use."""
     blocks = _blocks(hourly, step, fill=missing)
     present = blocks != missing
     last = blocks.shape[-1] - 1 - np.argmax(present[..., ::-1], axis=-1)

@@ -15,6 +15,8 @@ CLUSTERS = 3
 def driver_clusters(shap: xr.Dataset, *, clusters: int = CLUSTERS, seed: int = 0) -> xr.Dataset:
     """Group the stations by the standardised mean absolute SHAP of their dynamic drivers, in every window.
 
+    Source: Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7 (silhouette).
+
     Parameters
     ----------
     shap : as from :func:`shap_values.explain`; features of kind dynamic and group dynamic are the drivers.
@@ -29,8 +31,6 @@ def driver_clusters(shap: xr.Dataset, *, clusters: int = CLUSTERS, seed: int = 0
     Raises
     ------
     StationError : fewer stations than clusters plus one.
-
-    Source: Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7 (silhouette).
     """
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_samples

@@ -21,6 +21,8 @@ from soilmoisture_assets.attribution.resampling import (
 def effect_sizes(features: xr.Dataset, score: xr.DataArray, *, draws: int = DRAWS, seed: int = 0) -> xr.Dataset:
     """Compare the features of stations above and below the median of a score.
 
+    Source: Cohen 1988, Statistical Power Analysis; Cramér 1946, Mathematical Methods of Statistics.
+
     Parameters
     ----------
     features : one variable (station) each with attributes group, kind, category, long_name, units, and coordinates
@@ -32,14 +34,13 @@ def effect_sizes(features: xr.Dataset, score: xr.DataArray, *, draws: int = DRAW
     -------
     Dataset (window, feature):
 
-    - ``effect``: Cohen's d, better less worse in pooled standard deviations; for categories Cramér's V, 0 ... 1;
-    - ``absolute_effect``, ``low``, ``high``: |effect|; 95 % interval of the effect, whole blocks of stations resampled;
-    - ``p_value``: share of label flips of whole blocks that give as large an effect by chance; ``q_value``: after
-      Benjamini-Hochberg over the features of a window; ``significant``: q below 0.05;
-    - ``stations_better``, ``stations_worse`` (window);
-    - ``change``, ``change_low``, ``change_high`` (feature): absolute effect of the last less the first window.
-
-    Source: Cohen 1988, Statistical Power Analysis; Cramér 1946, Mathematical Methods of Statistics.
+        - ``effect``: Cohen's d, better less worse in pooled standard deviations; for categories Cramér's V, 0 ... 1;
+        - ``absolute_effect``, ``low``, ``high``: |effect|; 95 % interval of the effect, whole blocks of stations
+          resampled;
+        - ``p_value``: share of label flips of whole blocks that give as large an effect by chance; ``q_value``: after
+          Benjamini-Hochberg over the features of a window; ``significant``: q below 0.05;
+        - ``stations_better``, ``stations_worse`` (window);
+        - ``change``, ``change_low``, ``change_high`` (feature): absolute effect of the last less the first window.
     """
     names = list(features.data_vars)
     order = features["station"].values
@@ -143,7 +144,10 @@ def _moments(values: np.ndarray, known: np.ndarray, weights: np.ndarray) -> tupl
 
 
 def cramers_v(classes: np.ndarray, better: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Cramér's V (draw) between classes (station) and better or worse; ``better`` and ``weights`` as for Cohen's d."""
+    """Cramér's V (draw), 0 ... 1, between classes (station) and better or worse.
+
+    ``better`` and ``weights`` as for Cohen's d.
+    """
     member = (classes[:, None] == np.unique(classes)[None]).astype(float)
     tables = np.stack([(weights * better) @ member, (weights * ~better) @ member], axis=1)
     total = tables.sum(axis=(1, 2))

@@ -38,6 +38,8 @@ def local_effects(cube: xr.Dataset, models: Sequence[Model], study: Study) -> xr
     range that it lies in and no further, so correlated features keep company: nothing is asked of the model that the
     data do not hold nearby, which shuffling does.
 
+    Source: Apley & Zhu 2020, Journal of the Royal Statistical Society B 82, doi:10.1111/rssb.12377.
+
     Parameters
     ----------
     cube, models : as in :func:`shap_values.explain`; the windows are dealt among the models likewise.
@@ -49,8 +51,6 @@ def local_effects(cube: xr.Dataset, models: Sequence[Model], study: Study) -> xr
     absolute effect over the windows, mean over the seeds, comparable with a mean absolute SHAP value. Features without
     a number of their own (classes, time of year, neighbours, the station's record) have no curve, nor has one that is
     the same in every window.
-
-    Source: Apley & Zhu 2020, Journal of the Royal Statistical Society B 82, doi:10.1111/rssb.12377.
     """
     cube = within_splits(cube)
     samples = Samples(cube, models[0], study)

@@ -27,13 +27,13 @@ def permutation_importance(cube: xr.Dataset, model: Model, study: Study) -> xr.D
     All columns of a feature move together, the parts of the water balance with their driver, as in
     :func:`shap_values.explain`.
 
+    Source: Fisher et al. 2019, Journal of Machine Learning Research 20 (177).
+
     Returns
     -------
     ``permutation_importance`` (window, feature) [m3 m-3]: rise of the RMSE at the window's last lead (a feature that
     does not matter scatters around zero); ``forecast_change`` (window, feature) [m3 m-3]: mean absolute change of the
     forecast; ``rmse`` (window): before shuffling. Observed test windows only.
-
-    Source: Fisher et al. 2019, Journal of Machine Learning Research 20 (177).
     """
     samples = Samples(within_splits(cube), model, study)
     windows = study.window_hours

@@ -24,12 +24,12 @@ class Interval:
 
 
 def mean_interval(strength: np.ndarray) -> Interval:
-    """Mean over seeds and stations of (seed, station, item), NaN where missing."""
+    """Mean over seeds and stations of (seed, station, item), NaN where missing; in the unit given."""
     return _around(_mean(strength), _drawn_means(strength))
 
 
 def ratio_interval(above: np.ndarray, below: np.ndarray) -> Interval:
-    """Ratio of two means over the same seeds and stations (seed, station, item)."""
+    """Ratio of two means over the same seeds and stations (seed, station, item), which have one unit."""
     with np.errstate(invalid="ignore", divide="ignore"):  # nothing above nothing is no ratio
         return _around(_mean(above) / _mean(below), _drawn_means(above) / _drawn_means(below))
 
@@ -48,7 +48,7 @@ def leaders(strength: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    strength : (seed, station, item), 0 or larger. Items of no strength lead nowhere.
+    strength : (seed, station, item), 0 or larger, of any unit. Items of no strength lead nowhere.
     """
     ranks = rank_interval(strength)
     order = np.argsort(-np.nan_to_num(_mean(strength)), kind="stable")

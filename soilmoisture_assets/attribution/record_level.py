@@ -61,15 +61,15 @@ def record_level(cube: xr.Dataset, study: Study) -> xr.Dataset:
     -------
     Dataset of the stations that have a record; those held out have none.
 
-    - ``record_mean`` (station) [m3 m-3]: mean over the training period;
-    - ``level_part`` (station, feature) [m3 m-3]: what an attribute adds to it, relative to the mean over the stations;
-      ``level_rest`` (station): what no attribute accounts for;
-    - ``level_effect`` (station, feature) [m3 m-3]: how far one standard deviation over the stations of what the
-      attribute says moves that mean at the station: attributes that say the same move together, as they do among the
-      stations. Of classes, positions, chemistry and mean weather the root mean square of their parts, the same at all
-      stations.
+        - ``record_mean`` (station) [m3 m-3]: mean over the training period;
+        - ``level_part`` (station, feature) [m3 m-3]: what an attribute adds to it, relative to the mean over the
+          stations; ``level_rest`` (station): what no attribute accounts for;
+        - ``level_effect`` (station, feature) [m3 m-3]: how far one standard deviation over the stations of what the
+          attribute says moves that mean at the station: attributes that say the same move together, as they do among
+          the stations. Of classes, positions, chemistry and mean weather the root mean square of their parts, the same
+          at all stations.
 
-    ``explained`` in the attributes: R² over stations left out one by one in either step.
+        ``explained`` in the attributes: R² over stations left out one by one in either step.
 
     Raises
     ------

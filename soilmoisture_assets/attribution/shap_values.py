@@ -40,6 +40,11 @@ _SAMPLES_AT_ONCE = 256
 def explain(cube: xr.Dataset, models: Sequence[Model], study: Study, progress: Progress | None = None) -> xr.Dataset:
     """Explain the movement of the regional model's central forecast at the last lead of every window.
 
+    Source: Lundberg & Lee 2017 (SHAP); Erion et al. 2021, doi:10.1038/s42256-021-00343-w (expected gradients). Unlike
+    ``shap.GradientExplainer``, which draws points of paths at random, the background is stratified, paths are
+    integrated by quadrature, and what that leaves of a path is shared in proportion: with as many gradients forecasts
+    are explained whole, where a fifth of them was left.
+
     Parameters
     ----------
     cube : the station cube the models were trained on; nothing after its test period is looked at.
@@ -52,31 +57,28 @@ def explain(cube: xr.Dataset, models: Sequence[Model], study: Study, progress: P
     Dataset with coordinates ``feature_group``, ``feature_kind`` and ``units`` on feature. All but the first are means
     over the seeds:
 
-    - ``mean_absolute_shap_of_seed`` (seed, station, window, feature) and ``group_shap_of_seed`` (seed, station, window,
-      group) [m3 m-3]: what ``mean_absolute_shap`` and ``group_shap`` are the means of; ranks.py draws from them;
-    - ``shap_value`` (station, window, feature) [m3 m-3]: signed, summed over time steps, mean of the explained windows;
-    - ``mean_absolute_shap``: the same sums of a dynamic feature, made absolute window by window before the mean; of a
-      static feature, which a station has once, made absolute after it;
-    - ``group_shap`` (station, window, group) [m3 m-3]: the same for the features of a group together: what
-      correlated statics share cannot be told apart;
-    - ``shap_lag`` (station, window, dynamic_feature, lag_days) [m3 m-3]: mean absolute sum over a day's weather; lag 0
-      is the day that ends with the start of the forecast, negative lags are days ahead. What running means and the
-      water balance carry is spread over the days they carry (lags.py);
-    - ``additivity_residual`` (station, window) [m3 m-3]: mean absolute difference between the movement of a forecast,
-      less the mean of the background's, and the sum of its SHAP values; ``shared_residual``: mean absolute part of it
-      that the integration left, and that was shared among the features in proportion; ``movement_spread``: mean
-      absolute movement less the mean of the background's, to measure these by;
-    - ``explained_windows`` (station): of all seeds.
+        - ``mean_absolute_shap_of_seed`` (seed, station, window, feature) and ``group_shap_of_seed`` (seed, station,
+          window, group) [m3 m-3]: what ``mean_absolute_shap`` and ``group_shap`` are the means of; ranks.py draws from
+          them;
+        - ``shap_value`` (station, window, feature) [m3 m-3]: signed, summed over time steps, mean of the explained
+          windows;
+        - ``mean_absolute_shap``: the same sums of a dynamic feature, made absolute window by window before the mean; of
+          a static feature, which a station has once, made absolute after it;
+        - ``group_shap`` (station, window, group) [m3 m-3]: the same for the features of a group together: what
+          correlated statics share cannot be told apart;
+        - ``shap_lag`` (station, window, dynamic_feature, lag_days) [m3 m-3]: mean absolute sum over a day's weather;
+          lag 0 is the day that ends with the start of the forecast, negative lags are days ahead. What running means
+          and the water balance carry is spread over the days they carry (lags.py);
+        - ``additivity_residual`` (station, window) [m3 m-3]: mean absolute difference between the movement of a
+          forecast, less the mean of the background's, and the sum of its SHAP values; ``shared_residual``: mean
+          absolute part of it that the integration left, and that was shared among the features in proportion;
+          ``movement_spread``: mean absolute movement less the mean of the background's, to measure these by;
+        - ``explained_windows`` (station): of all seeds.
 
-    What is explained is the movement of a forecast: its departure from the mean of the station's record, which has an
-    analysis of its own (record_level.py). The water balance among the features is split exactly among precipitation,
-    temperature and radiation (water_balance.py). ``neighbours`` and ``station_record``, the record's spread and the
-    station's identity in the network, are static features too.
-
-    Source: Lundberg & Lee 2017 (SHAP); Erion et al. 2021, doi:10.1038/s42256-021-00343-w (expected gradients). Unlike
-    ``shap.GradientExplainer``, which draws points of paths at random, the background is stratified, paths are
-    integrated by quadrature, and what that leaves of a path is shared in proportion: with as many gradients forecasts
-    are explained whole, where a fifth of them was left.
+        What is explained is the movement of a forecast: its departure from the mean of the station's record, which has
+        an analysis of its own (record_level.py). The water balance among the features is split exactly among
+        precipitation, temperature and radiation (water_balance.py). ``neighbours`` and ``station_record``, the record's
+        spread and the station's identity in the network, are static features too.
     """
     cube = within_splits(cube)
     samples = Samples(cube, models[0], study)

@@ -20,6 +20,8 @@ def balance_shares(weather: Channels, step_days: float) -> tuple[np.ndarray, tup
     A part is the Shapley value of a driver in the game "run the balance with these drivers as they were and the others
     at their mean over all stations and times"; the parts of a channel add up to it, less the same constant everywhere.
 
+    Source: Shapley 1953, A value for n-person games.
+
     Parameters
     ----------
     weather : channels of :func:`learning.features.weather_channels`.
@@ -29,8 +31,6 @@ def balance_shares(weather: Channels, step_days: float) -> tuple[np.ndarray, tup
     Parts (station, time, balance channel, driver) float32 in natural units, and the drivers: those of
     ``BALANCE_DRIVERS`` among the channels. Without radiation of its own the balance uses a clear-sky season, which
     belongs to no driver; nothing is split then and the parts have no driver.
-
-    Source: Shapley 1953, A value for n-person games.
     """
     names = list(weather.names)
     balance = [i for i, source in enumerate(weather.sources) if source == "water_balance"]

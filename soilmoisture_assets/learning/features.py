@@ -182,6 +182,8 @@ def water_balance(
 ) -> dict[str, np.ndarray]:
     """Relative filling of soil buckets of several depths, and the snow store, after each step.
 
+    Sources: potential evaporation after Makkink (1957); snow by a degree-day factor of 3 mm per degree and day.
+
     Parameters
     ----------
     precipitation [mm per step], temperature [degC], shortwave [W m-2] : (station, time) without NaN.
@@ -191,8 +193,6 @@ def water_balance(
     Returns
     -------
     ``bucket_<mm>mm`` [1], ``snow_store`` [log1p mm] and ``liquid_input`` [mm], rain and melt, each (station, time).
-
-    Sources: potential evaporation after Makkink (1957); snow by a degree-day factor of 3 mm per degree and day.
     """
     saturation_slope = (
         4098 * 0.6108 * np.exp(17.27 * temperature / (temperature + 237.3)) / (temperature + 237.3) ** 2

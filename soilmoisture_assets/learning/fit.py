@@ -59,7 +59,8 @@ def fit_regional(
 
     Parameters
     ----------
-    cube : a `station_cube`; ``soil_moisture`` is fitted, ``soil_moisture_antecedent`` is seen.
+    cube : a `station_cube`; ``soil_moisture`` [m3 m-3] is fitted, ``soil_moisture_antecedent`` is seen.
+    experiment : what the network may see.
     seed : None takes the study's. The same seed and number of threads give the same bits on CPU.
     progress : called after each epoch with the epoch (from 1), the number of epochs and a line of text.
 
@@ -140,6 +141,16 @@ def fit_stations(
     Batches are cut from all stations of the cube, and one of which any station is asked for is trained whole: sums of
     floating-point numbers come out otherwise in a batch of another size, and a model is not to depend on how its
     stations are cut into runs.
+
+    Parameters
+    ----------
+    cube : a `station_cube`, soil moisture in m3 m-3.
+    regional : of :func:`fit_regional`, for the same experiment and variables.
+    stations : whose models are wanted; the result of one does not depend on which others are.
+
+    Yields
+    ------
+    The fit of each station asked for; one that cannot be trained has no model, and ``failure`` says why.
     """
     cube = within_splits(cube)
     every = [str(name) for name in cube.indexes["station"]]

@@ -36,7 +36,7 @@ class Model:
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def identity_index(self, names: Sequence[str]) -> np.ndarray:
-        """(name) row of the identity table: 0 for stations unknown to the model."""
+        """(name) int64 row of the identity table: 0 for stations unknown to the model."""
         if self.station is not None:
             return np.zeros(len(names), dtype=np.int64)
         known = {name: i + 1 for i, name in enumerate(self.stations)}
@@ -48,7 +48,7 @@ class Model:
         Parameters
         ----------
         windows : of this model's experiment and scaler.
-        starts : datetime64, labels of steps in the cube.
+        starts : (sample) datetime64, labels of steps in the cube.
 
         Returns
         -------

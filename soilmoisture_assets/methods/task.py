@@ -39,21 +39,21 @@ class Task:
 
     @property
     def training(self) -> Array:
-        """Training starts, as indices of time steps."""
+        """Training starts (start), as indices of time steps."""
         return np.flatnonzero(self.labels == TRAIN)
 
     @property
     def choosing(self) -> Array:
-        """Validation starts that may choose between candidates, as indices of time steps."""
+        """Validation starts (start) that may choose between candidates, as indices of time steps."""
         return np.flatnonzero(self.labels == SELECTION)
 
     def base(self, starts: Array) -> Array:
-        """What a change is counted from: the last observation, or zero where the experiment sees no moisture."""
+        """(station, start) what a change is counted from [m3 m-3]: the last observation, zero where none is seen."""
         last = at(self.inputs.last, starts, 0)
         return last if self.experiment.sees_moisture else np.zeros_like(last)
 
     def target(self, lead: int) -> Array:
-        """(station, training start) moisture to fit; NaN where missing, held out, or not of the base's sensor."""
+        """(station, training start) moisture [m3 m-3] to fit; NaN if missing, held out, or not of the base's sensor."""
         target = at(self.inputs.training_target, self.training, lead)
         if self.experiment.sees_moisture:
             sensor = at(self.inputs.sensor, self.training, lead)
@@ -61,12 +61,14 @@ class Task:
         return np.where(np.isfinite(self.base(self.training)), target, np.nan)
 
     def level(self, lead: int) -> Array:
-        """(station, training start) moisture to fit where no base is needed; NaN where missing or held out."""
+        """(station, training start) moisture [m3 m-3] to fit where no base is needed; NaN where missing or held out."""
         return at(self.inputs.training_target, self.training, lead)
 
     def judged(self, lead: int) -> Array:
-        """(station, choosing start) observations that candidates are judged by; held-out stations judge nothing, nor do
-        starts without the forecast of the weather that the experiment sees."""
+        """(station, choosing start) observations [m3 m-3] that candidates are judged by.
+
+        Held-out stations judge nothing, nor do starts without the forecast of the weather that the experiment sees.
+        """
         observed = np.where(self.inputs.held_out[:, None], np.nan, at(self.scored, self.choosing, lead))
         issued = self.inputs.issued
         return observed if issued is None else np.where(issued[:, self.choosing], observed, np.nan)
@@ -103,7 +105,7 @@ def per_lead(
 
     Parameters
     ----------
-    issue : of a task, what was learned for a lead, starts and the lead: (station, start).
+    issue : of a task, what was learned for a lead, starts and the lead: (station, start) [m3 m-3].
     learn : of a task and a lead: the choice and what was learned; nothing where it is not given.
     """
 

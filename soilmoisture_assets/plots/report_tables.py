@@ -13,6 +13,7 @@ import xarray as xr
 
 from soilmoisture_assets.alignment.splits import CODES
 from soilmoisture_assets.attribution.ranks import rank_interval
+from soilmoisture_assets.metadata.provenance import code_version
 from soilmoisture_assets.methods import speaking
 from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots import style
@@ -20,6 +21,7 @@ from soilmoisture_assets.plots.groups import group_title
 from soilmoisture_assets.plots.labels import MASKING_REASONS, feature_label, rank_words, words
 from soilmoisture_assets.plots.style import counted
 from soilmoisture_assets.scoring.drought import category
+from soilmoisture_assets.sources import sources_of
 from soilmoisture_assets.study import Study
 
 
@@ -60,6 +62,63 @@ def settings_table(study: Study) -> Table:
         ["Seed", str(study.seed)],
     ]
     return Table("Settings of the study", ["Setting", "Value"], rows)
+
+
+def model_card(
+    study: Study,
+    cube: xr.Dataset | None = None,
+    summary: pd.DataFrame | None = None,
+    calibration: pd.DataFrame | None = None,
+    split: str = "test",
+) -> Table:
+    """What whoever uses the models should know first, on one card; parameters as ``build_report`` takes them.
+
+    Source: Mitchell et al. 2019, "Model cards for model reporting", doi:10.1145/3287560.3287596.
+    """
+    splits, data = study.splits, [source for source in sources_of(study) if source.citation and not study.sandbox]
+    made_up = "synthetic" if study.sandbox else ""
+    stations = f"{counted(cube.sizes['station'], 'station')}, " if cube is not None else ""
+    rows = [
+        [
+            "Model",
+            f"soilmoisture_assets {code_version()}: a network of all stations, one of each station and simple methods, "
+            "together the combined forecast, which is the one that is issued",
+        ],
+        [
+            "Intended use",
+            f"soil moisture up to {study.lead_hours[-1]} h ahead at the stations of this study, with 80 % intervals, "
+            "beside a person who knows them",
+        ],
+        [
+            "Not intended",
+            "other soils or layers, frozen soil (sensors miss the ice), decisions without a look at the data",
+        ],
+        ["Learned from", f"{stations}{splits.train.start} to {splits.train.end}"],
+        ["Chosen and calibrated on", f"{splits.validation.start} to {splits.validation.end}"],
+        ["Judged on", f"{splits.test.start} to {splits.test.end}, on which nothing was chosen"],
+        ["Data", "; ".join(source.title for source in data) or made_up or "station files"],
+    ]
+    if summary is not None:
+        shown = speaking(summary["method"].astype(str).unique())
+        own = summary[(summary["split"].astype(str) == split) & (summary["method"].astype(str) == shown)]
+        for experiment, lines in own.groupby("experiment", sort=False, observed=True):
+            each = "; ".join(f"{line['lead_hours']} h {_interval(line)}" for _, line in lines.iterrows())
+            rows.append([f"Median R², {experiment}", f"{method_title(shown)}: {each}"])
+    for line in calibration_table(calibration, split).rows if calibration is not None else []:
+        rows.append([f"Intervals, {line[0]}, {line[1]}", f"hold {line[-1]} of the observations, where 0.80 is meant"])
+    rows += [
+        [
+            "Limits",
+            "medians over stations hide the worst of them (see the maps); a sensor that drifts or is replaced shifts a "
+            "level for months; weather beyond that of the training years has not been seen",
+        ],
+        [
+            "Licence",
+            "code Apache-2.0; data: "
+            + ("; ".join(f"{each.title}, {each.licence}" for each in data) or made_up or "your own"),
+        ],
+    ]
+    return Table("Model card", ["What", ""], rows)
 
 
 def coverage_table(cube: xr.Dataset) -> Table:

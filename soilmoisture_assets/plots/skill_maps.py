@@ -32,13 +32,13 @@ def skill_maps(
     """Maps of R² at the last lead of each window, of the method that speaks for each station, and its change against
     the first window.
 
+    Gains and losses are counted for all stations and for those above R² 0.1 at the first window: that choice alone
+    favours losses (regression to the mean), so both are given.
+
     Parameters
     ----------
     skill : r2 (split, experiment, forecaster, station, lead), with latitude and longitude on station.
     period : first and last day of the split, for the caption; the skill dataset does not carry them.
-
-    Gains and losses are counted for all stations and for those above R² 0.1 at the first window: that choice alone
-    favours losses (regression to the mean), so both are given.
     """
     windows = [window for window in windows if window in skill["lead"].values]
     part = best_scores(skill[["r2"]].sel(split=split, experiment=experiment))

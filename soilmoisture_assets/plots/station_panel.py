@@ -28,7 +28,7 @@ def station_panel(cube: xr.Dataset, station: str) -> "Figure":
 
     Parameters
     ----------
-    cube : the station cube.
+    cube : the station cube; axes are labelled with the units in its attributes.
     station : one of its stations.
     """
     own = cube.sel(station=station)

@@ -22,7 +22,7 @@ def station_series(cube: xr.Dataset, *, station: str | None = None) -> "Figure":
 
     Parameters
     ----------
-    cube : (station, time), the station cube or the dynamic inputs alone.
+    cube : (station, time), the station cube or the dynamic inputs alone, with units in attributes.
     station : station id; by default the one with the most observations (the first, where there are none).
     """
     import matplotlib.dates as mdates

@@ -103,8 +103,8 @@ def calibrate(forecasts: xr.Dataset, shared: xr.Dataset, *, sees_moisture: bool)
 
     Parameters
     ----------
-    forecasts : as for ``pooled_factors``, of any stations, held out or not; by several methods where it has the
-        dimension ``forecaster``, and ``shared`` too.
+    forecasts : as for ``pooled_factors``, (station, start, lead, quantile), of any stations, held out or not; by
+        several methods where it has the dimension ``forecaster``, and ``shared`` too.
     shared : of :func:`shared_calibration`.
     sees_moisture : as there.
 
@@ -150,7 +150,7 @@ def calibration_of(stored: Mapping[str, xr.Dataset], held_out: Collection[str] =
     Parameters
     ----------
     stored : station -> dataset of that station as ``learning.predict.uncalibrated`` gives it, with the dimension
-        ``forecaster``; read one by one. Not all need to have the same forecasters.
+        ``forecaster``, in m3 m-3; read one by one. Not all need to have the same forecasters.
     held_out : stations that tell nothing to others.
 
     Returns
@@ -193,7 +193,7 @@ def calibrated(dataset: xr.Dataset, calibration: xr.Dataset) -> xr.Dataset:
 
     Parameters
     ----------
-    dataset : as ``learning.predict.uncalibrated`` gives it, with the dimension ``forecaster``.
+    dataset : as ``learning.predict.uncalibrated`` gives it, in m3 m-3, with the dimension ``forecaster``.
     calibration : of :func:`calibration_of`.
 
     Raises
@@ -268,7 +268,7 @@ def _followed(
 
 
 def scale_intervals(quantiles: xr.DataArray, factors: xr.DataArray) -> xr.DataArray:
-    """Quantiles (…, quantile = 0.1, 0.5, 0.9) with both halves of the interval times their factor (…, side)."""
+    """Quantiles (…, quantile = 0.1, 0.5, 0.9) [m3 m-3], both halves of the interval times their factor (…, side)."""
     centre = quantiles.isel(quantile=1, drop=True)
     lower, upper = (
         centre + factors.isel(side=side, drop=True) * (quantiles.isel(quantile=end, drop=True) - centre)
@@ -279,7 +279,7 @@ def scale_intervals(quantiles: xr.DataArray, factors: xr.DataArray) -> xr.DataAr
 
 
 def reliability_table(forecasts: xr.Dataset) -> pd.DataFrame:
-    """What the quantiles hold, per split and lead.
+    """What the quantiles hold: one row per split and lead.
 
     Returns
     -------

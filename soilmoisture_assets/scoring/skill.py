@@ -187,6 +187,7 @@ def summarise_by(skill: xr.Dataset, group: xr.DataArray, names: Mapping[int, str
 
     Parameters
     ----------
+    skill : scores (split, experiment, forecaster, station, lead) in the units of ``SCORES``.
     group : (station) network, climate class or land cover; ``names`` says what the codes of a category mean, and codes
         without a name (missing) make no group.
     """

@@ -1,13 +1,17 @@
 """A method, a figure and a source, each one new file or folder outside the package: they are part of all there is.
 
+The three are those that the page on adding things shows.
+
 A run of a study of four stations to the report, with no other figure; this one is drawn from what the source gave.
 """
 
 import json
+import re
 import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,81 +20,9 @@ import pytest
 from soilmoisture_assets_tests.integration.conftest import Workplace, workplace
 from soilmoisture_assets_tests.integration.web_ui import running
 
-METHOD = """
-    from soilmoisture_assets.methods.inputs import at
-    from soilmoisture_assets.methods.method import Method
-    from soilmoisture_assets.methods.task import per_lead
-
-
-    def forecast(task, learned, starts, lead):
-        last, season = at(task.inputs.last, starts, 0), at(task.inputs.climatology, starts, lead)
-        return (last + season) / 2
-
-
-    METHOD = Method(
-        name="half_way", title="half way", rank=25, colour="#123456", marker="h", dash=":",
-        sees="the last observation and the season", source="this test", fit=per_lead(forecast),
-    )
-"""
-FIGURE = """
-    from soilmoisture_assets.plots.figure import FigureDeclaration
-    from soilmoisture_assets.plots.style import finish, new_figure, styled
-
-
-    @styled
-    def draw(given):
-        months = given.inputs["series"]
-        figure = new_figure(height=3.0)
-        axes = figure.subplots()
-        for month in months:
-            axes.hist(months[month].shortwave.values.ravel())
-        return finish(figure, f"{len(months)} months of sunshine", "Hours.", months[month])
-
-
-    FIGURE = FigureDeclaration(
-        name="sunshine", title="Sunshine", section="Weather", place=1.5, description="How bright it is.",
-        inputs={"series": "raw/mine/station_series"}, draw=draw,
-    )
-"""
-SOURCE = """
-    from soilmoisture_assets.sources.source import Need, Source
-
-
-    def fetch(request):
-        from .client import radiation  # a folder may have modules of its own
-
-        return radiation(request)
-
-
-    def needs(study, settings):
-        yield Need("raw/mine", "key of mine", lambda: "in my pocket")
-
-
-    SOURCE = Source(
-        name="mine", title="My satellite", offers={"dynamic": ("shortwave",)}, step="1h", place="points",
-        citation="Mine 2026, the light", licence="CC0", account="a key", needs=needs, fetch=fetch,
-    )
-"""
-CLIENT = """
-    import numpy as np
-    import xarray as xr
-
-
-    def radiation(request):
-        day = np.maximum(np.sin((request.hours.hour - 6) / 24 * 2 * np.pi), 0) / 2
-        stations = request.stations.station.values
-        values = np.broadcast_to(day, (len(stations), len(day)))
-        return xr.Dataset(
-            {"shortwave": (("station", "time"), values, {"units": "kW m-2"})},
-            {"station": stations, "time": request.hours},
-        )
-"""
-FILES = {
-    "methods/mine.py": METHOD,
-    "plots/mine.py": FIGURE,
-    "sources/mine/__init__.py": SOURCE,
-    "sources/mine/client.py": CLIENT,
-}
+PAGE = Path(__file__).parents[2] / "docs" / "adding.md"
+FILES = dict(re.findall(r'^```python title="([^"]+)"\n(.*?)^```$', PAGE.read_text(), re.MULTILINE | re.DOTALL))
+"""The folder that the page shows, a text by path."""
 STUDY = """
     name = "extended"
     title = "A study with things from outside the package"
@@ -152,7 +84,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     for name, text in FILES.items():
         file = folder / "mine" / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(textwrap.dedent(text))
+        file.write_text(text)
     (folder / "extended.toml").write_text(textwrap.dedent(STUDY))
     plain = workplace(folder, str(folder / "extended.toml"))
     extensions = {"SOILMOISTURE_EXTENSIONS": json.dumps([str(folder / "mine")])}
@@ -210,12 +142,12 @@ def test_the_report_has_the_method_the_figure_and_the_source(place: Workplace):
     page = (place.data / "extended" / "report" / "report.html").read_text()
     assert "half way" in page
     assert "5 months of sunshine" in page
-    assert "Mine 2026, the light" in page
+    assert "Who 2026, sunshine from above" in page
 
 
 def test_the_doctor_says_what_the_source_needs(place: Workplace):
     findings = {finding["what"]: finding for finding in ask(place, "doctor")}
-    assert findings["key of mine"] == {"what": "key of mine", "ok": True, "state": "in my pocket", "fix": ""}
+    assert findings["key of mine"] == {"what": "key of mine", "ok": True, "state": "found", "fix": ""}
     assert "My satellite" in findings["sources"]["state"]
 
 
@@ -241,7 +173,7 @@ def test_the_web_ui_shows_them_with_what_they_are_made_from(place: Workplace):
 
 
 def test_a_method_that_forecasts_otherwise_is_fitted_again_and_nothing_is_trained(place: Workplace):
-    file = place.data.parent / "mine" / "methods" / "mine.py"
+    file = place.data.parent / "mine" / "methods" / "half_way.py"
     file.write_text(file.read_text().replace('name="half_way",', 'name="half_way", code="2",'))
     selected = 'key:"models/baselines_forecast" or key:"models/regional_model_forecast"'
     assert ask(place, "run", "--select", selected)["made"] == {"models/baselines_forecast": 1}

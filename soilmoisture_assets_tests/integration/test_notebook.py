@@ -1,5 +1,6 @@
-"""A finished study as a notebook sees it: the page about it, and what is read without Dagster."""
+"""A finished study as a notebook sees it: the page about it, the notebooks, and what is read without Dagster."""
 
+import json
 import re
 import subprocess
 import sys
@@ -16,7 +17,9 @@ from soilmoisture_assets.notebook import OpenStudy
 from soilmoisture_assets.store import State
 from soilmoisture_assets_tests.integration.conftest import STUDY, Workplace, untouched
 
-PAGE = Path(__file__).parents[2] / "docs" / "notebook.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "notebook.md"
+NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,33 @@ def test_every_block_of_the_page_runs_and_prints_what_the_page_shows(
             exec(compile(text.replace('"demo"', '"small"'), str(PAGE), "exec"), names)
             printed = capsys.readouterr().out
     assert names["station"] in names["records"]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
+def test_a_notebook_runs_from_its_first_cell_to_its_last(
+    notebook: Path, finished: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SOILMOISTURE_DATA_DIR", str(untouched(finished)))
+    monkeypatch.chdir(tmp_path)
+    cells = [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
+    names: dict[str, Any] = {}
+    for number, cell in enumerate(cells):
+        text = "".join(cell["source"]).replace('"demo"', '"small"')
+        exec(compile(text, f"{notebook.name}, cell {number}", "exec"), names)
+    assert names["station"] in names["cube"].station
+    assert [cell["outputs"] for cell in cells] == [[]] * len(cells)
+
+
+def test_the_first_look_of_the_quickstart_shows_the_skill_of_every_method(
+    finished: Workplace, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SOILMOISTURE_DATA_DIR", str(untouched(finished)))
+    [block] = re.findall(r"^```python\n(.*?)^```$", (DOCS / "quickstart.md").read_text(), re.MULTILINE | re.DOTALL)
+    opening, _, look = block.strip().replace('"demo"', '"small"').rpartition("\n")
+    names: dict[str, Any] = {}
+    exec(opening, names)
+    shown = eval(look, names)
+    assert {"persistence", "station_model", "combined"} <= {*shown.method}
 
 
 def test_nothing_of_dagster_is_imported_and_importing_the_package_costs_nothing(finished: Workplace):

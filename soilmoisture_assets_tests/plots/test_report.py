@@ -12,7 +12,7 @@ import pytest
 from soilmoisture_assets.plots.land_cover_map import land_cover_map
 from soilmoisture_assets.plots.report import FigureEntry, build_report, without_clock
 from soilmoisture_assets.plots.report_stations import station_explorer
-from soilmoisture_assets.plots.report_tables import quality_table
+from soilmoisture_assets.plots.report_tables import model_card, quality_table
 from soilmoisture_assets.plots.shap_by_window import shap_by_window
 from soilmoisture_assets.plots.skill_by_lead import skill_by_lead
 from soilmoisture_assets.plots.style import save_figure
@@ -95,6 +95,15 @@ def test_the_page_says_what_of_the_archive_was_left_out_and_cites_the_networks(p
     assert "left out: the file is empty" in text
     assert '<th scope="row">SCAN</th><td>Schaefer 2007</td>' in text
     assert '<th scope="row">UNKNOWN</th>' not in text
+
+
+def test_the_model_card_says_what_was_learned_from_and_how_good_it_is_with_intervals():
+    study = load_study("demo")
+    card = dict(model_card(study, made_up.cube(8), made_up.skill_summary(8), calibration()).rows)
+    assert card["Learned from"] == "8 stations, 2017-01-01 to 2018-06-30"
+    assert re.match(r"station model: 12 h 0\.\d\d \[0\.\d\d, 0\.\d\d\]; 24 h", card["Median R², forecast"])
+    assert card["Intervals, forecast, regional model, 24 h"].startswith("hold 0.79 [0.70, 0.85] of the observations")
+    assert card["Data"] == "synthetic"
 
 
 def test_the_page_says_when_it_was_made_with_what_and_how_old_the_forecast_was_then(page):
