@@ -410,6 +410,7 @@ class Deployment:
         networks = self._network_references(dataset) if of_networks else []
         return with_provenance(
             with_coordinates(dataset),
+            identifier=f"{self.study.name}/{path}",
             title=f"{self._title(path)} ({self.study.name})",
             source=dataset.attrs.get("source", ", ".join(named)),
             study_name=self.study.name,

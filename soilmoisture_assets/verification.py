@@ -49,8 +49,9 @@ def _trouble(deployment: Deployment, path: str, value: Any) -> str:
     return ""
 
 
-def _trouble_of_dataset(dataset: xr.Dataset, title: str, *, raw: bool) -> str:
-    if (said := dataset.attrs.get("title")) != title:
+def _trouble_of_dataset(dataset: xr.Dataset, identifier: str, *, raw: bool) -> str:
+    # the title was this before datasets had an id
+    if (said := dataset.attrs.get("id", dataset.attrs.get("title"))) != identifier:
         return f"says that it is {said}."
     if not dataset.attrs.get("source"):
         return "does not say where it comes from."

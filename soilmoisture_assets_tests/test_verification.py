@@ -20,7 +20,7 @@ def stored(folder: Path, path: str, change: Callable[[xr.Dataset], xr.Dataset]) 
     """A deployment with one thing in it, as its own code would have published something else."""
     deployment = Deployment(load_study("demo"), Settings(data_dir=str(folder)))
     values = {"temperature": ("time", np.array([1.0, np.nan])), "soil_moisture": ("time", np.array([0.2, 0.3]))}
-    dataset = change(xr.Dataset(values, attrs={"title": f"demo/{path}", "source": "a sensor"}))
+    dataset = change(xr.Dataset(values, attrs={"id": f"demo/{path}", "source": "a sensor"}))
     record = Record("demo", path, fingerprint="0" * 16, suffix=".nc")
     deployment.store.publish(record, lambda target: formats.dump(dataset, target))
     view = deployment.view()
@@ -33,7 +33,7 @@ def stored(folder: Path, path: str, change: Callable[[xr.Dataset], xr.Dataset]) 
     ("path", "change", "trouble"),
     [
         (STATIONS, lambda dataset: dataset, ""),
-        (STATIONS, lambda dataset: dataset.assign_attrs(title="other/raw/ismn/stations"), "says that it is other/raw"),
+        (STATIONS, lambda dataset: dataset.assign_attrs(id="other/raw/ismn/stations"), "says that it is other/raw"),
         (STATIONS, lambda dataset: dataset.assign_attrs(source=""), "does not say where it comes from"),
         (STATIONS, lambda dataset: dataset.assign(temperature=dataset.temperature / 0), "has infinite values"),
         (STATIONS, lambda dataset: dataset.assign(soil_moisture=dataset.soil_moisture + 9), ""),

@@ -35,6 +35,7 @@ def library_versions() -> list[str]:
 def with_provenance(
     dataset: xr.Dataset,
     *,
+    identifier: str,
     title: str,
     source: str,
     study_name: str,
@@ -49,6 +50,7 @@ def with_provenance(
     """
     attributes = {
         "Conventions": "CF-1.11",
+        "id": identifier,
         "title": title,
         "source": f"{SYNTHETIC_NOTICE}; {source}" if synthetic and SYNTHETIC_NOTICE not in source else source,
         "synthetic": int(synthetic),

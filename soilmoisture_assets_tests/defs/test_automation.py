@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import xarray as xr
+from pydantic import SecretStr
 
 from soilmoisture_assets.assets import HOURLY
 from soilmoisture_assets.defs.automation import schedules, sensors
@@ -84,7 +85,7 @@ def test_a_sandbox_and_a_study_that_goes_on_run_by_themselves_and_another_does_n
     study: str, reach: str | None, on: bool, tmp_path: Path
 ):
     found = load_study(study).model_copy(update={"reach": reach})
-    deployment = Deployment(found, Settings(data_dir=str(tmp_path)))
+    deployment = Deployment(found, Settings(data_dir=str(tmp_path), cds_key=SecretStr("a key")))
     status = {each.name: each.default_status.value for each in (*schedules(deployment), *sensors(deployment))}
     names = ("era5_refresh", "cube_to_report", "ismn_archive_changed", "raw_follows")
     assert {status[f"{study}__{name}"] for name in names} == {"RUNNING" if on else "STOPPED"}

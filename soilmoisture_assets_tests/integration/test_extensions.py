@@ -147,7 +147,13 @@ def test_the_report_has_the_method_the_figure_and_the_source(place: Workplace):
 
 def test_the_doctor_says_what_the_source_needs(place: Workplace):
     findings = {finding["what"]: finding for finding in ask(place, "doctor")}
-    assert findings["key of mine"] == {"what": "key of mine", "ok": True, "state": "found", "fix": ""}
+    assert findings["key of mine"] == {
+        "what": "key of mine",
+        "ok": True,
+        "state": "found",
+        "fix": "",
+        "seconds": None,
+    }
     assert "My satellite" in findings["sources"]["state"]
 
 

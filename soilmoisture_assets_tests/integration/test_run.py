@@ -35,7 +35,7 @@ def test_the_cube_holds_target_inputs_and_statics_with_units_and_provenance(fini
 
 
 def test_the_skill_table_has_every_method_beside_the_models_per_lead_on_test_data(finished: Workplace):
-    table = pd.read_csv(finished.data / "small" / "analysis" / "skill_summary.csv")
+    table = pd.read_csv(finished.data / "small" / "analysis" / "skill_summary.csv", comment="#")
     forecast = table[(table.split == "test") & (table.experiment == "forecast")]
     expected = {"persistence", "climatology", "ridge", "gradient_boosting", "regional_model", "station_model"}
     assert expected <= set(forecast.method)
