@@ -93,10 +93,10 @@ def issued_weather_path(study: Study) -> str | None:
 
 
 def _documented(asset: Asset) -> Asset:
-    """The asset with what a dataset says of itself among the settings it reads."""
-    if asset.suffix not in (NETCDF, ZARR):
+    """The asset with what a dataset or table says of itself among the settings it reads."""
+    if asset.suffix not in (NETCDF, ZARR, CSV):
         return asset
-    says = {"sandbox": True} if asset.layer == "raw" else _SAYS
+    says = {"sandbox": True} if asset.layer == "raw" or asset.suffix == CSV else _SAYS
     return replace(asset, settings=_together(asset.settings, says))
 
 
@@ -592,6 +592,7 @@ def _models(study: Study) -> Iterator[Asset]:
                 "calibration": Input(f"models/calibration_{e}"),
                 **together,
             },
+            settings={"time": {"step"}, "model": {"horizon"}, "splits": {"test"}},
             partitions="station",
             names_from=COMMON,
             kinds=frozenset({"netcdf"}),
@@ -658,7 +659,7 @@ def _analysis(study: Study) -> Iterator[Asset]:
             text,
             code=f"3 {order}",
             inputs=scored,
-            settings={"model": {"windows", "experiments"}},
+            settings={"time": {"step"}, "model": {"windows", "experiments", "horizon"}},
             kinds=netcdf if suffix == NETCDF else csv,
         )
     skill = Input("analysis/skill")
@@ -697,19 +698,18 @@ def _analysis(study: Study) -> Iterator[Asset]:
             yield Asset(f"analysis/{name}", CSV, text, inputs=dry_downs, kinds=csv, code=code)
     if issuable(study):
         text = "How unusual the last observation and the latest forecast are for each station and the time of year"
-        shown: Mapping[str, Any] = {"drought": True, "time": {"step"}, "model": {"windows"}}
-        for path, suffix, more, settings in (
-            (DROUGHT, NETCDF, "", shown),
-            (f"{DROUGHT}_table", CSV, " As a table, driest first.", shown),
-            (f"{DROUGHT}_places", GEOJSON, " As points for a map.", {**shown, "title": True, "sandbox": True}),
+        for path, suffix, more in (
+            (DROUGHT, NETCDF, ""),
+            (f"{DROUGHT}_table", CSV, " As a table, driest first."),
+            (f"{DROUGHT}_places", GEOJSON, " As points for a map."),
         ):
             yield Asset(
                 path,
                 suffix,
                 f"{text}.{more}",
-                code="1",
+                code="2",
                 inputs={"latest": Input(LATEST), "cube": Input(CUBE)},
-                settings=settings,
+                settings={"drought": True, "time": {"step"}, "model": {"windows"}, "sandbox": True},
                 kinds=frozenset({suffix.removeprefix(".").replace("nc", "netcdf")}),
             )
     yield from _with_table(
@@ -776,7 +776,7 @@ def _analysis(study: Study) -> Iterator[Asset]:
             f"Accumulated local effects: how the forecast goes with each feature from its low to its high values; {e}.",
             code="1",
             inputs={"cube": learned, "shap": shap, **seeds},
-            settings={**explaining, "attribution": {"explained_per_station"}},
+            settings={**explaining, "attribution": {"explained_per_station"}, "splits": {"test"}},
             kinds=frozenset({"netcdf", "pytorch"}),
             pool="training",
         )

@@ -197,7 +197,7 @@ def drought_places(table: pd.DataFrame, found: xr.Dataset, study: Study) -> dict
     ]
     return {
         "type": "FeatureCollection",
-        "title": f"{study.title}: soil moisture against the time of year",
+        "title": "Soil moisture against the time of year",
         "synthetic": study.sandbox,
         "dry_percentile": found.attrs["dry_percentile"],
         "features": features,

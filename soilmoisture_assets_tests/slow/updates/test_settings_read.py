@@ -152,4 +152,5 @@ def test_an_asset_names_every_setting_that_is_read_while_it_is_made(
     for path, names in unread.items():
         if names and path in reads.of:
             print(f"  {path}: {', '.join(sorted(names))}")
-    assert {path: sorted(names) for path, names in unnamed.items() if names} == {}
+    found = {path: sorted(names) for path, names in unnamed.items() if names}
+    assert not found, found
