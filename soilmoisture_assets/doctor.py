@@ -58,8 +58,9 @@ def check_inputs(study: Study, settings: Settings, assets: Collection[tuple[str,
                 lost += need.check().splitlines()[1:]
             except SoilMoistureError as error:
                 missing.append(error)
-    if len(missing) > 1:
-        raise SourceError("\n".join(dict.fromkeys(map(str, missing))))
+    told = {str(error).partition(": ")[0]: error for error in reversed(missing)}  # of a file, what was found first
+    if len(told) > 1:
+        raise SourceError("\n".join(str(error) for error in reversed(told.values())))
     if missing:
         raise missing[0]
     return list(dict.fromkeys(lost))

@@ -17,7 +17,7 @@ from soilmoisture_assets.alignment.station_series import (
 from soilmoisture_assets.methods.fitting import fit_baselines
 from soilmoisture_assets.scoring.skill import skill_tables
 from soilmoisture_assets.sources.station_files.files import read_static_attributes_file
-from soilmoisture_assets.study import BaselineSettings, Experiment, Study, load_study
+from soilmoisture_assets.study import BaselineSettings, Study, load_study
 from soilmoisture_assets_tests.methods.worlds import with_neighbours
 
 STATIONS = 5
@@ -46,7 +46,9 @@ def cube(study: Study) -> xr.Dataset:
 def test_known_weather_and_the_last_observation_each_add_skill(cube: xr.Dataset, study: Study):
     few = study.baselines.model_copy(update={"boosting_trees": 25})
     study = study.model_copy(update={"baselines": few})
-    baselines = xr.concat([fit_baselines(cube, study, experiment)[0] for experiment in Experiment], dim="experiment")
+    baselines = xr.concat(
+        [fit_baselines(cube, study, experiment)[0] for experiment in study.model.experiments], dim="experiment"
+    )
     summary = skill_tables([], baselines, cube, study).summary
     validation = summary[summary["split"] == "validation"].set_index(["experiment", "method", "lead_hours"])[
         "median_r2"
