@@ -89,7 +89,7 @@ def test_a_person_launches_a_backfill_of_four_stations_and_reads_why_the_broken_
         person.get_by_role("menuitem").filter(has_text=name).locator("label").click()
     person.keyboard.press("Escape")
     person.get_by_role("button", name="Launch backfill").click()
-    person.get_by_role("dialog").wait_for(state="hidden")
+    person.get_by_role("dialog").filter(has_text="Launch runs").wait_for(state="hidden")
     [backfill] = _backfills(web_ui) - earlier
     assert web_ui.end_of(backfill) == "COMPLETED_FAILED"
     deployment = web_ui.place.deployment()
@@ -112,7 +112,7 @@ def test_a_person_starts_training_from_the_page_of_jobs(web_ui: WebUi, person: P
     person.get_by_text("Launchpad", exact=True).click()
     person.get_by_role("button", name="Launch Run").click()
     person.get_by_text("RUN_SUCCESS").wait_for(timeout=SECONDS_TO_FINISH * 1000)
-    assert web_ui.place.deployment().is_current(models, name)
+    assert name in web_ui.place.deployment().current(models)
 
 
 def test_two_studies_in_one_web_ui_share_no_asset_partition_schedule_or_sensor(web_ui: WebUi):

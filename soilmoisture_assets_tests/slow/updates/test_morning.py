@@ -24,7 +24,8 @@ EVENING, MORNING = pd.Timestamp("2019-10-01"), pd.Timestamp("2019-10-07")
 """All that is learned from is final by then; October, which the morning brings, is not there yet."""
 LEARNED = ("models/regional_", "models/station_", "models/baselines_", "analysis/s")
 MAP = "figures/latest_forecast_map"
-OF_THE_MORNING = (CUBE, LATEST, MAP, DROUGHT, "figures/drought_map", REPORT)
+UNUSUAL = (DROUGHT, f"{DROUGHT}_table", f"{DROUGHT}_places", "figures/drought_map")
+OF_THE_MORNING = (CUBE, LATEST, MAP, *UNUSUAL, REPORT)
 SCHEDULE, DRAWN = "small__era5_refresh", f"img[src^='/logs/small/{MAP}/']"
 SECONDS = 900
 
