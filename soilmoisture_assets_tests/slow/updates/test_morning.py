@@ -107,8 +107,7 @@ def test_a_schedule_that_a_person_turns_on_leads_to_a_new_month_forecast_map_and
             [sys.executable, "-c", TICK], env=environment, capture_output=True, text=True, check=False
         )
         assert ticked.returncode == 0, ticked.stderr
-        wait_until(lambda: all(study.deployment().is_current(path) for path in OF_THE_MORNING), web_ui)
-        wait_until(lambda: not busy(web_ui), web_ui)
+        wait_until(lambda: not busy(web_ui) and all(map(study.deployment().is_current, OF_THE_MORNING)), web_ui)
         person.reload()
         drawn = person.locator(f"{DRAWN}:not([src='{earlier_map}'])")
         assert drawn.evaluate("image => image.decode().then(() => image.naturalWidth)") > 400
