@@ -1,4 +1,4 @@
-"""``soilmoisture export``. Not here: what is exported, and how (soilmoisture_assets/export.py)."""
+"""``soilmoisture export``. Not here: what is exported, and how (soilmoisture_assets/export/)."""
 
 from pathlib import Path
 from typing import Annotated

@@ -4,7 +4,6 @@ Belongs here: the order of runs, what they are to make, launching in this proces
 (store/graph.py), runs on other machines (elsewhere.py), printing (cli/).
 """
 
-import difflib
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +22,8 @@ from soilmoisture_assets.defs.refresh import due
 from soilmoisture_assets.defs.shown import run_tags
 from soilmoisture_assets.defs.workers import loadable_asset_job, named, share_patience, workers
 from soilmoisture_assets.deployment import Deployment
-from soilmoisture_assets.errors import Interrupted, SoilMoistureError, StudyError
+from soilmoisture_assets.errors import Interrupted, SoilMoistureError
+from soilmoisture_assets.metadata.stations import check_known
 from soilmoisture_assets.settings import Launcher
 from soilmoisture_assets.store.graph import Graph, Partitioning, View
 
@@ -129,9 +129,8 @@ def partitions_to_make(deployment: Deployment, view: View, stage: Stage, station
     if stage.partitions != "station" or not stations:
         return every
     known = view.names(deployment.places) or []
-    if unknown := [name for name in stations if known and name not in known]:
-        near = difflib.get_close_matches(unknown[0], known, n=3)
-        raise StudyError(f"unknown station '{unknown[0]}'.\n  Did you mean: {', '.join(near or known[:3])}?")
+    if known:
+        check_known(stations, known)
     return [name for name in every if name in stations]
 
 

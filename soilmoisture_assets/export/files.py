@@ -4,7 +4,6 @@ Not here: what is stored (notebook.py opens it), how a dataset or table becomes 
 (cli/export.py).
 """
 
-import difflib
 import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from soilmoisture_assets.export import Format, What
 from soilmoisture_assets.files import replacing
 from soilmoisture_assets.metadata.coordinates import with_valid_time
 from soilmoisture_assets.metadata.provenance import UNITS, notes_of
+from soilmoisture_assets.metadata.stations import check_known
 from soilmoisture_assets.notebook import OpenStudy
 from soilmoisture_assets.scoring.drought import drought_table
 from soilmoisture_assets.scoring.gathering import best_scores
@@ -90,10 +90,7 @@ def export(
 
 
 def _of_stations(dataset: xr.Dataset, stations: Collection[str]) -> xr.Dataset:
-    known = dataset["station"].values.astype(str).tolist()
-    if unknown := [name for name in stations if name not in known]:
-        near = difflib.get_close_matches(unknown[0], known, n=3) or known[:3]
-        raise StudyError(f"station '{unknown[0]}' is not among them.\n  Did you mean: {', '.join(near)}?")
+    check_known(stations, dataset["station"].values.astype(str).tolist())
     return dataset.sel(station=list(stations)) if stations else dataset
 
 

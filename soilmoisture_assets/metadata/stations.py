@@ -4,10 +4,14 @@ Belongs here: the id of a station from its network and name, what more than one 
 Not here: where stations are or what they measure (sources/), which depth is used (alignment/depth.py).
 """
 
+import difflib
 import hashlib
 import re
+from collections.abc import Collection, Sequence
 
 from anyascii import anyascii
+
+from soilmoisture_assets.errors import StudyError
 
 SEPARATOR = "__"
 STATION_COORDINATES = ("latitude", "longitude", "elevation", "network", "station_name")
@@ -52,6 +56,13 @@ def station_id(network: str, station: str) -> str:
     first = first[: LONGEST_ID // 3].rstrip("_.-")
     second = second[: LONGEST_ID - len(first) - len(SEPARATOR) - len(digest) - 1].rstrip("_.-")
     return f"{first}{SEPARATOR}{second}-{digest}"
+
+
+def check_known(names: Collection[str], known: Sequence[str]) -> None:
+    """Raise StudyError for a station that is named and not known, with those that are spelled alike."""
+    if unknown := [name for name in names if name not in known]:
+        near = difflib.get_close_matches(unknown[0], known, n=3) or list(known[:3])
+        raise StudyError(f"unknown station '{unknown[0]}'.\n  Did you mean: {', '.join(near)}?")
 
 
 def in_layer(depth_from: float, depth_to: float, top: float, bottom: float) -> bool:
