@@ -13,6 +13,7 @@ Source: https://www.isric.org/explore/soilgrids/faq-soilgrids (integers and thei
 import hashlib
 import io
 import re
+import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -59,6 +60,9 @@ _SEAM = 50_000.0
 """Metres between neighbours on the ground that lie on two sides of an interruption of the map."""
 _SCALE, _TIE, _NODATA = 33550, 33922, 42113
 """Tags of GeoTIFF and GDAL: size of a cell, place of the first, and what no value is written as."""
+_COMPRESSION, _OFFSETS, _LENGTHS, _BITS = 259, 273, 279, 258
+"""Tags of TIFF: how strips are packed, where they are and how long, and the bits of a number."""
+_NONE, _DEFLATE = 1, (8, 32946)
 _FILL = -32768
 _MODES = ("L", "I;16", "I", "F")
 _REFUSALS = re.compile("NoSuchCoverage|Invalid|Missing|NotSupported|AxisLabel")
@@ -174,10 +178,26 @@ def read_window(answer: Answer, bounds: Bounds, coverage: str = "") -> Window:
             raise UnusableAnswer(f"it answered a window of {columns} by {rows} cells of {cell:g} m, another than asked")
         if image.mode not in _MODES:
             raise UnusableAnswer(f"it answered an image ({image.mode}), not a map of numbers")
+        if not _is_whole(image, body):
+            raise UnusableAnswer(f"it answered a map of {columns} by {rows} cells with the data of another")
         values = np.asarray(image, dtype="float64")
         fills = [_FILL, float(str(tags.get(_NODATA, _FILL)).strip("\0 "))]
     nothing = np.isin(values, fills) | ((values <= 0) & coverage.startswith("bdod"))
     return Window(np.where(nothing, np.nan, values), west, north, cell)
+
+
+def _is_whole(image: TiffImagePlugin.TiffImageFile, body: bytes) -> bool:
+    """Whether the strips hold as many bytes as the size takes: libtiff shifts or makes up rows where they do not."""
+    tags: Any = image.tag_v2
+    compression, offsets, lengths = (tags.get(tag) for tag in (_COMPRESSION, _OFFSETS, _LENGTHS))
+    if offsets is None or compression not in (_NONE, *_DEFLATE):  # in tiles, or packed so that only libtiff reads it
+        return True
+    strips = [body[offset : offset + length] for offset, length in zip(offsets, lengths, strict=True)]
+    [bits] = tags[_BITS]
+    size = image.width * image.height * bits // 8
+    if compression in _DEFLATE:
+        strips = [zlib.decompressobj().decompress(strip, size + 1) for strip in strips]
+    return sum(map(len, strips)) == size
 
 
 def _said(body: bytes, pattern: bytes) -> str:

@@ -1,5 +1,7 @@
 """SoilGrids from its maps: windows of blocks, nearest valid cells, exceptions, outages, resuming."""
 
+import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -7,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 import xarray as xr
+from PIL import TiffImagePlugin
 
 from soilmoisture_assets.errors import SourceError, SourceUnavailable
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
@@ -181,6 +184,19 @@ BOX = Bounds(0, 0, 1000, 1000)
 def test_what_is_no_such_window_is_asked_for_again(body: bytes, words: str):
     with pytest.raises(UnusableAnswer, match=words):
         read_window(Answer(200, {}, body), BOX)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("tag", [TiffImagePlugin.IMAGEWIDTH, TiffImagePlugin.IMAGELENGTH])
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_window_whose_size_is_damaged_is_not_read_with_shifted_rows(tag: int, change: int, compressed: bool):
+    """Both sizes are near enough to what was asked for; libtiff reads the data of one as the other."""
+    body = _geotiff(np.arange(16).reshape(4, 4), 0, 1000, compressed)
+    entry = struct.pack("<H", tag) + rb"[\x03\x04]\0\x01\0\0\0(?=\x04)"  # one short or long number, which is 4
+    damaged = re.sub(entry + b".", lambda found: found[0][:-1] + bytes([4 + change]), body, count=1)
+    assert read_window(Answer(200, {}, body), BOX).values.ravel().tolist() == [*range(16)]
+    with pytest.raises(UnusableAnswer, match="cells with the data of another"):
+        read_window(Answer(200, {}, damaged), BOX)
 
 
 def test_a_refusal_says_what_the_service_says(served, stations_at, tmp_path):
