@@ -162,6 +162,9 @@ def read_rows(content: bytes, name: str, of: Product | None = None) -> Rows:
     if len(content) > MOST_BYTES:
         raise SourceError(f"{name}: has more than {MOST_BYTES} bytes.\n  Give it in several files.")
     lines = content.splitlines()
+    if b"\0" in content:  # numpy would take it for the end of a number
+        number = next(number for number, line in enumerate(lines, start=1) if b"\0" in line)
+        raise SourceError(f"{name}: line {number} holds a zero byte, so the file is damaged.\n  {_REMEDY}")
     numbered = [(number, line.split()) for number, line in enumerate(lines, start=1) if line.strip()]
     notes = []
     if len(numbered) > 1 and not content.endswith((b"\n", b"\r")) and len(lines[-1]) < len(lines[numbered[-2][0] - 1]):

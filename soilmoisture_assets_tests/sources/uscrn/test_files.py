@@ -221,6 +221,7 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
         (lambda row: row + " 1", r"line 2 has 39 columns, hourly02 has 38"),
         (replaced("-9999.0", "1_000.0"), r"line 2: T_CALC is '1_000.0', which is no number"),
         (replaced("-9999.0", "nan"), r"line 2: T_CALC is 'nan', which is no number"),
+        (replaced("-9999.0", "1.2\0\0"), r"line 2 holds a zero byte"),
         (replaced("-9999.0", "1.2.3"), r"line 2: T_CALC is '1.2.3', which is no number"),
         (replaced("20191231", "20191331"), r"line 2: UTC_DATE '20191331' is no date"),
         (replaced("20191231", "20190229"), r"line 2: UTC_DATE '20190229' is no date"),
