@@ -11,7 +11,7 @@ test: .venv/for_tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 slow chaos servers first_steps: .venv/for_tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow --timeout 3600 -rP -n 2 --dist loadfile $(if $(filter-out slow,$@),soilmoisture_assets_tests/slow/$@)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow --timeout 3600 -rP -n 3 --dist loadfile --no-loadscope-reorder $(if $(filter-out slow,$@),soilmoisture_assets_tests/slow/$@)
 
 chaos-short: .venv/for_tests
 	SOILMOISTURE_CHAOS_SHORT=1 $(MAKE) chaos
