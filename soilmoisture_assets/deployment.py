@@ -9,17 +9,17 @@ import datetime as dt
 import difflib
 import hashlib
 import json
-import shlex
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from soilmoisture_assets import declarations
 from soilmoisture_assets.assets import LEARNED, PLACES, STATION_TABLE, assets_of, places_from
-from soilmoisture_assets.errors import DamagedError, SourceError
+from soilmoisture_assets.commands import command
+from soilmoisture_assets.errors import CheckpointError, DamagedError, SoilMoistureError, SourceError
 from soilmoisture_assets.metadata.coordinates import with_coordinates
 from soilmoisture_assets.metadata.provenance import code_version, notes_of, with_provenance
 from soilmoisture_assets.origins import ORIGIN, known_studies
@@ -37,6 +37,8 @@ from soilmoisture_assets.timeline import issue_months, land_cover_years, months
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+
+E = TypeVar("E", bound=SoilMoistureError)
 
 NAMED = 4
 """Assets that one line names before it counts the others."""
@@ -152,9 +154,13 @@ class Deployment:
         reader = _READERS.get(self.graph[path].suffix, formats.load)
         try:
             value, _ = self.store.load(self.address(path, partition), reader)
-        except DamagedError:
-            damage = self.store.damage(self.address(path, partition))
-            self.discard([damage] if damage else [])  # so that the next run makes it again
+        except CheckpointError as error:
+            raise self.with_command(CheckpointError(str(error), make=[path])) from error
+        except SourceError as error:
+            if isinstance(error, DamagedError):
+                damage = self.store.damage(self.address(path, partition))
+                self.discard([damage] if damage else [])  # so that the next run makes it again
+            self.with_command(error)
             raise
         if part == LEARNED:
             return value.sel(time=slice(None, self.study.last_learned))
@@ -188,7 +194,7 @@ class Deployment:
             state = f"is out of date, as {', '.join(dict.fromkeys(lacking))} is"
         else:
             state = "is out of date"
-        return SourceError(f"{what} {state}.\n  Make it with: {self._command(path)}")
+        return self.with_command(SourceError(f"{what} {state}.", make=[path]))
 
     def behind(self, path: str) -> str:
         """What of the store a stored asset without partitions is behind, in one line; empty where it counts.
@@ -205,12 +211,22 @@ class Deployment:
         ]
         return "; ".join(told) or "it was made by other code or with other settings"
 
-    def _command(self, path: str) -> str:
-        """The command that makes an asset and all it is made from, in this store."""
-        elsewhere = self.settings.data_dir != load_settings().data_dir
-        store = f"SOILMOISTURE_DATA_DIR={shlex.quote(self.settings.data_dir)} " if elsewhere else ""
-        study = shlex.quote(self.settings.study)
-        return f"{store}soilmoisture run --study {study} --select '+key:\"{self.study.name}/{path}\"'"
+    # What to type
+
+    def command(self, name: str, *options: str) -> str:
+        """A command for this study in this store, to be copied."""
+        return command(name, *options, study=self.settings.study, data_dir=self._elsewhere)
+
+    def with_command(self, error: E) -> E:
+        """The error; if it says what to type, now for this study in this store."""
+        error.name(self.settings.study, self._elsewhere)
+        return error
+
+    @property
+    def _elsewhere(self) -> str | None:
+        """The store, where commands would take another one by themselves."""
+        own = self.settings.data_dir
+        return own if own != load_settings().data_dir else None
 
     # Writing
 

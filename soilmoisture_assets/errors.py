@@ -5,6 +5,9 @@ seen and names the file or station, what is wrong and what to do. The command li
 """
 
 import re
+from collections.abc import Sequence
+
+from soilmoisture_assets.commands import command, with_inputs
 
 _SECRETS = re.compile(r"(?<=://)[^\s/]+(?=@)|(?<=\bBearer )\S+")
 
@@ -17,10 +20,26 @@ def without_secrets(text: str, *secrets: str) -> str:
 
 
 class SoilMoistureError(Exception):
-    """Something is wrong with what the platform was given, and the message says what to do; it holds no secrets."""
+    """Something is wrong with what the platform was given, and the message says what to do; it holds no secrets.
 
-    def __init__(self, message: str = "") -> None:
-        super().__init__(without_secrets(message))
+    Parameters
+    ----------
+    make : paths of assets that a run has to make (again): the message ends with the command for it.
+    """
+
+    def __init__(self, message: str = "", *, make: Sequence[str] = ()) -> None:
+        self._message, self._make = without_secrets(message), make
+        super().__init__(self._told(None, None))
+
+    def name(self, study: str, data_dir: str | None) -> None:
+        """Have the command in the message name a study, and a store if need be: whoever raised it may not know them."""
+        self.args = (self._told(study, data_dir),)
+
+    def _told(self, study: str | None, data_dir: str | None) -> str:
+        if not self._make:
+            return self._message
+        fix = command("run", *with_inputs(*self._make), study=study, data_dir=data_dir)
+        return f"{self._message}\n  Make it with: {fix}"
 
 
 class StudyError(SoilMoistureError):
@@ -62,5 +81,8 @@ class MachineError(SoilMoistureError):
 class Interrupted(BaseException):
     """The user ended the command (Ctrl-C). No ``Exception``: what outlives the fault of a station must not catch it."""
 
+    EXIT_CODE = 130
+    """128 and the number of the signal, as shells count."""
+
     def __init__(self) -> None:
-        super().__init__("interrupted.\n  What is stored is kept: run it again to go on.")
+        super().__init__("interrupted; what is stored is kept: run it again to go on.")

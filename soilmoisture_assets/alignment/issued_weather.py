@@ -78,7 +78,8 @@ def weather_ahead(cube: xr.Dataset, study: Study) -> WeatherAhead:
     if learned.sum() < FEWEST_PAIRS:
         raise StationError(
             f"{int(learned.sum())} starts of training and validation have weather as it was forecast, too few to know "
-            "its errors.\n  Materialize the months of raw/<source>/issued_weather, or leave 'issued' out."
+            "its errors.\n  Leave 'issued' out of model.experiments, or fetch more months.",
+            make=[f"raw/{study.issued_weather.source}/issued_weather"],
         )
     ahead = np.minimum(np.arange(cube.sizes["time"])[:, None] + np.arange(1, leads + 1), cube.sizes["time"] - 1)
     known = {name: fill_weather(cube, name).values[:, ahead] for name in study.dynamic_inputs.variables}

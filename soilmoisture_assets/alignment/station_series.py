@@ -200,8 +200,8 @@ def inputs_from_hourly(hourly: xr.Dataset, study: Study, axis: pd.DatetimeIndex)
     lacking = [name for name in variables if name not in hourly and not names[name]]
     if lacking:
         raise StudyError(
-            f"dynamic_inputs: no source has {', '.join(lacking)}: nothing of it is stored.\n"
-            "  Materialize the series of its source (raw/<source>/station_series) first."
+            f"dynamic_inputs: no source has {', '.join(lacking)}: nothing of it is stored.",
+            make=["cube/dynamic_inputs"],
         )
     said = [name for name in hourly.data_vars if name not in OF_TARGET and "time" not in hourly[name].dims]
     several = [name for name in variables if len(study.dynamic_inputs.order(name)) > 1]

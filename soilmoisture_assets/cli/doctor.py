@@ -47,7 +47,12 @@ def doctor(
             if finding.fix:  # in whole lines, to copy from
                 out.print(f"{finding.what}: {finding.fix}", markup=False, highlight=False, soft_wrap=True)
         names = ", ".join(finding.what for finding in lacking)
-        out.print(f"A run would lack: {names}." if lacking else "A run has what it needs.", markup=False)
+        said = (
+            f"A run would lack: {names}."
+            if lacking
+            else f"A run has what it needs. Begin it with: {deployment.command('run')}"
+        )
+        out.print(said, markup=False, highlight=False, soft_wrap=True)
     if not all(finding.ok for finding in findings):
         sys.exit(1)
 

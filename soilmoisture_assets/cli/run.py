@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from soilmoisture_assets.cli.progress import shown
+from soilmoisture_assets.cli.progress import Shown, shown
 from soilmoisture_assets.cli.terminal import JsonOption, StudyOption, err, instance_of, out, print_behind, print_reasons
 from soilmoisture_assets.errors import Interrupted, StudyError
 
@@ -33,20 +33,20 @@ def run(
     from soilmoisture_assets.doctor import check_inputs
     from soilmoisture_assets.origins import remember
 
-    deployment = load_deployment(study)
-    start_server(deployment.settings)
-    from soilmoisture_assets.defs.build import build_definitions  # imports for seconds, beside the server
+    deployment, started = load_deployment(study), time.monotonic()
+    with shown(quiet=as_json) as bars:
+        start_server(deployment.settings)
+        from soilmoisture_assets.defs.build import build_definitions  # imports for seconds, beside the server
 
-    definitions = build_definitions(deployment)
-    wanted = _selected(deployment, definitions, select)
-    lost = check_inputs(deployment.study, deployment.settings, {tuple(path.split("/")) for path in wanted})
-    started = time.monotonic()
-    with instance_of(deployment.settings) as instance:
-        for note in deployment.settled if not as_json else ():
-            err.print(note, style="cyan", markup=False, highlight=False, soft_wrap=True)
-        remember(deployment.store, deployment.study.name, deployment.settings.study)
-        names = [name.strip() for name in stations.split(",")] if stations else []
-        summary = _run(deployment, definitions, instance, wanted, names, force, quiet=as_json)
+        definitions = build_definitions(deployment)
+        wanted = _selected(deployment, definitions, select)
+        lost = check_inputs(deployment.study, deployment.settings, {tuple(path.split("/")) for path in wanted})
+        with instance_of(deployment.settings) as instance:
+            for note in deployment.settled if not as_json else ():
+                err.print(note, style="cyan", markup=False, highlight=False, soft_wrap=True)
+            remember(deployment.store, deployment.study.name, deployment.settings.study)
+            names = [name.strip() for name in stations.split(",")] if stations else []
+            summary = _run(deployment, definitions, instance, wanted, names, force, bars)
     summary["warnings"] = lost + summary["warnings"]
     summary |= {
         "settled": list(deployment.settled),
@@ -57,6 +57,8 @@ def run(
         print(json.dumps(summary, indent=1))
     else:
         _print_summary(deployment, summary)
+    if str(Interrupted()) in summary["errors"]:
+        sys.exit(Interrupted.EXIT_CODE)
     if summary["errors"]:
         sys.exit(2)
     if summary["failed"]:
@@ -71,7 +73,8 @@ def _selected(deployment: "Deployment", definitions: "dg.Definitions", select: s
 
     graph = definitions.resolve_asset_graph()
     groups = ", ".join(sorted({str(graph.get(key).group_name) for key in graph.get_all_asset_keys()}))
-    fix = f"  Try 'group:cube' (groups: {groups}), 'key:\"report/report\"', or leave it out."
+    example = deployment.command("run", "--select", "group:cube")
+    fix = f"  Leave it out, or name groups ({groups}) or keys: {example}"
     name = deployment.study.name
     text = (select or "*").replace('key:"', f'key:"{name}/').replace(f'"{name}/{name}/', f'"{name}/')
     try:
@@ -91,33 +94,31 @@ def _run(
     wanted: set[str],
     stations: list[str],
     force: bool,
-    *,
-    quiet: bool,
+    bars: Shown,
 ) -> dict[str, Any]:
     from soilmoisture_assets.defs.progress import listening
     from soilmoisture_assets.defs.runs import bring_up_to_date
     from soilmoisture_assets.store.records import State
 
     summary: dict[str, Any] = {"runs": [], "made": {}, "failed": {}, "left_out": {}, "warnings": [], "errors": []}
-    with shown(quiet=quiet) as bars:
-        try:
-            with listening(bars.progress):
-                for assets, names, outcome in bring_up_to_date(
-                    deployment, definitions, instance, wanted, stations=stations, force=force
-                ):
-                    if outcome is None:
-                        bars.begin(assets, _describe(assets, names))
-                        continue
-                    bars.end(assets)
-                    summary["runs"].append(outcome.run_id)
-                    for path in assets if names or not outcome.lost else ():
-                        summary["made"][path] = summary["made"].get(path, 0) + max(len(names), 1)
-                    summary["failed"] |= outcome.failed_partitions
-                    summary["warnings"] += outcome.warnings
-                    if outcome.error:
-                        summary["errors"].append(outcome.error)
-        except Interrupted as interrupted:  # between two steps; in a step, its outcome says so
-            summary["errors"].append(str(interrupted))
+    try:
+        with listening(bars.progress):
+            for assets, names, outcome in bring_up_to_date(
+                deployment, definitions, instance, wanted, stations=stations, force=force
+            ):
+                if outcome is None:
+                    bars.begin(assets, _describe(assets, names))
+                    continue
+                bars.end(assets)
+                summary["runs"].append(outcome.run_id)
+                for path in assets if names or not outcome.lost else ():
+                    summary["made"][path] = summary["made"].get(path, 0) + max(len(names), 1)
+                summary["failed"] |= outcome.failed_partitions
+                summary["warnings"] += outcome.warnings
+                if outcome.error:
+                    summary["errors"].append(outcome.error)
+    except Interrupted as interrupted:  # between two steps; in a step, its outcome says so
+        summary["errors"].append(str(interrupted))
     for each in deployment.reasons(State.LEFT_OUT):
         if each.asset in wanted:
             summary["left_out"].setdefault(each.asset, {})[each.partition] = each.reason
@@ -146,4 +147,4 @@ def _print_summary(deployment: "Deployment", summary: dict[str, Any]) -> None:
     if record is not None and not summary["errors"]:
         out.print(f"Report: {deployment.store.url_of(record)}", highlight=False, soft_wrap=True)
     elif not summary["errors"]:
-        print_behind("The stored report", deployment.behind(REPORT))
+        print_behind("The stored report", deployment.behind(REPORT), deployment.command("report"))

@@ -38,10 +38,13 @@ def status(study: StudyOption = None, as_json: JsonOption = False) -> None:
         return
     out.print(_table(f"study {deployment.study.name}", "layer", layers))
     out.print(_table("", "asset", assets))
-    print_behind(REPORT, deployment.behind(REPORT))
+    print_behind(REPORT, deployment.behind(REPORT), deployment.command("report"))
     for what, by_asset in reasons.items():
         for asset, why in by_asset.items():
             print_reasons(f"{what.replace('_', ' ')} of {asset}", why)
+    if any(row[count] for row in assets for count in ("outdated", "failed", "missing")):
+        fix = f"Make what is out of date, failed or missing with: {deployment.command('run')}"
+        out.print(fix, markup=False, highlight=False, soft_wrap=True)
     out.print(f"Logs: {logs}, a line of JSON per event", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -47,10 +47,11 @@ def print_reasons(what: str, reasons: Mapping[str, str]) -> None:
     err.print(f"{what}: {about}{others}", markup=False, highlight=False, soft_wrap=True)
 
 
-def print_behind(what: str, behind: str) -> None:
-    """One line on what of the store a stored thing is behind; nothing where it is up to date."""
+def print_behind(what: str, behind: str, command: str = "") -> None:
+    """One line on what of the store a stored thing is behind, and the command that mends it; none where nothing is."""
     if behind:
-        err.print(f"{what} is out of date: {behind}", markup=False, highlight=False, soft_wrap=True)
+        fix = f"\n  Make it again with: {command}" if command else ""
+        err.print(f"{what} is out of date: {behind}{fix}", markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -28,17 +28,17 @@ def verify(
     if not damaged:
         out.print(f"study {deployment.study.name}: every stored object is whole", highlight=False)
         return
-    name = deployment.settings.study
+    again = deployment.command("run")
     if repair:
         deployment.discard(damaged)
         for each in damaged:
             if each.address is None:
                 deployment.store.remove(each)
-        fix = f"Discarded. Make it again with: soilmoisture run --study {name}"
+        fix = f"Discarded. Make it again with: {again}"
     else:
         fix = (
-            f"Make again what is damaged with: soilmoisture verify --study {name} --repair && soilmoisture run "
-            f"--study {name}\nThat deletes what has no record, which is read by nobody."
+            f"Make again what is damaged with: {deployment.command('verify', '--repair')}; {again}\n"
+            "That deletes what has no record, which is read by nobody."
         )
     err.print(fix, markup=False, highlight=False, soft_wrap=True)
     sys.exit(1)

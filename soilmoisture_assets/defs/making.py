@@ -299,11 +299,20 @@ def _store_whole(work: Work, make: Make) -> Iterator[dg.MaterializeResult]:
             follow_names(work.context.instance, deployment, path)
 
 
+def _with_commands(work: Work, make: Make) -> Iterator[Made]:
+    """The results; an error that says what to type says it for this study."""
+    try:
+        yield from make(work)
+    except SoilMoistureError as error:
+        work.deployment.with_command(error)
+        raise
+
+
 def _failing_aloud(work: Work, make: Make) -> Iterator[Made]:
     """The results; where making ends with an error that says what to do, what is out of date has that as its reason."""
     waiting = dict.fromkeys(work.assets)
     try:
-        for made in make(work):
+        for made in _with_commands(work, make):
             waiting.pop(made.asset or work.assets[0], None)
             yield made
     except SoilMoistureError as error:
@@ -328,7 +337,7 @@ def _store_each(
     failed: dict[str, str] = {}
     done, said = 0, time.monotonic()
     total = len(work.asked) * len(work.assets)
-    for made, seconds in _timed(chain(work.hindered, make(work) if work.partitions else ())):
+    for made, seconds in _timed(chain(work.hindered, _with_commands(work, make) if work.partitions else ())):
         path, name = made.asset or work.assets[0], str(made.partition)
         key, extra = asset_key(work.study, path), about(work.study.name, path, name)
         if made.left_out is not None:

@@ -81,7 +81,7 @@ def server(url: SecretStr, *, outdated: bool = False) -> str:
     if found != newest and not outdated:
         raise StudyError(
             f"{place}: the tables in database {address.database} are those of another version of Dagster.\n"
-            "  If this machine has the newer one, end all that uses them, back them up, then: soilmoisture migrate. "
-            "Otherwise install what the others have."
+            "  Install what the others have. If this machine has the newer one: end all that uses them, back them up, "
+            "then type: soilmoisture migrate"
         )
     return f"{place}, version {version}, database {address.database}"

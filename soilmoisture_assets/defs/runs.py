@@ -130,7 +130,7 @@ def partitions_to_make(deployment: Deployment, view: View, stage: Stage, station
         return every
     known = view.names(deployment.places) or []
     if known:
-        check_known(stations, known)
+        check_known(stations, known, deployment.command("stations"))
     return [name for name in every if name in stations]
 
 

@@ -17,7 +17,7 @@ from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.export import Format, What
 from soilmoisture_assets.files import replacing
 from soilmoisture_assets.metadata.coordinates import with_valid_time
-from soilmoisture_assets.metadata.provenance import UNITS, notes_of
+from soilmoisture_assets.metadata.provenance import UNITS, code_version, notes_of
 from soilmoisture_assets.metadata.stations import check_known
 from soilmoisture_assets.notebook import OpenStudy
 from soilmoisture_assets.scoring.drought import drought_table
@@ -67,10 +67,14 @@ def export(
             "  Choose the format csv, parquet or netcdf."
         )
     stored = study.forecasts(experiment) if experiment is not None else study.read(STORED[what])
-    dataset = _of_stations(stored, stations)
+    known = stored["station"].values.astype(str).tolist()
+    check_known(stations, known, study.deployment.command("stations"))
+    dataset = stored.sel(station=list(stations)) if stations else stored
+    made_by = f"exported by soilmoisture_assets {code_version()}"
     if form is Format.NETCDF:
+        history = "; ".join(filter(None, [dataset.attrs.get("history"), made_by]))
         with replacing(path) as target:
-            formats.dump(dataset.load(), target)
+            formats.dump(dataset.load().assign_attrs(history=history), target)
         return
     table = _wide(dataset, what) if form is Format.GEOJSON and what in _WIDE else _long(study, what, dataset)
     notes = notes_of(
@@ -79,6 +83,7 @@ def export(
         study_name=study.study.name,
         synthetic=study.study.sandbox,
     )
+    notes.append(made_by)
     with replacing(path) as target:
         if form is Format.CSV:
             formats.dump(table, target, notes=notes)
@@ -87,11 +92,6 @@ def export(
             _dump_parquet(table, target)
         else:
             formats.dump(_points(table, dataset, notes), target)
-
-
-def _of_stations(dataset: xr.Dataset, stations: Collection[str]) -> xr.Dataset:
-    check_known(stations, dataset["station"].values.astype(str).tolist())
-    return dataset.sel(station=list(stations)) if stations else dataset
 
 
 def _long(study: OpenStudy, what: What, dataset: xr.Dataset) -> pd.DataFrame:

@@ -248,7 +248,7 @@ def _names(cube: xr.Dataset, models: Model | Mapping[str, Model], stations: Sequ
         if name not in known:
             raise StationError(f"{name} is not in the station cube.\n  Choose among cube/stations.")
         if not isinstance(models, Model) and name not in models:
-            raise StationError(f"{name} has no station model.\n  Materialize models/station_model for it first.")
+            raise StationError(f"{name} has no station model.", make=["models/station_model_*"])
     if not names:
         raise StationError("there is no station to forecast.\n  Give at least one station with a model.")
     return names

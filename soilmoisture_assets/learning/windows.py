@@ -255,7 +255,10 @@ def build_windows(
     leads = len(study.lead_hours)
     labels = start_labels(np.asarray(cube["split"].values), leads, per_day)
     if scaler is not None and (scaler.weather_names, scaler.static_names) != (weather.names, static_names):
-        raise CheckpointError("the model was trained on other inputs than this study has.\n  Train the model again.")
+        raise CheckpointError(
+            "the model was trained on other inputs than this study has.",
+            make=[f"models/regional_model_{experiment}", f"models/station_model_{experiment}"],
+        )
     scaler = scaler or Scaler.fit(cube, weather, static, static_names, leads, experiment.sees_moisture)
     mean, spread = scaler.moisture_of(names)
     scaled = scaler.scale_static(static)

@@ -58,11 +58,16 @@ def station_id(network: str, station: str) -> str:
     return f"{first}{SEPARATOR}{second}-{digest}"
 
 
-def check_known(names: Collection[str], known: Sequence[str]) -> None:
-    """Raise StudyError for a station that is named and not known, with those that are spelled alike."""
+def check_known(names: Collection[str], known: Sequence[str], listing: str) -> None:
+    """Raise StudyError for a station that is named and not known, with those that are spelled alike.
+
+    Parameters
+    ----------
+    listing : the command that lists them.
+    """
     if unknown := [name for name in names if name not in known]:
         near = difflib.get_close_matches(unknown[0], known, n=3) or list(known[:3])
-        raise StudyError(f"unknown station '{unknown[0]}'.\n  Did you mean: {', '.join(near)}?")
+        raise StudyError(f"unknown station '{unknown[0]}'.\n  Did you mean: {', '.join(near)}? All of them: {listing}")
 
 
 def in_layer(depth_from: float, depth_to: float, top: float, bottom: float) -> bool:

@@ -119,8 +119,8 @@ def calibrate(forecasts: xr.Dataset, shared: xr.Dataset, *, sees_moisture: bool)
     """
     if any(not forecasts.get_index(name).equals(shared.get_index(name)) for name in ("start", "lead")):
         raise StudyError(
-            "the calibration of the intervals is of other starts or leads than the forecasts.\n"
-            "  Materialize models/uncalibrated_forecast and models/calibration again."
+            "the calibration of the intervals is of other starts or leads than the forecasts.",
+            make=[f"models/calibration_{forecasts.attrs.get('experiment', '*')}"],
         )
     rows = [dim for dim in ("forecaster", "station") if dim in forecasts["soil_moisture_forecast"].dims]
     misses = _misses_in(forecasts)
@@ -162,7 +162,7 @@ def calibration_of(stored: Mapping[str, xr.Dataset], held_out: Collection[str] =
     StudyError : nothing is stored, or the stations have other starts.
     """
     if not stored:
-        raise StudyError("there are no forecasts to calibrate.\n  Materialize models/uncalibrated_forecast first.")
+        raise StudyError("there are no forecasts to calibrate.", make=["models/uncalibrated_forecast_*"])
     telling = [name for name in stored if name not in held_out]
     axis: xr.Dataset | None = None
     misses: dict[str, Array] = {}
@@ -173,7 +173,8 @@ def calibration_of(stored: Mapping[str, xr.Dataset], held_out: Collection[str] =
             axis.attrs = {"experiment": dataset.attrs["experiment"]}
         if not dataset.get_index("start").equals(axis.get_index("start")):
             raise StudyError(
-                f"{name}: its forecasts have other starts.\n  Materialize models/uncalibrated_forecast again."
+                f"{name}: its forecasts have other starts.",
+                make=[f"models/uncalibrated_forecast_{dataset.attrs['experiment']}"],
             )
         for forecaster in dataset["forecaster"].values.astype(str):
             if forecaster not in misses:
@@ -204,7 +205,8 @@ def calibrated(dataset: xr.Dataset, calibration: xr.Dataset) -> xr.Dataset:
     for name in names:
         if name not in calibration["forecaster"]:
             raise StudyError(
-                f"the calibration of the intervals knows no '{name}'.\n  Materialize models/calibration again."
+                f"the calibration of the intervals knows no '{name}'.",
+                make=[f"models/calibration_{dataset.attrs['experiment']}"],
             )
     sees_moisture = Experiment(dataset.attrs["experiment"]).sees_moisture
     return calibrate(dataset, calibration.sel(forecaster=names), sees_moisture=sees_moisture)

@@ -209,4 +209,4 @@ def _most_frequent(methods: Iterable[str]) -> str:
 
 
 def _no_forecasts() -> SourceError:
-    return SourceError("no forecasts are stored.\n  Materialize models/station_forecast first.")
+    return SourceError("no forecasts are stored.", make=["models/station_forecast_*"])

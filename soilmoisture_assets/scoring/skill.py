@@ -233,8 +233,8 @@ def _common_starts(
         starts = np.intersect1d(starts, each["start"].values)
     if len(starts) == 0:
         raise StudyError(
-            f"the forecasts of experiment '{experiment}' and its baselines share no start.\n"
-            "  Materialize models/baselines and models/station_forecast again from the same station cube."
+            f"the forecasts of experiment '{experiment}' and its baselines share no start.",
+            make=[f"models/baselines_{experiment}", f"models/station_forecast_{experiment}"],
         )
     place = {"station": cube["station"].values, "start": starts, "lead": baselines["lead"].values}
     dims = ("station", "start", "lead")

@@ -315,7 +315,7 @@ class Store:
         except FileNotFoundError:
             return None
         if record is None:
-            raise SourceError(f"{name.address}: its record is damaged.\n  Materialize it again.")
+            raise SourceError(f"{name.address}: its record is damaged.", make=[name.address.asset])
         try:
             value = reader(held.path)
         except Exception:  # of a reader that came between two versions, say nothing
@@ -377,13 +377,13 @@ class Store:
 
     def _not_there(self, address: Address, name: RecordName | None) -> SourceError:
         if name is None or (name.state is State.STORED and self._root.size(name.object) is None):
-            return SourceError(f"{address} is not stored.\n  Materialize it first.")
+            return SourceError(f"{address} is not stored.", make=[address.asset])
         if name.state is State.STORED:
-            return DamagedError(f"{address} is damaged (checksum differs).\n  Materialize it again.")
+            return DamagedError(f"{address} is damaged (checksum differs).", make=[address.asset])
         with contextlib.suppress(FileNotFoundError):
             if record := self._content(name):
-                return SourceError(f"{address} {TOLD[name.state]}: {record.reason}.\n  Materialize it again.")
-        return SourceError(f"{address} {TOLD[name.state]}.\n  Materialize it again.")
+                return SourceError(f"{address} {TOLD[name.state]}: {record.reason}.", make=[address.asset])
+        return SourceError(f"{address} {TOLD[name.state]}.", make=[address.asset])
 
     def _note(self, record: Record, older: list[RecordName], keep_object: bool = False) -> Record:
         address = record.address

@@ -153,7 +153,7 @@ def test_of_an_empty_data_folder_every_look_names_the_command_that_fills_it(tmp_
             look()
         assert str(raised.value).splitlines()[1] == (
             f"  Make it with: SOILMOISTURE_DATA_DIR={tmp_path}/empty soilmoisture run --study demo "
-            f"--select '+key:\"demo/{path}\"'"
+            f"--select '+key:\"{path}\"'"
         )
     assert not (tmp_path / "empty").exists()
 

@@ -90,7 +90,9 @@ def test_the_newest_factors_are_those_of_the_method_that_speaks():
 
 def test_nothing_stored_is_an_error_that_says_what_to_do():
     for ask in (best_forecasts, newest_interval_factors, lambda stored: gather(stored, "ridge")):
-        with pytest.raises(SourceError, match="Materialize models/station_forecast"):
+        with pytest.raises(
+            SourceError, match=r"Make it with: soilmoisture run --select '\+key:\"models/station_forecast_\*\"'"
+        ):
             ask({})
 
 

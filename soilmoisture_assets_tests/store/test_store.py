@@ -162,7 +162,7 @@ def test_what_is_deleted_is_gone(shelf: Store, root: str):
 def test_reading_what_was_never_stored_says_what_to_do(shelf: Store):
     with pytest.raises(SourceError, match="demo/raw/ismn/soil_moisture, partition SCAN__Abrams is not stored"):
         read(shelf)
-    with pytest.raises(SourceError, match=r"demo/cube/station_cube is not stored\.\n  Materialize it first"):
+    with pytest.raises(SourceError, match=r"demo/cube/station_cube is not stored\.\n  Make it with: soilmoisture run"):
         read(shelf, CUBE)
 
 
@@ -206,7 +206,9 @@ def test_an_intent_left_by_a_killed_publish_counts_for_nothing(shelf: Store, roo
 def test_a_byte_flipped_is_refused_and_named(shelf: Store, root: str):
     shelf.publish(record(), text("0.21"))
     overwrite(root, "demo/raw/ismn/soil_moisture/SCAN__Abrams.txt", b"0.31")
-    with pytest.raises(SourceError, match=r"SCAN__Abrams is damaged \(checksum differs\)\.\n  Materialize it again"):
+    with pytest.raises(
+        SourceError, match=r"SCAN__Abrams is damaged \(checksum differs\)\.\n  Make it with: soilmoisture run"
+    ):
         read(shelf)
     assert [str(damage) for damage in shelf.verify()] == [f"{SERIES} is damaged (checksum differs)."]
     shelf.publish(record(), text("0.21"))

@@ -72,7 +72,7 @@ def _compared(experiment: Experiment, measure: Callable[[xr.Dataset, xr.DataArra
         try:
             scores = station_scores(given["skill"], experiment, work.study)
         except StationError as error:
-            yield from _left_out(work, str(error))
+            yield from _left_out(work, str(work.deployment.with_command(error)))
             return
         features = station_features(cube.load(), work.study)
         together = xr.concat(
@@ -109,7 +109,7 @@ def _record_level(work: Work) -> Iterator[Made]:
     try:
         found = record_level(work.given()["cube"].load(), work.study)
     except StationError as error:
-        yield from _left_out(work, str(error))
+        yield from _left_out(work, str(work.deployment.with_command(error)))
         return
     yield from _with_table(_path(work), found, "station", "feature", explained=round(found.attrs["explained"], 3))
 
@@ -148,7 +148,7 @@ def _driver_clusters(work: Work) -> Iterator[Made]:
     try:
         found = driver_clusters(work.given()["shap"].load())
     except StationError as error:
-        yield from _left_out(work, str(error))
+        yield from _left_out(work, str(work.deployment.with_command(error)))
         return
     silhouette = {str(window): round(float(value), 3) for window, value in found.silhouette.to_series().items()}
     yield from _with_table(_path(work), found, "station", "window", silhouette=silhouette)

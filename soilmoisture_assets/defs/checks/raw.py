@@ -57,11 +57,11 @@ def _every_station_answered(deployment: Deployment, path: str) -> dg.AssetChecks
         stored = deployment.partitions(path).values() if partitioned else [deployment.read(path)]
         unanswered = sorted({name for each in stored for name in _unanswered(each)})
         number = f"{len(unanswered)} station{'s' * (len(unanswered) > 1)} without an answer"
-        fix = f"soilmoisture run --force --select 'key:\"{key.to_user_string()}\"' asks again"
+        again = deployment.command("run", "--force", "--select", f'key:"{path}"')
         return dg.AssetCheckResult(
             passed=not unanswered,
             severity=dg.AssetCheckSeverity.WARN,
-            description=f"{number}; {fix}" if unanswered else None,
+            description=f"{number}; ask again with: {again}" if unanswered else None,
             metadata=shown({"unanswered": unanswered}),
         )
 

@@ -151,7 +151,7 @@ def _latest_forecast(work: Work) -> Iterator[Made]:
         try:
             networks = latest_forecast(cube, given[f"regional_{e}"], given[f"own_{e}"], work.study)
         except StationError as error:
-            instead[f"no forecast of '{e}'"] = str(error)
+            instead[f"no forecast of '{e}'"] = str(work.deployment.with_command(error))
             continue
         if found is not None:
             networks = beside(networks, found)

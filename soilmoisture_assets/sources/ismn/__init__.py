@@ -16,8 +16,8 @@ def ismn_archive(study: Study, settings: Settings) -> Path:
     if named is None:
         raise SourceError(
             "no ISMN archive is named.\n  Download one from https://ismn.earth (free account) and set "
-            "SOILMOISTURE_ISMN_ARCHIVE, or target.path in the study, to the zip or its folder. A study that takes no "
-            "archive and no account: soilmoisture run --study uscrn."
+            "SOILMOISTURE_ISMN_ARCHIVE, or target.path in the study, to the zip or its folder. A study without archive "
+            "and account: soilmoisture run --study uscrn"
         )
     if not Path(named).exists():
         raise SourceError(f"{named}: no such ISMN archive.\n  Correct SOILMOISTURE_ISMN_ARCHIVE or target.path.")

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 import xarray as xr
 
+from soilmoisture_assets.commands import command
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.sources.foreign import why_unreadable
@@ -333,7 +334,7 @@ def _read_station(members: Members, archive: Archive, station: str, variable: st
     if station not in archive.series:
         raise SourceError(
             f"{archive.path}: no station '{station}' among its {len(archive.series)}.\n"
-            "  List them with: soilmoisture inspect ismn PATH"
+            f"  List them with: {command('inspect', 'ismn', str(archive.path))}"
         )
     series = [file for file in archive.series[station] if file.variable == variable and file.rows]
     if not series:
@@ -363,7 +364,7 @@ def _read_station(members: Members, archive: Archive, station: str, variable: st
     if reasons:
         raise SourceError(
             f"{archive.path}: station '{station}': {reasons[0]}.\n"
-            "  The archive has changed since it was scanned: materialize raw/ismn/stations again."
+            "  The archive has changed since it was scanned: run it again, which reads it anew."
         )
     return station_dataset(station, variable, sorted(usable, key=lambda pair: _order(pair[0])))
 
