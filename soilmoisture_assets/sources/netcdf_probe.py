@@ -2,11 +2,12 @@
 
 import json
 import math
-import resource
 import sys
 from typing import Any
 
 import netCDF4
+
+from soilmoisture_assets.machine import limit_memory
 
 _BLOCK_VALUES = 4_000_000
 _MOST_MEMORY = 4 * 2**30
@@ -14,7 +15,7 @@ _MOST_MEMORY = 4 * 2**30
 
 def main() -> None:
     """Answer each line of JSON with one: ``trouble`` says why the file cannot be read, or is empty."""
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    limit_memory(_MOST_MEMORY)
     print("ready", flush=True)
     for line in sys.stdin:
         asked = json.loads(line)

@@ -12,7 +12,8 @@ import threading
 import uuid
 from pathlib import Path
 
-from soilmoisture_assets.store.disk import hold_alone, remove_dead
+from soilmoisture_assets.machine import hold_alone
+from soilmoisture_assets.store.disk import remove_dead
 
 
 class Copy:

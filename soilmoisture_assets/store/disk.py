@@ -6,7 +6,6 @@ Keys are paths relative to the root, with "/".
 
 import bisect
 import contextlib
-import fcntl
 import os
 import shutil
 import time
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from soilmoisture_assets.machine import hold_alone, let_go, try_to_hold
 from soilmoisture_assets.store.checksums import checksum as checksum_of
 
 PART = ".part"
@@ -233,19 +233,12 @@ def remove_dead(folder: Path) -> None:
         return
     try:
         with contextlib.suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try_to_hold(lock)
             shutil.rmtree(folder)
     finally:
         _unlock(lock)
 
 
-def hold_alone(descriptor: int) -> None:
-    """Wait for the lock of an open file or folder; it ends with the last process that has it open."""
-    with contextlib.suppress(OSError):  # a file system without locks: one writer per thing is up to its users
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-
-
 def _unlock(descriptor: int) -> None:
-    with contextlib.suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing is not enough: a forked child may hold it, too
+    let_go(descriptor)
     os.close(descriptor)

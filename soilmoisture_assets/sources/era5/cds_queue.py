@@ -26,6 +26,7 @@ import requests
 
 from soilmoisture_assets.errors import SoilMoistureError, SourceError, SourceUnavailable, without_secrets
 from soilmoisture_assets.files import trouble_of_machine
+from soilmoisture_assets.machine import try_to_hold
 from soilmoisture_assets.sources.era5.account import cds_account
 from soilmoisture_assets.sources.foreign import reason_of
 from soilmoisture_assets.sources.http import PROBE_SECONDS, BoundedSession, download
@@ -224,11 +225,9 @@ class CdsQueue:
 
     def _open(self, request: CdsRequest) -> _Job | None:
         """Take up a request where the last run left it; None while another process works on it."""
-        import fcntl
-
         lock = (self._state_dir / f"{request.name}.lock").open("w")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try_to_hold(lock.fileno())
         except OSError:
             lock.close()
             return None

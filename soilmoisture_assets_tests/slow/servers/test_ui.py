@@ -1,10 +1,12 @@
 """The web UI and its daemon, as `make ui` starts them, and somebody who uses them by hand: a figure, backfills of
 stations, good and broken, training, and two studies that do not meet."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import pytest
 import requests
 from playwright.sync_api import Page
@@ -134,13 +136,12 @@ def test_two_studies_in_one_web_ui_share_no_asset_partition_schedule_or_sensor(w
 
 def test_the_web_ui_answers_on_loopback_only(web_ui: WebUi):
     assert requests.get(f"http://127.0.0.1:{web_ui.port}/", timeout=30).status_code == 200
-    listening = [
-        line.split()[1]
-        for table in ("/proc/net/tcp", "/proc/net/tcp6")
-        for line in Path(table).read_text().splitlines()[1:]
-        if line.split()[3] == "0A" and line.split()[1].endswith(f":{web_ui.port:04X}")
-    ]
-    assert listening == [f"0100007F:{web_ui.port:04X}"]
+    addresses: set[str] = set()
+    for process in psutil.Process(web_ui.process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # one that had little to do
+            open_to = [each.laddr for each in process.net_connections() if each.status == psutil.CONN_LISTEN]
+            addresses |= {each.ip for each in open_to if each.port == web_ui.port}
+    assert addresses == {"127.0.0.1"}
 
 
 def _backfills(web_ui: WebUi) -> set[str]:
