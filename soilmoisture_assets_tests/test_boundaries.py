@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "soilmoisture_assets"
 DAGSTER_ALLOWED = ("defs", "io_managers", "definitions.py", "cli")
 LAYERS = [
-    *("errors", "progress", "files", "scores", "metadata", "study", "settings", "declarations", "store", "sandbox"),
+    *("commands", "errors", "interrupts", "machine", "progress", "files", "scores", "metadata", "study", "settings"),
+    *("declarations", "store", "sandbox"),
     *("timeline", "sources", "alignment", "learning", "methods", "scoring", "attribution", "plots"),
     *(
         "assets",
@@ -34,6 +35,7 @@ LAYERS = [
         "defs",
         "definitions",
         "cli",
+        "__main__",
     ),
 ]
 """Folders and modules, each of which may import those before it: first what is plain, then the science, then what a
@@ -189,3 +191,16 @@ def test_the_package_imports_nothing_that_only_the_tests_take():
         if name.split(".")[0] in of_tests
     }
     assert guilty == {}
+
+
+def test_what_not_every_system_has_is_in_one_module():
+    of_unix = {"fcntl", "resource", "termios", "pwd", "grp"}
+    assert [path.name for path in modules(PACKAGE) if of_unix & imports(path)] == ["machine.py"]
+    assert [path.name for path in modules(PACKAGE) if "/proc/" in path.read_text()] == []
+
+
+def test_windows_is_refused_in_one_line_that_names_what_runs_there():
+    program = "import sys; sys.platform = 'win32'; from soilmoisture_assets.__main__ import main; main()"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    [said] = ended.stderr.splitlines()
+    assert (ended.returncode, "WSL" in said, said.startswith("soilmoisture: ")) == (2, True, True)

@@ -3,14 +3,13 @@
 Belongs here: each command in a file named like it, what they share in ``terminal``. Not here: the order of runs
 (defs/runs.py), checks of what is configured (soilmoisture_assets/doctor.py), anything about data.
 
-Exit codes: 0 done, 1 some stations or assets failed (listed), 2 the request cannot be served or was interrupted (one
-line says why).
+Exit codes: 0 done, 1 some stations or assets failed (listed), 2 the request cannot be served (one line says why), 130
+interrupted.
 """
 
 import signal
 import sys
 import warnings
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -19,6 +18,7 @@ from soilmoisture_assets.cli import demo, doctor, export, inspect, migrate, repo
 from soilmoisture_assets.cli.terminal import err, out
 from soilmoisture_assets.errors import Interrupted, SoilMoistureError
 from soilmoisture_assets.files import telling_troubles
+from soilmoisture_assets.interrupts import interrupt
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,20 +43,20 @@ _debug = False
 
 def main() -> None:
     """Entry point: errors are one clear line with the fix, a traceback only with --debug."""
-    signal.signal(signal.SIGINT, _interrupt)
     warnings.filterwarnings("ignore", module="dagster.*")  # backfill policies are "beta"
+    before = signal.getsignal(signal.SIGINT)
     try:
-        with telling_troubles():
-            app()
+        try:
+            signal.signal(signal.SIGINT, interrupt)
+            with telling_troubles():
+                app()
+        finally:
+            signal.signal(signal.SIGINT, before)
     except (SoilMoistureError, Interrupted) as error:
         if _debug:
             raise
         err.print(f"soilmoisture: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise Interrupted
+        sys.exit(Interrupted.EXIT_CODE if isinstance(error, Interrupted) else 2)
 
 
 def _print_version(wanted: bool) -> None:

@@ -4,6 +4,7 @@ No thread may be started by it: a fork has none of them, and waits for ever for 
 """
 
 import os
+import signal
 import warnings
 from importlib import import_module
 from typing import Any
@@ -25,10 +26,15 @@ IMPORTED_BY_STEPS = (
 """What most steps import when they need it first."""
 
 os.setsid()  # before anything that takes time: Ctrl-C is for the command, which ends its workers in order
+usual = signal.signal(signal.SIGINT, signal.SIG_IGN)  # drops one that came meanwhile (workers.start_server)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+signal.signal(signal.SIGINT, usual)
 
 warnings.filterwarnings("ignore", module="dagster.*")  # logging configuration is "beta"
 for name in IMPORTED_BY_STEPS:
     import_module(name)
+    if str(os.getppid()) != os.environ.get("_SOILMOISTURE_COMMAND"):  # it has ended: nobody asks for workers any more
+        os._exit(0)
 logging: Any = import_module("dagster._core.execution.context_creation_job")
 logging.default_system_loggers = lambda instance: []  # the terminal belongs to the command, not to steps
 workers = import_module("soilmoisture_assets.defs.workers")

@@ -9,11 +9,12 @@ import atexit
 import multiprocessing
 import os
 import shutil
+import signal
 import tempfile
 import threading
 import time
 from functools import cache
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
 import dagster as dg
@@ -34,6 +35,8 @@ SHARED = "_SOILMOISTURE_SHARED"
 """Environment variable with the folder that a process shares with its workers."""
 STUDY = "_SOILMOISTURE_WORKERS_STUDY"
 """Environment variable with the study whose definitions workers find loaded."""
+COMMAND = "_SOILMOISTURE_COMMAND"
+"""Environment variable with the process that started the server."""
 DEFINITIONS = "soilmoisture_assets.definitions"
 GIGABYTES_PER_WORKER = 3.0
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -74,11 +77,16 @@ def start_server(settings: Settings) -> None:
     """Start what workers are forked from, if it does not run yet: it imports while this process does something else."""
     if workers(settings):
         shared_folder()
-        os.environ[STUDY] = named(settings)
+        os.environ |= {STUDY: named(settings), COMMAND: str(os.getpid())}
         settings.tell_dagster()  # before the server starts, whose environment workers have
         _limit_threads(settings)
         forkserver.set_forkserver_preload(_PRELOADED)
-        forkserver.ensure_running()
+        resource_tracker.ensure_running()  # which ends with no signal blocked
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            forkserver.ensure_running()  # without Ctrl-C, which is for the command, until it has a session of its own
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _limit_threads(settings: Settings) -> None:

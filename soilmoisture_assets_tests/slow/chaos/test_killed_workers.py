@@ -78,7 +78,7 @@ def test_an_interrupted_command_ends_with_its_workers_and_keeps_what_is_stored(t
     working = workers_of(command)
     command.send_signal(signal.SIGINT)
     printed, errors = command.communicate(timeout=180)
-    assert command.returncode == 2, errors
+    assert command.returncode == 130, errors
     assert "interrupted" in printed
     assert "Traceback" not in printed + errors
     assert not psutil.wait_procs(working, timeout=SECONDS_TO_END)[1]
@@ -91,6 +91,6 @@ def test_a_command_interrupted_before_its_first_step_says_so_in_one_line(tmp_pat
         time.sleep(seconds)
         command.send_signal(signal.SIGINT)
         printed, errors = command.communicate(timeout=180)
-        assert command.returncode == 2, errors
+        assert command.returncode == 130, errors
         assert "interrupted" in printed + errors
         assert "Traceback" not in printed + errors

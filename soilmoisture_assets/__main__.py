@@ -1,0 +1,25 @@
+"""The ``soilmoisture`` command from its first moment. Not here: the commands (cli/)."""
+
+import signal
+import sys
+
+from soilmoisture_assets.errors import MachineError
+from soilmoisture_assets.interrupts import leave
+
+signal.signal(signal.SIGINT, leave)  # before anything that takes time
+
+
+def main() -> None:
+    """Entry point of the command."""
+    try:
+        import soilmoisture_assets.machine  # noqa: F401 - refuses a system that it does not run on
+    except MachineError as error:
+        print(f"soilmoisture: {error}", file=sys.stderr)
+        sys.exit(2)
+    from soilmoisture_assets.cli import main
+
+    main()
+
+
+if __name__ == "__main__":
+    main()

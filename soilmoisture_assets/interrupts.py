@@ -1,0 +1,29 @@
+"""Ctrl-C: the command ends with one line and exit code 130, whatever it is at.
+
+Belongs here: what the signal does before, during and after a command. Not here: what a run makes of it (defs/runs.py).
+Cheap to import: it is the first thing that the command does.
+"""
+
+import os
+from types import FrameType
+from typing import NoReturn
+
+from soilmoisture_assets.errors import Interrupted
+
+_IMPORTS = "<frozen importlib._bootstrap>"
+
+
+def leave(signum: int, frame: FrameType | None) -> NoReturn:
+    """End this process at once: before and after a command nobody would catch an error."""
+    os.write(2, f"soilmoisture: {Interrupted()}\n".encode())
+    os._exit(Interrupted.EXIT_CODE)
+
+
+def interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    """Raise Interrupted; amid an import, where an error may be swallowed or told in other words, end at once."""
+    each = frame
+    while each is not None:
+        if each.f_code.co_filename == _IMPORTS:
+            leave(signum, frame)
+        each = each.f_back
+    raise Interrupted

@@ -1,0 +1,47 @@
+"""Ctrl-C while the command begins: one line and exit code 130."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+COMMAND = Path(sys.executable).with_name("soilmoisture")
+RUN = ("run", "--study", "demo", "--select", "group:report")
+SAID = "soilmoisture: interrupted; what is stored is kept: run it again to go on.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "imported"),
+    [
+        (("--version",), "soilmoisture_assets.__main__"),
+        (("status",), "typer.core"),
+        (("status",), "pydantic_settings"),
+        (RUN, "multiprocessing.forkserver"),
+        (RUN, "dagster._core.definitions"),
+        (RUN, "soilmoisture_assets.defs.making"),
+    ],
+)
+def test_ctrl_c_while_the_command_imports_is_one_line_and_code_130(
+    arguments: tuple[str, ...], imported: str, tmp_path: Path
+):
+    own = {"SOILMOISTURE_DATA_DIR": str(tmp_path), "SOILMOISTURE_WORKERS": "1", "PYTHONPROFILEIMPORTTIME": "1"}
+    command = subprocess.Popen(
+        [COMMAND, *arguments], env=os.environ | own, cwd=tmp_path, start_new_session=True, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert command.stderr is not None
+    late = threading.Timer(300, command.kill)
+    late.start()
+    said = ""
+    for line in command.stderr:  # Python tells of each module that it has imported; also the server of the workers
+        if not line.startswith("import time:"):
+            said += line
+        elif line.rpartition("|")[2].strip() == imported:
+            os.killpg(command.pid, signal.SIGINT)  # as a terminal does: all processes of the command get it
+            imported = ""
+    late.cancel()
+    assert (said, command.wait()) == (SAID, 130)
