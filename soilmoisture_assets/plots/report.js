@@ -172,13 +172,15 @@
     const inside = order.map((feature, row) => {
       const length = 560 * values[last][feature] / largest;
       return `<text x="350" y="${26 * row + 19}" text-anchor="end">${escape(drivers.features[feature])}</text>` +
-        `<rect x="358" y="${26 * row + 6}" width="${length.toFixed(1)}" height="17" fill="${drivers.kinds[feature] === "dynamic" ? "#d55e00" : "#0072b2"}"/>` +
+        `<rect x="358" y="${26 * row + 6}" width="${length.toFixed(1)}" height="17" fill="${drivers.colours[drivers.groups[feature]]}"/>` +
         `<text x="${364 + length}" y="${26 * row + 19}">${number(values[last][feature])}</text>`;
     }).join("");
-    const label = `The ten strongest drivers of the forecast ${drivers.windows[last]} h ahead at ${page.stations[state.station].label}`;
+    const label = `What the forecast ${drivers.windows[last]} h ahead goes most with at ${page.stations[state.station].label}`;
     target.innerHTML = order.length ? `<svg viewBox="0 0 1000 ${height}" role="img" aria-label="${escape(label)}">${inside}</svg>` : "";
-    find("bars-caption").textContent = order.length
-      ? `${label}: mean |SHAP| [10⁻³ m³ m⁻³], experiment ${state.experiment}. Orange: dynamic, blue: static.` : "This station was not explained.";
+    const key = [...new Set(order.map((feature) => drivers.groups[feature]))]
+      .map((group) => `<i style="background:${drivers.colours[group]}"></i> ${escape(group)}`).join(", ");
+    find("bars-caption").innerHTML = order.length
+      ? `${escape(label)}: mean |SHAP| [10⁻³ m³ m⁻³], experiment ${escape(state.experiment)}. ${key}.` : "This station was not explained.";
   }
 
   function fillSelect(select, options, chosen) {

@@ -27,7 +27,7 @@ import xarray as xr
 from soilmoisture_assets.learning.features import LONGEST_MEMORY_DAYS
 from soilmoisture_assets.metadata.provenance import SYNTHETIC_NOTICE, code_version, library_versions
 from soilmoisture_assets.methods import title as method_title
-from soilmoisture_assets.plots.report_findings import findings, newest_forecast
+from soilmoisture_assets.plots.report_findings import findings, newest_forecast, observed_share
 from soilmoisture_assets.plots.report_stations import station_explorer, station_svg
 from soilmoisture_assets.plots.report_tables import (
     Table,
@@ -43,21 +43,25 @@ from soilmoisture_assets.plots.report_tables import (
     settings_table,
     skill_tables,
 )
-from soilmoisture_assets.plots.style import percent, saved_title_and_caption
+from soilmoisture_assets.plots.style import saved_title_and_caption
 from soilmoisture_assets.scoring.gathering import best_scores
 from soilmoisture_assets.sources import sources, sources_of
 from soilmoisture_assets.study import Study
 
-IMAGE_BYTES = 8_000_000
-"""Room for the still images before base64; with animations and stations the page stays below 25 MB."""
+PAGE_BYTES = 14_500_000
+"""Of the whole page, whatever the study: the still images get what stations, animations and interactive maps leave.
+Tables, outlines and texts are ``_TEXT_BYTES`` of it."""
+
+_TEXT_BYTES = 700_000
+_BASE64 = 4 / 3
 
 IMAGE_QUALITY, ANIMATION_QUALITY = 78, 35
 """Of WebP, 0 to 100: the highest at which axes and small print still look as in the stored figure."""
 
-_WIDTHS = (1500, 1200, 900, 700)
-"""Pixels tried in turn until the images fit."""
+_WIDEST, _NARROWEST = 1500, 600
+"""Pixels of the still images."""
 
-_FRAMES = 40
+_FRAMES = 30
 
 _SECTION_OF = {"Skill": "skill", "Latest forecast": "skill", "Drivers": "drivers"}
 """Section of the page that holds a group of figures; every other group tells of the data."""
@@ -134,6 +138,7 @@ def build_report(
     """
     forecasts, shap = forecasts or {}, shap or {}
     stations = next((source for source in (cube, *forecasts.values(), skill) if source is not None), None)
+    explorer = _explorer(stations, forecasts, skill, shap)
     page = {
         "study": study,
         "version": code_version(),
@@ -158,8 +163,8 @@ def build_report(
         "driver_tables": _tables(driver_tables(shap)),
         "calibration_tables": _tables([calibration_table(calibration)] if calibration is not None else []),
         "group_tables": _tables(group_tables(by_group) if by_group is not None else []),
-        "explorer": _explorer(stations, forecasts, skill, shap),
-        "groups": _groups(figures),
+        "explorer": explorer,
+        "groups": _groups(figures, PAGE_BYTES - _TEXT_BYTES - len(explorer["json"] if explorer else "")),
         "provenance": provenance,
         "sources": [source.name for source in sources_of(study) if source.citation],
         "citations": [
@@ -194,11 +199,10 @@ def _facts(
 ) -> list[tuple[str, str]]:
     facts = [("Period", f"{study.period.start} – {study.period.end}"), ("Step", study.time.step)]
     if cube is not None:
-        observed = float(np.isfinite(cube["soil_moisture_scored"].values).mean())
         facts += [
             ("Stations", str(cube.sizes["station"])),
             ("Steps", f"{cube.sizes['time']:,}"),
-            ("Steps observed", percent(observed)),
+            ("Steps observed", observed_share(cube)),
         ]
     if excluded is not None and len(excluded):
         facts.append(("Stations left out", str(len(excluded))))
@@ -238,8 +242,10 @@ def _explorer(
     }
 
 
-def _groups(figures: Sequence[FigureEntry]) -> list[dict[str, Any]]:
-    images = _inlined([entry for entry in figures if entry.path.suffix != ".html"])
+def _groups(figures: Sequence[FigureEntry], room: float) -> list[dict[str, Any]]:
+    pages = {entry.path: entry.path.read_text(encoding="utf-8") for entry in figures if entry.path.suffix == ".html"}
+    room -= sum(len(html.escape(text)) for text in pages.values())
+    images = _inlined([entry.path for entry in figures if entry.path not in pages], room)
     groups: dict[str, list[dict[str, Any]]] = {}
     for entry in figures:
         groups.setdefault(entry.group, []).append(
@@ -250,7 +256,7 @@ def _groups(figures: Sequence[FigureEntry]) -> list[dict[str, Any]]:
                 "caption": entry.caption,
                 "animated": entry.path.suffix == ".webp",
                 **images.get(entry.path, {}),
-                "page": entry.path.read_text(encoding="utf-8") if entry.path.suffix == ".html" else "",
+                "page": pages.get(entry.path, ""),
             }
         )
     return [
@@ -259,25 +265,29 @@ def _groups(figures: Sequence[FigureEntry]) -> list[dict[str, Any]]:
     ]
 
 
-def _inlined(entries: Sequence[FigureEntry]) -> dict[Path, dict[str, Any]]:
-    """Data URIs of all images, at the largest width of which all fit in the page."""
-    stills = [entry.path for entry in entries if entry.path.suffix != ".webp"]
-    animations = [entry.path for entry in entries if entry.path.suffix == ".webp"]
+def _inlined(paths: Sequence[Path], room: float) -> dict[Path, dict[str, Any]]:
+    """Data URIs of all images, the still ones at the largest width of which all fit in so many bytes."""
+    stills = [path for path in paths if path.suffix != ".webp"]
+    animations = [path for path in paths if path.suffix == ".webp"]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow works beside Python
-        moving = pool.map(_animation, animations)
-        for width in _WIDTHS:
-            images = dict(zip(stills, pool.map(_image, stills, repeat(width)), strict=True))
-            if sum(len(content) for content, _ in images.values()) <= IMAGE_BYTES:
-                break
-        images |= zip(animations, moving, strict=True)
+        moving = dict(zip(animations, pool.map(_animation, animations), strict=True))
+        room -= sum(_BASE64 * len(content) for content, _ in moving.values())
+        images = _stills(pool, stills, _WIDEST)
+        taken = sum(_BASE64 * len(content) for content, _ in images.values())
+        if taken > room:  # bytes grow faster than the width, so that this one fits
+            images = _stills(pool, stills, max(int(_WIDEST * room / taken), _NARROWEST))
     return {
         path: {
             "uri": "data:image/webp;base64," + base64.b64encode(content).decode(),
             "width": size[0],
             "height": size[1],
         }
-        for path, (content, size) in images.items()
+        for path, (content, size) in (images | moving).items()
     }
+
+
+def _stills(pool: ThreadPoolExecutor, paths: Sequence[Path], width: int) -> dict[Path, tuple[bytes, tuple[int, int]]]:
+    return dict(zip(paths, pool.map(_image, paths, repeat(width)), strict=True))
 
 
 def _image(path: Path, width: int) -> tuple[bytes, tuple[int, int]]:
@@ -292,7 +302,7 @@ def _image(path: Path, width: int) -> tuple[bytes, tuple[int, int]]:
 
 
 def _animation(path: Path) -> tuple[bytes, tuple[int, int]]:
-    """A stored animation with at most 40 of its frames, evenly chosen, at the same pace; the file keeps all of them."""
+    """A stored animation with at most 30 of its frames, evenly chosen, at the same pace; the file keeps all of them."""
     from PIL import Image
 
     out = io.BytesIO()

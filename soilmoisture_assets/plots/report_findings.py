@@ -18,7 +18,7 @@ from soilmoisture_assets.methods import methods, speaking
 from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots.groups import group_title
 from soilmoisture_assets.plots.labels import rank_words, words
-from soilmoisture_assets.plots.style import counted
+from soilmoisture_assets.plots.style import counted, percent
 from soilmoisture_assets.study import Study
 
 LEADING_GROUPS = 3
@@ -69,14 +69,19 @@ def newest_forecast(latest: xr.Dataset) -> tuple[pd.Timestamp, str, str]:
     )
 
 
-def _data(study: Study, cube: xr.Dataset) -> str:
+def observed_share(cube: xr.Dataset) -> str:
+    """Share of the steps that are learned from, judged on or tested that were observed, as every text of the page says
+    it."""
     learned = cube["split"].values > 0
-    observed = np.isfinite(cube["soil_moisture_scored"].transpose("station", "time").values[:, learned])
+    return percent(np.isfinite(cube["soil_moisture_scored"].transpose("station", "time").values[:, learned]).mean())
+
+
+def _data(study: Study, cube: xr.Dataset) -> str:
     kind = "synthetic station" if study.sandbox else "station"
     only = " SYNTHETIC data: nothing here says anything about the real world." if study.sandbox else ""
     return (
         f"{counted(cube.sizes['station'], kind)} from {study.period.start} to {study.period.end} in steps of "
-        f"{study.time.step}, of which {100 * observed.mean():.0f} % were observed; scores are of "
+        f"{study.time.step}, of which {observed_share(cube)} were observed; scores are of "
         f"{study.splits.test.start} to {study.splits.test.end}, on which nothing was chosen.{only}"
     )
 
@@ -132,8 +137,8 @@ def _intervals(calibration: pd.DataFrame, split: str = "test") -> str:
     elif row["high"] < NOMINAL:
         held = "fewer than they are made to: they are too narrow"
     return (
-        f"The {100 * NOMINAL:.0f} % intervals of the {method_title(str(row['method']))} hold "
-        f"{100 * row['coverage_80']:.0f} % [{100 * row['low']:.0f}, {100 * row['high']:.0f}] of the observations "
+        f"The {percent(NOMINAL)} intervals of the {method_title(str(row['method']))} hold "
+        f"{percent(row['coverage_80'])} [{100 * row['low']:.0f}, {100 * row['high']:.0f}] of the observations "
         f"{row['lead_hours']} h ahead (experiment {row['experiment']}, {split} split), {held}."
     )
 

@@ -11,12 +11,13 @@ import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.methods import title as method_title
+from soilmoisture_assets.plots.groups import group_colour, group_title, ordered_groups
 from soilmoisture_assets.plots.labels import feature_label, in_split, words
 from soilmoisture_assets.plots.maps import CONUS, map_extent, map_frame, projection
 from soilmoisture_assets.plots.outlines import outlines
 from soilmoisture_assets.plots.style import station_labels
 
-FORECAST_BYTES = 7_000_000
+FORECAST_BYTES = 2_500_000
 """Room for the forecasts of all stations and experiments; more starts than fit are thinned evenly."""
 
 MAP_WIDTH = 900
@@ -162,7 +163,7 @@ def _scores(skill: xr.Dataset | None, names: list[str], split: str) -> dict[str,
     part = skill.sel(split=split).reindex(station=names)
     tables = {
         name: part[name].transpose("station", "experiment", "forecaster", "lead").values
-        for name in ("r2", "rmse", "coverage_80")
+        for name in ("r2", "rmse")
         if name in part
     }
     return {
@@ -175,9 +176,11 @@ def _scores(skill: xr.Dataset | None, names: list[str], split: str) -> dict[str,
 
 def _drivers(dataset: xr.Dataset, names: list[str]) -> dict[str, Any]:
     values = dataset["mean_absolute_shap"].reindex(station=names).transpose("station", "window", "feature").values * 1e3
+    groups = words(dataset["feature_group"].values)
     return {
         "features": [feature_label(str(name)) for name in dataset["feature"].values],
-        "kinds": [str(kind) for kind in dataset["feature_kind"].values],
+        "groups": [group_title(name) for name in groups],
+        "colours": {group_title(name): group_colour(name) for name in ordered_groups(groups)},
         "windows": [int(window) for window in dataset["window"].values],
         "values": [_rounded(station) for station in values],
     }

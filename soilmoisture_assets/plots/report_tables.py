@@ -58,7 +58,7 @@ def settings_table(study: Study) -> Table:
             f"{style.counted(model.station_epochs, 'epoch')} of the stations' "
             f"({model.station_training.replace('_', ' ')}), {model.neighbours} neighbours",
         ],
-        ["Held-out stations", f"{100 * study.splits.held_out_fraction:.0f} %"],
+        ["Held-out stations", style.percent(study.splits.held_out_fraction)],
         ["Seed", str(study.seed)],
     ]
     return Table("Settings of the study", ["Setting", "Value"], rows)
@@ -311,7 +311,7 @@ def driver_tables(shap: Mapping[str, xr.Dataset], most: int = 12) -> list[Table]
     """Groups and the strongest features of each experiment: mean |SHAP| [10⁻³ m³ m⁻³] per window, and the rank."""
     tables = []
     for experiment, dataset in shap.items():
-        share = 100 * float(dataset["shared_residual"].mean() / dataset["movement_spread"].mean())
+        share = float(dataset["shared_residual"].mean() / dataset["movement_spread"].mean())
         text = (
             f"Movement of the forecast, experiment {experiment}: mean |SHAP| over "
             f"{counted(dataset.sizes['station'], 'station')} and {counted(dataset.sizes['seed'], 'seed')} of the "
@@ -331,7 +331,8 @@ def driver_tables(shap: Mapping[str, xr.Dataset], most: int = 12) -> list[Table]
             ),
             Table(
                 f"{text}, features: within a group, what goes together is shared in a way that the data do not "
-                f"determine. They add up to the movement, {share:.0f} % of which was shared among them in proportion",
+                f"determine. They add up to the movement, {style.percent(share)} of which was shared among them in "
+                "proportion",
                 ["Feature", "Group", *columns],
                 [
                     [features[i], group_of[i], *cells]

@@ -9,7 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from soilmoisture_assets.attribution.ranks import rank_interval
 from soilmoisture_assets.methods import title as method_title
+from soilmoisture_assets.plots.groups import group_title
+from soilmoisture_assets.plots.labels import MASKING_REASONS, feature_label
+from soilmoisture_assets.plots.style import percent
 from soilmoisture_assets_tests.integration.conftest import Workplace
 
 MOST_PAGES, MOST_BYTES = 24, 15_000_000
@@ -61,6 +65,60 @@ def test_the_calibration_table_is_the_calibration(finished: Workplace, page: Pat
     for cells, row in zip(rows, stored.itertuples(), strict=True):
         expected = [row.below_10, row.below_50, row.below_90, row.coverage_80, row.low, row.high]
         assert numbers(" ".join(cells[2:])) == pytest.approx(expected, abs=0.005001), row
+
+
+def test_the_tables_of_groups_of_stations_are_the_skill_by_group(finished: Workplace, page: Path):
+    stored = finished.deployment().read("analysis/skill_by_group")
+    stored = stored[(stored.split == "test") & (stored.method == "combined")]
+    assert len(stored)
+    heads = [(e, lead) for e in stored.experiment.unique() for lead in sorted(stored.lead_hours.unique())]
+    for grouping, rows in stored.groupby("grouping"):
+        [table] = tables(page, f"By {grouping}: ")
+        assert set(table) == set(rows.group)
+        for row in rows.itertuples():
+            cell = table[row.group][1 + heads.index((row.experiment, row.lead_hours))]
+            known = [each for each in (row.median_r2, row.low, row.high) if np.isfinite(each)]
+            assert numbers(cell) == pytest.approx(known, abs=0.005001), row
+
+
+def test_the_quality_table_counts_the_cube(finished: Workplace, page: Path):
+    cube = finished.deployment().read("cube/station_cube").load()
+    [table] = tables(page, "Masked in the target, by reason")
+    for name, reason in {**MASKING_REASONS, "masked_few_hours": "too few good hours in the step"}.items():
+        assert (reason in table) == (name in cube), name
+        if name in cube:
+            masked, _, stations = table[reason]
+            assert int(masked.split(" of ")[0].replace(",", "")) == int(cube[name].sum()), name
+            assert int(stations) == int((cube[name] > 0).sum()), name
+
+
+@pytest.mark.parametrize("experiment", ["drivers", "forecast"])
+def test_the_driver_tables_are_the_shap_values(finished: Workplace, page: Path, experiment: str):
+    shap = finished.deployment().read(f"analysis/shap_values_{experiment}").load()
+    groups, features = tables(page, f"Movement of the forecast, experiment {experiment}:")
+    for table, values, item, before in (
+        (groups, shap.group_shap_of_seed, "group", 0),
+        (features, shap.mean_absolute_shap_of_seed, "feature", 1),
+    ):
+        means = 1e3 * values.mean(["seed", "station"])
+        ranks = rank_interval(values.isel(window=-1).transpose("seed", "station", item).values)
+        named = {
+            (group_title if item == "group" else feature_label)(str(name)): str(name) for name in values[item].values
+        }
+        assert len(table) == min(values.sizes[item], 12 if item == "feature" else 99)
+        for label, cells in table.items():
+            own = means.sel({item: named[label]})
+            assert numbers(" ".join(cells[before:-1])) == pytest.approx(list(own.values), abs=0.005001), label
+            place = list(values[item].values).index(named[label])
+            assert numbers(cells[-1])[0] == np.floor(ranks.low[place]), label
+            assert numbers(cells[-1])[-1] == np.ceil(ranks.high[place]), label
+    shared = float(shap.shared_residual.mean() / shap.movement_spread.mean())
+    assert f"{percent(shared)} of which was shared among them" in html.unescape(page.read_text())
+
+
+def test_the_page_begins_with_five_findings(page: Path):
+    [listed] = re.findall(r'<ul class="findings">(.*?)</ul>', page.read_text(), re.DOTALL)
+    assert listed.count("<li>") == 5
 
 
 def test_the_coverage_table_counts_the_cube(finished: Workplace, page: Path):

@@ -9,6 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from soilmoisture_assets.learning.features import LONGEST_MEMORY_DAYS
+from soilmoisture_assets.plots import report
+from soilmoisture_assets.plots.groups import group_colour
 from soilmoisture_assets.plots.land_cover_map import land_cover_map
 from soilmoisture_assets.plots.report import FigureEntry, build_report, without_clock
 from soilmoisture_assets.plots.report_stations import station_explorer
@@ -295,3 +298,48 @@ def test_the_explorer_says_of_each_station_whose_forecasts_it_shows():
     stations = made_up.stations(4)
     shown = station_explorer(stations, {"forecast": mixed.isel(station=[0, 1])}, None, {})["forecasts"]["forecast"]
     assert shown["methods"] == ["station model", "regional model", "", ""]
+
+
+def test_a_feature_has_the_colour_of_its_group_in_the_explorer_too():
+    drivers = station_explorer(made_up.stations(3), {}, None, {"drivers": made_up.shap(3)})["drivers"]["drivers"]
+    group_of = dict(zip(drivers["features"], drivers["groups"], strict=True))
+    assert drivers["colours"][group_of["slope"]] == group_colour("topography")
+    assert drivers["colours"][group_of["precipitation"]] == group_colour("dynamic")
+
+
+def test_the_page_says_how_far_back_a_model_sees_in_steps_and_in_running_means(page):
+    said = re.findall(
+        r"sees (\d+) days step by step, and before them running means .*? of up to (\d+) days", page.read_text()
+    )
+    assert said == [("7", str(LONGEST_MEMORY_DAYS))] * 2
+
+
+def test_the_two_analyses_are_told_apart_and_neither_is_told_as_a_cause(page):
+    text = page.read_text()
+    drivers = re.split(r"<section id=", text)[-3]
+    assert drivers.startswith('"drivers"')
+    for words in (
+        "<strong>Movement</strong>",
+        "<strong>Level</strong>",
+        "an order that is imposed",
+        "neither says what",
+    ):
+        assert words in drivers
+    own = re.sub("<script.*?</script>|<style.*?</style>", "", text, flags=re.DOTALL)
+    assert not re.search(r"\b(drives|driven by|sets? apart)\b", own)
+
+
+def test_a_share_is_said_alike_wherever_the_page_says_it(page):
+    text = page.read_text()
+    said = re.search(r"of which (\S+ %) were observed", text)
+    assert said is not None
+    assert f"<dt>Steps observed</dt><dd>{said[1]}</dd>" in text
+
+
+def test_images_get_what_the_rest_of_a_page_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = save_figure(skill_by_lead(made_up.skill_summary(8), made_up.skill(8)), tmp_path / "figure.png")
+    figures = [FigureEntry.stored(path, "Skill")]
+    monkeypatch.setattr(report, "_TEXT_BYTES", 40_000)  # as long as a page without anything else is
+    wide = build_report(load_study("demo"), figures=figures)
+    monkeypatch.setattr(report, "PAGE_BYTES", 0.8 * len(wide))
+    assert 0.5 * len(wide) < len(build_report(load_study("demo"), figures=figures)) < 0.8 * len(wide)
