@@ -55,7 +55,7 @@ class Experiment(StrEnum):
     def description(self) -> str:
         """What it sees and which question it answers."""
         return {
-            "drivers": "weather known, no antecedent soil moisture: what drives soil moisture",
+            "drivers": "weather known, no antecedent soil moisture: what soil moisture goes with",
             "forecast": "antecedent soil moisture, no future weather: what could be issued today",
             "issued": "antecedent soil moisture and the weather forecast at issue time: what a service issues",
             "hindcast": "antecedent soil moisture and known weather: the upper bound",

@@ -105,5 +105,5 @@ FIGURE = FigureDeclaration(
     description="Soil moisture and every dynamic input at the stations on four dates of the year.",
     inputs={"cube": "cube/station_cube"},
     draw=_draw,
-    code="2",
+    code="3",
 )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FEWEST_BARS = 3
 """Fewer reasons are words, not bars in a panel that would be half empty."""
 
-_SPLIT_COLOURS = {"train": style.BLUE, "validation": style.ORANGE, "test": style.VERMILION}
+_SPLIT_COLOURS = {"train": style.BLACK, "validation": style.ORANGE, "test": style.VERMILION}
 
 
 @style.styled
@@ -126,7 +126,7 @@ def _completeness(axes: "Axes", stations: xr.Dataset, cube: xr.Dataset) -> None:
     style.in_percent(axes.yaxis)
     axes.set(ylim=(0, 1.02), xlabel="stations, from the most complete", title="observed share of steps")
     axes.set_xlim(left=0)
-    axes.legend(loc="lower left", fontsize=6.5)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, fontsize=6.5, columnspacing=1.0)
 
 
 def _draw(given: FigureInputs) -> "Figure":
@@ -141,5 +141,5 @@ FIGURE = FigureDeclaration(
     description="Stations in and out of the study with reasons, and how complete each split is.",
     inputs={"stations": "cube/stations", "cube": "cube/station_cube"},
     draw=_draw,
-    code="3",
+    code="4",
 )

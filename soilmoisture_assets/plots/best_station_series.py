@@ -111,12 +111,12 @@ def _label(grid: np.ndarray, names: Sequence[str], r2: np.ndarray, windows: Sequ
             rotation=0,
             ha="right",
             va="center",
-            fontsize=6,
+            fontsize=6.5,
             labelpad=8,
         )
         for axes in row:
             axes.yaxis.set_major_locator(MaxNLocator(2))
-            axes.tick_params(labelsize=6, length=2)
+            axes.tick_params(labelsize=6.5, length=2)
             axes.margins(x=0.01)
             axes.grid(True, axis="x")
     for axes, window, letter in zip(grid[0], windows, "abcdefghi", strict=False):
@@ -158,7 +158,7 @@ FIGURE = FigureDeclaration(
     description="The 25 stations with the largest R² at the first window: observed series, forecasts of every window.",
     inputs={"forecasts": "models/station_forecast_{experiment}", "skill": "analysis/skill"},
     draw=_draw,
-    code="2",
+    code="3",
     variants=each_experiment,
     settings={"model": {"windows"}},
 )

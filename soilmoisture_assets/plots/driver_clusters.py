@@ -130,7 +130,7 @@ def _bars(axes: "Axes", one: xr.Dataset, drivers: list[str]) -> None:
             linewidth=0.3,
             hatch=style.WINDOW_HATCHES[cluster],
         )
-    axes.set_xticks(range(len(drivers)), [fill(feature_label(name), 16) for name in drivers], fontsize=6)
+    axes.set_xticks(range(len(drivers)), [fill(feature_label(name), 14) for name in drivers], fontsize=6.5)
     axes.grid(True, axis="y")
 
 
@@ -197,6 +197,6 @@ FIGURE = FigureDeclaration(
     description="Stations grouped by how strongly the weather moves their forecasts, and how separate the groups are.",
     inputs={"clusters": "analysis/driver_clusters_{experiment}", "shap": "analysis/shap_values_{experiment}"},
     draw=_draw,
-    code="2",
+    code="3",
     variants=each_experiment,
 )

@@ -90,7 +90,7 @@ def effect_sizes(effects: xr.Dataset) -> "Figure":
         "medium and large effects (Cohen 1988: |d| 0.2, 0.5, 0.8; V 0.1, 0.3, 0.5). Whiskers: 95 % interval, whole "
         "blocks of neighbouring stations resampled; ★: false discovery rate below 0.05. Windows differ only where the "
         "groups of stations do. "
-        f"{', '.join(letters)}, orange: interval without 0. {_trend(effects)}",
+        f"{', '.join(letters)}, filled: interval without 0. {_trend(effects)}",
         effects,
         n=f"n = {style.counted(stations, 'station')}",
     )
@@ -162,10 +162,10 @@ def _changes(axes: "Axes", effects: xr.Dataset, among: np.ndarray, size: str) ->
     low, high = (effects[name].values.astype("float64")[order] for name in ("change_low", "change_high"))
     value = change[order]
     certain = (low > 0) | (high < 0)
-    axes.hlines(
-        range(len(order)), low, high, color=np.where(certain, style.VERMILION, style.GREY).tolist(), linewidth=1.2
-    )
-    axes.scatter(value, range(len(order)), c=np.where(certain, style.VERMILION, style.GREY).tolist(), s=16, zorder=3)
+    edges = np.where(certain, style.BLACK, style.GREY).tolist()
+    faces = np.where(certain, style.BLACK, "white").tolist()
+    axes.hlines(range(len(order)), low, high, color=edges, linewidth=1.2)
+    axes.scatter(value, range(len(order)), facecolors=faces, edgecolors=edges, s=16, zorder=3)
     axes.axvline(0, color=style.BLACK, linewidth=0.6)
     axes.set_yticks(range(len(order)), [_label(effects, i) for i in order])
     axes.set_ylim(len(order) - 0.4, -0.6)
@@ -241,6 +241,6 @@ FIGURE = FigureDeclaration(
     description="Effect sizes of features between better and worse forecast stations, and their trend over windows.",
     inputs={"effects": "analysis/effect_size_{experiment}"},
     draw=_draw,
-    code="2",
+    code="3",
     variants=_variants,
 )

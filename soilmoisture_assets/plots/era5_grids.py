@@ -81,13 +81,14 @@ def hour_month(grid: xr.Dataset) -> pd.PeriodIndex:
 
 
 def draw_field(axes: "GeoAxes", field: xr.DataArray, limits: tuple[float, float], colours: str) -> "QuadMesh":
-    """A field (latitude, longitude) as cells around their centres, under the outlines."""
+    """A field (latitude, longitude) as cells around their centres, under the outlines; hatched without a value."""
     import cartopy.crs as ccrs
 
     field = field.transpose("latitude", "longitude").sortby("latitude").sortby("longitude")
     longitude, latitude = (_edges(field[name].values.astype("float64")) for name in ("longitude", "latitude"))
     x, y = np.meshgrid(longitude, latitude)
     corners = axes.projection.transform_points(ccrs.PlateCarree(), x, y)
+    axes.patch.set(hatch="////", edgecolor="#C4C4C4")  # no colour that a scale may have
     return axes.pcolormesh(
         corners[..., 0],
         corners[..., 1],

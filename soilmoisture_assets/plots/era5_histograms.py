@@ -45,18 +45,18 @@ def era5_histograms(months: Mapping[str, xr.Dataset]) -> "Figure":
         cells_weighted = 100 / max(len(values), 1)
         if VARIABLES[name].aggregation == "sum" and (values >= 0).all():
             wet = values[values >= WET]
-            share = 100 * len(wet) / max(len(values), 1)
-            message = f"It rains in {share:.0f} % of hours"
+            share = style.percent(len(wet) / max(len(values), 1), 1)
+            message = f"It rains in {share} of hours"
             if len(wet):
                 edges = np.geomspace(WET, max(float(wet.max()), 2 * WET), 40)
                 axes.hist(wet, bins=edges.tolist(), weights=np.full(len(wet), cells_weighted), color=style.BLUE)
                 axes.set(xscale="log")
-            axes.set_title(f"{'abcdefghi'[place]}  {share:.1f} % of hours have {WET} mm or more")
+            axes.set_title(f"{'abcdefghi'[place]}  {share} of hours have {WET} mm or more")
         elif name == "shortwave":  # half of the hours are night: one bar that hides the day
             lit = values[values >= LIGHT]
             axes.hist(lit, bins=50, weights=np.full(len(lit), cells_weighted), color=style.BLUE)
-            share = 100 * len(lit) / max(len(values), 1)
-            axes.set_title(f"{'abcdefghi'[place]}  {share:.1f} % of hours are lit")
+            share = style.percent(len(lit) / max(len(values), 1), 1)
+            axes.set_title(f"{'abcdefghi'[place]}  {share} of hours are lit")
         else:
             axes.hist(values, bins=50, weights=np.full(len(values), cells_weighted), color=style.BLUE)
             median = f"median {np.median(values):.1f} {VARIABLES[name].printed_units}" if len(values) else "no values"
@@ -92,5 +92,6 @@ FIGURE = FigureDeclaration(
     description="Histograms of the hourly values of every ERA5 variable over the domain.",
     inputs={"months": "raw/era5/hourly"},
     draw=_draw,
+    code="2",
     variants=where_gridded,
 )

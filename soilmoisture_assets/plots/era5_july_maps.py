@@ -54,7 +54,8 @@ def era5_july_maps(months: Mapping[str, xr.Dataset]) -> "Figure":
     return style.finish(
         figure,
         f"Mean July of the domain{warmest} (ERA5)",
-        f"Mean over all hours of July {', '.join(map(str, years)) or '(none in the record)'}; cells as delivered.",
+        f"Mean over all hours of July {', '.join(map(str, years)) or '(none in the record)'}; cells as delivered; "
+        "hatched: no value.",
         grid,
         n=f"n = {grid.sizes['latitude'] * grid.sizes['longitude']} cells",
     )
@@ -84,5 +85,6 @@ FIGURE = FigureDeclaration(
     description="Maps of the mean of all July hours; amounts as totals per day.",
     inputs={"months": "raw/era5/hourly"},
     draw=_draw,
+    code="2",
     variants=where_gridded,
 )

@@ -10,7 +10,7 @@ import xarray as xr
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.effect_sizes import SCORES
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
-from soilmoisture_assets.plots.groups import group_colour, group_title, ordered_groups
+from soilmoisture_assets.plots.groups import group_title, ordered_groups
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment, words
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 LEAST = 0.5
 """Correlations among features from this size on are counted, and their sign is printed."""
+
+MISSING = "×"
+"""A pair whose correlation is not known: left blank it would have the colour of 0."""
 
 SCALE = "PuOr"
 """Orange below 0 and purple above it: told apart with every common colour vision; grey print has the printed signs."""
@@ -45,7 +48,7 @@ def feature_correlations(correlations: xr.Dataset, stations: int) -> "Figure":
     names = [_label(ordered, i) for i in range(len(order))]
     groups = groups[order]
     rows = 0.175 * max(len(names), 8)  # inches
-    figure = style.new_figure(height=2.0 + rows, width=style.FULL_WIDTH * 1.5)
+    figure = style.new_figure(height=2.0 + rows, width=style.FULL_WIDTH * 1.4)
     grid = figure.add_gridspec(2, 2, width_ratios=[1.7, 1], height_ratios=[rows, 0.12])
     heat, beside = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
     image = _among_features(heat, between, names)
@@ -61,15 +64,16 @@ def feature_correlations(correlations: xr.Dataset, stations: int) -> "Figure":
     subject = method_and_experiment(correlations)
     pairs = np.abs(between[np.triu_indices(len(between), 1)])
     strong = int((pairs >= LEAST).sum())
+    unknown = "" if np.isfinite(pairs).all() else f"; {MISSING}: not known"
     return style.finish(
         figure,
         f"{found} of {len(names)} features are associated with {score} by more than chance; {strong} of "
         f"{style.counted(len(pairs), 'pair')} of features have |ρ| of {LEAST} and more"
         + (f" ({subject})" if subject else ""),
         f"Spearman ρ over stations. a: among features, once for all windows, columns numbered like rows; + and −: the "
-        f"sign where |ρ| is {LEAST} and more. b: with {score} of the station per window, rows as in a; whiskers: 95 % "
-        "interval, whole blocks of neighbouring stations resampled; ★: false discovery rate below 0.05. Lines part "
-        "the groups of features.",
+        f"sign where |ρ| is {LEAST} and more{unknown}. b: with {score} of the station per window, rows as in a; "
+        "whiskers: 95 % interval, whole blocks of neighbouring stations resampled; ★: false discovery rate below 0.05. "
+        "Lines part the groups of features.",
         correlations,
         n=f"n = {style.counted(stations, 'station')}",
     )
@@ -82,11 +86,13 @@ def _among_features(axes: "Axes", between: np.ndarray, names: list[str]) -> "Axe
     for row, column in zip(*np.nonzero(np.abs(np.nan_to_num(below)) >= LEAST), strict=True):
         sign = "+" if below[row, column] > 0 else "−"
         strong = abs(below[row, column]) > 0.7
-        axes.text(column, row, sign, ha="center", va="center", fontsize=6, color="white" if strong else style.BLACK)
+        axes.text(column, row, sign, ha="center", va="center", fontsize=7, color="white" if strong else style.BLACK)
+    for row, column in zip(*np.nonzero(np.tri(len(names), k=-1, dtype=bool) & ~np.isfinite(between)), strict=True):
+        axes.text(column, row, MISSING, ha="center", va="center", fontsize=7, color=style.GREY)
     numbers = [str(number) for number in range(1, len(names) + 1)]  # names on both sides leave no room for the matrix
-    axes.set_xticks(range(len(names)), numbers, fontsize=5)
+    axes.set_xticks(range(len(names)), numbers, fontsize=7, rotation=90)
     axes.set_yticks(range(len(names)), [f"{name}  {number}" for name, number in zip(names, numbers, strict=True)])
-    axes.tick_params(axis="y", labelsize=6)
+    axes.tick_params(axis="y", labelsize=7)
     axes.set_title("a  ρ among features")
     axes.spines[:].set_visible(False)
     return image
@@ -113,10 +119,10 @@ def _with_score(axes: "Axes", correlations: xr.Dataset, score: str) -> None:
         )
         for position in np.flatnonzero(correlations["significant"].isel(window=place).values):
             axes.annotate(
-                "★", (high[position], y[position]), (2, 0), textcoords="offset points", va="center", fontsize=4
+                "★", (high[position], y[position]), (2, 0), textcoords="offset points", va="center", fontsize=5
             )
     axes.axvline(0, color=style.BLACK, linewidth=0.6)
-    axes.set_yticks(rows, [str(row + 1) for row in rows], fontsize=6)
+    axes.set_yticks(rows, [str(row + 1) for row in rows], fontsize=7)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel("Spearman ρ [-]")
     axes.set_title(f"b  ρ with {score} of the station")
@@ -137,8 +143,7 @@ def _group_names(heat: "Axes", beside: "Axes", groups: np.ndarray) -> None:
     )
     right.tick_params(length=0)
     right.spines["right"].set_visible(False)
-    for label, start in zip(right.get_yticklabels(), bounds[:-1], strict=True):
-        label.set_color(group_colour(str(groups[start])))
+    for label in right.get_yticklabels():  # in no colour: those of panel b are windows
         label.set_fontweight("bold")
 
 
@@ -163,6 +168,6 @@ FIGURE = FigureDeclaration(
     description="Signed rank correlations among features and with skill, per window.",
     inputs={"correlations": "analysis/correlation_{experiment}", "cube": "cube/station_cube"},
     draw=_draw,
-    code="2",
+    code="3",
     variants=each_experiment,
 )

@@ -1,5 +1,6 @@
 """Accumulated local effects: the forecast over the values of the main drivers."""
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,14 +38,14 @@ def local_effects(effects: xr.Dataset) -> "Figure":
     rows = max(-(-len(chosen) // COLUMNS), 1)
     figure = style.new_figure(height=1.3 + 1.75 * rows, width=style.FULL_WIDTH * 1.1)
     top, body = style.stacked(figure, [0.35, 1.75 * rows])
-    panels = body.subplots(rows, COLUMNS, squeeze=False, sharey=True).ravel()
+    panels = body.subplots(rows, COLUMNS, squeeze=False, sharey="row").ravel()
     for place, axes in enumerate(panels):
         if place >= len(chosen):
             axes.axis("off")
             continue
         _curves(axes, last.isel(feature=chosen[place]), group_colour(groups[chosen[place]]))
         label = feature_label(str(effects["feature"].values[chosen[place]]))
-        axes.set_title(f"{'abcdefghi'[place]}  {style.shortened(label, 34)}")
+        axes.set_title(f"{'abcdefghi'[place]}  {fill(label, 34)}")
         if place % COLUMNS == 0:
             axes.set_ylabel("effect [10⁻³ m³ m⁻³]")
     if not chosen:
@@ -61,8 +62,9 @@ def local_effects(effects: xr.Dataset) -> "Figure":
         f"ρ = {agreement:.2f} ({method_and_experiment(effects)})",
         "Accumulated local effects on the movement of the forecast, less their mean over windows: a feature is moved "
         "only within the range that a window's value lies in (ticks: borders, between which as many windows lie). "
-        f"Weather and moisture: mean of {week}. Bold: mean of {style.counted(effects.sizes['seed'], 'seed')} of the "
-        f"network; thin: each. Not drawn: {style.counted(len(size) - len(chosen), 'weaker feature')}. "
+        f"Weather and moisture: mean of the steps of {week}. Every row has an axis of its own. Bold: mean of "
+        f"{style.counted(effects.sizes['seed'], 'seed')} of the network; thin: each. Not drawn: "
+        f"{style.counted(len(size) - len(chosen), 'weaker feature')}. "
         "An association that the model uses, not a cause.",
         effects,
         n=f"n = {style.counted(int(effects.attrs['stations']), 'station')}",
@@ -79,7 +81,8 @@ def _curves(axes: "Axes", one: xr.Dataset, colour: str) -> None:
     on_axis = axes.get_xaxis_transform()
     axes.plot(value[known], np.full(known.sum(), 0.03), "|", color=style.BLACK, markersize=4, transform=on_axis)
     variable = VARIABLES.get(str(one["feature"].values))
-    axes.set_xlabel(f"[{(variable.printed_units if variable else str(one['units'].values)) or '-'}]")
+    units = (variable.printed_units if variable else str(one["units"].values)) or "-"
+    axes.set_xlabel(f"[{units} per step]" if variable and variable.aggregation == "sum" else f"[{units}]")
     axes.locator_params(axis="x", nbins=4)
     axes.grid(True, axis="y")
 
@@ -96,6 +99,6 @@ FIGURE = FigureDeclaration(
     description="Accumulated local effects: how the forecast goes with the main features from low to high values.",
     inputs={"effects": "analysis/local_effects_{experiment}"},
     draw=_draw,
-    code="1",
+    code="2",
     variants=each_experiment,
 )

@@ -61,7 +61,7 @@ def record_level(level: xr.Dataset) -> "Figure":
     left_out = f" Not drawn: {style.counted(len(weak), 'weaker attribute')}." if weak else ""
     return style.finish(
         figure,
-        f"Attributes account for {100 * explained:.0f} % of the differences between stations' means; these go most "
+        f"Attributes account for {style.percent(explained)} of the differences between stations' means; these go most "
         f"with {most}",
         f"Mean over {style.counted(len(parts), 'station')} of the absolute part of the mean of the training record, "
         "relative to the mean over stations. Mean weather and what holds water itself are asked first; chemistry, land "

@@ -37,12 +37,12 @@ def reliability(
         _diagram(figure.add_subplot(grid[row, 0]), below, quantiles, part["lead"].values, leads, experiment)
         _coverage(figure.add_subplot(grid[row, 1]), inside, nominal, part["lead"].values, experiment)
         middle = float(np.nanmean(inside[:, -1])) if np.isfinite(inside[:, -1]).any() else np.nan
-        messages.append(f"{experiment} {100 * middle:.0f} %")
+        messages.append(f"{experiment} {style.percent(middle)}")
     first = next(iter(forecasts.values()))
     quantiles = first["quantile"].values
     return style.finish(
         figure,
-        f"{100 * float(quantiles[-1] - quantiles[0]):.0f} % intervals hold, at {int(first['lead'].values[-1])} h: "
+        f"{style.percent(float(quantiles[-1] - quantiles[0]))} intervals hold, at {int(first['lead'].values[-1])} h: "
         + ", ".join(messages),
         "Left: share of observations below each forecast quantile against the quantile (on the line: calibrated). "
         "Right: share inside the interval per station (box: quartiles, whiskers: 5 to 95 % of stations), dashed: "
@@ -112,7 +112,7 @@ def _coverage(axes: "Axes", inside: np.ndarray, nominal: float, leads: np.ndarra
     axes.set(
         ylim=(0, 1.02),
         xlabel="lead time [h]",
-        ylabel=f"coverage of the {100 * nominal:.0f} % interval [-]",
+        ylabel=f"coverage of the {style.percent(nominal)} interval [-]",
         title=f"experiment {experiment}, stations",
     )
     axes.grid(True, axis="y")

@@ -56,7 +56,8 @@ def reliability_by_age(
     low, high = (float(bound(told["coverage_80"])) if len(told) else np.nan for bound in (np.min, np.max))
     return style.finish(
         figure,
-        f"With the age of the last observation intervals widen; they hold {100 * low:.0f} to {100 * high:.0f} %",
+        "With the age of the last observation intervals widen; they hold "
+        f"{style.percent(low)} to {style.percent(high)}",
         "Left: share of observations inside the 80 % interval of the combined forecast, all stations together, dashed: "
         "what is promised. Right: its mean width. Below each age: pairs at the first lead; points of fewer than "
         f"{FEWEST_PAIRS} are left out. Gaps of winter have few observations to be compared with.",

@@ -57,7 +57,7 @@ def shap_groups(shap: xr.Dataset) -> "Figure":
         "Mean over stations of the mean |SHAP| of all features of a group together (their number in brackets): what "
         "correlated features share is not counted twice, and what cancels is not counted. Colours: groups, as in all "
         f"figures. {whiskers(shap)}"
-        + (f" Below {LEAST_DRAWN:.0%} of the strongest, not drawn: {left_out}.".replace("%", " %") if weak else ""),
+        + (f" Below {style.percent(LEAST_DRAWN)} of the strongest, not drawn: {left_out}." if weak else ""),
         shap,
     )
 

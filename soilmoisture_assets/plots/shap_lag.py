@@ -96,7 +96,7 @@ def _message(values: np.ndarray, names: list[str], lags: np.ndarray, shap: xr.Da
     share = np.cumsum(strength[order]) / max(strength.sum(), 1e-12)
     days = int(lags[past][order][int(np.searchsorted(share, 0.9))]) + 1
     return (
-        f"90 % of the effect of past {feature_label(names[place])} comes from the last {style.counted(days, 'day')} "
+        f"90 % of the |SHAP| of past {feature_label(names[place])} lies in the last {style.counted(days, 'day')} "
         f"({method_and_experiment(shap)})"
     )
 
@@ -113,5 +113,6 @@ FIGURE = FigureDeclaration(
     description="How many days back each dynamic feature matters.",
     inputs={"shap": "analysis/shap_values_{experiment}"},
     draw=_draw,
+    code="2",
     variants=each_experiment,
 )

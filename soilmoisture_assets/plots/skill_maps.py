@@ -99,7 +99,8 @@ def _change(axes: "Axes", r2: np.ndarray, windows: Sequence[int], letter: str) -
             f"R² > {USEFUL_R2}: +{int((delta[useful] > 0).sum())} / −{int((delta[useful] < 0).sum())}"
         )
     axes.axhline(0, color=style.BLACK, linewidth=0.6)
-    axes.axvline(USEFUL_R2, color=style.GREY, linewidth=0.6, linestyle=":")
+    if np.nanmin(r2[:, 0], initial=1.0) < 2 * USEFUL_R2:  # else it would press the stations to one side
+        axes.axvline(USEFUL_R2, color=style.GREY, linewidth=0.6, linestyle=":")
     axes.set(xlabel=f"R² at {windows[0]} h [-]", ylabel=f"change of R² against {windows[0]} h [-]")
     axes.grid(True)
     axes.set_title(f"{letter}  Gains (+) and losses (−), number of stations\n" + "\n".join(lines), fontsize=7)
@@ -131,7 +132,7 @@ FIGURE = FigureDeclaration(
     description="R² of every station at the end of each window, and its change against the first window.",
     inputs={"skill": "analysis/skill"},
     draw=_draw,
-    code="2",
+    code="3",
     variants=each_experiment,
     settings={"model": {"windows"}, "splits": {"test"}},
 )

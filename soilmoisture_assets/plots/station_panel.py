@@ -11,13 +11,13 @@ from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
 from soilmoisture_assets.plots.groups import group_colour
 from soilmoisture_assets.plots.labels import feature_label
-from soilmoisture_assets.plots.station_series import draw_state
+from soilmoisture_assets.plots.shap_bars import group_handles
+from soilmoisture_assets.plots.station_series import WEATHER, draw_state
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS = {"temperature": style.VERMILION, "precipitation": style.BLUE, "shortwave": style.ORANGE}
 FEWEST_BARS = 10
 """Bars are no wider than if there were this many."""
 
@@ -58,7 +58,7 @@ def station_panel(cube: xr.Dataset, station: str) -> "Figure":
         f"{place}{depth}. Left: series on the study's steps{daily}; grey soil moisture is observed but masked by "
         "quality control, grey spans are missing precipitation; vertical lines are the borders of training, validation "
         "and test. Right: rank of each static attribute among the stations of the study (bar: share of stations with a "
-        "smaller value), value and units beside it; categories by name.",
+        "smaller value), value and units beside it; categories by name. Colours: groups, as in all figures.",
         cube,
         n=f"n = 1 of {style.counted(cube.sizes['station'], 'station')}",
     )
@@ -88,12 +88,12 @@ def _input(axes: "Axes", own: xr.Dataset, name: str) -> None:
     values, times = own[name].values, own["time"].values
     if VARIABLES[name].aggregation == "sum":
         there = np.isfinite(values)
-        axes.vlines(times[there], 0, values[there], color=_COLOURS.get(name, style.BLUE), linewidth=0.7)
+        axes.vlines(times[there], 0, values[there], color=WEATHER, linewidth=0.7)
         top = float(np.nanmax(values, initial=1)) * 1.05
         axes.fill_between(times, 0, top, where=~there, step="mid", color="#E4E4E4", linewidth=0)
         axes.set_ylim(0, top)
     else:
-        draw_state(axes, times, values, _COLOURS.get(name, style.GREEN))
+        draw_state(axes, times, values, WEATHER)
     axes.set_ylabel(_two_lines(name))
 
 
@@ -126,6 +126,8 @@ def _statics(axes: "Axes", cube: xr.Dataset, station: str, names: list[str]) -> 
     axes.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
     axes.spines["bottom"].set_bounds(0, 1)
     axes.tick_params(axis="y", length=0)
+    handles = group_handles([VARIABLES[name].group for name in names if not VARIABLES[name].is_category])
+    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.3, -0.05), ncols=2, fontsize=6.5)
 
 
 def _draw(given: FigureInputs) -> "Figure":
@@ -142,5 +144,5 @@ FIGURE = FigureDeclaration(
     description="Soil moisture and inputs of the most complete station through time, its static attributes as bars.",
     inputs={"cube": "cube/station_cube"},
     draw=_draw,
-    code="2",
+    code="3",
 )

@@ -10,10 +10,14 @@ from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.dynamic_input_maps import dynamic_variables
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
+from soilmoisture_assets.plots.groups import group_colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+WEATHER, MOISTURE = group_colour("dynamic"), group_colour("antecedent")
+"""Series have the colours that their features have in the figures of the drivers."""
 
 
 @style.styled
@@ -43,12 +47,11 @@ def station_series(cube: xr.Dataset, *, station: str | None = None) -> "Figure":
         registered = VARIABLES["soil_moisture" if name == "soil_moisture_scored" else name]
         if registered.aggregation == "sum":
             there = np.isfinite(values)
-            axes.vlines(
-                times[there], 0, values[there], color=style.BLUE, linewidth=0.7
-            )  # a bar can be too thin to show
+            # a bar can be too thin to show
+            axes.vlines(times[there], 0, values[there], color=WEATHER, linewidth=0.7)
             axes.set_ylim(bottom=0)
         else:
-            draw_state(axes, times, values, style.BLACK if place == 0 else style.VERMILION)
+            draw_state(axes, times, values, MOISTURE if registered.name == "soil_moisture" else WEATHER)
         axes.set_ylabel(registered.label.replace(" [", "\n["), fontsize=7)
         axes.grid(True, axis="y")
         axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(mdates.AutoDateLocator()))
@@ -92,4 +95,5 @@ FIGURE = FigureDeclaration(
     description="Soil moisture above the dynamic inputs of the station with the most observations.",
     inputs={"cube": "cube/station_cube"},
     draw=_draw,
+    code="2",
 )

@@ -124,17 +124,18 @@ def finish(figure: "Figure", title: str, shows: str, *sources: xr.Dataset, perio
     synthetic = any(int(source.attrs.get("synthetic", 0)) for source in sources)
     facts = [n or _station_count(sources), period or _period(sources), _source(sources)]
     caption = " ".join([shows.strip(), " · ".join(fact for fact in facts if fact)])
-    room = figure.get_figwidth() - (1.2 if synthetic else 0.1)
-    bold = 1.12 * _TITLE_SIZE  # as wide as larger plain letters
-    figure.suptitle(_wrapped(title, room, bold), x=0.01, ha="left", fontsize=_TITLE_SIZE, fontweight="bold")
-    figure.supxlabel(
-        _wrapped(caption, figure.get_figwidth() - 0.2, _CAPTION_SIZE),
-        x=0.01,
-        ha="left",
-        fontsize=_CAPTION_SIZE,
-        color="#444444",
-        linespacing=1.3,
+    scale = max(figure.get_figwidth() / FULL_WIDTH, 1.0)  # a wider figure is printed as wide as the others
+    large, small = scale * _TITLE_SIZE, scale * _CAPTION_SIZE
+    room = figure.get_figwidth() - (1.2 * scale if synthetic else 0.1)
+    title_lines = _wrapped(title, room, 1.12 * large)  # bold letters are as wide as larger plain ones
+    caption_lines = _wrapped(caption, figure.get_figwidth() - 0.2, small)
+    grown = (scale - 1) * sum(
+        (text.count("\n") + 1) * 1.3 * size
+        for text, size in ((title_lines, _TITLE_SIZE), (caption_lines, _CAPTION_SIZE))
     )
+    figure.set_figheight(figure.get_figheight() + grown / 72)
+    figure.suptitle(title_lines, x=0.01, ha="left", fontsize=large, fontweight="bold")
+    figure.supxlabel(caption_lines, x=0.01, ha="left", fontsize=small, color="#444444", linespacing=1.3)
     if synthetic:  # beside the title, as far from the corner on a tall page as on a small one
         inch_x, inch_y = 1 / figure.get_size_inches()
         figure.text(
@@ -143,7 +144,7 @@ def finish(figure: "Figure", title: str, shows: str, *sources: xr.Dataset, perio
             "SYNTHETIC",
             ha="right",
             va="top",
-            fontsize=9,
+            fontsize=scale * 9,
             fontweight="bold",
             color="white",
             in_layout=False,

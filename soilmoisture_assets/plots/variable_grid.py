@@ -34,7 +34,7 @@ def variable_grid(cube: xr.Dataset) -> "Figure":
     names = ["soil_moisture_scored", *dynamic_variables(cube), *static]
     names = [name for name in names if name in cube]
     rows = int(np.ceil(len(names) / COLUMNS))
-    figure = style.new_figure(height=1.0 + 2.05 * rows, width=style.FULL_WIDTH * 1.4)
+    figure = style.new_figure(height=1.6 + 2.05 * rows, width=style.FULL_WIDTH * 1.4)
     cells = figure.add_gridspec(rows, COLUMNS)
     box = map_extent(cube["longitude"].values, cube["latitude"].values)
     size = float(np.clip(260 / cube.sizes["station"] ** 0.7, 3.5, 18))
@@ -50,8 +50,8 @@ def variable_grid(cube: xr.Dataset) -> "Figure":
             bar = colour_bar(
                 figure, points, axes, _label(variable, mean), values=values, location="bottom", aspect=28, shrink=0.9
             )
-            bar.ax.tick_params(labelsize=6)
-            bar.ax.xaxis.label.set_fontsize(6.5)
+            bar.ax.tick_params(labelsize=7)
+            bar.ax.xaxis.label.set_fontsize(7)
     return style.finish(
         figure,
         f"The cube holds {len(names)} variables at {style.counted(cube.sizes['station'], 'station')}",
@@ -91,27 +91,26 @@ def _draw_classes(
     labels = [variable.classes.get(code, str(code)) for code in named]
     labels += ["other"] if len(found) > len(named) else []
     bar = figure.colorbar(points, ax=axes, location="bottom", aspect=28, shrink=0.9, pad=0.02)  # only keeps the room
-    bar.set_label("\n" * 4, fontsize=6.5)
+    columns = 4 if max(map(len, labels), default=0) <= 6 else 1
     bar.ax.axis("off")
     for shades in bar.ax.collections:
         shades.set_visible(False)
-    legend = bar.ax.legend(
+    bar.ax.legend(
         handles=[
             Line2D([], [], linestyle="none", marker="o", markersize=3.5, color=colour, label=style.shortened(text, 27))
             for colour, text in zip(colours, labels, strict=False)
         ],
         loc="upper center",
         bbox_to_anchor=(0.5, 1),
-        ncols=4 if max(map(len, labels), default=0) <= 6 else 2,
+        ncols=columns,
         title=variable.long_name,
-        title_fontsize=6.5,
-        fontsize=5.5,
+        title_fontsize=7,
+        fontsize=7,
         handletextpad=0,
         columnspacing=0.6,
         labelspacing=0.25,
         borderaxespad=0,
     )
-    legend.set_in_layout(False)
 
 
 def _draw(given: FigureInputs) -> "Figure":
@@ -126,5 +125,5 @@ FIGURE = FigureDeclaration(
     description="A map of every static attribute, and of the mean of the target and of each dynamic input.",
     inputs={"cube": "cube/station_cube"},
     draw=_draw,
-    code="2",
+    code="3",
 )

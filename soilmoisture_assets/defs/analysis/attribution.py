@@ -1,4 +1,4 @@
-"""Analysis: what drives moisture, which stations are forecast well, and how they group.
+"""Analysis: what forecasts go with, which stations are forecast well, and how they group.
 
 Not here: SHAP values, effect sizes, correlations and clusters themselves (attribution/). Each is stored with its table
 beside it. Too few stations cannot be compared: the asset is then left out with the reason, and so are its figures.
