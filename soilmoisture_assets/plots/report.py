@@ -197,7 +197,7 @@ def _newest(latest: xr.Dataset, made: dt.datetime) -> dict[str, str]:
 def _facts(
     study: Study, cube: xr.Dataset | None, excluded: pd.DataFrame | None, forecasts: Mapping[str, xr.Dataset]
 ) -> list[tuple[str, str]]:
-    facts = [("Period", f"{study.period.start} – {study.period.end}"), ("Step", study.time.step)]
+    facts = [("Period", f"{study.period.start} – {study.period.end}"), ("Step", f"{study.lead_hours[0]} h")]
     if cube is not None:
         facts += [
             ("Stations", str(cube.sizes["station"])),

@@ -81,7 +81,7 @@ def _data(study: Study, cube: xr.Dataset) -> str:
     only = " SYNTHETIC data: nothing here says anything about the real world." if study.sandbox else ""
     return (
         f"{counted(cube.sizes['station'], kind)} from {study.period.start} to {study.period.end} in steps of "
-        f"{study.time.step}, of which {observed_share(cube)} were observed; scores are of "
+        f"{study.lead_hours[0]} h, of which {observed_share(cube)} were observed; scores are of "
         f"{study.splits.test.start} to {study.splits.test.end}, on which nothing was chosen.{only}"
     )
 

@@ -39,7 +39,7 @@ def settings_table(study: Study) -> Table:
     rows = [
         ["Period", f"{study.period.start} to {study.period.end}"],
         ["Reach of the axis", "the newest data" if study.reach == "open" else str(study.reach or study.period.end)],
-        ["Step", f"{study.time.step}, labelled by its end (UTC)"],
+        ["Step", f"{study.lead_hours[0]} h, labelled by its end (UTC)"],
         *[
             [f"{name.capitalize()} split", f"{getattr(study.splits, name).start} to {getattr(study.splits, name).end}"]
             for name in ("train", "validation", "test")

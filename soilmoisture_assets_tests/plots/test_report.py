@@ -343,3 +343,14 @@ def test_images_get_what_the_rest_of_a_page_leaves(tmp_path: Path, monkeypatch: 
     wide = build_report(load_study("demo"), figures=figures)
     monkeypatch.setattr(report, "PAGE_BYTES", 0.8 * len(wide))
     assert 0.5 * len(wide) < len(build_report(load_study("demo"), figures=figures)) < 0.8 * len(wide)
+
+
+def test_captions_of_wide_tables_and_charts_can_be_read_on_a_telephone(page, browser):
+    tab = browser.new_page(viewport={"width": 420, "height": 800})
+    tab.goto(page.as_uri())
+    wide = """Math.max(...[...document.querySelectorAll('caption')].map(each => each.getBoundingClientRect().width))"""
+    assert tab.evaluate("document.documentElement.scrollWidth") == 420
+    assert tab.evaluate(wide) <= 420
+    letters = tab.evaluate("document.querySelector('#series text').getBoundingClientRect().height")
+    assert letters > 9  # pixels
+    tab.close()

@@ -38,7 +38,7 @@ def test_the_data_are_counted_and_called_synthetic():
     cube["soil_moisture_scored"][:] = np.nan
     cube["soil_moisture_scored"][:, ::4] = 0.2
     [said] = findings(DEMO, cube=cube)
-    assert said.startswith("3 synthetic stations from 2017-01-01 to 2019-12-31 in steps of 12h, of which 25 % were")
+    assert said.startswith("3 synthetic stations from 2017-01-01 to 2019-12-31 in steps of 12 h, of which 25 % were")
     assert "SYNTHETIC data: nothing here says anything about the real world." in said
     [real] = findings(load_study("conus"), cube=cube)
     assert "ynthetic" not in real
