@@ -5,6 +5,10 @@ Cheap to import: it is the first thing that the command does.
 """
 
 import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
@@ -27,3 +31,26 @@ def interrupt(signum: int, frame: FrameType | None) -> NoReturn:
             leave(signum, frame)
         each = each.f_back
     raise Interrupted
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """While in it, the signal raises Interrupted."""
+    before = signal.getsignal(signal.SIGINT), sys.unraisablehook
+    signal.signal(signal.SIGINT, interrupt)
+    sys.unraisablehook = _raise_elsewhere
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        sys.unraisablehook = before[1]
+
+
+def _raise_elsewhere(ignored: "sys.UnraisableHookArgs") -> None:
+    """Python drops what is raised while an object is finalised, and the command would go on: send the signal again."""
+    if isinstance(ignored.exc_value, Interrupted):
+        import threading
+
+        threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(ignored)

@@ -5,9 +5,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
+
+from soilmoisture_assets.errors import Interrupted
+from soilmoisture_assets.interrupts import interruptible
 
 COMMAND = Path(sys.executable).with_name("soilmoisture")
 RUN = ("run", "--study", "demo", "--select", "group:report")
@@ -45,3 +49,16 @@ def test_ctrl_c_while_the_command_imports_is_one_line_and_code_130(
             imported = ""
     late.cancel()
     assert (said, command.wait()) == (SAID, 130)
+
+
+def test_ctrl_c_while_python_finalises_an_object_is_not_lost():
+    class Dying:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def finalise_and_go_on() -> None:
+        Dying()
+        time.sleep(30)
+
+    with pytest.raises(Interrupted), interruptible():
+        finalise_and_go_on()

@@ -7,7 +7,6 @@ Exit codes: 0 done, 1 some stations or assets failed (listed), 2 the request can
 interrupted.
 """
 
-import signal
 import sys
 import warnings
 from typing import Annotated
@@ -18,7 +17,7 @@ from soilmoisture_assets.cli import demo, doctor, export, inspect, migrate, repo
 from soilmoisture_assets.cli.terminal import err, out
 from soilmoisture_assets.errors import Interrupted, SoilMoistureError
 from soilmoisture_assets.files import telling_troubles
-from soilmoisture_assets.interrupts import interrupt
+from soilmoisture_assets.interrupts import interruptible
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,14 +43,9 @@ _debug = False
 def main() -> None:
     """Entry point: errors are one clear line with the fix, a traceback only with --debug."""
     warnings.filterwarnings("ignore", module="dagster.*")  # backfill policies are "beta"
-    before = signal.getsignal(signal.SIGINT)
     try:
-        try:
-            signal.signal(signal.SIGINT, interrupt)
-            with telling_troubles():
-                app()
-        finally:
-            signal.signal(signal.SIGINT, before)
+        with interruptible(), telling_troubles():
+            app()
     except (SoilMoistureError, Interrupted) as error:
         if _debug:
             raise
