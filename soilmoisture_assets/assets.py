@@ -749,7 +749,7 @@ def _analysis(study: Study) -> Iterator[Asset]:
             f"analysis/shap_values_{e}",
             ZARR,
             f"SHAP of the central forecast at the last lead of each window, per station; experiment {e}.",
-            code="5",
+            code="6",
             inputs={"cube": learned, **seeds},
             settings={**explaining, "splits": {"test"}, "attribution": True},
             kinds=frozenset({"zarr", "shap"}),

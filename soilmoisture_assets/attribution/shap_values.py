@@ -26,10 +26,10 @@ from soilmoisture_assets.study import Study
 
 PATHS = 8
 """Background windows that each window is compared with: one of each eighth of the background, by its forecast."""
-_ROOTS, _WEIGHTS = np.polynomial.legendre.leggauss(4)
+_ROOTS, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 NODES, WEIGHTS = (_ROOTS + 1) / 2, _WEIGHTS / 2
-"""Where on a path from a background window gradients are taken, as shares of it, and their weights: four points of
-Gauss and Legendre are exact where a forecast is a polynomial of the eighth degree along the path."""
+"""Where on a path from a background window gradients are taken, as shares of it, and their weights: eight points of
+Gauss and Legendre are exact where a forecast is a polynomial of the sixteenth degree along the path."""
 MOST_WINDOWS = 6144
 """Of many stations fewer windows each are explained than the study allows: their means are of as many as of few."""
 _SMALLEST = 1e-12
