@@ -47,15 +47,15 @@ def alignment_summary(stations: xr.Dataset, cube: xr.Dataset) -> "Figure":
         _reasons(figure.add_subplot(grid[1, 0]), reasons)
         _completeness(figure.add_subplot(grid[1, 1]), stations, cube)
         why, panels = "", "Lower left: the first reason that keeps a station out. Lower right:"
-    total = len(included)
+    total, members = len(included), int(included.sum())
     return style.finish(
         figure,
-        f"{int(included.sum())} of {style.counted(total, 'station')} are in the study",
+        f"{members} of {style.counted(total, 'station')} {style.are(members)} in the study",
         f"Map: stations in the study and out of it. {panels} stations by the share of steps observed in each split; "
         f"the line is the share the study asks for.{why}",
         stations,
         cube,
-        n=f"n = {in_and_out(int(included.sum()), total)}",
+        n=f"n = {in_and_out(members, total)}",
     )
 
 
@@ -125,7 +125,8 @@ def _completeness(axes: "Axes", stations: xr.Dataset, cube: xr.Dataset) -> None:
         axes.axhline(float(needed), color=style.BLACK, linewidth=0.7, linestyle=":")
     style.in_percent(axes.yaxis)
     axes.set(ylim=(0, 1.02), xlabel="stations, from the most complete", title="observed share of steps")
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, len(share))
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, fontsize=6.5, columnspacing=1.0)
 
 
@@ -141,5 +142,5 @@ FIGURE = FigureDeclaration(
     description="Stations in and out of the study with reasons, and how complete each split is.",
     inputs={"stations": "cube/stations", "cube": "cube/station_cube"},
     draw=_draw,
-    code="4",
+    code="5",
 )

@@ -59,10 +59,10 @@ def latest_forecast_map(latest: xr.Dataset) -> "Figure":
         points = scatter_stations(axes, latest, values, limits=limits, colours=colours, size=size)
         colour_bar(figure, points, axes, label, values=values, location="bottom", aspect=35)
         axes.set_title(f"{'abcd'[place]}  {title}")
-    starts = latest["start"].values
+    starts, wetter = latest["start"].values, int((change > 0).sum())
     return style.finish(
         figure,
-        f"{lead} h ahead, {int((change > 0).sum())} of {style.counted(len(change), 'station')} are expected wetter "
+        f"{lead} h ahead, {wetter} of {style.counted(len(change), 'station')} {style.are(wetter)} expected wetter "
         f"than last observed ({method_and_experiment(latest)})",
         "Issued from the newest step; how old each station's last observation is then (d) widens its interval (c). "
         f"{MISSING_MARK[:1].upper()}{MISSING_MARK[1:]}: no value.",
@@ -83,5 +83,5 @@ FIGURE = FigureDeclaration(
     description="Soil moisture forecast from each station's newest step, its change, its interval and its age.",
     inputs={"latest": "models/latest_forecast"},
     draw=_draw,
-    code="2",
+    code="3",
 )

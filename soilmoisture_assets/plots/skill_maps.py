@@ -114,8 +114,8 @@ def _message(r2: np.ndarray, windows: Sequence[int], experiment: str, method: st
     both = np.isfinite(r2[:, 0]) & np.isfinite(r2[:, -1])
     losses = int((r2[both, -1] < r2[both, 0]).sum())
     return (
-        f"At {windows[-1]} h, {losses} of {int(both.sum())} stations are predicted less well than at {windows[0]} h "
-        f"{subject}"
+        f"At {windows[-1]} h, {losses} of {style.counted(int(both.sum()), 'station')} {style.are(losses)} predicted "
+        f"less well than at {windows[0]} h {subject}"
     )
 
 
@@ -132,7 +132,7 @@ FIGURE = FigureDeclaration(
     description="R² of every station at the end of each window, and its change against the first window.",
     inputs={"skill": "analysis/skill"},
     draw=_draw,
-    code="3",
+    code="4",
     variants=each_experiment,
     settings={"model": {"windows"}, "splits": {"test"}},
 )

@@ -262,6 +262,10 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
 def percent(share: float, digits: int = 0) -> str:
     """``94 %`` of a share from 0 to 1; one digit more where rounding would say all or nothing of what is neither.
 

@@ -120,7 +120,7 @@ def test_the_alignment_summary_counts_reasons_without_their_numbers(cube: xr.Dat
     figure = alignment_summary(table, cube)
     shown = texts(figure)
     assert len(figure.axes) == 2  # two reasons are said in the caption, not drawn in a panel that is half empty
-    assert "1 of 3 stations" in shown
+    assert "1 of 3 stations is in the study" in shown
     assert "too few observations in train and test" in " ".join(shown.split())
     assert "train, 1,262 steps" in shown
 
