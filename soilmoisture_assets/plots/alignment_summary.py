@@ -108,6 +108,8 @@ def _reasons(axes: "Axes", counted: list[tuple[str, int]]) -> None:
 
 
 def _completeness(axes: "Axes", stations: xr.Dataset, cube: xr.Dataset) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     steps = {name: int((cube["split"] == CODES[name]).sum()) for name in _SPLIT_COLOURS}
     for (name, colour), line in zip(_SPLIT_COLOURS.items(), ("-", "--", "-."), strict=True):
         share = np.sort(stations["observed_fraction"].sel(split=name).values)[::-1]
@@ -126,7 +128,7 @@ def _completeness(axes: "Axes", stations: xr.Dataset, cube: xr.Dataset) -> None:
     style.in_percent(axes.yaxis)
     axes.set(ylim=(0, 1.02), xlabel="stations, from the most complete", title="observed share of steps")
     axes.set_xlim(0, len(share))
-    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, fontsize=6.5, columnspacing=1.0)
 
 

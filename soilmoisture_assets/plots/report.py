@@ -63,6 +63,9 @@ _WIDEST, _NARROWEST = 1500, 600
 
 _FRAMES = 30
 
+_TALL = 1.25
+"""Height by width from which a figure has a page of paper to itself: beside another its letters would be too small."""
+
 _SECTION_OF = {"Skill": "skill", "Latest forecast": "skill", "Drivers": "drivers"}
 """Section of the page that holds a group of figures; every other group tells of the data."""
 
@@ -281,6 +284,7 @@ def _inlined(paths: Sequence[Path], room: float) -> dict[Path, dict[str, Any]]:
             "uri": "data:image/webp;base64," + base64.b64encode(content).decode(),
             "width": size[0],
             "height": size[1],
+            "tall": size[1] > _TALL * size[0],
         }
         for path, (content, size) in (images | moving).items()
     }

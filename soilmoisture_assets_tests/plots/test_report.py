@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from soilmoisture_assets.learning.features import LONGEST_MEMORY_DAYS
 from soilmoisture_assets.plots import report
@@ -354,3 +355,12 @@ def test_captions_of_wide_tables_and_charts_can_be_read_on_a_telephone(page, bro
     letters = tab.evaluate("document.querySelector('#series text').getBoundingClientRect().height")
     assert letters > 9  # pixels
     tab.close()
+
+
+def test_a_tall_figure_stands_alone_on_paper(tmp_path: Path):
+    for name, size in (("tall", (300, 500)), ("wide", (500, 300))):
+        Image.new("RGB", size).save(tmp_path / f"{name}.png")
+    figures = [FigureEntry.stored(tmp_path / f"{name}.png", "Skill", f"figures/{name}") for name in ("tall", "wide")]
+    text = build_report(load_study("demo"), figures=figures)
+    assert '<figure id="figure-tall" class="tall">' in text
+    assert '<figure id="figure-wide">' in text
