@@ -117,15 +117,13 @@ def test_loading_the_definitions_is_quick_and_imports_nothing_heavy(study: str):
         "heavy = {'torch', 'shap', 'cartopy', 'sklearn', 'matplotlib', 'scipy.stats', 'scipy.optimize'}; "
         "print(time.process_time() - started, imported - started, *heavy & set(sys.modules))"
     )
-    fastest, dagster, heavy = min(
-        (float(seconds), float(dagster), heavy)
-        for seconds, dagster, *heavy in (
-            subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-            for _ in range(2)
-        )
-    )
-    assert heavy == []
-    assert fastest < max(SECONDS_TO_LOAD, TIMES_DAGSTER * dagster)
+    for _ in range(2):  # a second time where the machine was busy
+        printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+        seconds, dagster, *heavy = printed.split()
+        assert heavy == []
+        if quick := float(seconds) < max(SECONDS_TO_LOAD, TIMES_DAGSTER * float(dagster)):
+            break
+    assert quick
 
 
 def test_the_workspace_has_a_code_location_per_built_in_study():

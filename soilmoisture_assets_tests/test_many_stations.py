@@ -91,8 +91,8 @@ def test_the_definitions_of_three_thousand_stations_load_in_under_three_seconds(
     )
     environment = os.environ | {"SOILMOISTURE_DATA_DIR": str(root), "DAGSTER_HOME": str(home)}
     command = [sys.executable, "-c", program]
-    fastest = min(float(subprocess.check_output(command, env=environment, text=True)) for _ in range(2))
-    assert fastest < 3
+    took = (float(subprocess.check_output(command, env=environment, text=True)) for _ in range(2))
+    assert any(seconds < 3 for seconds in took)  # the second where the machine was busy in the first
 
 
 def test_what_counts_of_three_thousand_stations_is_known_in_under_five_seconds_on_s3(s3: str, tmp_path: Path):

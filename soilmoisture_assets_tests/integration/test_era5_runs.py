@@ -86,7 +86,7 @@ def cds_of(sandbox: Sandbox) -> dict[str, str]:
 
 
 def run(place: Workplace, select: str = EVERYTHING) -> dict:
-    result = place.soilmoisture("run", "--select", select, "--json")
+    result = place.command("run", "--select", select, "--json")
     assert result.returncode == 0, result.stdout + result.stderr
     return json.loads(result.stdout)
 
@@ -112,7 +112,7 @@ def assert_steps_of(world: World, inputs: xr.Dataset, latitude: np.ndarray, long
 def test_point_series_become_the_cube_input_and_no_grid_is_asked_for(sandbox, store, tmp_path):
     place = place_of(tmp_path, "2019-01-01", "2019-02-28", 'access = "timeseries"', PLAINS, **cds_of(sandbox))
     store.licence_accepted = False
-    refused = place.soilmoisture("run", "--select", EVERYTHING)
+    refused = place.command("run", "--select", EVERYTHING)
     assert refused.returncode == 2
     assert "Accept it once at https://cds" in refused.stderr
     store.licence_accepted = True

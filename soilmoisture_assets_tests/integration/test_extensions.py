@@ -101,41 +101,43 @@ def ask(place: Workplace, *arguments: str) -> Any:
     return json.loads(ran.stdout)
 
 
-def look(place: Workplace, *expressions: str) -> list[Any]:
-    """What each expression says of ``study``, opened in a process of its own: this one keeps its declarations."""
+LOOKS = {
+    "noon": "study.read('raw/mine/station_series')['2018-07-01'].shortwave.max().item()",
+    "source of shortwave": "study.cube.shortwave.attrs['source']",
+    "source of temperature": "study.cube.temperature.attrs['source']",
+    "mean": "study.cube.shortwave.mean().item()",
+    "methods": "study.skill.forecaster.values.tolist()",
+    "medians": "study.skill_summary.set_index('method').median_r2['half_way'].tolist()",
+    "all stations": "study.forecasts('forecast', 'half_way').sizes['station'] == study.cube.sizes['station']",
+}
+
+
+@pytest.fixture(scope="module")
+def seen(place: Workplace) -> dict[str, Any]:
+    """What each look says of ``study``, opened in a process of its own: this one keeps its declarations."""
     program = (
         "import json, sys; from soilmoisture_assets import open_study; study = open_study(sys.argv[1]); "
-        "print(json.dumps([eval(text) for text in sys.argv[2:]]))"
+        "print(json.dumps({name: eval(text) for name, text in json.loads(sys.argv[2]).items()}))"
     )
-    command = [sys.executable, "-c", program, "extended", *expressions]
+    command = [sys.executable, "-c", program, "extended", json.dumps(LOOKS)]
     ran = subprocess.run(command, env=place.environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    found: list[Any] = json.loads(ran.stdout)
+    found: dict[str, Any] = json.loads(ran.stdout)
     return found
 
 
-def test_the_months_of_the_source_are_stored_in_the_registrys_units_and_reach_the_cube(place: Workplace):
-    noon, said, others, mean = look(
-        place,
-        "study.read('raw/mine/station_series')['2018-07-01'].shortwave.max().item()",
-        "study.cube.shortwave.attrs['source']",
-        "study.cube.temperature.attrs['source']",
-        "study.cube.shortwave.mean().item()",
-    )
-    assert (noon, said, others.partition(" ")[0]) == (500, "My satellite", "ERA5")
-    assert mean == pytest.approx(500 / np.pi, rel=0.01)
+def test_the_months_of_the_source_are_stored_in_the_registrys_units_and_reach_the_cube(seen: dict[str, Any]):
+    assert seen["noon"] == 500
+    assert seen["source of shortwave"] == "My satellite"
+    assert seen["source of temperature"].partition(" ")[0] == "ERA5"
+    assert seen["mean"] == pytest.approx(500 / np.pi, rel=0.01)
 
 
-def test_the_method_has_scores_in_its_place_beside_the_others(place: Workplace):
-    names, medians, stations = look(
-        place,
-        "study.skill.forecaster.values.tolist()",
-        "study.skill_summary.set_index('method').median_r2['half_way'].tolist()",
-        "study.forecasts('forecast', 'half_way').sizes['station'] == study.cube.sizes['station']",
-    )
+def test_the_method_has_scores_in_its_place_beside_the_others(seen: dict[str, Any]):
+    names = seen["methods"]
     assert names[names.index("half_way") - 1 :][:3] == ["damped_persistence", "half_way", "climatology"]
-    assert np.isfinite(medians).all()
-    assert stations
+    assert np.isfinite(seen["medians"]).all()
+    assert seen["all stations"]
 
 
 def test_the_report_has_the_method_the_figure_and_the_source(place: Workplace):

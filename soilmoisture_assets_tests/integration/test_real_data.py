@@ -52,7 +52,7 @@ def few_stations(realdata: Path, folder: Path, count: int) -> Path:
 
 def run(place: Workplace, study: Path, realdata: Path, *arguments: str) -> Deployment:
     place.environment.update(SOILMOISTURE_REALDATA=str(realdata), SOILMOISTURE_STUDY=str(study))
-    result = place.soilmoisture("run", *arguments)
+    result = place.command("run", *arguments)
     assert result.returncode == 0, result.stdout + result.stderr
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOILMOISTURE_REALDATA", str(realdata))

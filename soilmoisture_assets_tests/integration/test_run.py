@@ -43,13 +43,13 @@ def test_the_skill_table_has_every_method_beside_the_models_per_lead_on_test_dat
 
 
 def test_a_second_run_finds_everything_up_to_date(finished: Workplace):
-    result = finished.soilmoisture("run", "--json")
+    result = finished.command("run", "--json")
     assert result.returncode == 0
     assert json.loads(result.stdout)["runs"] == []
 
 
 def test_after_a_run_everything_counts_and_is_whole(finished: Workplace):
-    status = finished.soilmoisture("status", "--json")
+    status = finished.command("status", "--json")
     said = json.loads(status.stdout)
     rows = said["assets"]
     assert {row["asset"] for row in rows} == set(finished.deployment().graph)
@@ -61,7 +61,7 @@ def test_after_a_run_everything_counts_and_is_whole(finished: Workplace):
 
 
 def test_everything_that_was_stored_is_in_the_logs_with_its_numbers(finished: Workplace):
-    folder = Path(json.loads(finished.soilmoisture("status", "--json").stdout)["logs"])
+    folder = Path(json.loads(finished.command("status", "--json").stdout)["logs"])
     lines = [json.loads(line) for file in folder.iterdir() for line in file.read_text().splitlines()]
     stored = {(line["asset"], line.get("partition")): line for line in lines if "megabytes" in line}
     deployment = finished.deployment()
@@ -92,7 +92,7 @@ def test_stored_figures_open_and_are_not_empty(finished: Workplace):
 
 
 def test_the_doctor_finds_nothing_missing_in_a_sandbox_study(finished: Workplace):
-    result = finished.soilmoisture("doctor", "--json")
+    result = finished.command("doctor", "--json")
     assert result.returncode == 0
     assert all(finding["ok"] for finding in json.loads(result.stdout))
 
@@ -100,7 +100,7 @@ def test_the_doctor_finds_nothing_missing_in_a_sandbox_study(finished: Workplace
 def test_an_unknown_station_is_named_with_near_ones(finished: Workplace):
     station = str(finished.deployment().read("raw/ismn/stations").station.values[0])
     wrong = station[:-1]
-    result = finished.soilmoisture("run", "--stations", wrong, "--select", "group:models")
+    result = finished.command("run", "--stations", wrong, "--select", "group:models")
     assert result.returncode == 2
     assert f"unknown station '{wrong}'" in result.stderr
     assert station in result.stderr
@@ -114,7 +114,7 @@ def test_one_asset_of_a_step_that_makes_several_can_be_asked_for(finished: Workp
         return [view.entries(path)[None].generation for path in paths]
 
     before = made()
-    result = finished.soilmoisture("run", "--select", 'key:"analysis/skill"', "--force", "--json")
+    result = finished.command("run", "--select", 'key:"analysis/skill"', "--force", "--json")
     assert result.returncode == 0, result.stderr[-500:]
     assert len(json.loads(result.stdout)["runs"]) == 1
     assert made() == [before[0] + 1, *before[1:]]
@@ -181,7 +181,7 @@ def test_bad_input_exits_with_two_and_writes_nothing(tmp_path: Path):
         study = tmp_path / "bad.toml"
         study.write_text(content)
         place = workplace(tmp_path / name.replace(" ", "_"), str(study))
-        result = place.soilmoisture("run", "--study", str(study))
+        result = place.command("run", "--study", str(study))
         assert result.returncode == 2, name
         assert expected in " ".join(result.stderr.split()), name
         assert not list(place.data.iterdir()), name

@@ -46,7 +46,7 @@ LACKING = ("weather.nc: lacks 1 station of station.nc: NET__s2", "station.nc: la
 
 
 def test_a_run_names_what_is_lost_and_the_stations_that_are_out_with_the_reason(place: Workplace):
-    result = place.soilmoisture("run", "--select", "group:cube", "--json")
+    result = place.command("run", "--select", "group:cube", "--json")
     assert result.returncode == 0, result.stderr
     said = json.loads(result.stdout)["warnings"]
     assert ROUNDED in said
@@ -56,7 +56,7 @@ def test_a_run_names_what_is_lost_and_the_stations_that_are_out_with_the_reason(
 
 
 def test_doctor_says_the_same_before_a_run(place: Workplace):
-    result = place.soilmoisture("doctor", "--json")
+    result = place.command("doctor", "--json")
     assert result.returncode == 0, result.stdout
     states = [finding["state"] for finding in json.loads(result.stdout)]
     assert any(ROUNDED in state for state in states)
@@ -73,7 +73,7 @@ def test_inspect_shows_stations_variables_and_what_is_lost(place: Workplace):
         "depths": [0.05], "interval": "1 h", "first": "2015-01-01T01:00", "last": "2015-01-17T00:00",
     }  # fmt: skip
     assert found["lost"] == [ROUNDED]
-    table = place.soilmoisture("inspect", "stations", "station.nc")
+    table = place.command("inspect", "stations", "station.nc")
     assert "3 stations: NET__s0 (45 N, -100 E)" in " ".join(table.stdout.split())
 
 
@@ -81,6 +81,6 @@ def test_inspect_ends_with_two_where_a_file_cannot_serve(place: Workplace, tmp_p
     path = good(tmp_path / "bad.nc")
     with netCDF4.Dataset(path, "a") as file:
         file["temperature"].units = "mm"
-    result = place.soilmoisture("inspect", "stations", str(path))
+    result = place.command("inspect", "stations", str(path))
     assert result.returncode == 2
     assert "'temperature' has units 'mm', which are of another quantity" in result.stderr

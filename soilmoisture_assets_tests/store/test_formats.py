@@ -90,30 +90,37 @@ import sys
 from pathlib import Path
 from soilmoisture_assets.store import formats
 from soilmoisture_assets_tests.store.test_formats import dataset, grid
-folder, suffix = Path(sys.argv[1]), sys.argv[2]
-for name, value in (("dataset", dataset()), ("grid", grid())):
-    formats.dump(value, folder / f"{name}{suffix}")
-described = dataset().assign_coords({name: ("station", [1, 2]) for name in ("latitude", "longitude", "elevation", "b")})
-formats.dump(described[["moisture", "class"]], folder / f"picked{suffix}")  # coordinates in the order of a set
-formats.dump(formats.load(folder / f"picked{suffix}"), folder / "passed_on.nc")
+for suffix in sys.argv[2:]:
+    folder = Path(sys.argv[1], suffix)
+    folder.mkdir(parents=True)
+    for name, value in (("dataset", dataset()), ("grid", grid())):
+        formats.dump(value, folder / f"{name}{suffix}")
+    places = {name: ("station", [1, 2]) for name in ("latitude", "longitude", "elevation", "b")}
+    picked = dataset().assign_coords(places)[["moisture", "class"]]  # coordinates in the order of a set
+    formats.dump(picked, folder / f"picked{suffix}")
+    formats.dump(formats.load(folder / f"picked{suffix}"), folder / "passed_on.nc")
 """
 
 
+@pytest.fixture(scope="module")
+def by_others(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """What two processes wrote, with another order of sets and in another second."""
+    folders = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
+    for seed, folder in enumerate(folders, 1):
+        command = [sys.executable, "-c", PROGRAM, str(folder), *DATASETS]
+        subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": str(seed)}, check=True)
+    return folders
+
+
 @pytest.mark.parametrize("suffix", DATASETS)
-def test_the_same_content_is_the_same_bytes_whoever_writes_it_and_when(suffix: str, tmp_path: Path):
-    for seed in ("1", "2"):  # another order of sets and another second
-        (tmp_path / seed).mkdir()
-        subprocess.run(
-            [sys.executable, "-c", PROGRAM, str(tmp_path / seed), suffix],
-            env=os.environ | {"PYTHONHASHSEED": seed},
-            check=True,
-        )
-    formats.dump(formats.load(tmp_path / "1" / f"dataset{suffix}"), tmp_path / f"again{suffix}")
-    first = (tmp_path / "1" / f"dataset{suffix}").read_bytes()
-    assert first == (tmp_path / "2" / f"dataset{suffix}").read_bytes()
-    assert first == (tmp_path / f"again{suffix}").read_bytes()
-    for name in (f"grid{suffix}", f"picked{suffix}", "passed_on.nc"):
-        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+def test_the_same_content_is_the_same_bytes_whoever_writes_it_and_when(
+    suffix: str, by_others: tuple[Path, Path], tmp_path: Path
+):
+    first, second = (folder / suffix for folder in by_others)
+    formats.dump(formats.load(first / f"dataset{suffix}"), tmp_path / f"again{suffix}")
+    assert (first / f"dataset{suffix}").read_bytes() == (tmp_path / f"again{suffix}").read_bytes()
+    for name in (f"dataset{suffix}", f"grid{suffix}", f"picked{suffix}", "passed_on.nc"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
 @pytest.mark.parametrize("suffix", DATASETS)
