@@ -131,7 +131,8 @@ def job(place: Workplace, name: str) -> "subprocess.CompletedProcess[str]":
     ]
     return subprocess.run(
         [*command, "-a", "defs", "-j", f"small__{name}"],
-        env=place.environment | {"DAGSTER_HOME": str(place.data / "dagster_home")}, cwd=place.data.parent,
+        env=place.environment | {"DAGSTER_HOME": str(place.data / "dagster_home"), "SOILMOISTURE_WORKERS": "0"},
+        cwd=place.data.parent,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
