@@ -16,12 +16,10 @@ from soilmoisture_assets.export import Format, What
 from soilmoisture_assets.export.files import export
 from soilmoisture_assets.metadata.provenance import SYNTHETIC_NOTICE
 from soilmoisture_assets.notebook import OpenStudy
+from soilmoisture_assets_tests.conventions import faults
 from soilmoisture_assets_tests.integration.conftest import Workplace
 
 QUANTILES = ["soil_moisture_p10", "soil_moisture_p50", "soil_moisture_p90"]
-HIGH = 3
-"""Of what the conventions demand."""
-TEXT_HAS_NO_ORDER = "check_coordinate_variables_strict_monotonicity"
 FLAT = [what for what in What if what is not What.CUBE]
 
 
@@ -103,21 +101,7 @@ def test_what_cannot_be_exported_is_refused_with_the_fix(
 
 
 def test_every_stored_netcdf_keeps_the_cf_conventions(study: OpenStudy):
-    from compliance_checker.runner import CheckSuite
-
-    suite = CheckSuite()
-    suite.load_all_available_checkers()
-    wrong = []
-    for path in one_of_each(study):
-        # names as coordinates, which xarray selects by, are text, and the check of order knows numbers alone
-        checked = suite.run_all(suite.load_dataset(str(path)), ["cf:1.11"], skip_checks=[TEXT_HAS_NO_ORDER])
-        for results, faults in checked.values():
-            for each in results:
-                reached, asked = each.value if isinstance(each.value, tuple) else (each.value, True)
-                if each.weight == HIGH and reached != asked:
-                    wrong.append(f"{path.name}: {each.name}: {'; '.join(each.msgs)}")
-            wrong += [f"{path.name}: {name}: {fault[0]}" for name, fault in faults.items()]
-    assert not wrong, "\n".join(wrong)
+    assert faults(one_of_each(study)) == []
 
 
 def test_no_two_variables_of_a_dataset_are_called_the_same(study: OpenStudy):

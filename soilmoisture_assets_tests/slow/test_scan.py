@@ -15,6 +15,7 @@ from soilmoisture_assets.assets import CUBE, REPORT
 from soilmoisture_assets.sandbox.server import Sandbox
 from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.study import Study
+from soilmoisture_assets_tests.conventions import faults
 from soilmoisture_assets_tests.slow.place import Made, Place, of_network, study_file
 
 
@@ -44,6 +45,11 @@ def test_a_sensor_that_was_replaced_is_one_series_with_the_change_told(made: tup
     sensor = cube.sensor.sel(station=replaced).values
     assert set(sensor[sensor >= 0].tolist()) == {0, 1}
     assert cube.depth.sel(station=replaced).item() == pytest.approx(0.0508)
+
+
+def test_every_stored_netcdf_keeps_the_cf_conventions(made: tuple[Place, Study, Made]):
+    place, study, _ = made
+    assert faults([*(place.root / study.name).rglob("*.nc")]) == []
 
 
 def test_a_second_run_makes_nothing(made: tuple[Place, Study, Made]):
