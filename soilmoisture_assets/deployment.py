@@ -430,6 +430,7 @@ class Deployment:
             title=f"{self._title(path)} ({self.study.name})",
             source=dataset.attrs.get("source", ", ".join(named)),
             study_name=self.study.name,
+            code=self.graph[path].code,
             synthetic=self.study.sandbox,
             references="; ".join([*(cited[name] for name in named if cited.get(name)), *networks]),
             licence="; ".join(

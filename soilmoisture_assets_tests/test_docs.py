@@ -157,11 +157,13 @@ def test_the_skill_on_the_front_page_is_that_of_the_page_on_skill():
     assert front <= whole
 
 
-def test_the_citation_is_of_this_version():
+def test_the_citation_is_of_the_newest_version_of_the_changelog():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    version, released = re.findall(r"^## (\S+) – (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0]
     named = {key: citation[key] for key in ("title", "version", "license")}
-    assert named == {"title": project["name"], "version": project["version"], "license": project["license"]}
+    assert named == {"title": project["name"], "version": version, "license": project["license"]}
+    assert str(citation.get("date-released", "unreleased")) == released
 
 
 def test_the_two_tables_of_the_page_become_a_file_that_a_run_would_read(

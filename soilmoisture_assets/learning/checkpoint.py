@@ -19,7 +19,6 @@ from soilmoisture_assets.errors import CheckpointError
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import NetworkShape, initial_parameters
 from soilmoisture_assets.learning.scaling import Scaler
-from soilmoisture_assets.metadata.provenance import code_version
 from soilmoisture_assets.study import Experiment
 
 FORMAT = 3
@@ -58,8 +57,8 @@ def load(content: bytes | Path, experiment: Experiment | None = None, origin: st
         raise CheckpointError(f"{origin}: not a readable checkpoint ({error}).\n  Train the model again.") from error
     if fields.get("format") != FORMAT:
         raise CheckpointError(
-            f"{origin}: written in checkpoint format {fields.get('format')} by version {fields.get('code_version')}, "
-            f"but this code reads {FORMAT}.\n  Train the model again."
+            f"{origin}: written in checkpoint format {fields.get('format')}, and this code reads {FORMAT}.\n"
+            "  Train the model again."
         )
     if experiment is not None and fields.get("experiment") != experiment:
         raise CheckpointError(f"{origin}: trained for the experiment '{fields.get('experiment')}', not '{experiment}'.")
@@ -92,7 +91,6 @@ def load(content: bytes | Path, experiment: Experiment | None = None, origin: st
 def _description(model: Model) -> dict[str, Any]:
     return {
         "format": FORMAT,
-        "code_version": code_version(),
         "experiment": str(model.experiment),
         "seed": model.seed,
         "station": model.station,

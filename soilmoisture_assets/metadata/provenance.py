@@ -39,6 +39,7 @@ def with_provenance(
     title: str,
     source: str,
     study_name: str,
+    code: str,
     synthetic: bool,
     references: str = "",
     licence: str = "",
@@ -46,7 +47,12 @@ def with_provenance(
 ) -> xr.Dataset:
     """Return the dataset with the platform's global attributes; its other attributes are kept.
 
-    The same content gets the same attributes: when it was made is not among them.
+    The same content gets the same attributes: when it was made is not among them, nor by which version of the package,
+    which its record says: what is made from it would be out of date after every upgrade.
+
+    Parameters
+    ----------
+    code : of the asset; it changes when what it computes does.
     """
     attributes = {
         "Conventions": "CF-1.11",
@@ -57,7 +63,7 @@ def with_provenance(
         "references": references,
         "license": licence,
         "request": request,
-        "history": f"soilmoisture_assets {code_version()}",
+        "history": f"soilmoisture_assets, code {code}",
         "study": study_name,
     }
     return dataset.assign_attrs({key: value for key, value in attributes.items() if value != ""})
@@ -71,7 +77,7 @@ def notes_of(table: pd.DataFrame, *, title: str, study_name: str, synthetic: boo
     """Lines that a file of a table begins with: title, study, whether it is synthetic, and the units of its columns."""
     units = [f"{column} [{unit}]" for column, unit in table.attrs.get(UNITS, {}).items() if column in table]
     return [
-        f"{title} ({study_name}), soilmoisture_assets {code_version()}",
+        f"{title} ({study_name}), soilmoisture_assets",
         *([SYNTHETIC_NOTICE] if synthetic else []),
         *([f"units: {', '.join(units)}"] if units else []),
     ]
