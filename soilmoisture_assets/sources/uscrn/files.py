@@ -167,8 +167,10 @@ def read_rows(content: bytes, name: str, of: Product | None = None) -> Rows:
         raise SourceError(f"{name}: line {number} holds a zero byte, so the file is damaged.\n  {_REMEDY}")
     numbered = [(number, line.split()) for number, line in enumerate(lines, start=1) if line.strip()]
     notes = []
-    if len(numbered) > 1 and not content.endswith((b"\n", b"\r")) and len(lines[-1]) < len(lines[numbered[-2][0] - 1]):
-        notes.append(f"{name}: line {numbered.pop()[0]}, the last, is cut off and left out")
+    if len(numbered) > 1 and numbered[-1][0] == len(lines) and not content.endswith((b"\n", b"\r")):
+        before, last = (lines[number - 1].rstrip() for number, _ in numbered[-2:])
+        if len(last) < len(before):
+            notes.append(f"{name}: line {numbered.pop()[0]}, the last, is cut off and left out")
     if not numbered:
         raise SourceError(f"{name}: has no rows.\n  {_REMEDY}")
     product = _product(numbered[0][1], name)

@@ -210,6 +210,13 @@ def test_a_last_row_that_is_whole_counts_without_the_end_of_its_line():
     assert read_rows(content(hourly_row(HOURS[0]), hourly_row(HOURS[1]), end=""), "file").notes == ()
 
 
+def test_blanks_at_the_ends_of_lines_are_no_sign_of_a_row_that_is_cut_off():
+    first, second = (hourly_row(hour) for hour in HOURS[:2])
+    for whole in (content(f"{first}  ", second, end=""), content(first, second, end="\n  ")):
+        found = read_rows(whole, "file")
+        assert (found.count, found.notes) == (2, ())
+
+
 def replaced(old: str, new: str) -> Callable[[str], str]:
     return lambda row: row.replace(old, new, 1)
 
