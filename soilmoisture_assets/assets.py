@@ -24,8 +24,9 @@ NETCDF, ZARR, CSV, MODEL, ZIP, ARRAYS = ".nc", ".zarr.zip", ".csv", ".safetensor
 JSON, GEOJSON = ".json", ".geojson"
 
 RECORD_LEVEL = "analysis/record_level"
-EXPLAINED = (Experiment.DRIVERS, Experiment.FORECAST)
-"""Experiments whose regional model is explained, where the study has them."""
+EXPLAINED = tuple(each for each in Experiment if each is not Experiment.HINDCAST)
+"""Experiments whose regional model is explained, where the study has them: all but the upper bound, which asks nothing
+that `drivers`, with the same weather, and `issued`, with the same moisture, do not ask of what people have."""
 
 STATION_TABLE, FILE_STATIONS = "raw/ismn/stations", "raw/file/stations"
 HOURLY, COMMON, CUBE = "cube/hourly", "cube/stations", "cube/station_cube"
@@ -70,11 +71,6 @@ def assets_of(study: Study, settings: Settings) -> list[Asset]:
     known = {asset.path for asset in own}
     drawn = list(_figures(study, known))
     return [*own, *drawn, _report(study, drawn)]
-
-
-def issuable(study: Study) -> list[Experiment]:
-    """Experiments whose forecast can be issued today, the best first: what they see ahead has been forecast, if any."""
-    return [each for each in (Experiment.ISSUED, Experiment.FORECAST) if each in study.model.experiments]
 
 
 def places_from(study: Study) -> str:
@@ -597,7 +593,7 @@ def _models(study: Study) -> Iterator[Asset]:
             names_from=COMMON,
             kinds=frozenset({"netcdf"}),
         )
-    if issuing := issuable(study):
+    if issuing := study.issuable:
         parts: dict[str, Input] = {}
         for e in issuing:
             parts |= {
@@ -696,7 +692,7 @@ def _analysis(study: Study) -> Iterator[Asset]:
         ):
             dry_downs = {"curves": Input("raw/ismn/recession_curves")}
             yield Asset(f"analysis/{name}", CSV, text, inputs=dry_downs, kinds=csv, code=code)
-    if issuable(study):
+    if study.issuable:
         text = "How unusual the last observation and the latest forecast are for each station and the time of year"
         for path, suffix, more in (
             (DROUGHT, NETCDF, ""),

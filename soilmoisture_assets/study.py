@@ -469,6 +469,16 @@ class Study(_Section):
         return [int(window[:-1]) for window in self.model.windows]
 
     @property
+    def issuable(self) -> list[Experiment]:
+        """Experiments whose forecast can be issued today, the best first: what they see ahead has been forecast."""
+        return [each for each in (Experiment.ISSUED, Experiment.FORECAST) if each in self.model.experiments]
+
+    @property
+    def headline(self) -> Experiment:
+        """The experiment that is told of first: the best that can be issued, else the last that the study lists."""
+        return [*self.issuable, self.model.experiments[-1]][0]
+
+    @property
     def learned(self) -> Period:
         """Days that are learned from, judged on or tested. What is chosen or counted per station is by them alone."""
         return Period(start=self.period.start, end=self.splits.test.end)

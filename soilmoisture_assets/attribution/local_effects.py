@@ -33,10 +33,10 @@ def local_effects(cube: xr.Dataset, models: Sequence[Model], study: Study) -> xr
     """Move each feature within narrow ranges of its values, and add up what the forecast does on the way.
 
     A feature stands in a window as one number: a static attribute as its value, a dynamic variable as its mean over the
-    week before the start and, in an experiment that knows the weather ahead, the days until the last lead. Its columns
-    move together as they do with that number (least squares over the windows). A window is moved to the two ends of the
-    range that it lies in and no further, so correlated features keep company: nothing is asked of the model that the
-    data do not hold nearby, which shuffling does.
+    week before the start and, in an experiment that sees weather ahead, the days until the last lead, known or as they
+    were forecast. Its columns move together as they do with that number (least squares over the windows). A window is
+    moved to the two ends of the range that it lies in and no further, so correlated features keep company: nothing is
+    asked of the model that the data do not hold nearby, which shuffling does.
 
     Source: Apley & Zhu 2020, Journal of the Royal Statistical Society B 82, doi:10.1111/rssb.12377.
 
@@ -112,8 +112,8 @@ def local_effects(cube: xr.Dataset, models: Sequence[Model], study: Study) -> xr
 
 
 def _days_ahead(study: Study, experiment: Experiment) -> int:
-    """Whole days of weather ahead that an experiment knows."""
-    return 0 if experiment is Experiment.FORECAST else max(study.window_hours) // 24
+    """Whole days of weather ahead that an experiment sees."""
+    return max(study.window_hours) // 24 if experiment.sees_weather_ahead else 0
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
@@ -141,9 +141,24 @@ def _numbers(cube: xr.Dataset, samples: Samples, starts: dict[str, np.ndarray]) 
             continue
         until = 0 if feature.name == "soil_moisture" else ahead
         series = pd.DataFrame(values.transpose("time", "station").values, cube.get_index("time"), stations)
-        means = series.rolling(DAYS_BEFORE * steps_per_day + until, min_periods=1).mean().shift(-until)
+        forecast = samples.ahead.values.get(name) if samples.ahead is not None else None
+        means = _around(series, DAYS_BEFORE * steps_per_day, until, forecast)
         found[feature.name] = {station: means.loc[starts[station], station].to_numpy() for station in stations}
     return found
+
+
+def _around(series: pd.DataFrame, before: int, until: int, forecast: np.ndarray | None) -> pd.DataFrame:
+    """Mean of the steps before each step and of those until some steps after it, which may be a forecast.
+
+    Parameters
+    ----------
+    series : (time, station). forecast : (station, time, lead), the steps ahead as they were forecast.
+    """
+    if forecast is None:
+        return series.rolling(before + until, min_periods=1).mean().shift(-until)
+    known = series.rolling(before, min_periods=1)
+    ahead = forecast[..., :until]
+    return (known.sum().fillna(0) + ahead.sum(axis=2).T) / (known.count().fillna(0) + until)
 
 
 def _edges(values: np.ndarray) -> np.ndarray:

@@ -15,13 +15,14 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from soilmoisture_assets.alignment.issued_weather import WeatherAhead, weather_ahead
 from soilmoisture_assets.alignment.splits import TEST, TRAIN
 from soilmoisture_assets.attribution.features import NEIGHBOURS, STATION_RECORD, feature
 from soilmoisture_assets.attribution.water_balance import balance_shares
 from soilmoisture_assets.learning.features import weather_channels
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.windows import Windows, build_windows
-from soilmoisture_assets.study import Study
+from soilmoisture_assets.study import Experiment, Study
 
 NO_DAY, NO_FEATURE = np.iinfo(np.int32).max, -1
 
@@ -46,8 +47,9 @@ class Samples:
 
     def __init__(self, cube: xr.Dataset, model: Model, study: Study) -> None:
         self.model, self.study = model, study
-        plain = build_windows(cube, model.experiment, study, model.scaler)
-        self.windows, self._fold = _unfold_balance(plain, cube, study)
+        self.ahead = weather_ahead(cube, study) if model.experiment is Experiment.ISSUED else None
+        plain = build_windows(cube, model.experiment, study, model.scaler, ahead=self.ahead)
+        self.windows, self._fold = _unfold_balance(plain, cube, study, self.ahead)
         example = model.samples(self.windows, self.windows.stations[0], self.windows.times[:1])
         self._shapes = [tuple(part.shape[1:]) for part in example]
         self._sizes = [int(np.prod(shape)) for shape in self._shapes]
@@ -114,7 +116,7 @@ class Samples:
         """
         row = self.windows.stations.index(station)
         usable = self._starts(TEST, row)
-        usable = usable if len(usable) else np.flatnonzero(self._labels(row) == TEST)
+        usable = usable if len(usable) else np.flatnonzero(self.windows.labels == TEST)
         chosen = np.unique(np.linspace(0, len(usable) - 1, min(count, len(usable))).round().astype(int))
         return self.windows.times[usable[chosen]]
 
@@ -186,24 +188,28 @@ class Medians(torch.nn.Module):
         return torch.cat([median(history, future, *others, without_mean) for median in self.at], dim=1)
 
 
-def _unfold_balance(windows: Windows, cube: xr.Dataset, study: Study) -> tuple[Windows, tuple[Tensor, Tensor]]:
+def _unfold_balance(
+    windows: Windows, cube: xr.Dataset, study: Study, ahead: WeatherAhead | None
+) -> tuple[Windows, tuple[Tensor, Tensor]]:
     """Replace each channel of the water balance by one channel per driver; they add up to it.
 
     Returns the windows and the matrices (unfolded, plain) that add the channels of history and future up again.
     """
     weather = weather_channels(cube, study.dynamic_inputs.variables, study.step)
-    parts, drivers = balance_shares(weather, study.step / np.timedelta64(1, "D"))
+    step_days = study.step / np.timedelta64(1, "D")
+    parts, drivers = balance_shares(weather, step_days)
     width = len(windows.history_names)
     if not drivers:
         return windows, (torch.eye(width), torch.eye(len(windows.future_names)))
     balance = [i for i, source in enumerate(weather.sources) if source == "water_balance"]
     spread = torch.tensor([windows.scaler.weather_spread[i] for i in balance])
-    scaled = torch.nn.functional.pad(
-        (torch.from_numpy(parts) / spread[:, None]).permute(0, 2, 3, 1), (windows.pad, windows.pad)
-    ).permute(0, 3, 1, 2)  # (station, padded step, balance channel, driver)
     inside = slice(windows.pad, windows.pad + windows.steps)
 
-    def unfold(values: Tensor, names: tuple[str, ...], sources: tuple[str, ...]) -> tuple[Tensor, list[int], list[str]]:
+    def unfold(
+        values: Tensor, parts: np.ndarray, names: tuple[str, ...], sources: tuple[str, ...]
+    ) -> tuple[Tensor, list[int], list[str]]:
+        scaled = torch.from_numpy(parts) / spread[:, None]  # (station, step[, lead], balance channel, driver)
+        scaled = torch.nn.functional.pad(scaled, (*(0, 0) * (scaled.ndim - 2), windows.pad, windows.pad))
         channels: list[Tensor] = []
         origin: list[int] = []
         found: list[str] = []
@@ -213,16 +219,20 @@ def _unfold_balance(windows: Windows, cube: xr.Dataset, study: Study) -> tuple[W
                 origin.append(i)
                 found.append(source)
                 continue
-            own = scaled[:, :, balance.index(weather.names.index(name))].clone()
-            rest = values[:, inside, i] - own[:, inside].sum(dim=2)
+            own = scaled[..., balance.index(weather.names.index(name)), :].clone()
+            rest = values[:, inside, ..., i] - own[:, inside].sum(dim=-1)
             own[:, inside] += rest[..., None] / len(drivers)
-            channels += list(own.unbind(dim=2))
+            channels += list(own.unbind(dim=-1))
             origin += [i] * len(drivers)
             found += drivers
-        return torch.stack(channels, dim=2), origin, found
+        return torch.stack(channels, dim=-1), origin, found
 
-    history, history_origin, history_sources = unfold(windows.history, windows.history_names, windows.history_sources)
-    future, future_origin, future_sources = unfold(windows.future, windows.future_names, windows.future_sources)
+    history, history_origin, history_sources = unfold(
+        windows.history, parts, windows.history_names, windows.history_sources
+    )
+    if ahead is not None:
+        parts, _ = balance_shares(weather, step_days, ahead.values)
+    future, future_origin, future_sources = unfold(windows.future, parts, windows.future_names, windows.future_sources)
     fold = (torch.eye(width)[history_origin], torch.eye(len(windows.future_names))[future_origin])
     unfolded = replace(
         windows,

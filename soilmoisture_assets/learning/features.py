@@ -28,6 +28,8 @@ MOISTURE_MEMORY_DAYS = (5, 20, 90)
 LONGEST_MEMORY_DAYS = max(*(max(days) for days in MEMORY_DAYS.values()), *OTHER_MEMORY_DAYS, *MOISTURE_MEMORY_DAYS)
 BUCKET_CAPACITIES = (15.0, 40.0, 100.0, 250.0)
 """Water-holding capacities of the water balance, mm."""
+Weather = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Precipitation [mm per step], temperature [degC] and shortwave [W m-2]."""
 HALF_ANCHORED_DAYS = 30.0
 """Age at which a last observation anchors a forecast by half; the older it is, the more the station's mean does."""
 
@@ -137,14 +139,11 @@ def weather_channels_ahead(
     if {"precipitation", "temperature"} <= set(names):
         latitude = np.asarray(cube["latitude"].values)[rows]
         radiation = filled.get("shortwave", _clear_season(times, latitude))
-        balance = water_balance(filled["precipitation"], filled["temperature"], radiation, step_days)
         later = np.minimum(np.arange(len(times))[:, None] + np.arange(1, leads + 1), len(times) - 1)
         sun = ahead["shortwave"][rows] if "shortwave" in ahead else radiation[:, later]
-        flat = [each.reshape(-1, leads) for each in (ahead["precipitation"][rows], ahead["temperature"][rows], sun)]
-        filling = [balance[f"bucket_{int(mm)}mm"].ravel() * mm for mm in BUCKET_CAPACITIES]
-        start = np.stack(filling), np.expm1(balance["snow_store"]).ravel()
-        found = water_balance(flat[0], flat[1], flat[2], step_days, start)
-        channels += [each.reshape(len(rows), len(times), leads).astype(np.float32) for each in found.values()]
+        now = filled["precipitation"], filled["temperature"], radiation
+        coming = ahead["precipitation"][rows], ahead["temperature"][rows], sun
+        channels += water_balance_ahead(now, coming, step_days).values()
     return np.stack(channels, axis=3)
 
 
@@ -221,6 +220,26 @@ def water_balance(
         liquid_input[t] = liquid
     result = {f"bucket_{int(mm)}mm": buckets[:, i].T for i, mm in enumerate(BUCKET_CAPACITIES)}
     return {**result, "snow_store": np.log1p(snow_store).T, "liquid_input": liquid_input.T}
+
+
+def water_balance_ahead(now: Weather, ahead: Weather, step_days: float) -> dict[str, np.ndarray]:
+    """:func:`water_balance` of the steps ahead of each step, going on from its state with what comes.
+
+    Parameters
+    ----------
+    now, ahead : weather (station, time), and (station, time, lead).
+
+    Returns
+    -------
+    As :func:`water_balance`, each (station, time, lead).
+    """
+    shape = ahead[0].shape
+    balance = water_balance(*now, step_days)
+    filling = np.stack([balance[f"bucket_{int(mm)}mm"].ravel() * mm for mm in BUCKET_CAPACITIES])
+    start = filling, np.expm1(balance["snow_store"]).ravel()
+    precipitation, temperature, shortwave = (each.reshape(-1, shape[2]) for each in ahead)
+    found = water_balance(precipitation, temperature, shortwave, step_days, start)
+    return {name: each.reshape(shape) for name, each in found.items()}
 
 
 def calendar_channels(cube: xr.Dataset, step: pd.Timedelta) -> Channels:

@@ -5,7 +5,8 @@
   const find = (id) => document.getElementById(id);
   const packing = page.packing;
   const experiments = Object.keys(page.forecasts);
-  const state = { station: 0, experiment: experiments[experiments.length - 1] || Object.keys(page.drivers)[0], start: 0, lead: 0 };
+  const names = experiments.length ? experiments : Object.keys(page.drivers);
+  const state = { station: 0, experiment: names.includes(page.first) ? page.first : names[0], start: 0, lead: 0 };
   const unpacked = new Map();
 
   function series(text) {
@@ -216,7 +217,6 @@
 
   function draw() { drawSeries(); drawFan(); drawScores(); drawBars(); }
 
-  const names = experiments.length ? experiments : Object.keys(page.drivers);
   const labels = page.stations.map((station, i) => [String(i), station.label]).sort((a, b) => a[1].localeCompare(b[1]));
   fillSelect(find("station"), labels, "0");
   fillSelect(find("experiment"), names.map((name) => [name, name]), state.experiment);

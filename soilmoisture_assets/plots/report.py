@@ -141,7 +141,7 @@ def build_report(
     """
     forecasts, shap = forecasts or {}, shap or {}
     stations = next((source for source in (cube, *forecasts.values(), skill) if source is not None), None)
-    explorer = _explorer(stations, forecasts, skill, shap)
+    explorer = _explorer(study.headline, stations, forecasts, skill, shap)
     page = {
         "study": study,
         "version": code_version(),
@@ -218,6 +218,7 @@ def _facts(
 
 
 def _explorer(
+    experiment: str,
     stations: xr.Dataset | None,
     forecasts: Mapping[str, xr.Dataset],
     skill: xr.Dataset | None,
@@ -227,13 +228,13 @@ def _explorer(
         return None
     values, legend = np.full(stations.sizes["station"], np.nan), "no scores: stations are drawn grey"
     if skill is not None:
-        experiment = str(skill["experiment"].values[-1])
         lead = int(skill["lead"].values[-1])
         split = "test" if "test" in skill["split"].values else str(skill["split"].values[-1])
         best = best_scores(skill[["r2"]].sel(split=split, experiment=experiment, lead=[lead]))
         values = best["r2"].isel(lead=0).reindex(station=stations["station"].values).values
         legend = f"R² {lead} h ahead, {split} split: experiment {experiment}, {method_title(best.attrs['method'])}"
-    packed = json.dumps(station_explorer(stations, forecasts, skill, shap), separators=(",", ":"), allow_nan=False)
+    numbers = station_explorer(stations, forecasts, skill, shap, experiment)
+    packed = json.dumps(numbers, separators=(",", ":"), allow_nan=False)
     return {
         # "<" cannot end the script element early once it is written as an escape.
         "json": packed.replace("<", "\\u003c"),

@@ -43,9 +43,9 @@ def findings(
     """
     found = [
         _data(study, cube) if cube is not None else "",
-        _skill(skill_summary) if skill_summary is not None else "",
-        _intervals(calibration) if calibration is not None else "",
-        _drivers(shap) if shap else "",
+        _skill(skill_summary, study.headline) if skill_summary is not None else "",
+        _intervals(calibration, study.headline) if calibration is not None else "",
+        _drivers(shap, study.headline) if shap else "",
     ]
     return [sentence for sentence in found if sentence]
 
@@ -86,13 +86,13 @@ def _data(study: Study, cube: xr.Dataset) -> str:
     )
 
 
-def _skill(summary: pd.DataFrame, split: str = "test") -> str:
+def _skill(summary: pd.DataFrame, experiment: str, split: str = "test") -> str:
     """The forecast that speaks at the last lead, and whether the best of the simple methods is apart from it.
 
     The paired bootstrap of the table compares each method with the best of its lead, so two that are both not the best
     are each compared with that one.
     """
-    rows = _last(summary[np.isfinite(summary["median_r2"].astype(float))], split)
+    rows = _last(summary[np.isfinite(summary["median_r2"].astype(float))], experiment, split)
     by_method = {str(row["method"]): row for _, row in rows.iterrows()}
     if not by_method:
         return ""
@@ -126,8 +126,8 @@ def _behind(row: pd.Series) -> str:
     return f"{_interval(row, 'behind_best', 'behind_low', 'behind_high')}: {apart} by paired bootstrap"
 
 
-def _intervals(calibration: pd.DataFrame, split: str = "test") -> str:
-    rows = _last(calibration, split)
+def _intervals(calibration: pd.DataFrame, experiment: str, split: str = "test") -> str:
+    rows = _last(calibration, experiment, split)
     if rows.empty or not np.isfinite(rows["coverage_80"].iloc[0]):
         return ""
     row = rows.iloc[0]
@@ -143,8 +143,9 @@ def _intervals(calibration: pd.DataFrame, split: str = "test") -> str:
     )
 
 
-def _drivers(shap: Mapping[str, xr.Dataset]) -> str:
-    experiment, dataset = list(shap.items())[-1]
+def _drivers(shap: Mapping[str, xr.Dataset], experiment: str) -> str:
+    experiment = experiment if experiment in shap else list(shap)[-1]
+    dataset = shap[experiment]
     values = 1e3 * dataset["group_shap_of_seed"].isel(window=-1).transpose("seed", "station", "group").values
     means, ranks = mean_interval(values), rank_interval(values)
     order = np.argsort(-np.nan_to_num(means.middle), kind="stable")[:LEADING_GROUPS]
@@ -163,12 +164,9 @@ def _drivers(shap: Mapping[str, xr.Dataset]) -> str:
     )
 
 
-def _last(table: pd.DataFrame, split: str) -> pd.DataFrame:
-    """Rows of the last experiment (the one that can be issued) at its last lead."""
-    rows = table[table["split"].astype(str) == split]
-    if rows.empty:
-        return rows
-    rows = rows[rows["experiment"] == rows["experiment"].iloc[-1]]
+def _last(table: pd.DataFrame, experiment: str, split: str) -> pd.DataFrame:
+    """Rows of an experiment at its last lead."""
+    rows = table[(table["split"].astype(str) == split) & (table["experiment"].astype(str) == experiment)]
     return rows[rows["lead_hours"] == rows["lead_hours"].max()]
 
 

@@ -29,17 +29,19 @@ def station_explorer(
     forecasts: Mapping[str, xr.Dataset],
     skill: xr.Dataset | None,
     shap: Mapping[str, xr.Dataset],
+    first: str,
     split: str = "test",
 ) -> dict[str, Any]:
     """Numbers of every station as one JSON-able object; series are base64 of little-endian uint16.
 
-    A packed value v stands for v·10⁻⁴ − 0.5 m3 m-3, 65535 for missing.
+    A packed value v stands for v·10⁻⁴ − 0.5 m3 m-3, 65535 for missing. ``first`` is the experiment shown at first.
     """
     names = [str(station) for station in stations["station"].values]
     room = FORECAST_BYTES // max(1, len(forecasts))
     return {
         "packing": {"scale": _SCALE, "offset": _OFFSET, "missing": _MISSING},
         "split": split,
+        "first": first,
         "stations": [
             {"id": name, "label": label, "latitude": round(float(latitude), 4), "longitude": round(float(longitude), 4)}
             for name, label, latitude, longitude in zip(

@@ -9,6 +9,7 @@ from soilmoisture_assets.attribution.ranks import mean_interval
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs, each_experiment
 from soilmoisture_assets.plots.labels import feature_label, method_and_experiment
+from soilmoisture_assets.study import Experiment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,8 +69,10 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
     legend.axis("off")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     legend.legend(handles, labels, loc="center left", ncols=len(windows), borderaxespad=0)
-    known = "the time of year alone" if shap.attrs.get("experiment") == "forecast" else "weather and time of year"
-    ahead = f" Grey: days ahead of the start, of which this experiment knows {known}." if lags.min() < 0 else ""
+    experiment = Experiment(shap.attrs["experiment"])
+    weather = "weather" if experiment.knows_weather else "the forecast of the weather"
+    known = f"{weather} and time of year" if experiment.sees_weather_ahead else "the time of year alone"
+    ahead = f" Grey: days ahead of the start, of which this experiment sees {known}." if lags.min() < 0 else ""
     return style.finish(
         figure,
         _message(values, names, lags, shap),

@@ -1,12 +1,14 @@
 """Accumulated local effects: curves of a network that is known, and of features that go together."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from soilmoisture_assets.attribution.local_effects import _curve, local_effects
+from soilmoisture_assets.attribution.local_effects import _around, _curve, local_effects
 from soilmoisture_assets.study import AttributionSettings, Experiment
 from soilmoisture_assets_tests.attribution.conftest import untrained
+from soilmoisture_assets_tests.issued_weather import with_issued_weather
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,13 @@ def test_weather_is_its_mean_of_the_week_before_the_start(cube, effects):
     assert float(values.max() - values.min()) > 10
 
 
+def test_weather_that_was_forecast_is_its_mean_of_the_week_and_of_the_forecast():
+    series = pd.DataFrame({"a": [1.0, 3.0, np.nan, 5.0]}, pd.date_range("2020-01-01", periods=4))
+    forecast = np.array([[[2.0, 9.0], [4.0, 9.0], [6.0, 9.0], [8.0, 9.0]]])
+    assert _around(series, 2, 1, forecast)["a"].tolist() == [1.5, pytest.approx(8 / 3), 4.5, 6.5]
+    assert _around(series, 2, 1, None)["a"].tolist()[:2] == [2.0, 2.0]
+
+
 def test_classes_and_what_has_no_number_have_no_curve(effects, cube, study):
     assert not {"calendar", "neighbours", "station_record", "land_cover"} & set(effects.feature.values)
     silent = local_effects(cube, [untrained(cube, study, Experiment.DRIVERS, silent=True)], study)
@@ -60,6 +69,10 @@ def test_the_present_moisture_matters_where_it_is_known(effects, cube, study):
     assert "soil_moisture" not in drivers.feature.values
     assert drivers.attrs["days_ahead"] == 3
     assert effects.attrs["days_ahead"] == 0
+    issued = with_issued_weather(cube, study)
+    found = local_effects(issued, [untrained(issued, study, Experiment.ISSUED)], study)
+    assert found.attrs["days_ahead"] == 3
+    assert {"soil_moisture", "precipitation"} <= set(found.feature.values)
 
 
 def test_more_networks_than_windows_explain_one_window_each(cube, study):

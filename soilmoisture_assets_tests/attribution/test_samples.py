@@ -3,15 +3,24 @@
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from soilmoisture_assets.attribution.samples import Samples
 from soilmoisture_assets.learning.windows import build_windows
 from soilmoisture_assets.study import Experiment
 from soilmoisture_assets_tests.attribution.conftest import untrained
+from soilmoisture_assets_tests.issued_weather import with_issued_weather
 
 
-@pytest.mark.parametrize("experiment", [each for each in Experiment if each is not Experiment.ISSUED])
-def test_flat_samples_give_the_forecast_of_the_model_itself(cube, study, experiment):
+@pytest.fixture(scope="module")
+def forecast_ahead(cube, study) -> xr.Dataset:
+    """The cube with the weather of the days ahead as it was forecast."""
+    return with_issued_weather(cube, study)
+
+
+@pytest.mark.parametrize("experiment", Experiment)
+def test_flat_samples_give_the_forecast_of_the_model_itself(forecast_ahead, study, experiment):
+    cube = forecast_ahead
     model = untrained(cube, study, experiment)
     samples = Samples(cube, model, study)
     windows = build_windows(cube, experiment, study, model.scaler)
@@ -48,6 +57,23 @@ def test_drivers_does_not_see_moisture_and_forecast_has_no_weather_of_days_ahead
     forecast = Samples(cube, untrained(cube, study, Experiment.FORECAST), study)
     ahead = {column.feature for column in forecast.layout if column.day < 0}
     assert ahead == {"calendar"}
+
+
+def test_the_forecast_of_the_weather_belongs_to_the_weather_whatever_carries_it(forecast_ahead, study):
+    samples = Samples(forecast_ahead, untrained(forecast_ahead, study, Experiment.ISSUED), study)
+    ahead = {column.feature for column in samples.layout if column.day < 0}
+    assert ahead == {"calendar", *study.dynamic_inputs.variables}
+
+
+def test_a_station_without_a_forecast_of_the_weather_is_explained_all_the_same(forecast_ahead, study):
+    names = [f"issued_{name}" for name in study.dynamic_inputs.variables]
+    cube = forecast_ahead.assign({name: forecast_ahead[name].copy() for name in names})
+    for name in names:
+        cube[name][0] = np.nan
+    samples = Samples(cube, untrained(cube, study, Experiment.ISSUED), study)
+    starts = samples.explained_starts(samples.windows.stations[0], 4)
+    assert len(starts) == 4
+    assert bool(torch.isfinite(samples.flat(samples.windows.stations[0], starts)).all())
 
 
 def test_explained_windows_are_spread_over_the_test_period(cube, study):

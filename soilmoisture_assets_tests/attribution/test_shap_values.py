@@ -12,6 +12,14 @@ from soilmoisture_assets.attribution.shap_values import explain
 from soilmoisture_assets.study import AttributionSettings, Experiment
 from soilmoisture_assets_tests.attribution.conftest import untrained
 from soilmoisture_assets_tests.attribution.world_cube import longer
+from soilmoisture_assets_tests.issued_weather import with_issued_weather
+
+
+@pytest.fixture(scope="module")
+def issued(cube, study):
+    """Of the experiment that sees forecasts of the weather."""
+    cube = with_issued_weather(cube, study)
+    return explain(cube, [untrained(cube, study, Experiment.ISSUED)], study)
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +33,9 @@ def test_a_model_that_forecasts_the_mean_of_the_record_moves_with_nothing(cube, 
     assert float(found.movement_spread.max()) < 1e-6
 
 
-def test_the_values_add_up_to_the_forecast_less_that_of_the_background(values):
-    assert float((values.additivity_residual / values.movement_spread).max()) < 1e-4
+def test_the_values_add_up_to_the_forecast_less_that_of_the_background(values, issued):
+    for found in (values, issued):
+        assert float((found.additivity_residual / found.movement_spread).max()) < 1e-4
 
 
 def test_little_of_a_forecast_is_left_by_the_integration_and_more_by_fewer_points(cube, study, values, monkeypatch):
@@ -79,6 +88,13 @@ def test_the_first_window_is_not_moved_by_weather_after_it(values):
     assert float(ahead.sel(window=24, lag_days=[-2, -3]).max()) == 0
     assert ahead.lag_days.values[[0, -1]].tolist() == [-3, 120]
     assert float(ahead.sel(window=72, lag_days=-3).min()) > 0
+
+
+def test_the_forecast_of_the_weather_moves_the_forecast_of_moisture(issued):
+    ahead = issued.shap_lag.sel(dynamic_feature="precipitation", lag_days=[-1, -2, -3])
+    assert float(ahead.sel(window=72).min()) > 0
+    assert float(ahead.sel(window=24, lag_days=[-2, -3]).max()) == 0
+    assert issued.attrs["experiment"] == "issued"
 
 
 def test_features_know_group_kind_and_units(values):

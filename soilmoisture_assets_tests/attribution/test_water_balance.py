@@ -46,3 +46,15 @@ def test_without_radiation_nothing_is_split(cube):
     assert parts.shape[-1] == 0
     empty = Channels(weather.values[..., :1], ("temperature",), ("temperature",))
     assert balance_shares(empty, 0.5)[1] == ()
+
+
+def test_the_parts_of_a_perfect_forecast_are_those_of_the_weather_that_comes(cube, study):
+    weather = weather_channels(cube, ("temperature", "precipitation", "shortwave"), study.step)
+    parts, drivers = balance_shares(weather, 0.5)
+    steps = np.arange(cube.sizes["time"])
+    later = np.minimum(steps[:, None] + np.arange(1, 4), steps[-1])
+    ahead = {name: weather.values[..., weather.names.index(name)][:, later] for name in drivers}
+    ahead["precipitation"] = np.expm1(ahead["precipitation"])
+    found, _ = balance_shares(weather, 0.5, ahead)
+    assert found.shape == (cube.sizes["station"], *later.shape, *parts.shape[2:])
+    np.testing.assert_allclose(found[:, :-3], parts[:, later[:-3]], rtol=1e-3, atol=1e-4)

@@ -297,7 +297,8 @@ def test_the_explorer_says_of_each_station_whose_forecasts_it_shows():
     forecasts = made_up.forecasts(3, "forecast", every=6)
     mixed = forecasts.assign_coords(forecaster=("station", ["station_model", "regional_model", "regional_model"]))
     stations = made_up.stations(4)
-    shown = station_explorer(stations, {"forecast": mixed.isel(station=[0, 1])}, None, {})["forecasts"]["forecast"]
+    given = {"forecast": mixed.isel(station=[0, 1])}
+    shown = station_explorer(stations, given, None, {}, "forecast")["forecasts"]["forecast"]
     assert shown["methods"] == ["station model", "regional model", "", ""]
 
 

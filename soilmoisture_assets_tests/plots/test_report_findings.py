@@ -94,6 +94,17 @@ def test_skill_is_told_of_the_last_lead_of_the_experiment_that_can_be_issued():
     assert "0.9" not in said
 
 
+def test_skill_is_told_of_issued_weather_where_a_study_has_it_and_never_of_the_upper_bound_before_it():
+    study, rows = load_study("uscrn"), []
+    for number, experiment in enumerate(study.model.experiments):
+        own = ("combined", 0.5 + number / 10, 0.4, 0.9, 0.0, 0.0, 0.0)
+        rows.append(summary(own).assign(experiment=experiment.value))
+    [said] = findings(study, skill_summary=pd.concat(rows))
+    assert "0.70 [0.40, 0.90]" in said
+    assert "(experiment issued, test split)" in said
+    assert load_study("conus").headline == "forecast"
+
+
 @pytest.mark.parametrize(
     ("share", "low", "high", "end"),
     [(0.8, 0.79, 0.81, "as they are made to."), (0.7, 0.65, 0.75, "too narrow."), (0.9, 0.85, 0.95, "too wide.")],

@@ -87,14 +87,6 @@ def skill(deployment: Deployment) -> pd.DataFrame:
     return found
 
 
-def test_everything_that_the_other_experiments_have_is_made_for_it(deployment: Deployment, made: Made):
-    graph = set(deployment.graph)
-    of_hindcast = {path for path in graph if "hindcast" in path}
-    assert of_hindcast
-    assert {path.replace("hindcast", "issued") for path in of_hindcast} == {path for path in graph if "_issued" in path}
-    assert "analysis/shap_values_issued" not in graph
-
-
 def test_the_cube_has_the_forecasts_of_each_step_and_their_errors_grow_as_the_worlds_do(deployment: Deployment):
     with deployment.read("cube/station_cube") as cube:
         known, issued = cube["temperature"].load(), cube["issued_temperature"].load()

@@ -9,7 +9,7 @@ import dagster as dg
 import numpy as np
 import xarray as xr
 
-from soilmoisture_assets.assets import LATEST, issuable
+from soilmoisture_assets.assets import LATEST
 from soilmoisture_assets.defs.following import follows
 from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.deployment import Deployment
@@ -147,7 +147,7 @@ def _latest_forecast(work: Work) -> Iterator[Made]:
     given, instead = work.given(), {}
     cube = given["cube"].load()
     found = None
-    for e in reversed(issuable(work.study)):  # the last to come off counts
+    for e in reversed(work.study.issuable):  # the last to come off counts
         try:
             networks = latest_forecast(cube, given[f"regional_{e}"], given[f"own_{e}"], work.study)
         except StationError as error:
