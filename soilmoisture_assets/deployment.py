@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from soilmoisture_assets import declarations
-from soilmoisture_assets.assets import LEARNED, PLACES, STATION_TABLE, assets_of, places_from
+from soilmoisture_assets.assets import CUBE, LEARNED, PLACES, STATION_TABLE, assets_of, places_from
 from soilmoisture_assets.commands import command
 from soilmoisture_assets.errors import CheckpointError, DamagedError, SoilMoistureError, SourceError
 from soilmoisture_assets.metadata.coordinates import with_coordinates
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=SoilMoistureError)
 
+WEATHER_LACKING = "lacking_forecasts_of_the_weather"
+"""Metadata of the cube, where the study has forecasts of the weather: what it lacks of them, a sentence each."""
 NAMED = 4
 """Assets that one line names before it counts the others."""
 
@@ -329,6 +331,11 @@ class Deployment:
             if each.address is not None and each.address.asset in self.graph:
                 record = self._record(each.address.asset, each.address.partition, None, "")
                 self.store.discard(each, replace(record, state=State.FAILED, reason=each.trouble))
+
+    def weather_lacking(self) -> list[str]:
+        """What the cube lacks of the weather as it was forecast, a sentence each."""
+        record = self.view().record(CUBE)
+        return list(record.metadata.get(WEATHER_LACKING, ())) if record else []
 
     def reasons(self, state: State, path: str | None = None) -> list[Reason]:
         """Why partitions of an asset, or of all assets, are not there: those that are ``failed`` or ``left_out``."""

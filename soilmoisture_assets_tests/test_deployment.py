@@ -1,13 +1,16 @@
 """What a deployment does with stored things that are damaged, and with those that the study no longer has."""
 
+import json
+import re
 from importlib import resources
 from pathlib import Path
 
 import pytest
 import xarray as xr
 
+from soilmoisture_assets.assets import CUBE, LATEST
 from soilmoisture_assets.cli.status import status
-from soilmoisture_assets.deployment import Deployment, load_deployment
+from soilmoisture_assets.deployment import WEATHER_LACKING, Deployment, load_deployment
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.origins import remember
 from soilmoisture_assets.settings import Settings
@@ -73,6 +76,18 @@ def test_status_counts_what_failed_and_says_why(
     assert printed.err == f"failed of {MODEL}: no finite loss.\n"
 
 
+def test_status_says_what_the_cube_lacks_of_the_weather_as_it_was_forecast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    late = "the forecast of the weather is late: there is none"
+    of(DEMO, tmp_path).publish(CUBE, xr.Dataset(), Expected("0" * 16, {}), metadata={WEATHER_LACKING: [late]})
+    monkeypatch.setenv("SOILMOISTURE_DATA_DIR", str(tmp_path))
+    status("demo")
+    assert f"{CUBE}: {late}\n" in capsys.readouterr().err
+    status("demo", as_json=True)
+    assert json.loads(capsys.readouterr().out)["weather_lacking"] == [late]
+
+
 @pytest.mark.parametrize(
     ("variables", "inputs"),
     [
@@ -87,6 +102,15 @@ def test_static_attributes_need_the_services_that_give_them_and_no_other(
     static = DEMO.static_attributes.model_copy(update={"variables": variables})
     needed = of(DEMO.model_copy(update={"static_attributes": static}), tmp_path).graph.inputs("cube/static_attributes")
     assert {each.asset for each in needed.values()} == inputs
+
+
+@pytest.mark.parametrize("other", [each for each in Experiment if each is not Experiment.ISSUED])
+def test_whatever_another_experiment_has_the_one_of_issued_weather_has_too(other: Experiment, tmp_path: Path):
+    paths = set(of(load_study("uscrn"), tmp_path).graph)
+    own = {path: re.sub(rf"_{other}(?=$|_over_)", "_issued", path) for path in paths - {LATEST}}
+    has = {issued for path, issued in own.items() if issued != path}
+    assert len(has) > 10
+    assert has <= paths
 
 
 def test_what_the_archive_alone_knows_is_refused_where_the_target_is_not_of_it(tmp_path: Path):

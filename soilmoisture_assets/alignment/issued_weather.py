@@ -22,6 +22,7 @@ from soilmoisture_assets.alignment.gap_filling import fill_weather
 from soilmoisture_assets.alignment.splits import SELECTION, TRAIN, start_labels
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.metadata.variables import VARIABLES
+from soilmoisture_assets.sources.station_files.stations import some_names
 from soilmoisture_assets.study import Study
 
 FEWEST_PAIRS = 60
@@ -61,6 +62,33 @@ def issued_starts(cube: xr.Dataset, study: Study) -> np.ndarray:
     for name in study.dynamic_inputs.variables:
         there &= np.isfinite(cube[issued_name(name)].transpose("station", "time", "lead").values).all(axis=2)
     return there
+
+
+def lacking(cube: xr.Dataset, study: Study, since: pd.Timestamp) -> list[str]:
+    """What a cube lacks of the weather as it was forecast, a sentence each; none where nothing is lacking.
+
+    Of steps without any nothing is issued and nothing judged; of the newest one the latest forecast is.
+
+    Parameters
+    ----------
+    since : the first step whose forecasts were asked for.
+    """
+    there, times = issued_starts(cube, study), cube.get_index("time")
+    asked = np.asarray(times >= since)
+    of_any = np.flatnonzero(there.any(axis=0) & asked)
+    newest = of_any[-1] if len(of_any) else -1
+    said = []
+    if newest < len(times) - 1:
+        there_is = f"the newest is of {times[newest]:%Y-%m-%dT%H:%M}" if len(of_any) else "there is none"
+        said.append(f"the forecast of the weather is late: {there_is}, the newest step is {times[-1]:%Y-%m-%dT%H:%M}")
+    elif not there[:, newest].all():
+        names = cube["station"].values[~there[:, newest]].astype(str).tolist()
+        said.append(f"no forecast of the weather of the newest step came for {some_names(names)}")
+    missing = times[:newest][(asked & ~there.any(axis=0))[:newest]] if len(of_any) else times[:0]
+    if len(missing):
+        steps = some_names([f"{each:%Y-%m-%dT%H:%M}" for each in missing])
+        said.append(f"no forecast of the weather of {len(missing)} step{'s' * (len(missing) > 1)}: {steps}")
+    return said
 
 
 def weather_ahead(cube: xr.Dataset, study: Study) -> WeatherAhead:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.filesize import decimal
 
-from soilmoisture_assets.cli.terminal import FoldedTable, JsonOption, StudyOption, out, print_behind, print_reasons
+from soilmoisture_assets.cli.terminal import FoldedTable, JsonOption, StudyOption, err, out, print_behind, print_reasons
 
 COUNTS = ("current", "outdated", "failed", "left_out", "missing")
 AGES = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
@@ -16,7 +16,7 @@ AGES = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 def status(study: StudyOption = None, as_json: JsonOption = False) -> None:
     """Say of layers and assets what counts, is out of date, failed, is left out or missing, its age and the reasons."""
-    from soilmoisture_assets.assets import REPORT
+    from soilmoisture_assets.assets import CUBE, REPORT
     from soilmoisture_assets.deployment import load_deployment
     from soilmoisture_assets.store.records import State
 
@@ -31,14 +31,16 @@ def status(study: StudyOption = None, as_json: JsonOption = False) -> None:
         found = reasons[state.value] = defaultdict(dict)
         for each in deployment.reasons(state):
             found[each.asset][each.partition] = each.reason
-    logs = str(deployment.settings.event_logs)
+    logs, lacking = str(deployment.settings.event_logs), deployment.weather_lacking()
     if as_json:
         said = {"study": deployment.study.name, "layers": layers, "assets": assets, "reasons": reasons, "logs": logs}
-        print(json.dumps(said, indent=1))
+        print(json.dumps(said | {"weather_lacking": lacking}, indent=1))
         return
     out.print(_table(f"study {deployment.study.name}", "layer", layers))
     out.print(_table("", "asset", assets))
     print_behind(REPORT, deployment.behind(REPORT), deployment.command("report"))
+    for sentence in lacking:
+        err.print(f"{CUBE}: {sentence}", markup=False, highlight=False, soft_wrap=True)
     for what, by_asset in reasons.items():
         for asset, why in by_asset.items():
             print_reasons(f"{what.replace('_', ' ')} of {asset}", why)

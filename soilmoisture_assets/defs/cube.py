@@ -15,7 +15,7 @@ from soilmoisture_assets.assets import COMMON, CUBE, HOURLY, LEARNED
 from soilmoisture_assets.defs.following import follows
 from soilmoisture_assets.defs.making import EXCLUDED, Made, Work, step
 from soilmoisture_assets.defs.raw.station_files import said_of_files
-from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.deployment import WEATHER_LACKING, Deployment
 from soilmoisture_assets.sources import network_of, variables_of
 
 
@@ -169,14 +169,17 @@ def _reasons(stations: xr.Dataset) -> dict[str, str]:
 
 def _station_cube(work: Work) -> Iterator[Made]:
     from soilmoisture_assets.alignment.cube import build_cube, learned_part, tail_part
+    from soilmoisture_assets.alignment.issued_weather import lacking
 
     given, study = work.given(), work.study
     stations = given["stations"].load()
-    issued = None
+    issued, said = None, dict[str, list[str]]()
     if "issued" in given:
         months = list(_in_order(given["issued"]))
         issued = xr.concat(months, dim="time", data_vars="minimal", coords="minimal", compat="override").load()
     cube = build_cube(given["target"].load(), given["inputs"].load(), given["statics"].load(), study, stations, issued)
+    if issued is not None:
+        said[WEATHER_LACKING] = lacking(cube, study, issued.get_index("time")[0])
     held_out = cube.station.values[cube.held_out.values == 1].astype(str).tolist()
     observed = cube.soil_moisture_scored.notnull()
     per_split = {name: int(observed.sel(time=cube.split == code).sum()) for code, name in enumerate(SPLITS) if code}
@@ -192,5 +195,6 @@ def _station_cube(work: Work) -> Iterator[Made]:
             EXCLUDED: _reasons(stations)
             | dict.fromkeys(held_out, "held out in space: the regional model forecasts it"),
             "observed_per_split": per_split,
+            **said,
         },
     )

@@ -53,6 +53,7 @@ def _report(work: Work) -> Iterator[Made]:
         network_citations=deployment.network_citations(),
         provenance=[_provenance(dataset) for dataset in (cube, stations, skill)],
         settled=deployment.settled,
+        weather_lacking=deployment.weather_lacking(),
         made=deployment.now(),
     )
     yield Made(page, metadata={"size_mb": round(len(page) / 2**20, 2)})

@@ -117,6 +117,7 @@ def build_report(
     calibration: pd.DataFrame | None = None,
     provenance: Sequence[Mapping[str, Any]] = (),
     settled: Sequence[str] = (),
+    weather_lacking: Sequence[str] = (),
     made: dt.datetime | None = None,
 ) -> str:
     """The page as text. What is missing is said to be missing.
@@ -137,6 +138,7 @@ def build_report(
     by_group, calibration : as analysis/skill_by_group and analysis/calibration store them.
     provenance : attributes of stored datasets (title, source, license, references, history …).
     settled : what of the study is made otherwise than it is written, a sentence each.
+    weather_lacking : what the cube lacks of the weather as it was forecast, a sentence each.
     made : the time it is (UTC); without it the page does not say when it was made, nor how old the forecast is.
     """
     forecasts, shap = forecasts or {}, shap or {}
@@ -148,10 +150,11 @@ def build_report(
         "libraries": library_versions(),
         "made": made.replace(microsecond=0) if made else None,
         "findings": findings(study, cube=cube, skill_summary=skill_summary, calibration=calibration, shap=shap),
-        "newest": _newest(latest, made) if latest is not None and made else None,
+        "newest": _newest(study, latest, made) if latest is not None and made else None,
         "notice": SYNTHETIC_NOTICE if study.sandbox else "",
         "settings": settings_table(study),
         "settled": settled,
+        "weather_lacking": weather_lacking,
         "settings_json": json.dumps(study.model_dump(mode="json"), indent=2),
         "facts": _facts(study, cube, excluded, forecasts),
         "model_card": model_card(study, cube, skill_summary, calibration),
@@ -186,9 +189,11 @@ def without_clock(page: str) -> str:
     return _CLOCK.sub("", page)
 
 
-def _newest(latest: xr.Dataset, made: dt.datetime) -> dict[str, str]:
+def _newest(study: Study, latest: xr.Dataset, made: dt.datetime) -> dict[str, str]:
     start, starts, observed = newest_forecast(latest)
     days = (pd.Timestamp(made).tz_convert(None) - start).days
+    if (experiment := latest.attrs.get("experiment", study.headline)) != study.headline:
+        observed += f" It is of experiment {experiment}: none of {study.headline} could be issued from that step."
     return {
         "start": f"{start:%Y-%m-%dT%H:%M}Z",
         "starts": starts,

@@ -1,10 +1,11 @@
 """What a model is shown of the steps ahead: forecasts where there are any, else known weather with their errors."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.alignment.issued_weather import WeatherAhead, on_cube, weather_ahead
+from soilmoisture_assets.alignment.issued_weather import WeatherAhead, lacking, on_cube, weather_ahead
 from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.study import Study
 from soilmoisture_assets_tests.issued_weather import with_issued_weather
@@ -108,3 +109,38 @@ def test_a_cube_has_forecasts_at_its_own_stations_and_steps_alone(cube: xr.Datas
     here = found.isel(station=[2, 0], time=slice(380, 400))
     np.testing.assert_array_equal(here, issued["temperature"])
     assert int(found.notnull().sum()) == int(issued["temperature"].notnull().sum())
+
+
+@pytest.fixture
+def whole() -> xr.Dataset:
+    """Three stations and four days, all with forecasts of three days."""
+    times = pd.date_range("2024-03-01", periods=4, unit="ns")
+    values = np.ones((3, 4, 3), dtype="float32")
+    names = [f"issued_{name}" for name in STUDY.dynamic_inputs.variables]
+    return xr.Dataset(
+        {name: (("station", "time", "lead"), values.copy()) for name in names},
+        {"station": ["a", "b", "c"], "time": times, "lead": [24, 48, 72]},
+    )
+
+
+def test_where_every_step_was_forecast_nothing_is_lacking(whole: xr.Dataset):
+    assert lacking(whole, STUDY, pd.Timestamp("2024-03-01")) == []
+    whole["issued_shortwave"][:, :2] = np.nan
+    assert lacking(whole, STUDY, pd.Timestamp("2024-03-03")) == []  # not asked for
+
+
+def test_a_forecast_that_has_not_come_for_the_newest_step_is_late(whole: xr.Dataset):
+    whole["issued_temperature"][:, 2:, 2] = np.nan
+    late = "the forecast of the weather is late: the newest is of 2024-03-02T00:00, the newest step is 2024-03-04T00:00"
+    assert lacking(whole, STUDY, pd.Timestamp("2024-03-01")) == [late]
+    whole["issued_temperature"][:] = np.nan
+    assert "there is none, the newest step is" in lacking(whole, STUDY, pd.Timestamp("2024-03-01"))[0]
+
+
+def test_days_without_a_forecast_and_stations_without_that_of_the_newest_step_are_named(whole: xr.Dataset):
+    whole["issued_precipitation"][:, 1] = np.nan
+    whole["issued_precipitation"][1, 2:] = np.nan
+    assert lacking(whole, STUDY, pd.Timestamp("2024-03-01")) == [
+        "no forecast of the weather of the newest step came for b",
+        "no forecast of the weather of 1 step: 2024-03-02T00:00",
+    ]

@@ -129,6 +129,16 @@ def test_pages_made_at_other_times_differ_in_the_clock_alone():
     assert "2020-01-09" not in without_clock(first)
 
 
+def test_a_forecast_that_was_issued_without_that_of_the_weather_says_so_and_what_is_lacking():
+    latest, late = made_up.latest_forecast(3), "the forecast of the weather is late: there is none"
+    study = load_study("uscrn")
+    said = "It is of experiment forecast: none of issued could be issued from that step."
+    text = build_report(study, latest=latest.assign_attrs(experiment="forecast"), weather_lacking=[late], made=MADE)
+    assert said in text
+    assert "The forecast of the weather is late: there is none." in text
+    assert said not in build_report(study, latest=latest.assign_attrs(experiment="issued"), made=MADE)
+
+
 def test_the_page_asks_for_nothing_outside_itself(page):
     text = re.sub(r'srcdoc="[^"]*"', "", page.read_text())  # of which the browser's test knows what it asks for
     assert not re.search(r"""(?:src|href)\s*=\s*["'](?!data:|#)""", text)

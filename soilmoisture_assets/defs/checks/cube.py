@@ -1,5 +1,6 @@
 """Checks of the cube: values within the registry's limits, inputs present, splits populated. Blocking: no model is
-trained on a cube that fails. And which stations are not in it, with the reasons: a warning.
+trained on a cube that fails. And which stations are not in it, with the reasons, and whether the
+weather of every step was forecast: warnings.
 
 Not here: which stations are in the cube (alignment/common_stations.py).
 """
@@ -15,12 +16,13 @@ from soilmoisture_assets.assets import COMMON, CUBE
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.shown import shown
 from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.sources import issued_weather_of
 from soilmoisture_assets.sources.station_files.stations import some_names
 from soilmoisture_assets.store.records import State
 
 
 def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
-    """The two checks of the cube, and that of the stations that are in it."""
+    """The checks of the cube, and that of the stations that are in it."""
     key = asset_key(deployment.study, CUBE)
 
     def told(trouble: str | None) -> dg.AssetCheckResult:
@@ -68,7 +70,27 @@ def checks(deployment: Deployment) -> list[dg.AssetChecksDefinition]:
             metadata=shown({"out": reasons}),
         )
 
-    return [within_limits, splits_observed, every_station_included]
+    found = [within_limits, splits_observed, every_station_included]
+    return [*found, _weather_forecast(deployment)] if issued_weather_of(deployment.study) else found
+
+
+def _weather_forecast(deployment: Deployment) -> dg.AssetChecksDefinition:
+    """The check of the weather as it was forecast; notices, `status`, commands and the report repeat its text."""
+
+    @dg.asset_check(
+        asset=asset_key(deployment.study, CUBE),
+        description="The newest step, from which the latest forecast is issued, has its forecast of the weather, and "
+        "no step before it lacks one. What is lacking is not replaced: no forecast with it is issued.",
+        automation_condition=dg.AutomationCondition.any_deps_updated().since_last_handled(),
+    )
+    def weather_was_forecast() -> dg.AssetCheckResult:
+        """Repeat what the cube was found to lack when it was made."""
+        said = deployment.weather_lacking()
+        return dg.AssetCheckResult(
+            passed=not said, severity=dg.AssetCheckSeverity.WARN, description="; ".join(said) or None
+        )
+
+    return weather_was_forecast
 
 
 def _by_reason(reasons: Mapping[str, str]) -> str:

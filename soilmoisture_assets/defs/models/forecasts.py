@@ -138,6 +138,7 @@ def _errors(found: xr.Dataset, baselines: xr.Dataset, study: Study) -> dict[str,
 
 def _latest_forecast(work: Work) -> Iterator[Made]:
     """By the first experiment that can forecast: where no forecast of the weather has come, by the one without."""
+    from soilmoisture_assets.alignment.issued_weather import issued_starts
     from soilmoisture_assets.learning.predict import latest_forecast
     from soilmoisture_assets.methods.combination import latest_combined
     from soilmoisture_assets.methods.without_weather import beside
@@ -160,6 +161,9 @@ def _latest_forecast(work: Work) -> Iterator[Made]:
         yield Made(left_out=next(iter(instead.values())))
         return
     e = Experiment(found.attrs["experiment"])
+    without, unforecast = cube.sizes["station"] - found.sizes["station"], 0
+    if e is Experiment.ISSUED:
+        unforecast = int((~issued_starts(cube, work.study)[:, -1]).sum())
     factors = newest_interval_factors(given[f"forecasts_{e}"])
     found["soil_moisture_forecast"] = scale_intervals(
         found.soil_moisture_forecast, factors.reindex(station=found.station.values).fillna(factors.mean("station"))
@@ -171,8 +175,8 @@ def _latest_forecast(work: Work) -> Iterator[Made]:
             "experiment": str(e),
             "issued from the step that ends at (UTC)": str(found.start.max().values)[:16],
             "stations": found.sizes["station"],
-            "stations without one, as their last observation is too old": cube.sizes["station"]
-            - found.sizes["station"],
+            "stations without one, as no forecast of the weather came for them": unforecast,
+            "stations without one, as their last observation is too old": without - unforecast,
             "oldest last observation [hours before]": float(found.age.max()),
         },
     )
