@@ -196,7 +196,7 @@ class _Database:
             return json_response({"error": "Bad Request", "message": "beginDate and endDate are needed"}, 400)
         if duration not in _WEATHER or not query.get("elements"):
             return json_response({"error": "Bad Request", "message": "elements and duration are needed"}, 400)
-        asked = query["elements"].split(",") if request.fault != "wrong_variable" else ["WTEQ"]
+        asked = query["elements"].split(",")
         wanted = [
             (
                 station,
@@ -208,13 +208,15 @@ class _Database:
         if sum(len(sensors) for _, sensors in wanted) * (int((last - first) / interval) + 1) > MOST_VALUES:
             return json_response({"error": "Payload Too Large", "message": "request fewer stations or elements"}, 413)
         flags, empty = query.get("returnFlags") == "true", request.fault == "nulls"
+        wrong = request.fault == "wrong_variable"
         found = []
         for station, sensors in wanted:
             blocks = []
-            for sensor in sensors:
+            for sensor in sensors[:1] if wrong else sensors:
                 values = list(self._values(station, sensor, duration, (first, last), flags, empty))
                 if values:
-                    blocks.append({"stationElement": _element(sensor, duration), "values": values})
+                    element = _element(sensor, duration) | ({"elementCode": "WTEQ"} if wrong else {})
+                    blocks.append({"stationElement": element, "values": values})
             if blocks:
                 found.append({"stationTriplet": station.triplet, "data": blocks})
         return json_response(found)

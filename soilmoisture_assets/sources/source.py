@@ -83,6 +83,7 @@ class SeriesRequest:
     variables : those of the registry that the study takes from this source.
     workspace : a local folder of this source and study, for answers that an interrupted run resumes from.
     url : base address to ask; None where the client knows its own.
+    patience : of the command that asks.
     """
 
     month: str
@@ -92,6 +93,7 @@ class SeriesRequest:
     workspace: Path
     url: str | None = None
     progress: Progress | None = None
+    patience: Patience | None = None
 
     @property
     def hours(self) -> pd.DatetimeIndex:

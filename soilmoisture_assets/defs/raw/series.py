@@ -15,7 +15,7 @@ from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.defs.raw.records import ASKED_ON
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SoilMoistureError, SourceError, SourceUnavailable
-from soilmoisture_assets.sources import sources, variables_of
+from soilmoisture_assets.sources import issued_weather_of, sources, variables_of
 from soilmoisture_assets.sources.series import fetch_issued, fetch_month
 from soilmoisture_assets.sources.services import issued_from
 from soilmoisture_assets.sources.source import IssuedRequest, SeriesRequest, Source
@@ -48,6 +48,8 @@ def issued_asset(deployment: Deployment) -> str | None:
 def _issued_months(work: Work) -> Iterator[Made]:
     study = work.study
     source = sources()[str(study.issued_weather.source)]
+    issued = issued_weather_of(study)
+    assert issued is not None
 
     def fetch(request: SeriesRequest) -> xr.Dataset:
         own = {each.name: getattr(request, each.name) for each in fields(request)}
@@ -55,23 +57,28 @@ def _issued_months(work: Work) -> Iterator[Made]:
         asked = IssuedRequest(**own, step=study.step, lead_hours=leads, local_days=study.has_local_days)
         return fetch_issued(source, asked)
 
-    yield from _fetched(work, source, study.dynamic_inputs.variables, issued_from(source), fetch)
+    yield from _fetched(work, source, study.dynamic_inputs.variables, issued_from(source), issued.title, fetch)
 
 
 def _months(source: Source) -> Make:
     def months(work: Work) -> Iterator[Made]:
         variables = variables_of(work.study, source.name)
-        yield from _fetched(work, source, variables, source.name, partial(fetch_month, source))
+        yield from _fetched(work, source, variables, source.name, source.title, partial(fetch_month, source))
 
     return months
 
 
 def _fetched(
-    work: Work, source: Source, variables: tuple[str, ...], at: str, fetch: Callable[[SeriesRequest], xr.Dataset]
+    work: Work,
+    source: Source,
+    variables: tuple[str, ...],
+    at: str,
+    title: str,
+    fetch: Callable[[SeriesRequest], xr.Dataset],
 ) -> Iterator[Made]:
     """Fetch the months one by one; one that fails does not hinder the others."""
     names, stations = work.partitions, None
-    clock = work.deployment.patience.of(source.title)
+    clock = work.deployment.patience.of(title)
     with work.services() as urls:
         for done, month in enumerate(names, start=1):
             if stations is None:
@@ -84,6 +91,7 @@ def _fetched(
                 workspace=work.workspace("raw", source.name, "answers"),
                 url=urls.get(at),
                 progress=work.progress,
+                patience=work.deployment.patience,
             )
             try:
                 with clock.asking():

@@ -225,8 +225,10 @@ class AwdbClient:
             text = " ".join(answer.body[:200].decode("utf-8", "replace").split())
             raise SourceError(f"AWDB: it refused the request with {answer.status}: {text}.\n  Asked: {self._url}/data")
         found = by_station(read_json(answer.body), "AWDB")
-        for each in found.values():
-            series_of(each, "AWDB", self.product)
+        asked = {element.partition(":")[0] for element in self.product.elements}
+        for station, each in found.items():
+            if others := {series.element for series in series_of(each, "AWDB", self.product)} - asked:
+                raise UnusableAnswer(f"it answered {min(others)} of {station}, which was not asked for")
         return found
 
 

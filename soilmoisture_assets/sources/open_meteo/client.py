@@ -21,7 +21,7 @@ call is two weeks of ten variables at one place).
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,8 +70,8 @@ _SOME_DAY, _FORECAST_DAY = "2020-07-01", "2024-07-01"
 _HAS_DATA = 41.75, -93.90
 
 
-def fetch_month(request: SeriesRequest) -> xr.Dataset:
-    """The hours of one month at the stations.
+def fetch_month(request: SeriesRequest, model: str = "era5") -> xr.Dataset:
+    """The hours of one month at the stations, of a reanalysis as the service names it.
 
     Each answer is kept in the workspace until the month is whole: an interrupted run asks for the rest alone.
 
@@ -84,7 +84,8 @@ def fetch_month(request: SeriesRequest) -> xr.Dataset:
     SourceUnavailable : no usable answer: the service is down, or the free calls of this hour or day are used up (429).
     SourceError : the service refuses the request, or answers in units that are not known.
     """
-    values, units = _fetched(request, {name: PARAMETERS[name] for name in request.variables}, request.hours, _archive())
+    asked = {name: PARAMETERS[name] for name in request.variables}
+    values, units = _fetched(request, asked, request.hours, _archive(model))
     return xr.Dataset(
         {name: (("station", "time"), found, {"units": units[name]}) for name, found in values.items()},
         {"station": request.stations["station"], "time": request.hours},
@@ -125,11 +126,13 @@ def fetch_issued(request: IssuedRequest) -> xr.Dataset:
 
 @dataclass(frozen=True)
 class _Service:
-    """One of its services: path, parameters of its own, calls a minute, and how many days after today it has any of.
+    """One of its services: name, path, parameters of its own, calls a minute, and how many days after today it has any
+    of.
 
     Years of forecasts are more than the calls of an hour: they are asked for at the pace of these.
     """
 
+    name: str
     path: str
     parameters: Mapping[str, str]
     calls_a_minute: float
@@ -139,12 +142,12 @@ class _Service:
         return f"{url.rstrip('/')}/{self.path}"
 
 
-def _archive() -> _Service:
-    return _Service("archive", {"models": "era5"}, CALLS_A_MINUTE)
+def _archive(model: str = "era5") -> _Service:
+    return _Service("Open-Meteo", "archive", {"models": model}, CALLS_A_MINUTE)
 
 
 def _previous_runs() -> _Service:
-    return _Service("forecast", {}, CALLS_AN_HOUR / 60, ahead=15)
+    return _Service("Open-Meteo's previous runs", "forecast", {}, CALLS_AN_HOUR / 60, ahead=15)
 
 
 def _fetched(
@@ -158,7 +161,7 @@ def _fetched(
     units = {name: VARIABLES[name.partition("/")[0]].units for name in parameters}
     kept: list[Path] = []
     if hours[0] <= pd.Timestamp(today):
-        client = _client(str(request.url), service, len(parameters), (last - first).days + 1)
+        client = _client(request, service, len(parameters), (last - first).days + 1)
         for low in range(0, places.sizes["station"], STATIONS_AT_ONCE):
             batch = places.isel(station=slice(low, low + STATIONS_AT_ONCE))
             answers, path = _answers(client, request, service, batch, parameters.values(), first, last)
@@ -179,8 +182,8 @@ def probe(url: str, previous_runs: bool = False) -> str:
 
     Raises SourceError where that is not what comes.
     """
-    client = HttpClient("Open-Meteo", timeout=PROBE_SECONDS, attempts=1)
     service, day = (_previous_runs(), _FORECAST_DAY) if previous_runs else (_archive(), _SOME_DAY)
+    client = HttpClient(service.name, timeout=PROBE_SECONDS, attempts=1)
     name = PARAMETERS["temperature"] + ("_previous_day1" if previous_runs else "")
     first = dt.date.fromisoformat(day)
     [answer] = client.send(
@@ -193,8 +196,11 @@ def probe(url: str, previous_runs: bool = False) -> str:
     return f"{url} answers: {warmest:.0f} °C at {_HAS_DATA[0]} N {_HAS_DATA[1]} E on {day}"
 
 
-def read_answers(answer: Answer, places: list[tuple[float, float]]) -> list[dict[str, Any]]:
-    """The answers of a request, one for each place (latitude, longitude [degrees]), in their order.
+def read_answers(
+    answer: Answer, places: list[tuple[float, float]], hourly: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """The answers of a request, one for each place (latitude, longitude [degrees]), in their order, with all that was
+    asked for of their hours.
 
     Raises
     ------
@@ -215,20 +221,23 @@ def read_answers(answer: Answer, places: list[tuple[float, float]]) -> list[dict
             raise UnusableAnswer(f"it answered for {each['latitude']} N {each['longitude']} E, another place")
         if each.get("utc_offset_seconds", 0) != 0:
             raise UnusableAnswer("it answered in local time")
+        hours = each["hourly"]
+        if lacking := [name for name in hourly if len(hours.get(name, ())) != len(hours["time"])]:
+            raise UnusableAnswer(f"no '{lacking[0]}' came for the hours asked for")
     return answers
 
 
-def _client(url: str, service: _Service, variables: int, days: int) -> HttpClient:
+def _client(request: SeriesRequest, service: _Service, variables: int, days: int) -> HttpClient:
     """As fast as the free limits allow; a service on this machine is nobody else's."""
     calls = STATIONS_AT_ONCE * max(variables / _VARIABLES_OF_A_CALL, 1) * max(days / _DAYS_OF_A_CALL, 1)
-    at_home = urlsplit(url).hostname in LOOPBACK
-    if at_home:
-        return HttpClient("Open-Meteo")
-    return HttpClient("Open-Meteo", requests_per_minute=service.calls_a_minute / calls, backoff=_BACKOFF)
+    if urlsplit(str(request.url)).hostname in LOOPBACK:
+        return HttpClient(service.name, patience=request.patience)
+    rate = service.calls_a_minute / calls
+    return HttpClient(service.name, requests_per_minute=rate, backoff=_BACKOFF, patience=request.patience)
 
 
 def _parameters(
-    places: list[tuple[float, float]], hourly: Iterable[str], first: dt.date, last: dt.date, service: _Service
+    places: list[tuple[float, float]], hourly: Collection[str], first: dt.date, last: dt.date, service: _Service
 ) -> Parameters:
     return {
         "latitude": ",".join(f"{latitude:.5f}" for latitude, _ in places),
@@ -248,7 +257,7 @@ def _answers(
     request: SeriesRequest,
     service: _Service,
     batch: xr.Dataset,
-    hourly: Iterable[str],
+    hourly: Collection[str],
     first: dt.date,
     last: dt.date,
 ) -> tuple[list[dict[str, Any]], Path]:
@@ -264,7 +273,7 @@ def _answers(
     answers = client.send(
         "GET",
         service.address(str(request.url)),
-        lambda answer: read_answers(answer, places),
+        lambda answer: read_answers(answer, places, hourly),
         parameters=asked,
         refuse=False,
     )
@@ -276,8 +285,6 @@ def _answers(
 def _series(answer: dict[str, Any], parameter: str, hours: pd.DatetimeIndex) -> np.ndarray:
     """(time) the values of the hours, NaN where there are none."""
     hourly = answer["hourly"]
-    if parameter not in hourly or len(hourly[parameter]) != len(hourly["time"]):
-        raise SourceError(f"Open-Meteo: no '{parameter}' came for the hours asked for.\n  Leave it out of the study.")
     given = pd.Series(hourly[parameter], pd.to_datetime(hourly["time"]), dtype="float64")
     return given[~given.index.duplicated()].reindex(hours).to_numpy("float32")
 

@@ -265,9 +265,13 @@ def test_a_station_that_the_service_stumbles_over_takes_no_other_with_it(
     ]  # it alone, two years
 
 
-def test_answers_of_other_elements_leave_a_station_without_a_record(sandbox: Sandbox, tmp_path: Path):
+def test_answers_of_other_elements_are_asked_for_again_and_never_kept(sandbox: Sandbox, tmp_path: Path):
+    sandbox.add_fault(Fault("awdb", "wrong_variable", times=10**6, path_contains="/data"))
+    found = everything(client(sandbox, tmp_path, backoff=0.001))
+    assert all("it answered WTEQ of 200" in str(each) for each in found.values())
+    sandbox.clear_faults()
     sandbox.add_fault(Fault("awdb", "wrong_variable", times=2, path_contains="/data"))
-    assert all(isinstance(each, StationError) for each in everything(client(sandbox, tmp_path)).values())
+    assert not any(isinstance(each, Exception) for each in everything(client(sandbox, tmp_path)).values())
 
 
 def test_missing_values_are_a_record_without_any(sandbox: Sandbox, tmp_path: Path):
