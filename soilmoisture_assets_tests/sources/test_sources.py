@@ -118,7 +118,9 @@ def test_every_variable_of_a_built_in_study_has_a_source(name: str):
 
 
 def test_an_unknown_source_is_refused_with_those_there_are():
-    with pytest.raises(StudyError, match=r"unknown 'nowhere'.\n  Name some of: awdb, era5, open_meteo, file"):
+    with pytest.raises(
+        StudyError, match=r"unknown 'nowhere'.\n  Name some of: awdb, era5, era5_land, open_meteo, file"
+    ):
         check(demo("era5", "nowhere"))
 
 
@@ -307,6 +309,7 @@ def test_a_sandbox_study_is_served_by_its_world_and_a_source_without_a_twin_by_n
         assert urls["mine"] is None
         with_a_twin = {
             "era5",
+            "era5_land",
             "open_meteo",
             "open_meteo issued",
             "soilgrids",

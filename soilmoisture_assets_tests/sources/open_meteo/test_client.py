@@ -9,16 +9,20 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.errors import SourceError, SourceUnavailable
+from soilmoisture_assets.errors import SourceError, SourceUnavailable, StudyError
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.settings import Settings
+from soilmoisture_assets.sources import check
+from soilmoisture_assets.sources.era5_land import SOURCE as ERA5_LAND
 from soilmoisture_assets.sources.http import Answer, HttpClient, UnusableAnswer
 from soilmoisture_assets.sources.open_meteo import SOURCE, client
 from soilmoisture_assets.sources.open_meteo.client import probe, read_answers
 from soilmoisture_assets.sources.series import fetch_month
 from soilmoisture_assets.sources.source import SeriesRequest
+from soilmoisture_assets.study import Study, load_study
 
+DEMO = load_study("demo").model_dump()
 THREE = ("temperature", "precipitation", "shortwave")
 
 
@@ -69,6 +73,16 @@ def test_cells_keep_the_height_of_the_grid_and_one_request_asks_for_many_places(
     assert method == "GET"
     assert "elevation=nan%2Cnan%2Cnan%2Cnan" in asked
     assert "models=era5" in asked
+
+
+def test_era5_land_is_asked_for_as_a_reanalysis_of_its_own(request_of: SeriesRequest, sandbox: Sandbox):
+    asked = replace(request_of, variables=("temperature", "soil_moisture_era5"))
+    found = fetch_month(ERA5_LAND, asked)
+    assert {found[name].attrs["source"] for name in asked.variables} == {"ERA5-Land over Open-Meteo"}
+    assert found.soil_moisture_era5.attrs["units"] == "m3 m-3"
+    assert sandbox.count("open_meteo", "models=era5_land") == 1
+    with pytest.raises(StudyError, match="'precipitation' is not offered by era5_land"):
+        check(Study.model_validate(DEMO | {"dynamic_inputs": {"source": "era5_land"}}))
 
 
 def test_hours_that_are_not_published_yet_are_missing_and_no_later_day_is_asked_for(
