@@ -19,7 +19,8 @@ _IMPORTS = "<frozen importlib._bootstrap>"
 
 def leave(signum: int, frame: FrameType | None) -> NoReturn:
     """End this process at once: before and after a command nobody would catch an error."""
-    os.write(2, f"soilmoisture: {Interrupted()}\n".encode())
+    cursor = "\x1b[?25h" if os.isatty(2) else ""  # a bar hides it
+    os.write(2, f"{cursor}soilmoisture: {Interrupted()}\n".encode())
     os._exit(Interrupted.EXIT_CODE)
 
 

@@ -43,7 +43,7 @@ def test_ctrl_c_while_the_command_imports_is_one_line_and_code_130(
     said = ""
     for line in command.stderr:  # Python tells of each module that it has imported; also the server of the workers
         if not line.startswith("import time:"):
-            said += line
+            said += "" if line.endswith(" ...\n") else line  # it goes on, on a slow machine
         elif line.rpartition("|")[2].strip() == imported:
             os.killpg(command.pid, signal.SIGINT)  # as a terminal does: all processes of the command get it
             imported = ""

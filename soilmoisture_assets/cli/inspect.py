@@ -37,7 +37,7 @@ def inspect_ismn(path: Path, as_json: JsonOption = False) -> None:
         )
     out.print(table)
     for problem in found["problems"]:
-        out.print(problem, markup=False)
+        out.print(problem, markup=False, soft_wrap=True)
     out.print("not in the records: " + ", ".join(f"{count:,} {what}" for what, count in found["lost"].items()))
 
 
@@ -60,7 +60,7 @@ def inspect_stations(path: Path, as_json: JsonOption = False) -> None:
         places = [f"{name} ({at['latitude']:g} N, {at['longitude']:g} E)" for name, at in found["stations"].items()]
         out.print(f"{len(places)} stations: {', '.join(places)}", markup=False)
         for line in found["lost"]:
-            out.print(f"lost or changed: {line}", markup=False)
+            out.print(f"lost or changed: {line}", markup=False, soft_wrap=True)
         if found["refused"]:
             raise SourceError(found["refused"])
     if found["refused"]:
@@ -76,7 +76,7 @@ def inspect_uscrn(path: Path, as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps(found, indent=1))
         return
-    title = f"{path}: {found['product']}, station {found['station']}, {found['start']} ... {found['end']}"
+    title = f"{path}: {found['product']}, WBAN {found['station']}, {found['start']} ... {found['end']}"
     table = FoldedTable("column", "units", "gives", "values", "sum", "missing", "erroneous", title=title)
     for column, each in found["variables"].items():
         texts = [each[key] for key in ("units", "gives", "count", "sum", "missing", "erroneous")]
@@ -103,6 +103,10 @@ def inspect_awdb(path: Path, as_json: JsonOption = False) -> None:
             texts = ["" if each[name] is None else str(each[name]) for name in columns]
             table.add_row(station, sensor, *texts)
     out.print(table)
+    out.print(
+        "A study takes these names in [awdb] stations; commands take those that soilmoisture stations lists.",
+        markup=False,
+    )
     for line in found["lost"]:
         out.print(f"lost or changed: {line}", markup=False, soft_wrap=True)
 

@@ -68,7 +68,7 @@ class _Lines:
 
     def __init__(self) -> None:
         self._begun: dict[Assets, tuple[str, float]] = {}
-        self._now, self._told = "the command has begun", time.monotonic()
+        self._now, self._told = "the command has begun", time.monotonic() - LONGEST_SILENCE / 2  # the first soon
 
     def begin(self, assets: Assets, what: str) -> None:
         self._begun[assets] = what, time.monotonic()

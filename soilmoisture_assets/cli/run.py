@@ -28,13 +28,14 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Materialize a selection of assets, layer by layer, in the instance that the web UI shows."""
-    from soilmoisture_assets.defs.workers import start_server
-    from soilmoisture_assets.deployment import load_deployment
-    from soilmoisture_assets.doctor import check_inputs
-    from soilmoisture_assets.origins import remember
-
-    deployment, started = load_deployment(study), time.monotonic()
+    started = time.monotonic()
     with shown(quiet=as_json) as bars:
+        from soilmoisture_assets.defs.workers import start_server
+        from soilmoisture_assets.deployment import load_deployment
+        from soilmoisture_assets.doctor import check_inputs
+        from soilmoisture_assets.origins import remember
+
+        deployment = load_deployment(study)
         start_server(deployment.settings)
         from soilmoisture_assets.defs.build import build_definitions  # imports for seconds, beside the server
 

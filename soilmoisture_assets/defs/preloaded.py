@@ -7,6 +7,7 @@ import os
 import signal
 import warnings
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 IMPORTED_BY_STEPS = (
@@ -24,20 +25,30 @@ IMPORTED_BY_STEPS = (
     "zarr.storage",
 )
 """What most steps import when they need it first."""
+SECONDS_BETWEEN_LOOKS = 0.5
 
 os.setsid()  # before anything that takes time: Ctrl-C is for the command, which ends its workers in order
 usual = signal.signal(signal.SIGINT, signal.SIG_IGN)  # drops one that came meanwhile (workers.start_server)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 signal.signal(signal.SIGINT, usual)
 
+
+def end_with_the_command(signum: int, frame: FrameType | None) -> None:
+    """End while nobody would ask for a worker any more: imports take long on a busy machine."""
+    if str(os.getppid()) != os.environ.get("_SOILMOISTURE_COMMAND"):
+        os._exit(0)
+
+
+before = signal.signal(signal.SIGALRM, end_with_the_command)
+signal.setitimer(signal.ITIMER_REAL, SECONDS_BETWEEN_LOOKS, SECONDS_BETWEEN_LOOKS)
 warnings.filterwarnings("ignore", module="dagster.*")  # logging configuration is "beta"
 for name in IMPORTED_BY_STEPS:
     import_module(name)
-    if str(os.getppid()) != os.environ.get("_SOILMOISTURE_COMMAND"):  # it has ended: nobody asks for workers any more
-        os._exit(0)
 logging: Any = import_module("dagster._core.execution.context_creation_job")
 logging.default_system_loggers = lambda instance: []  # the terminal belongs to the command, not to steps
 workers = import_module("soilmoisture_assets.defs.workers")
 import_module("soilmoisture_assets.defs.dagster_private").read_migrations()
 if study := os.environ.get(workers.STUDY):
     getattr(import_module(workers.DEFINITIONS), study).resolve_implicit_global_asset_job_def()
+signal.setitimer(signal.ITIMER_REAL, 0)
+signal.signal(signal.SIGALRM, before)

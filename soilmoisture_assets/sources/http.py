@@ -285,7 +285,7 @@ class HttpClient:
                 except TooLarge as error:
                     raise SourceError(f"{self.service}: {error}.\n  Asked: {url}") from None
                 except requests.RequestException as error:
-                    trouble = f"the connection failed ({type(error).__name__})"
+                    trouble = f"the connection failed ({type(error).__name__}, {urlsplit(url).netloc})"
                 if self._clock.left <= 0:
                     raise self._clock.over(trouble)
                 if attempt + 1 < self._attempts:
