@@ -6,7 +6,7 @@ Not here: what is due (refresh.py), when an unpartitioned asset follows (followi
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import dagster as dg
@@ -130,9 +130,10 @@ def _status(deployment: Deployment) -> dg.DefaultSensorStatus:
 
 def sensors(deployment: Deployment) -> list[dg.SensorDefinition]:
     """What follows what has changed."""
-    following: dg.AssetSelection = dg.AssetSelection.groups("cube", "figures", "report")
-    more = [*of_today(deployment.graph), *(path for path in RECESSION_TABLES if path in deployment.graph)]
-    following = following | _selection(deployment, more)
+    graph = deployment.graph
+    paths = [path for path in graph if graph[path].layer in ("cube", "figures", "report") or path in RECESSION_TABLES]
+    paths = list(dict.fromkeys([*paths, *of_today(graph)]))
+    following = _selection(deployment, paths)
     checked = [path for path in deployment.graph if path == STATION_SERIES or path.startswith("models/regional_model_")]
     keys = [asset_key(deployment.study, path) for path in checked]
     following = following | dg.AssetSelection.checks_for_assets(*keys)
@@ -147,7 +148,7 @@ def sensors(deployment: Deployment) -> list[dg.SensorDefinition]:
     ]
     if ARCHIVE in deployment.graph:
         found.append(_archive_changed(deployment))
-    return [*found, _raw_follows(deployment), _dead_runs_ended(deployment)]
+    return [*found, _raw_follows(deployment), _left_behind(deployment, paths), _dead_runs_ended(deployment)]
 
 
 def _selection(deployment: Deployment, paths: list[str]) -> dg.AssetSelection:
@@ -249,6 +250,41 @@ def _raw_follows(deployment: Deployment) -> dg.SensorDefinition:
             yield dg.SkipReason("all raw data are up to date")
 
     return raw_follows
+
+
+def _left_behind(deployment: Deployment, paths: Sequence[str]) -> dg.SensorDefinition:
+    """What Dagster lost sight of: where an asset and then something that it is made from are made between two looks of
+    its conditions, it takes the asset for new. The store knows that it is not.
+
+    Asks for what was out of date two looks long while nothing ran, so that conditions and people come first.
+    """
+    whole = [path for path in paths if deployment.graph[path].partitions is None and not deployment.graph[path].files]
+
+    @dg.sensor(
+        name=name_of(deployment.study, "left_behind"),
+        target=_selection(deployment, whole),
+        description="Makes again what follows and was forgotten: a report whose last figure came while it was made.",
+        minimum_interval_seconds=120,
+        default_status=_status(deployment),
+    )
+    def left_behind(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if context.instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES), limit=1):
+            context.update_cursor("")
+            return dg.SkipReason("something is being made")
+        view = deployment.view()
+        behind = {
+            path: expected.fingerprint
+            for path in whole
+            if _out_of_date(view, path) and not view.lacking(path, None) and (expected := view.expected(path, None))
+        }
+        key = fingerprint_of(*sorted(behind.items())) if behind else ""
+        seen_before = context.cursor == key
+        context.update_cursor(key)
+        if not behind or not seen_before:
+            return dg.SkipReason(f"out of date: {', '.join(behind) or 'nothing'}")
+        return dg.RunRequest(run_key=key, asset_selection=[asset_key(deployment.study, path) for path in behind])
+
+    return left_behind
 
 
 def _out_of_date(view: View, path: str) -> list[str | None]:

@@ -22,7 +22,7 @@ from soilmoisture_assets_tests.defs.made_up import know_stations, wanted_by
 from soilmoisture_assets_tests.slow.place import from_files
 
 NEW, OLD = "NET__Alder", "NET__Zephyr"
-SOIL_MOISTURE, SOILGRIDS = "raw/ismn/soil_moisture", "raw/soilgrids/properties"
+SOIL_MOISTURE, SOILGRIDS, TARGET = "raw/ismn/soil_moisture", "raw/soilgrids/properties", "cube/target"
 
 
 def with_new_stations(folder: Path, names: Sequence[str]) -> Deployment:
@@ -78,6 +78,34 @@ def test_what_is_read_from_a_file_of_ones_own_is_asked_for_when_the_file_has_cha
     assert len(asked_for(deployment, HOURLY, [OLD])) == 1
 
 
+def test_what_dagster_forgot_is_asked_for_when_it_was_out_of_date_two_looks_long_and_nothing_ran(tmp_path: Path):
+    """Of what is out of date the first in the chain: the rest waits for it."""
+    deployment = Deployment(Study.model_validate(from_files(tmp_path)), Settings(data_dir=str(tmp_path / "data")))
+
+    def publish(path: str, value: int) -> None:
+        deployment.publish(path, xr.Dataset({"a": value}), deployment.expected(path, None, deployment.view()))
+
+    for path in (HOURLY, TARGET):
+        publish(path, 1)
+    [sensor] = [each for each in sensors(deployment) if each.name.endswith("__left_behind")]
+    with dg.instance_for_test() as instance:
+        cursor: str | None = None
+
+        def look() -> list[dg.RunRequest]:
+            nonlocal cursor
+            found = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor))
+            cursor = found.cursor
+            return list(found.run_requests or [])
+
+        assert [look(), look()] == [[], []]
+        publish(HOURLY, 2)
+        assert look() == []
+        [asked] = look()
+        assert asked.asset_selection == [asset_key(deployment.study, TARGET)]
+        instance.add_run(dg.DagsterRun("another", status=dg.DagsterRunStatus.STARTED))
+        assert [look(), look()] == [[], []]
+
+
 @pytest.mark.parametrize(
     ("study", "reach", "on"), [("demo", None, True), ("conus", "open", True), ("conus", None, False)]
 )
@@ -87,7 +115,7 @@ def test_a_sandbox_and_a_study_that_goes_on_run_by_themselves_and_another_does_n
     found = load_study(study).model_copy(update={"reach": reach})
     deployment = Deployment(found, Settings(data_dir=str(tmp_path), cds_key=SecretStr("a key")))
     status = {each.name: each.default_status.value for each in (*schedules(deployment), *sensors(deployment))}
-    names = ("era5_refresh", "cube_to_report", "ismn_archive_changed", "raw_follows")
+    names = ("era5_refresh", "cube_to_report", "ismn_archive_changed", "raw_follows", "left_behind")
     assert {status[f"{study}__{name}"] for name in names} == {"RUNNING" if on else "STOPPED"}
     assert len(status) == len(names) + 1
 
