@@ -59,6 +59,12 @@ LEAST: Mapping[str, Any] = {
     "baselines": {"boosting_samples": 1000, "boosting_trees": 25, "lstm_updates": 2},
 }
 """Settings of the least study: seven stations, 82 days, one epoch."""
+SERVICES = [
+    name
+    for name in Settings.model_fields
+    if name.endswith("_url") and name not in ("postgres_url", "notices_url", "ui_url")
+]
+"""Settings that are addresses of services which are asked for data."""
 
 
 def from_files(folder: Path, count: int = 7) -> dict[str, Any]:

@@ -12,13 +12,10 @@ import pytest
 
 from soilmoisture_assets.sandbox.ismn_archive import write_ismn_archive
 from soilmoisture_assets.sandbox.world import World
-from soilmoisture_assets.settings import Settings
-from soilmoisture_assets_tests.slow.place import LEAST
+from soilmoisture_assets_tests.slow.place import LEAST, SERVICES
 from soilmoisture_assets_tests.sources.conftest import answering
 from soilmoisture_assets_tests.sources.test_secrets import CANARY, sent_back, written_in
 
-OTHERS = ("postgres_url", "notices_url", "ui_url")
-"""Settings that are addresses of other things than services that are asked for data."""
 OF_SERVICES = " or ".join(
     [
         '+key:"raw/soilgrids/properties"',
@@ -32,7 +29,6 @@ def secrets_everywhere(home: Path, services: str) -> dict[str, str]:
     (home / ".cdsapirc").write_text(f"url: {services}\nkey: {CANARY}\n")
     key = home / "key.json"
     key.write_text(json.dumps({"type": "service_account", "private_key": CANARY}))
-    addresses = [name for name in Settings.model_fields if name.endswith("_url") and name not in OTHERS]
     keep = {name: value for name, value in os.environ.items() if not name.startswith(("SOILMOISTURE_", "CDSAPI_"))}
     return keep | {
         "HOME": str(home),
@@ -46,7 +42,7 @@ def secrets_everywhere(home: Path, services: str) -> dict[str, str]:
         "http_proxy": f"http://user:{CANARY}@127.0.0.1:9",
         "AWS_SECRET_ACCESS_KEY": CANARY,
         "SOILMOISTURE_NOTICES_URL": f"{services}/{CANARY}",
-        **{f"SOILMOISTURE_{name.upper()}": f"{services}/{name}" for name in addresses},
+        **{f"SOILMOISTURE_{name.upper()}": f"{services}/{name}" for name in SERVICES},
     }
 
 

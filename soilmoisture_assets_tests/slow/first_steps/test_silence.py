@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from soilmoisture_assets.settings import Settings
 from soilmoisture_assets_tests.slow.first_steps.heard import LONGEST_SILENCE, hear, newcomer
+from soilmoisture_assets_tests.slow.place import SERVICES
 
 COMMAND = Path(sys.executable).with_name("soilmoisture")
-NOT_SERVICES = ("notices_url", "ui_url", "postgres_url")
 
 
 @pytest.fixture
@@ -29,11 +28,7 @@ def nobody_answers() -> Iterator[str]:
 def test_a_run_without_a_network_is_never_silent_for_long_and_names_the_service(
     study: str, service: str, address: str, nobody_answers: str, tmp_path: Path
 ):
-    services = {
-        f"SOILMOISTURE_{name.upper()}": address or nobody_answers
-        for name in Settings.model_fields
-        if name.endswith("_url") and name not in NOT_SERVICES
-    }
+    services = {f"SOILMOISTURE_{name.upper()}": address or nobody_answers for name in SERVICES}
     environment = newcomer(tmp_path) | services | {"SOILMOISTURE_SERVICE_PATIENCE_SECONDS": "45"}
     heard = hear([COMMAND, "run", "--study", study], environment, tmp_path)
     print(f"{study}: {heard.silence:.0f} s of silence at most in {heard.lines[-1][0]:.0f} s\n{heard.text}")
