@@ -212,7 +212,8 @@ def test_a_station_that_a_service_did_not_answer_for_is_a_warning_that_says_what
         [warning] = outcome.warnings
         assert outcome.error is None
         assert "1 station without an answer" in warning
-        assert "soilmoisture run --force --select 'key:\"demo/raw/soilgrids/properties\"'" in warning
+        again = place.deployment.command("run", "--force", "--select", f'key:"{PROPERTIES}"')
+        assert warning.endswith(f"ask again with: {again}")
         sandbox.clear_faults()
         [(_, _, outcome)] = place.outcomes(force=True)
         assert outcome.warnings == []

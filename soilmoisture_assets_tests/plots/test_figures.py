@@ -275,7 +275,7 @@ def test_the_lag_figure_claims_no_known_weather_of_days_ahead_in_a_forecast():
     ahead = made_up.shap(5, "forecast").assign_coords(lag_days=lags)
     ahead["shap_lag"] = ahead["shap_lag"].where(ahead["lag_days"] >= 0, 0.0)
     figure = draw("shap_lag")(ahead)
-    assert "knows the time of year alone" in title_and_caption(figure)[1]
+    assert "sees the time of year alone" in title_and_caption(figure)[1]
     assert all(line.get_xdata().min() >= 0 for axes in figure.axes for line in axes.lines)
 
 

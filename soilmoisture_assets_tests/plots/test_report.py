@@ -313,7 +313,8 @@ def test_the_explorer_says_of_each_station_whose_forecasts_it_shows():
 
 
 def test_a_feature_has_the_colour_of_its_group_in_the_explorer_too():
-    drivers = station_explorer(made_up.stations(3), {}, None, {"drivers": made_up.shap(3)})["drivers"]["drivers"]
+    shap = {"drivers": made_up.shap(3)}
+    drivers = station_explorer(made_up.stations(3), {}, None, shap, "drivers")["drivers"]["drivers"]
     group_of = dict(zip(drivers["features"], drivers["groups"], strict=True))
     assert drivers["colours"][group_of["slope"]] == group_colour("topography")
     assert drivers["colours"][group_of["precipitation"]] == group_colour("dynamic")
