@@ -56,7 +56,7 @@ def _report(work: Work) -> Iterator[Made]:
         weather_lacking=deployment.weather_lacking(),
         made=deployment.now(),
     )
-    yield Made(page, metadata={"size_mb": round(len(page) / 2**20, 2)})
+    yield Made(page)
 
 
 def _archive_problems(deployment: Deployment) -> pd.DataFrame:
