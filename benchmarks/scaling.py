@@ -254,6 +254,8 @@ def main() -> None:
         return
     print(f"{report['machine']}, load {report['load']:.1f} at the end")
     for axis, sizes in (("stations", by_stations), ("years", by_years)):
+        if len(sizes) < 2:
+            continue
         print("size: " + ", ".join(f"{each['stations']} x {each['years']:g} years" for each in sizes))
         for layer in LAYERS:
             seconds = " / ".join(f"{each['seconds'][layer]:.1f}" for each in sizes)

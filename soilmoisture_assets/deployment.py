@@ -22,6 +22,7 @@ from soilmoisture_assets.commands import command
 from soilmoisture_assets.errors import CheckpointError, DamagedError, SoilMoistureError, SourceError
 from soilmoisture_assets.metadata.coordinates import with_coordinates
 from soilmoisture_assets.metadata.provenance import code_version, notes_of, with_provenance
+from soilmoisture_assets.metadata.stations import some_names
 from soilmoisture_assets.origins import ORIGIN, known_studies
 from soilmoisture_assets.settings import Settings, load_settings
 from soilmoisture_assets.sources import check, citations, licences, sources_of
@@ -207,7 +208,7 @@ class Deployment:
         if view.record(path) is None or view.counts(path, None) is not None:
             return ""
         told = [
-            f"{what}: {', '.join(names[:NAMED])}" + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+            f"{what}: {some_names(names, NAMED)}"
             for what, names in (("newer than it", view.newer(path)), ("not up to date either", view.lost(path)))
             if names
         ]

@@ -12,6 +12,7 @@ from typing import Literal
 import requests
 from pydantic import SecretStr
 
+from soilmoisture_assets.metadata.stations import some_names
 from soilmoisture_assets.sources.http import BoundedSession
 
 SECONDS = 5.0
@@ -38,8 +39,7 @@ class Notice:
 
     def to_json(self) -> str:
         """The fields, and ``text``, the same as one line: what Slack, Mattermost and Teams show."""
-        more = len(self.partitions) - NAMED
-        names = ", ".join(self.partitions[:NAMED]) + (f" and {more} more" if more > 0 else "")
+        names = some_names(self.partitions, NAMED)
         text = f"{self.study}/{self.asset}{f' ({names})' if names else ''} {self.what}: {self.reason} {self.run}"
         said = dataclasses.asdict(self) | {"partitions": self.partitions[:NAMED], "count": len(self.partitions)}
         return json.dumps(said | {"text": text.strip()})

@@ -21,8 +21,8 @@ import xarray as xr
 from soilmoisture_assets.alignment.gap_filling import fill_weather
 from soilmoisture_assets.alignment.splits import SELECTION, TRAIN, start_labels
 from soilmoisture_assets.errors import StationError
+from soilmoisture_assets.metadata.stations import some_names
 from soilmoisture_assets.metadata.variables import VARIABLES
-from soilmoisture_assets.sources.station_files.stations import some_names
 from soilmoisture_assets.study import Study
 
 FEWEST_PAIRS = 60

@@ -7,7 +7,7 @@ Not here: where stations are or what they measure (sources/), which depth is use
 import difflib
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from anyascii import anyascii
 
@@ -56,6 +56,13 @@ def station_id(network: str, station: str) -> str:
     first = first[: LONGEST_ID // 3].rstrip("_.-")
     second = second[: LONGEST_ID - len(first) - len(SEPARATOR) - len(digest) - 1].rstrip("_.-")
     return f"{first}{SEPARATOR}{second}-{digest}"
+
+
+def some_names(names: Iterable[str], most: int = 10) -> str:
+    """The first few names, and how many there are beside them."""
+    listed = list(names)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
 
 
 def check_known(names: Collection[str], known: Sequence[str], listing: str) -> None:

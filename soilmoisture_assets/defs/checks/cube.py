@@ -16,8 +16,8 @@ from soilmoisture_assets.assets import COMMON, CUBE
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.shown import shown
 from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.metadata.stations import some_names
 from soilmoisture_assets.sources import issued_weather_of
-from soilmoisture_assets.sources.station_files.stations import some_names
 from soilmoisture_assets.store.records import State
 
 

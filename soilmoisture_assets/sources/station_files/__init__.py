@@ -92,7 +92,8 @@ def compare_stations(names: dict[str, set[str]]) -> str:
     ------
     SourceError : no station is in all of them.
     """
-    from soilmoisture_assets.sources.station_files.stations import some_names, stations_in_words
+    from soilmoisture_assets.metadata.stations import some_names
+    from soilmoisture_assets.sources.station_files.stations import stations_in_words
 
     everywhere = set.intersection(*names.values())
     (first, wanted), *others = names.items()

@@ -17,11 +17,11 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError, TimeAxisError
-from soilmoisture_assets.metadata.stations import in_layer
+from soilmoisture_assets.metadata.stations import in_layer, some_names
 from soilmoisture_assets.metadata.units import interval_text
 from soilmoisture_assets.metadata.variables import VARIABLES, Variable, convert_units
 from soilmoisture_assets.sources.station_files.layout import StationFile
-from soilmoisture_assets.sources.station_files.stations import open_station_file, some_names, stations_in_words
+from soilmoisture_assets.sources.station_files.stations import open_station_file, stations_in_words
 from soilmoisture_assets.sources.time_axis import DAY, HOUR, regular
 from soilmoisture_assets.study import Domain, FileSource, Period, TargetSettings
 

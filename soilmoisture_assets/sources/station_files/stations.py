@@ -4,14 +4,14 @@ Not here: their series (layout.py), which variables are wanted (files.py).
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from soilmoisture_assets.errors import SourceError
-from soilmoisture_assets.metadata.stations import LONGEST_ID, SEPARATOR, station_id
+from soilmoisture_assets.metadata.stations import LONGEST_ID, SEPARATOR, some_names, station_id
 from soilmoisture_assets.sources.foreign import probe_netcdf, reading
 from soilmoisture_assets.sources.station_files.layout import ALTITUDES, REMEDY, StationFile
 from soilmoisture_assets.study import Domain
@@ -21,7 +21,6 @@ _EAST = {"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "deg
 _PLACES = {"latitude": (_NORTH, ("lat", "latitude"), 90), "longitude": (_EAST, ("lon", "longitude"), 360)}
 _NAMED_ALTITUDES = ("alt", "altitude", "elevation")
 _IS_ID = re.compile(rf"[A-Za-z0-9.-]+(_[A-Za-z0-9.-]+)*{SEPARATOR}[A-Za-z0-9.-]+(_[A-Za-z0-9.-]+)*")
-_MOST_NAMED = 10
 _TEXTS = (
     *(
         "units",
@@ -95,13 +94,6 @@ def _with_stations(raw: xr.Dataset, path: str | Path, domain: Domain, networks: 
 def stations_in_words(count: int) -> str:
     """Such as ``1 station``."""
     return f"{count} station{'' if count == 1 else 's'}"
-
-
-def some_names(names: Iterable[str]) -> str:
-    """The first few names, and how many there are beside them."""
-    listed = list(names)
-    more = f" and {len(listed) - _MOST_NAMED} more" if len(listed) > _MOST_NAMED else ""
-    return ", ".join(listed[:_MOST_NAMED]) + more
 
 
 def _identifier(raw: xr.Dataset, path: str | Path) -> str:
