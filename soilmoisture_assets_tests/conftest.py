@@ -10,12 +10,12 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 import requests
-from dagster._core.storage.defs_state.base import set_defs_state_storage
+from dagster._core.storage.defs_state import base as defs_state
 from hypothesis import settings
 
 from soilmoisture_assets.sandbox import cds
@@ -31,12 +31,9 @@ settings.load_profile("same_examples")
 # Steps of runs in this process stay in it; what runs the command as users do says otherwise.
 os.environ.setdefault("SOILMOISTURE_WORKERS", "0")
 
-
-@pytest.fixture(autouse=True)
-def no_instance_of_another_test() -> Iterator[None]:
-    """Dagster keeps the state of the last instance of a process, though its folder may be gone with its test."""
-    with set_defs_state_storage(None):
-        yield
+# For components with a state of their own, which there are none of here, Dagster keeps which instance a process opened
+# last, and goes back to an older one when one that was left open is collected: its folder may be gone with its test.
+defs_state.set_defs_state_storage = lambda storage: nullcontext()
 
 
 @pytest.fixture(scope="session")

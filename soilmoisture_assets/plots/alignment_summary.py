@@ -129,7 +129,7 @@ def _completeness(axes: "Axes", stations: xr.Dataset, cube: xr.Dataset) -> None:
     axes.set(ylim=(0, 1.02), xlabel="stations, from the most complete", title="observed share of steps")
     axes.set_xlim(0, len(share))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, fontsize=6.5, columnspacing=1.0)
+    style.legend_below(axes, ncols=3, columnspacing=1.0)
 
 
 def _draw(given: FigureInputs) -> "Figure":

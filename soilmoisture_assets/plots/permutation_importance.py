@@ -117,15 +117,7 @@ def _ranks(axes: "Axes", mean: np.ndarray, rises: np.ndarray, windows: list[int]
         ylim=(count + 1, 0),
         aspect="equal",
     )
-    axes.legend(
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.2),
-        ncols=len(windows),
-        fontsize=6.5,
-        borderaxespad=0,
-        handletextpad=0.1,
-        columnspacing=0.8,
-    )
+    style.legend_below(axes, ncols=len(windows), handletextpad=0.1, columnspacing=0.8)
     axes.grid(True)
 
 

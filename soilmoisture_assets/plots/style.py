@@ -29,6 +29,9 @@ DPI = 300
 DIGITS_OF_POSITION = 9
 """Of the width and height of a figure: a millionth of a pixel."""
 
+_BELOW_LABEL = 30
+"""Points from a panel down to what stands below the label of its x axis."""
+
 # Okabe and Ito 2008, "Color Universal Design": told apart with every common colour vision.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, BLACK, GREY = "#56B4E9", "#CC79A7", "#F0E442", "#222222", "#767676"
@@ -218,6 +221,15 @@ def note_in_place_of_data(axes: "Axes", text: str) -> None:
     """Say why a panel is empty instead of leaving it empty."""
     axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color=GREY, wrap=True)
     axes.set(xticks=[], yticks=[])
+
+
+def legend_below(axes: "Axes", **how: Any) -> None:
+    """Legend of a panel below the label of its x axis, however low the panel is."""
+    from matplotlib.transforms import ScaledTranslation
+
+    down = ScaledTranslation(0, -_BELOW_LABEL / 72, axes.figure.dpi_scale_trans)
+    how = {"fontsize": 6.5, "borderaxespad": 0} | how
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=axes.transAxes + down, **how)
 
 
 def colour_limits(values: np.ndarray, *, symmetric: bool = False, quantile: float = 0.02) -> tuple[float, float]:
