@@ -36,6 +36,12 @@ os.environ.setdefault("SOILMOISTURE_WORKERS", "0")
 defs_state.set_defs_state_storage = lambda storage: nullcontext()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A module with `BEGINS_FIRST` begins before the others, so that they need not wait for it, or for its fixtures."""
+    items.sort(key=lambda item: not hasattr(item.getparent(pytest.Module).obj, "BEGINS_FIRST"))  # type: ignore[union-attr]
+
+
 @pytest.fixture(scope="session")
 def realdata() -> Path:
     """Folder of real recorded data; tests that need it are skipped where it is not named."""

@@ -19,6 +19,8 @@ from soilmoisture_assets.notebook import OpenStudy
 from soilmoisture_assets_tests.conventions import faults
 from soilmoisture_assets_tests.integration.conftest import Workplace
 
+BEGINS_FIRST = True
+"""While it makes the finished study, those that do not need it go on."""
 QUANTILES = ["soil_moisture_p10", "soil_moisture_p50", "soil_moisture_p90"]
 FLAT = [what for what in What if what is not What.CUBE]
 

@@ -1,6 +1,5 @@
 """Tests that take long: `make slow` runs all of them, `make chaos` those that kill, damage, fill and fuzz (chaos/),
-`make chaos-short` those of them that have a short form, in it, `make servers` those with real servers (servers/). A
-module with `BEGINS_FIRST` begins before the others, so that it does not end long after them."""
+`make chaos-short` those of them that have a short form, in it, `make servers` those with real servers (servers/)."""
 
 import os
 

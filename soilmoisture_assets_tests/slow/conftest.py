@@ -17,7 +17,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         short = [item for item in slow if _in_short(item.getparent(pytest.Module).obj)]  # type: ignore[union-attr]
         config.hook.pytest_deselected(items=[item for item in items if item not in short])
         items[:] = short
-    items.sort(key=lambda item: not hasattr(item.getparent(pytest.Module).obj, "BEGINS_FIRST"))  # type: ignore[union-attr]
 
 
 def _in_short(module: object) -> bool:
