@@ -98,12 +98,15 @@ def from_files(folder: Path, count: int = 7) -> dict[str, Any]:
     }
 
 
-def of_network(folder: Path | None = None) -> dict[str, Any]:
-    """Settings of the built-in study of SCAN stations, on the stations and models of the least one and as many days as
-    scores of daily values need."""
-    scan = load_study("scan").model_dump(mode="json", exclude_defaults=True)
-    said = {name: scan[name] for name in ("title", "time", "awdb", "dynamic_inputs", "static_attributes")}
-    model = LEAST["model"] | {"experiments": scan["model"]["experiments"]}
+def of_network(name: str) -> dict[str, Any]:
+    """Settings of the built-in study of a network's stations, on the stations and models of the least one and as many
+    days as scores of daily values need."""
+    whole = load_study(name)
+    own = whole.model_dump(mode="json", exclude_defaults=True)
+    said = {each: own[each] for each in ("name", "title", "time", "dynamic_inputs", "static_attributes")}
+    said[whole.target.source] = own[whole.target.source]
+    if "issued_weather" in own:
+        said["issued_weather"] = own["issued_weather"] | {"start": "2017-12-01"}
     said |= {
         "period": {"start": "2017-09-01", "end": "2018-03-10"},
         "splits": {
@@ -112,7 +115,8 @@ def of_network(folder: Path | None = None) -> dict[str, Any]:
             "test": {"start": "2018-01-15", "end": "2018-03-10"},
         },
     }
-    return {**LEAST, **said, "name": "scan", "target": scan["target"] | LEAST["target"], "model": model}
+    model = LEAST["model"] | {"experiments": own["model"]["experiments"]}
+    return {**LEAST, **said, "target": own["target"] | LEAST["target"], "model": model}
 
 
 def study_file(settings: Mapping[str, Any], path: Path) -> Path:

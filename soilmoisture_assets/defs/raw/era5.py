@@ -212,7 +212,6 @@ class _QueueLog:
         self._lines.append(line)
 
     def of(self, fetched: "MonthDelivery") -> dict[str, Any]:
-        """What the web UI shows of a delivery: its size, and how its jobs went through the queue."""
+        """What the web UI shows of a delivery beside its size: how its jobs went through the queue."""
         own = [line for line in self._lines if self._points or fetched.month[:7] in line.partition(":")[0]]
-        size = fetched.path.stat().st_size / 2**20 if fetched.path else 0.0
-        return {"size_mb": round(size, 2), "queue": "\n".join(f"- {line}" for line in own[-30:])}
+        return {"queue": "\n".join(f"- {line}" for line in own[-30:])}

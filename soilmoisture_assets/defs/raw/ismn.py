@@ -65,14 +65,14 @@ def _archive(work: Work) -> Iterator[Made]:
         work.log("The sandbox writes its synthetic archive")
         path = work.workspace("raw", "ismn") / f".archive-{work.context.run_id}.zip"  # another run may write one, too
         write_ismn_archive(synthetic_world(work.study, today), path, until=end)
-        metadata = {"size_mb": _size_mb(path), "citation": SYNTHETIC_NOTICE, "until": str(end)}
-        yield Made(path, metadata=metadata)
+        yield Made(path, metadata={"citation": SYNTHETIC_NOTICE, "until": str(end)})
         path.unlink()
         return
     path = archive_path(work.deployment)
     found = {"name": path.name, "checksum": _checksum(path)}
+    size = float(f"{sum(_files(path).values()) / 1e6:.3g}")
     cited = sources()["ismn"].citation
-    yield Made(found, metadata={"path": str(path), "size_mb": _size_mb(path), "citation": cited, **found})
+    yield Made(found, metadata={"path": str(path), "archive size [MB]": size, "citation": cited, **found})
 
 
 def _scan(work: Work) -> Iterator[Made]:
@@ -173,10 +173,6 @@ def _record_metadata(values: xr.DataArray) -> dict[str, int]:
 def _files(path: Path) -> Mapping[str, int]:
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     return {file.relative_to(path.parent).as_posix(): file.stat().st_size for file in files}
-
-
-def _size_mb(path: Path) -> float:
-    return round(sum(_files(path).values()) / 2**20, 2)
 
 
 def _checksum(path: Path) -> str:

@@ -1,16 +1,16 @@
-"""Thirty mornings of an open study on a real instance, with a clock of its own: the axis and the latest forecast follow
+"""Thirty mornings of open studies on a real instance, with a clock of its own: the axis and the latest forecast follow
 the data every day, and nothing that is learned is made again."""
 
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from soilmoisture_assets.defs.build import build_definitions
 from soilmoisture_assets.defs.dagster_private import AUTOMATION_CONDITION_TAG
@@ -27,7 +27,17 @@ LEARNED = (
     "models/calibration_", "models/station_forecast_", "analysis/skill", "analysis/calibration",
     "analysis/shap_values_", "analysis/permutation_importance_", "analysis/local_effects_", "analysis/record_level",
 )  # fmt: skip
-FOLLOWS = ("raw/", "cube/", "models/latest_forecast")
+STUDIES: dict[str, dict[str, Any]] = {
+    "archive and ERA5": {},
+    "network and issued weather": {
+        "target": {"source": "uscrn", "networks": ["USCRN"], "common_fraction": 0.2},
+        "dynamic_inputs": {"source": ["uscrn", "open_meteo"]},
+        "issued_weather": {"source": "open_meteo", "start": "2017-12-01"},
+        "static_attributes": {"variables": ["slope", "elevation"]},
+        "model": LEAST["model"] | {"experiments": ["forecast", "issued"]},
+    },
+}
+"""What two kinds of study differ in from the least one."""
 
 
 class Mornings:
@@ -44,9 +54,7 @@ class Mornings:
         self.day = day
         self.deployment = Deployment(self.study, Settings(data_dir=str(self.folder), today=day))
         self.definitions = build_definitions(self.deployment)
-        # evaluating a tick leaves Dagster with the state of an instance that is gone
-        with set_defs_state_storage(self.instance.defs_state_storage):
-            self.repository = self.definitions.get_repository_def()
+        self.repository = self.definitions.get_repository_def()
 
     def everything(self, wanted: set[str]) -> None:
         for assets, _, outcome in bring_up_to_date(self.deployment, self.definitions, self.instance, wanted):
@@ -131,9 +139,9 @@ class Mornings:
         }
 
 
-@pytest.fixture
-def mornings(tmp_path: Path) -> Iterator[Mornings]:
-    study = Study.model_validate({**LEAST, "name": "mornings", "reach": "open"})
+@pytest.fixture(params=STUDIES)
+def mornings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mornings]:
+    study = Study.model_validate({**LEAST, "name": "mornings", "reach": "open"} | STUDIES[request.param])
     with dg.instance_for_test() as instance:
         yield Mornings(study, tmp_path / "data", instance)
 
@@ -154,6 +162,8 @@ def test_every_day_the_newest_step_is_in_the_cube_and_forecast_from_and_nothing_
         steps.append(newest)
         assert newest == pd.Timestamp(mornings.day) + pd.Timedelta(days=1), mornings.day
         assert pd.Timestamp(latest.start.max().values) == cube.time.values[np.flatnonzero(observed)[-1]]
+        assert latest.attrs["experiment"] == mornings.study.model.experiments[-1]
+        assert np.isfinite(latest.soil_moisture_forecast.values).all()
         weather = np.isfinite(cube.temperature.values).any(axis=0)
         assert pd.Timestamp(cube.time.values[np.flatnonzero(weather)[-1]]) >= newest - pd.Timedelta(days=7)
         assert mornings.records(*LEARNED) == learned, mornings.day
@@ -209,6 +219,7 @@ def test_a_station_that_stops_reporting_ages_and_is_dropped_after_the_limit_of_t
     assert mornings.records(*LEARNED) == learned
 
 
+@pytest.mark.parametrize("mornings", ["archive and ERA5"], indirect=True)
 def test_a_revised_month_within_the_splits_makes_models_outdated_and_trains_none(mornings: Mornings):
     mornings.on(FIRST)
     wanted = {

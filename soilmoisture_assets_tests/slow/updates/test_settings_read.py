@@ -100,9 +100,17 @@ def open_points(folder: Path) -> dict[str, Any]:
     return changed(LEAST, {"era5.access": "timeseries", "reach": "open", "model.station_training": "from_scratch"})
 
 
+def scan(folder: Path) -> dict[str, Any]:
+    return of_network("scan")
+
+
+def uscrn(folder: Path) -> dict[str, Any]:
+    return of_network("uscrn")
+
+
 def network_and_more(folder: Path) -> dict[str, Any]:
     order = {"temperature": "awdb", "precipitation": "awdb", "shortwave": ("awdb", "open_meteo")}
-    return changed(of_network(), {"dynamic_inputs.source": order, "reach": "open"})
+    return changed(of_network("scan"), {"dynamic_inputs.source": order, "reach": "open"})
 
 
 def issuing(folder: Path) -> dict[str, Any]:
@@ -118,7 +126,7 @@ OF_SOURCES = ("raw", "cube")
     ("settings", "layers"),
     [
         *((each, None) for each in (least, open_points, from_files, issuing)),
-        *((each, OF_SOURCES) for each in (of_network, network_and_more)),
+        *((each, OF_SOURCES) for each in (scan, uscrn, network_and_more)),
     ],
 )
 def test_an_asset_names_every_setting_that_is_read_while_it_is_made(

@@ -1,5 +1,5 @@
-"""The built-in study of SCAN stations, short and with few of them, from nothing to the report; requests are counted at
-the server."""
+"""The built-in studies of networks' stations, short and with few of them, from nothing to the report; requests are
+counted at the server."""
 
 import os
 import signal
@@ -18,10 +18,13 @@ from soilmoisture_assets.study import Study
 from soilmoisture_assets_tests.conventions import faults
 from soilmoisture_assets_tests.slow.place import Made, Place, of_network, study_file
 
+NETWORKS = {"scan": "AWDB daily, PRCP", "uscrn": "USCRN daily01, P_DAILY_CALC"}
+"""Studies, and where their precipitation comes from."""
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Study, Made]]:
-    place, study = Place(tmp_path_factory.mktemp("scan")), Study.model_validate(of_network())
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def made(request, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Study, Made]]:
+    place, study = Place(tmp_path_factory.mktemp(request.param)), Study.model_validate(of_network(request.param))
     yield place, study, place.run(study)
     place.close()
 
@@ -32,12 +35,14 @@ def test_it_goes_from_nothing_to_the_report(made: tuple[Place, Study, Made]):
     deployment = place.deployment(study)
     assert deployment.is_current(REPORT)
     cube = deployment.read(CUBE)
-    assert set(cube.network.values) == {"SCAN"}
-    assert cube.precipitation.attrs["source"] == "AWDB daily, PRCP"
+    assert set(cube.network.values) == set(study.target.networks)
+    assert cube.precipitation.attrs["source"] == NETWORKS[study.name]
     assert cube.shortwave.attrs["units"] == "W m-2"
-    assert "Schaefer et al. 2007" in cube.attrs["references"]
+    skill = deployment.read("analysis/skill_summary")
+    assert set(skill["experiment"]) == {str(each) for each in study.model.experiments}
 
 
+@pytest.mark.parametrize("made", ["scan"], indirect=True)
 def test_a_sensor_that_was_replaced_is_one_series_with_the_change_told(made: tuple[Place, Study, Made]):
     place, study, _ = made
     cube, stations = place.deployment(study).read(CUBE), place.deployment(study).read("raw/awdb/stations")
@@ -58,7 +63,7 @@ def test_a_second_run_makes_nothing(made: tuple[Place, Study, Made]):
 
 
 def test_a_command_that_is_killed_is_resumed_by_the_next_which_asks_for_what_is_missing(tmp_path: Path):
-    text = of_network() | {"sandbox": False, "awdb": {"product": "hourly"}, "time": {"step": "12h"}}
+    text = of_network("scan") | {"sandbox": False, "awdb": {"product": "hourly"}, "time": {"step": "12h"}}
     study, period = study_file(text, tmp_path / "usda.toml"), Study.model_validate(text).period
     world = World(11, -125, -66, 27, 39, period.start, period.end, 9)
     with Sandbox(world) as sandbox:
