@@ -46,13 +46,14 @@ def issued_name(variable: str) -> str:
 
 
 def on_cube(issued: xr.Dataset, cube: xr.Dataset, study: Study) -> xr.Dataset:
-    """Forecasts of weather (station, time, lead) as variables of a cube: at its stations and steps, NaN elsewhere."""
-    placed = issued.reindex(station=cube["station"].values, time=cube["time"].values)
+    """Forecasts of weather (station, start, lead) as variables of a cube: at its stations and steps, NaN elsewhere."""
+    placed = issued.rename(start="time").reindex(station=cube["station"].values, time=cube["time"].values)
     found = {}
     for name in study.dynamic_inputs.variables:
         own = placed[name].transpose("station", "time", "lead").reset_coords(drop=True)
-        said = {**VARIABLES[name].attributes(), "long_name": f"{VARIABLES[name].long_name}, as it was forecast"}
-        found[issued_name(name)] = own.drop_vars(["station", "time"]).assign_attrs(issued[name].attrs | said)
+        said = VARIABLES[name].attributes() | issued[name].attrs
+        said["long_name"] = f"{VARIABLES[name].long_name}, as it was forecast"
+        found[issued_name(name)] = own.drop_vars(["station", "time"]).assign_attrs(said)
     return xr.Dataset(found)
 
 

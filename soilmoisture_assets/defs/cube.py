@@ -176,10 +176,10 @@ def _station_cube(work: Work) -> Iterator[Made]:
     issued, said = None, dict[str, list[str]]()
     if "issued" in given:
         months = list(_in_order(given["issued"]))
-        issued = xr.concat(months, dim="time", data_vars="minimal", coords="minimal", compat="override").load()
+        issued = xr.concat(months, dim="start", data_vars="minimal", coords="minimal", compat="override").load()
     cube = build_cube(given["target"].load(), given["inputs"].load(), given["statics"].load(), study, stations, issued)
     if issued is not None:
-        said[WEATHER_LACKING] = lacking(cube, study, issued.get_index("time")[0])
+        said[WEATHER_LACKING] = lacking(cube, study, issued.get_index("start")[0])
     held_out = cube.station.values[cube.held_out.values == 1].astype(str).tolist()
     observed = cube.soil_moisture_scored.notnull()
     per_split = {name: int(observed.sel(time=cube.split == code).sum()) for code, name in enumerate(SPLITS) if code}

@@ -12,8 +12,11 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.errors import SoilMoistureError, SourceError, TimeAxisError
+from soilmoisture_assets.metadata.coordinates import START
 from soilmoisture_assets.metadata.variables import VARIABLES, convert_units, said_by_source
 from soilmoisture_assets.sources.source import IssuedRequest, SeriesRequest, Source
+
+_AXES = {"time": "hours", "start": "times of issue", "lead": "leads"}
 
 
 def fetch_month(source: Source, request: SeriesRequest) -> xr.Dataset:
@@ -42,7 +45,7 @@ def fetch_issued(source: Source, request: IssuedRequest) -> xr.Dataset:
 
     Returns
     -------
-    As :func:`fetch_month`, (station, time, lead): ``time`` is when it was issued (:attr:`IssuedRequest.issue_times`),
+    As :func:`fetch_month`, (station, start, lead): ``start`` is when it was issued (:attr:`IssuedRequest.issue_times`),
     ``lead`` the hours from then to the end of the step that is forecast.
 
     Raises
@@ -53,10 +56,10 @@ def fetch_issued(source: Source, request: IssuedRequest) -> xr.Dataset:
         raise SourceError(
             f"source '{source.name}', {request.month}: it keeps no forecasts.\n  Its declaration needs 'issued'."
         )
-    time = {"standard_name": "forecast_reference_time", "long_name": "time of issue"}
+    start = START | {"long_name": "time of issue"}
     lead = {"standard_name": "forecast_period", "long_name": "time from issue to the end of the step", "units": "hours"}
     axes = {
-        "time": (request.issue_times, time),
+        "start": (request.issue_times, start),
         "lead": (pd.Index(np.array(request.lead_hours, dtype="int32")), lead),
     }
     return _checked(source.name, source.issued.title, source.issued.fetch, request, axes)
@@ -84,7 +87,7 @@ def _checked(
     for axis, (labels, _) in axes.items():
         if not np.array_equal(came.indexes[axis].values, labels.values):
             raise TimeAxisError(
-                f"{where}: the {'hours' if axis == 'time' else 'leads'} are not those of the month.\n  Give "
+                f"{where}: the {_AXES[axis]} are not those of the month.\n  Give "
                 f"{_label(labels[0])} to {_label(labels[-1])}, each labelled by its end, NaN where nothing is known."
             )
     stations = request.stations["station"].values

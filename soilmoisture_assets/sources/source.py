@@ -136,8 +136,8 @@ class IssuedWeather:
     ----------
     title : what datasets call it.
     offers : dynamic variables that it forecasts.
-    fetch : of one month, (station, time, lead) on ``issue_times`` and ``lead_hours``: the step that ends the lead after
-        the issue time, in the registry's units, as it was forecast at that time or before, NaN where it was not.
+    fetch : of one month, (station, start, lead), on ``issue_times`` and ``lead_hours``: the step that ends the lead
+        after the issue time, in the registry's units, as it was forecast at that time or before, NaN where it was not.
     url : base address that the settings of this machine give.
     code : raised when ``fetch`` gives other values than before, so that its months are fetched again.
     """

@@ -103,9 +103,10 @@ def test_a_cube_has_forecasts_at_its_own_stations_and_steps_alone(cube: xr.Datas
     issued = xr.Dataset({name: cube[f"issued_{name}"].drop_attrs() for name in variables}).isel(
         station=[2, 0], time=slice(380, 400)
     )
-    found = on_cube(issued, cube, STUDY)["issued_temperature"]
+    issued["temperature"].attrs["source"] = "a weather service"
+    found = on_cube(issued.rename(time="start"), cube, STUDY)["issued_temperature"]
     assert found.dims == ("station", "time", "lead")
-    assert found.attrs["units"] == "degC"
+    assert (found.attrs["units"], found.attrs["source"]) == ("degC", "a weather service")
     here = found.isel(station=[2, 0], time=slice(380, 400))
     np.testing.assert_array_equal(here, issued["temperature"])
     assert int(found.notnull().sum()) == int(issued["temperature"].notnull().sum())

@@ -67,5 +67,6 @@ SOURCE = Source(
         offers=("temperature", "precipitation", "shortwave", "dewpoint", "wind_speed"),
         fetch=_fetch_issued,
         url=lambda settings: settings.open_meteo_previous_runs_url,
+        code="2",
     ),
 )

@@ -97,7 +97,7 @@ def fetch_issued(request: IssuedRequest) -> xr.Dataset:
 
     Returns
     -------
-    The request's variables (station, time, lead) float32 with units: sums and means over steps as the registry says,
+    The request's variables (station, start, lead) float32 with units: sums and means over steps as the registry says,
     NaN where any hour of a step was not forecast (yet).
 
     Raises
@@ -120,8 +120,8 @@ def fetch_issued(request: IssuedRequest) -> xr.Dataset:
         steps = {day: each.reshape(len(each), -1, length) for day, each in hourly.items()}
         whole = {day: each.sum(axis=2) if summed else each.mean(axis=2) for day, each in steps.items()}
         ahead = [whole[(lead + 23) // 24][:, lead // length :][:, : len(issued)] for lead in leads]
-        found[name] = (("station", "time", "lead"), np.stack(ahead, axis=2), {"units": units[f"{name}/1"]})
-    return xr.Dataset(found, {"station": request.stations["station"], "time": issued, "lead": list(leads)})
+        found[name] = (("station", "start", "lead"), np.stack(ahead, axis=2), {"units": units[f"{name}/1"]})
+    return xr.Dataset(found, {"station": request.stations["station"], "start": issued, "lead": list(leads)})
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ def request_of(sandbox: Sandbox, world: World, tmp_path: Path) -> IssuedRequest:
 
 def test_each_step_ahead_is_of_the_run_that_was_there_at_the_time_of_issue(request_of: IssuedRequest, world: World):
     found = fetch_issued(SOURCE, request_of).isel(station=0)
-    assert found.time.values[[0, -1]].astype("datetime64[h]").astype(str).tolist() == ["2019-01-01T12", "2019-02-01T00"]
+    ends = found.start.values[[0, -1]].astype("datetime64[h]").astype(str).tolist()
+    assert ends == ["2019-01-01T12", "2019-02-01T00"]
     assert found.lead.values.tolist() == list(LEADS)
     issued = pd.Timestamp("2019-01-10T12:00")
     cell = [np.round(request_of.stations[name].values / 0.25) * 0.25 for name in ("latitude", "longitude")]
@@ -65,7 +66,7 @@ def test_each_step_ahead_is_of_the_run_that_was_there_at_the_time_of_issue(reque
         days = int(np.ceil((hours[-1] - issued.to_datetime64()) / np.timedelta64(24, "h")))
         assert hours[-1] - np.timedelta64(days, "D") <= issued  # nothing was issued later
         fields = world.weather_as_forecast(*cell, hours, THREE, days)
-        own = found.sel(time=issued, lead=lead)
+        own = found.sel(start=issued, lead=lead)
         assert float(own.temperature) == pytest.approx(float(fields["temperature"].mean()), abs=0.06)
         assert float(own.precipitation) == pytest.approx(float(fields["precipitation"].sum()), abs=0.07)
         assert float(own.shortwave) == pytest.approx(float(fields["shortwave"].mean()), abs=0.51)
@@ -77,7 +78,7 @@ def test_only_what_has_been_issued_is_there_and_this_morning_has_all_its_leads(w
         asked = replace(request_of, url=sandbox.urls["open_meteo"], settings=Settings(today=today))
         found = fetch_issued(SOURCE, asked).isel(station=0)
     whole = np.isfinite(found.temperature.values).all(axis=1)
-    assert found.time.values[whole][-1] == np.datetime64("2019-01-21T12")
+    assert found.start.values[whole][-1] == np.datetime64("2019-01-21T12")
 
 
 def test_a_day_of_the_stations_own_clock_has_its_own_hours_and_runs(request_of: IssuedRequest, world: World):
@@ -90,7 +91,7 @@ def test_a_day_of_the_stations_own_clock_has_its_own_hours_and_runs(request_of: 
     hours = pd.date_range(end=end, periods=24, freq="h").to_numpy()
     for issued, days in (("2019-01-10", 1), ("2019-01-09", 2)):
         expected = world.weather_as_forecast(*cell, hours, ["temperature"], days)["temperature"].mean()
-        assert float(found.sel(time=issued, lead=24 * days)) == pytest.approx(float(expected), abs=0.06)
+        assert float(found.sel(start=issued, lead=24 * days)) == pytest.approx(float(expected), abs=0.06)
 
 
 def test_a_month_that_lies_ahead_asks_for_nothing(request_of: IssuedRequest, sandbox: Sandbox):
