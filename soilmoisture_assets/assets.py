@@ -389,7 +389,7 @@ def _cube(study: Study) -> Iterator[Asset]:
         HOURLY,
         ZARR,
         "Soil moisture with its checks and the weather of all stations on one axis, as the sources gave them.",
-        code="2" if files else "1",
+        code="3" if files or of_network else "1",
         inputs={
             **(archive if of_archive or of_network else {}),
             **{

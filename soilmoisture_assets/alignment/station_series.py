@@ -87,8 +87,9 @@ def checked_target(layer: xr.DataArray, study: Study, temperature: xr.DataArray 
 def file_dynamic_inputs(study: Study, names: Sequence[str] | None = None, today: dt.date | None = None) -> xr.Dataset:
     """Read the study's dynamic inputs file: (station, time), hourly or daily as the file, impossible values masked.
 
-    ``masked_range_<name>`` (station) says how many were. Hourly shortwave that is missing at night is zero, provided
-    that the radiation itself agrees with the clock the study declares; ``clock_offset`` (station) [hour] shows it.
+    ``masked_range_<name>`` (station) says how many were. Hourly shortwave that is missing at night is zero up to
+    the last value of the station, provided that the radiation itself agrees with the clock the study declares;
+    ``clock_offset`` (station) [hour] shows it.
 
     Parameters
     ----------
@@ -109,9 +110,20 @@ def checked_inputs(inputs: xr.Dataset, study: Study) -> xr.Dataset:
     if "shortwave" in masked and spacing(masked.time.values, "shortwave") == HOUR:
         offset = clock_offset(masked.shortwave.sel(time=learned))
         agrees = abs(offset) <= CLOCK_TOLERANCE_HOURS
-        masked["shortwave"] = fill_dark_hours(masked.shortwave).where(agrees, masked.shortwave)
+        until = _newest_values(masked)  # what lies ahead is no record, however dark
+        filled = fill_dark_hours(masked.shortwave)
+        masked["shortwave"] = filled.where(agrees & (masked.time <= until), masked.shortwave)
         masked["clock_offset"] = offset
     return masked.assign(count).assign_attrs({NOTES: inputs.attrs.get(NOTES, "")})
+
+
+def _newest_values(inputs: xr.Dataset) -> xr.DataArray:
+    """(station) when each has its last value of any variable; NaT where it has none."""
+    there = np.zeros((inputs.sizes["station"], inputs.sizes["time"]), dtype=bool)
+    for name in inputs.data_vars:
+        there |= np.isfinite(inputs[name].transpose("station", "time").values)
+    last = inputs.time.values[there.shape[1] - 1 - there[:, ::-1].argmax(axis=1)]
+    return xr.DataArray(np.where(there.any(axis=1), last, np.datetime64("NaT")), {"station": inputs.station})
 
 
 def study_axis(hourly: xr.Dataset, study: Study, today: dt.date | None = None) -> pd.DatetimeIndex:

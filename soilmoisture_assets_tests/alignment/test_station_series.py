@@ -104,6 +104,21 @@ def test_nights_without_radiation_are_dark_only_where_the_clock_is_right(tmp_pat
         assert found.clock_offset.values[0] == pytest.approx(shift, abs=1.2)
 
 
+def test_the_night_after_the_last_value_is_no_record(tmp_path: Path):
+    hour = HOURS.hour.to_numpy()
+    sun = np.tile(np.clip(np.cos((hour - 18.9) / 24 * 2 * np.pi), 0, None) * 500, (2, 1))
+    warm = np.ones_like(sun)
+    evening = int(np.flatnonzero(hour == 3)[-2])  # of the first station; the second goes on
+    warm[0, evening + 1 :], sun[0, evening + 1 :] = np.nan, 0
+    meteorology_file(
+        tmp_path, HOURS, temperature=warm, precipitation=0 * warm, shortwave=np.where(sun > 0, sun, np.nan)
+    )
+    first, second = file_dynamic_inputs(study(tmp_path)).shortwave.transpose("station", "time").values
+    assert first[evening] == 0
+    assert np.isnan(first[evening + 1 :]).all()
+    assert np.isfinite(second).all()
+
+
 def test_hours_cannot_come_from_days(tmp_path: Path):
     days = pd.date_range("2015-01-01", periods=60, freq="D")
     soil_moisture_file(tmp_path, np.full((2, 1, 60), 20.0), days, [0.05])

@@ -69,7 +69,9 @@ def test_a_command_that_is_killed_is_resumed_by_the_next_which_asks_for_what_is_
     with Sandbox(world) as sandbox:
         environment = os.environ | {
             "SOILMOISTURE_AWDB_URL": sandbox.urls["awdb"],
-            "SOILMOISTURE_SOILGRIDS_URL": sandbox.urls["soilgrids"],
+            "SOILMOISTURE_SOILGRIDS_WCS_URL": sandbox.urls["soilgrids_wcs"],
+            "SOILMOISTURE_SOILGRIDS_REQUESTS_PER_MINUTE": "6000",
+            "SOILMOISTURE_ORNL_URL": sandbox.urls["ornl"],
             "SOILMOISTURE_ELEVATION_URL": sandbox.urls["epqs"],
             "SOILMOISTURE_DATA_DIR": str(tmp_path / "data"),
             "SOILMOISTURE_TODAY": "2018-03-12",
