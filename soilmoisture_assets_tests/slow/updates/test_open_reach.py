@@ -27,17 +27,19 @@ LEARNED = (
     "models/calibration_", "models/station_forecast_", "analysis/skill", "analysis/calibration",
     "analysis/shap_values_", "analysis/permutation_importance_", "analysis/local_effects_", "analysis/record_level",
 )  # fmt: skip
+NETWORK: dict[str, Any] = {
+    "target": {"source": "uscrn", "networks": ["USCRN"], "common_fraction": 0.2},
+    "dynamic_inputs": {"source": "uscrn"},
+    "issued_weather": {"source": "open_meteo", "start": "2017-12-01"},
+    "static_attributes": {"variables": ["slope", "elevation"]},
+    "model": LEAST["model"] | {"experiments": ["forecast", "issued"]},
+}
 STUDIES: dict[str, dict[str, Any]] = {
     "archive and ERA5": {},
-    "network and issued weather": {
-        "target": {"source": "uscrn", "networks": ["USCRN"], "common_fraction": 0.2},
-        "dynamic_inputs": {"source": "uscrn"},
-        "issued_weather": {"source": "open_meteo", "start": "2017-12-01"},
-        "static_attributes": {"variables": ["slope", "elevation"]},
-        "model": LEAST["model"] | {"experiments": ["forecast", "issued"]},
-    },
+    "network and issued weather": NETWORK,
+    "network by days and issued weather": NETWORK | {"time": {"step": "24h"}, "uscrn": {"product": "daily"}},
 }
-"""What two kinds of study differ in from the least one."""
+"""What three kinds of study differ in from the least one."""
 
 
 class Mornings:
@@ -56,9 +58,13 @@ class Mornings:
         self.definitions = build_definitions(self.deployment)
         self.repository = self.definitions.get_repository_def()
 
-    def is_of_today(self, step: pd.Timestamp) -> bool:
-        """Whether a step ends where this day begins or ends, up to which services of the sandbox have values."""
-        return step - pd.Timestamp(self.day) in (pd.Timedelta(0), pd.Timedelta(days=1))
+    def is_newest(self, step: pd.Timestamp) -> bool:
+        """Whether services of the sandbox can have values of a step and of none after it.
+
+        Archives go to the end of the day, networks to its begin, when the stations' own day has not ended yet.
+        """
+        first = -1 if self.study.has_local_days else 0
+        return step - pd.Timestamp(self.day) in (pd.Timedelta(days=first), pd.Timedelta(days=1))
 
     def everything(self, wanted: set[str]) -> None:
         for assets, _, outcome in bring_up_to_date(self.deployment, self.definitions, self.instance, wanted):
@@ -164,7 +170,7 @@ def test_every_day_the_newest_step_is_in_the_cube_and_forecast_from_and_nothing_
         observed = np.isfinite(cube.soil_moisture_antecedent.transpose("station", "time").values).any(axis=0)
         latest = mornings.deployment.read("models/latest_forecast")
         steps.append(newest)
-        assert mornings.is_of_today(newest), mornings.day
+        assert mornings.is_newest(newest), mornings.day
         assert pd.Timestamp(latest.start.max().values) == newest == cube.time.values[np.flatnonzero(observed)[-1]]
         assert latest.attrs["experiment"] == mornings.study.model.experiments[-1]
         assert np.isfinite(latest.soil_moisture_forecast.values).all()
@@ -181,7 +187,7 @@ def test_a_week_of_outage_is_caught_up_in_one_morning(mornings: Mornings):
     mornings.on(FIRST + dt.timedelta(days=8))
     mornings.morning()
     cube = mornings.deployment.read("cube/station_cube").load()
-    assert mornings.is_of_today(pd.Timestamp(cube.time.values[-1]))
+    assert mornings.is_newest(pd.Timestamp(cube.time.values[-1]))
     missed = cube.soil_moisture_antecedent.sel(time=slice(str(FIRST), None)).transpose("time", "station")
     assert np.isfinite(missed.values).any(axis=1).all()
     assert not [path for path in mornings.made if path.startswith(LEARNED)]
