@@ -15,7 +15,7 @@ from soilmoisture_assets.defs.making import Made, Make, Work, step
 from soilmoisture_assets.defs.raw.records import ASKED_ON
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SoilMoistureError, SourceError, SourceUnavailable
-from soilmoisture_assets.sources import issued_weather_of, sources, variables_of
+from soilmoisture_assets.sources import sources, variables_of
 from soilmoisture_assets.sources.series import fetch_issued, fetch_month
 from soilmoisture_assets.sources.services import issued_from
 from soilmoisture_assets.sources.source import IssuedRequest, SeriesRequest, Source
@@ -48,8 +48,7 @@ def issued_asset(deployment: Deployment) -> str | None:
 def _issued_months(work: Work) -> Iterator[Made]:
     study = work.study
     source = sources()[str(study.issued_weather.source)]
-    issued = issued_weather_of(study)
-    assert issued is not None
+    assert source.issued is not None  # or the study had no such asset
 
     def fetch(request: SeriesRequest) -> xr.Dataset:
         own = {each.name: getattr(request, each.name) for each in fields(request)}
@@ -57,7 +56,7 @@ def _issued_months(work: Work) -> Iterator[Made]:
         asked = IssuedRequest(**own, step=study.step, lead_hours=leads, local_days=study.has_local_days)
         return fetch_issued(source, asked)
 
-    yield from _fetched(work, source, study.dynamic_inputs.variables, issued_from(source), issued.title, fetch)
+    yield from _fetched(work, source, study.dynamic_inputs.variables, issued_from(source), source.issued.title, fetch)
 
 
 def _months(source: Source) -> Make:
