@@ -21,7 +21,9 @@ from soilmoisture_assets_tests.sources.ismn.ismn_parts import FILE, HEADER, good
         (["run", "--study", "nosuch"], "neither built in (demo, conus, uscrn, scan) nor a file"),
         (["run", "--select", "group:models("], "is not a selection of assets"),
         (["run", "--select", 'key:"nosuch"'], "nothing matches --select"),
+        (["run", "--select", "cube/stations"], "is not a selection of assets"),
         (["run"], "cannot be written to"),
+        (["run", "--select", "+key:models/latest_forecast"], "cannot be written to"),
         (["inspect", "ismn", "nowhere.zip"], "no such file or folder"),
         (["inspect", "era5", "nowhere.nc"], "nowhere.nc: not found"),
     ],
@@ -39,6 +41,23 @@ def test_what_cannot_be_served_is_said_with_the_fix(
     assert reason.startswith("soilmoisture: ")
     assert words in reason
     assert fix.startswith("  ")
+
+
+@pytest.mark.parametrize(
+    ("select", "near"),
+    [
+        ("group:cub", "group:cube"),
+        ("latest_forecast", 'key:"models/latest_forecast"'),
+        ('+key:"cube/staitons"', 'key:"cube/stations"'),
+    ],
+)
+def test_a_selection_that_matches_nothing_is_told_what_it_may_mean(
+    select: str, near: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(sys, "argv", ["soilmoisture", "run", "--study", "demo", "--select", select])
+    with pytest.raises(SystemExit):
+        main()
+    assert f"Did you mean: {near}? " in capsys.readouterr().err
 
 
 def test_inspect_names_stations_as_a_run_does_and_says_what_is_lost(

@@ -1,8 +1,11 @@
 """``soilmoisture run``: bring a selection up to date, with progress. Not here: the order of runs (defs/runs.py)."""
 
+import difflib
 import json
+import re
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,7 +51,7 @@ def run(
             remember(deployment.store, deployment.study.name, deployment.settings.study)
             names = [name.strip() for name in stations.split(",")] if stations else []
             summary = _run(deployment, definitions, instance, wanted, names, force, bars)
-    summary["warnings"] = lost + summary["warnings"]
+            summary["warnings"] = [*lost, *summary["warnings"], *_left_out(deployment, names)]
     summary |= {
         "settled": list(deployment.settled),
         "study": deployment.study.name,
@@ -73,19 +76,29 @@ def _selected(deployment: "Deployment", definitions: "dg.Definitions", select: s
     from soilmoisture_assets.defs.keys import asset_path
 
     graph = definitions.resolve_asset_graph()
-    groups = ", ".join(sorted({str(graph.get(key).group_name) for key in graph.get_all_asset_keys()}))
+    groups = sorted({str(graph.get(key).group_name) for key in graph.get_all_asset_keys()})
     example = deployment.command("run", "--select", "group:cube")
-    fix = f"  Leave it out, or name groups ({groups}) or keys: {example}"
-    name = deployment.study.name
-    text = (select or "*").replace('key:"', f'key:"{name}/').replace(f'"{name}/{name}/', f'"{name}/')
+    name, asked = deployment.study.name, select or "*"
+    near = _near(asked, groups, deployment.graph)
+    fix = f"  {near}Leave it out, or name groups ({', '.join(groups)}) or keys: {example}"
     try:
-        selection = dg.AssetSelection.from_string(text)
+        keys = dg.AssetSelection.from_string(
+            re.sub(rf'\bkey:("?)(?!{re.escape(name)}/)', rf"key:\g<1>{name}/", asked)
+        ).resolve(graph)
     except dg.DagsterError as error:
-        raise StudyError(f"--select '{select}' is not a selection of assets.\n{fix}") from error
-    keys = selection.resolve(graph)
+        raise StudyError(f"--select '{asked}' is not a selection of assets.\n{fix}") from error
     if not keys:
-        raise StudyError(f"nothing matches --select '{select}'.\n{fix}")
+        raise StudyError(f"nothing matches --select '{asked}'.\n{fix}")
     return {asset_path(key) for key in keys}
+
+
+def _near(select: str, groups: Iterable[str], paths: Iterable[str]) -> str:
+    """Groups and keys that a selection may mean by its words; of a path its last part may do."""
+    known = {path.rpartition("/")[2]: f'key:"{path}"' for path in paths}
+    known |= {path: f'key:"{path}"' for path in paths} | {group: f"group:{group}" for group in groups}
+    found = (difflib.get_close_matches(word, known, n=1, cutoff=0.75) for word in re.findall(r"[\w/]+", select))
+    near = dict.fromkeys(known[each] for match in found for each in match)
+    return f"Did you mean: {', '.join(near)}? " if near else ""
 
 
 def _run(
@@ -126,6 +139,18 @@ def _run(
     return summary
 
 
+def _left_out(deployment: "Deployment", stations: Sequence[str]) -> list[str]:
+    """Why stations that are named are not in the study."""
+    from soilmoisture_assets.assets import COMMON
+    from soilmoisture_assets.notebook import OpenStudy
+
+    if not stations or not deployment.is_current(COMMON):
+        return []
+    known = OpenStudy(deployment).stations
+    reasons = known.loc[[name for name in stations if name in known.index and not known.included[name]], "reason"]
+    return [f"station {name} is left out of the study: {reason}" for name, reason in reasons.items()]
+
+
 def _describe(assets: tuple[str, ...], partitions: list[str]) -> str:
     text = assets[0] if len(assets) == 1 else f"{assets[0]} and {len(assets) - 1} more"
     return f"{text} ({len(partitions)})" if partitions else text
@@ -143,7 +168,8 @@ def _print_summary(deployment: "Deployment", summary: dict[str, Any]) -> None:
     for error in summary["errors"]:
         err.print(f"soilmoisture: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
     runs = len(summary["runs"])
-    out.print(f"{runs} run{'' if runs == 1 else 's'} in {summary['seconds']:.0f} s", highlight=False)
+    nothing = "" if runs or summary["errors"] else ": nothing of what was asked for is missing or out of date"
+    out.print(f"{runs} run{'' if runs == 1 else 's'} in {summary['seconds']:.0f} s{nothing}", highlight=False)
     record = deployment.store.record(deployment.address(REPORT)) if deployment.is_current(REPORT) else None
     if record is not None and not summary["errors"]:
         out.print(f"Report: {deployment.store.url_of(record)}", highlight=False, soft_wrap=True)

@@ -128,10 +128,13 @@ def partitions_to_make(deployment: Deployment, view: View, stage: Stage, station
     every = view.wanted(stage.assets[0])
     if stage.partitions != "station" or not stations:
         return every
-    known = view.names(deployment.places) or []
-    if known:
-        check_known(stations, known, deployment.command("stations"))
+    _check_stations(deployment, view, stations)
     return [name for name in every if name in stations]
+
+
+def _check_stations(deployment: Deployment, view: View, stations: Collection[str]) -> None:
+    if known := view.names(deployment.places):
+        check_known(stations, known, deployment.command("stations"))
 
 
 def bring_up_to_date(
@@ -156,6 +159,8 @@ def bring_up_to_date(
         deployment.discard(deployment.verify())
     deployment.withdraw()
     again = due(deployment)
+    if deployment.places not in again:  # else they are asked for first
+        _check_stations(deployment, deployment.view(), stations)
     lost: set[str] = set()
     for stage in stages(deployment.graph, wanted):
         for path in stage.assets:

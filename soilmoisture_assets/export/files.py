@@ -68,7 +68,7 @@ def export(
         )
     stored = study.forecasts(experiment) if experiment is not None else study.read(STORED[what])
     known = stored["station"].values.astype(str).tolist()
-    check_known(stations, known, study.deployment.command("stations"))
+    _check_stations(study, stations, known)
     dataset = stored.sel(station=list(stations)) if stations else stored
     made_by = f"exported by soilmoisture_assets {code_version()}"
     if form is Format.NETCDF:
@@ -92,6 +92,19 @@ def export(
             _dump_parquet(table, target)
         else:
             formats.dump(_points(table, dataset, notes), target)
+
+
+def _check_stations(study: OpenStudy, stations: Collection[str], known: Sequence[str]) -> None:
+    """Raise StudyError for a station of which nothing is stored: it is left out, has none, or is not known."""
+    listing = study.deployment.command("stations")
+    lacking = [name for name in stations if name not in known]
+    if lacking and study.deployment.is_current(COMMON):
+        every = study.stations
+        check_known(lacking, every.index.tolist(), listing)
+        reason = every.reason[lacking[0]]
+        said = f"is left out of the study: {reason}" if reason else "has nothing there to export"
+        raise StudyError(f"station {lacking[0]} {said}\n  Leave it out. All of them: {listing}")
+    check_known(lacking, known, listing)
 
 
 def _long(study: OpenStudy, what: What, dataset: xr.Dataset) -> pd.DataFrame:

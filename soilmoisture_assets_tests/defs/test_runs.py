@@ -260,6 +260,8 @@ def test_only_the_stations_that_are_named_are_made(tmp_path: Path):
         assert place.run(SERIES, stations=("b",)) == {SERIES: ["b"]}
         with pytest.raises(StudyError, match=r"unknown station 'bb'\.\n  Did you mean: b"):
             place.run(SERIES, stations=("bb",))
+        with pytest.raises(StudyError, match="unknown station 'bb'"):  # before what is of no station is made
+            place.run(MEAN, stations=("bb",))
 
 
 def test_stations_that_dagster_was_not_told_of_are_made(tmp_path: Path):

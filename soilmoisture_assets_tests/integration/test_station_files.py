@@ -55,6 +55,18 @@ def test_a_run_names_what_is_lost_and_the_stations_that_are_out_with_the_reason(
     assert out in said
 
 
+def test_a_station_that_is_left_out_is_told_with_the_reason_where_it_is_asked_for(place: Workplace):
+    asked = ["--stations", "NET__s2"]
+    run = place.command("run", "--select", "group:cube", *asked)
+    assert run.returncode == 0
+    assert "0 runs" in run.stdout
+    assert "nothing of what was asked for is missing" in run.stdout
+    export = place.command("export", "--what", "cube", "--format", "csv", *asked)
+    assert export.returncode == 2
+    for result in (run, export):
+        assert "station NET__s2 is left out of the study: no dynamic inputs" in result.stderr
+
+
 def test_doctor_says_the_same_before_a_run(place: Workplace):
     result = place.command("doctor", "--json")
     assert result.returncode == 0, result.stdout
