@@ -72,8 +72,20 @@ def test_inspect_names_stations_as_a_run_does_and_says_what_is_lost(
     assert not ended.value.code
     said = capsys.readouterr().out
     assert station_id("SCAN", "Site#") in said
+    assert "depth [m]" in said
     assert "1 lines without a time stamp or depth left out" in said
     assert "not in the records: 0 files, 1 lines, 0 values, 0 repeated hours" in said
+
+
+def test_a_station_is_named_in_one_line_of_a_terminal_of_80_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    path = write_zip(tmp_path / "archive.zip", {FILE: lines(good_rows(), HEADER)})
+    monkeypatch.setattr(sys, "argv", ["soilmoisture", "inspect", "ismn", str(path)])
+    monkeypatch.setattr(terminal.out, "width", 80)
+    with pytest.raises(SystemExit):
+        main()
+    assert " SCAN__Waimea_Plain " in capsys.readouterr().out
 
 
 def test_the_web_ui_listens_on_this_machine_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from soilmoisture_assets.cli.terminal import FoldedTable, JsonOption, StudyOption, out
 from soilmoisture_assets.settings import Launcher, Settings
@@ -40,7 +41,8 @@ def doctor(
     else:
         table = FoldedTable("", "what", "state", title=f"study {deployment.study.name}")
         for finding in findings:
-            table.add_row("[green]ok" if finding.ok else "[red]missing", finding.what, finding.state)
+            told = Text("ok", style="green") if finding.ok else Text("missing", style="red")
+            table.add_row(told, finding.what, finding.state)
         out.print(table)
         lacking = [finding for finding in findings if not finding.ok]
         for finding in lacking:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from soilmoisture_assets.cli.terminal import FoldedTable, JsonOption, out
+from soilmoisture_assets.cli.terminal import FoldedTable, JsonOption, out, whole
 from soilmoisture_assets.errors import SourceError
 
 app = typer.Typer(no_args_is_help=True, help="Say what is in an archive or file.")
@@ -21,7 +21,10 @@ def inspect_ismn(path: Path, as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps(found, indent=1, default=str))
         return
-    table = FoldedTable("station", "variable", "depth [m]", "sensor", "rows", "good", "start", "end", title=str(path))
+    table = FoldedTable(title=str(path), box=None)
+    table.add_column("station", width=whole(file["station_id"] for file in found["files"]))
+    for column in ("variable", "depth [m]", "sensor", "rows", "good", "start", "end"):
+        table.add_column(column)
     for file in found["files"]:
         flags: dict[str, int] = file["flags"]
         good = sum(count for flag, count in flags.items() if flag in ("G", "U"))
@@ -50,12 +53,20 @@ def inspect_stations(path: Path, as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps(found, indent=1, default=str))
     else:
-        table = FoldedTable(
-            "variable", "in the file", "units", "every", "from", "to", "values", "within limits", title=str(path)
-        )
-        for name, each in found["variables"].items():
-            texts = [each.get(key) for key in ("name", "units", "interval", "first", "last", "values", "within_limits")]
-            table.add_row(name, *("" if text is None else str(text) for text in texts))
+        table = FoldedTable(title=str(path), box=None)
+        variables = found["variables"]
+        table.add_column("variable", width=whole(variables))
+        other_names = any(each["name"] != name for name, each in variables.items())
+        for column in (*(("in the file",) if other_names else ()), "units", "every", "from [UTC]", "to [UTC]"):
+            table.add_column(column)
+        for column in ("values", "within limits"):
+            table.add_column(column, justify="right")
+        for name, each in variables.items():
+            texts = [str(each.get(key) or "") for key in ("units", "interval")]
+            texts += [str(each.get(key, "")).replace("T", " ") for key in ("first", "last")]
+            counts = [str(each.get(key, "")) for key in ("values", "within_limits")]
+            called = [str(each["name"])] if other_names else []
+            table.add_row(name, *called, *texts, *counts)
         out.print(table)
         places = [f"{name} ({at['latitude']:g} N, {at['longitude']:g} E)" for name, at in found["stations"].items()]
         out.print(f"{len(places)} stations: {', '.join(places)}", markup=False)

@@ -2,7 +2,7 @@
 
 import json
 
-from soilmoisture_assets.cli.terminal import FoldedTable, JsonOption, StudyOption, out
+from soilmoisture_assets.cli.terminal import FoldedTable, JsonOption, StudyOption, out, whole
 
 
 def stations(study: StudyOption = None, as_json: JsonOption = False) -> None:
@@ -15,7 +15,11 @@ def stations(study: StudyOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps(rows, indent=1))
         return
-    table = FoldedTable("station", "latitude", "longitude", "elevation [m]", "why it is left out", box=None)
+    table = FoldedTable(box=None)
+    table.add_column("station", width=whole(row["station"] for row in rows))  # to be copied whole
+    for column in ("latitude\n[°N]", "longitude\n[°E]", "elevation\n[m]"):
+        table.add_column(column, justify="right")
+    table.add_column("why it is left out")
     for row in rows:
         place = (f"{row['latitude']:.3f}", f"{row['longitude']:.3f}", f"{row.get('elevation') or float('nan'):.0f}")
         table.add_row(row["station"], *place, "" if row["included"] else row["reason"])

@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.files import replacing, telling_troubles
@@ -28,10 +30,24 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 
 class FoldedTable(Table):
-    """A table whose words are folded where they do not fit, and never cut: people copy them."""
+    """A table whose words are folded where they do not fit, and never cut: people copy them.
 
-    def add_column(self, *args: Any, **how: Any) -> None:
-        super().add_column(*args, **{"overflow": "fold", **how})
+    Texts are shown as they are: ``[m]`` is a unit, not a style.
+    """
+
+    def __init__(self, *headers: str, title: str = "", **how: Any) -> None:
+        super().__init__(*headers, title=escape(title), **how)
+
+    def add_column(self, header: str = "", *args: Any, **how: Any) -> None:  # type: ignore[override]
+        super().add_column(Text(header), *args, **{"overflow": "fold", **how})
+
+    def add_row(self, *cells: str | Text, **how: Any) -> None:  # type: ignore[override]
+        super().add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), **how)
+
+
+def whole(texts: Iterable[str]) -> int | None:
+    """The width of a column that is folded after the others; None on a terminal that is narrow for all of them."""
+    return max(map(len, texts), default=None) if out.width >= 80 else None
 
 
 TEMPLATE = Path(__file__).parents[1] / "dagster.yaml"
