@@ -25,7 +25,7 @@ from soilmoisture_assets.learning.program import STARTS
 from soilmoisture_assets.learning.windows import Runs, Windows, build_windows
 from soilmoisture_assets.metadata.coordinates import COORDINATES, START
 from soilmoisture_assets.metadata.stations import STATION_COORDINATES
-from soilmoisture_assets.metadata.variables import FORECAST_ATTRIBUTES, OBSERVED_ATTRIBUTES
+from soilmoisture_assets.metadata.variables import FORECAST_ATTRIBUTES, observed_attributes
 from soilmoisture_assets.study import Experiment, Study
 
 AFTER_TRAINING = (SELECTION, CALIBRATION, TEST)
@@ -154,7 +154,7 @@ def latest_forecast(
                 {
                     "soil_moisture_forecast": (dims, np.stack(quantiles), FORECAST_ATTRIBUTES),
                     "start": ("station", times[-1:], START),
-                    "last_observation": ("station", [last], OBSERVED_ATTRIBUTES),
+                    "last_observation": ("station", [last], observed_attributes(moisture)),
                     "age": ("station", age[[row]], {"units": "hours", "long_name": "age of the last observation"}),
                 },
                 coords=_coordinates(cube, windows.of(regional, name), name) | {"forecaster": list(models)},
@@ -282,8 +282,8 @@ def _forecast(cube: xr.Dataset, windows: Windows, model: Model, station: str) ->
     # of the station alone: where it lacks a forecast of the weather nothing is issued, and nothing judged
     able = windows.start_split[windows.stations.index(station), starts + windows.pad].numpy() > 0
     split = np.where(labels == CALIBRATION, SELECTION, labels).astype(np.int8)
-    scored = cube["soil_moisture_scored"].transpose("station", "time").sel(station=[station]).values
-    observed = scored[:, starts[:, None] + np.arange(1, windows.shape.leads + 1)].astype(np.float32)
+    scored = cube["soil_moisture_scored"].transpose("station", "time").sel(station=[station])
+    observed = scored.values[:, starts[:, None] + np.arange(1, windows.shape.leads + 1)].astype(np.float32)
     observed = np.where(able[:, None], observed, np.float32(np.nan))
     quantiles = np.where(able[:, None, None], _quantiles(windows, model, station, starts), np.float32(np.nan))
     calibration = {"long_name": "validation start that chose nothing: for weights and intervals"}
@@ -294,7 +294,7 @@ def _forecast(cube: xr.Dataset, windows: Windows, model: Model, station: str) ->
                 quantiles,
                 FORECAST_ATTRIBUTES,
             ),
-            "soil_moisture_observed": (("station", "start", "lead"), observed, OBSERVED_ATTRIBUTES),
+            "soil_moisture_observed": (("station", "start", "lead"), observed, observed_attributes(scored)),
         },
         coords={
             **_coordinates(cube, windows, station),

@@ -322,8 +322,7 @@ _STATIC = [
 
 VARIABLES: Mapping[str, Variable] = {variable.name: variable for variable in [_TARGET, *_DYNAMIC, *_STATIC]}
 
-OBSERVED_ATTRIBUTES = _TARGET.attributes() | {"long_name": "observed soil moisture"}
-FORECAST_ATTRIBUTES = OBSERVED_ATTRIBUTES | {
+FORECAST_ATTRIBUTES = _TARGET.attributes() | {
     "long_name": "forecast soil moisture",
     "source": "forecast by soilmoisture_assets from what the sources of the dataset say",
 }
@@ -345,6 +344,13 @@ REFERENCE_STATIC_ATTRIBUTES = (
 def said_by_source(values: xr.DataArray) -> dict[str, object]:
     """Attributes in which a source speaks of itself; they win over the registry's general words."""
     return {key: values.attrs[key] for key in ("source", "comment", "depth") if key in values.attrs}
+
+
+def observed_attributes(soil_moisture: xr.DataArray) -> dict[str, object]:
+    """Attributes of observations that stand beside forecasts: their source is that of the cube's soil moisture."""
+    attributes = _TARGET.attributes() | {"long_name": "observed soil moisture"}
+    del attributes["source"]
+    return attributes | {key: said for key, said in soil_moisture.attrs.items() if key == "source"}
 
 
 def convert_units(

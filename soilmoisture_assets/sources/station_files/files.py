@@ -118,7 +118,7 @@ def read_static_attributes_file(path: str | Path, names: Sequence[str], domain: 
         values = {}
         for name in names:
             if name == "elevation" and np.isfinite(altitude).any() and not _is_variable(file, name):
-                values[name] = altitude.astype("float32").rename(name)
+                values[name] = altitude.astype("float32").rename(name).assign_attrs(source=_source(file, altitude))
                 continue
             own = _wanted(file, VARIABLES[name])
             values[name] = read_variable(file, VARIABLES[name], own, FileSource())[0].reset_coords(drop=True)
@@ -127,6 +127,11 @@ def read_static_attributes_file(path: str | Path, names: Sequence[str], domain: 
         if "elevation" not in names:
             attributes = attributes.assign_coords(elevation=altitude)
         return attributes.assign_attrs({NOTES: "\n".join(file.notes)})
+
+
+def _source(file: StationFile, found: xr.DataArray) -> str:
+    """Where values come from: as they say themselves, else as the file does, else the file."""
+    return found.attrs.get("source") or file.raw.attrs.get("source") or f"station file {Path(file.path).name}"
 
 
 def _is_variable(file: StationFile, name: str) -> bool:
@@ -179,8 +184,7 @@ def read_variable(
         elif found.dims != ("station", "time"):
             dimensions = ", ".join(file.dimensions(name))
             raise SourceError(f"{file.path}: '{name}' has dimensions ({dimensions}).\n  Give it as (station, time).")
-    said = found.attrs.get("source") or file.raw.attrs.get("source") or f"station file {Path(file.path).name}"
-    found = found.astype("float32").rename(name).assign_attrs(source=said)
+    found = found.astype("float32").rename(name).assign_attrs(source=_source(file, found))
     converted = convert_units(found, variable, file.path, interval)
     if "comment" in converted.attrs and converted.attrs["comment"] != found.attrs.get("comment"):
         file.note(f"{file.path}: '{name}': {converted.attrs['comment'].rpartition('; ')[2]}")

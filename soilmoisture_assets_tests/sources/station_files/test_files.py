@@ -158,6 +158,7 @@ def test_elevation_is_the_altitude_coordinate_where_the_file_has_no_such_variabl
     found = read_static_attributes_file(path, ["elevation"], Domain())
     assert found.elevation.values.tolist() == [300, 500]
     assert "elevation" in found.data_vars
+    assert found.elevation.attrs["source"] == f"station file {path.name}"
 
 
 def test_depths_of_a_file_are_compared_with_the_layer_to_the_centimetre(tmp_path: Path):
