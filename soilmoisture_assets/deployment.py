@@ -536,11 +536,12 @@ def load_deployment(study: str | None = None, settings: Settings | None = None) 
     own = settings or load_settings()
     store = store_of(own)
     chosen = study or own.study
-    known = known_studies(store).get(chosen)
+    studies = known_studies(store)
+    known = studies.get(chosen)
     if known is not None and known.text and not Path(known.where).is_file():  # it has run on another machine
         return Deployment(study_of(known.text, known.where), own.model_copy(update={"study": chosen}), store)
     origin = known.where if known is not None else chosen
-    return Deployment(load_study(origin), own.model_copy(update={"study": origin}), store)
+    return Deployment(load_study(origin, studies), own.model_copy(update={"study": origin}), store)
 
 
 LISTS = "lists"

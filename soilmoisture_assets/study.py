@@ -8,6 +8,7 @@ import datetime as dt
 import os
 import re
 import tomllib
+from collections.abc import Iterable
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.files import trouble_of_machine
+from soilmoisture_assets.metadata.stations import some_names
 from soilmoisture_assets.metadata.variables import REFERENCE_STATIC_ATTRIBUTES, VARIABLES
 
 BUILT_IN = ("demo", "conus", "uscrn", "scan")
@@ -514,11 +516,15 @@ class Study(_Section):
         return self.axis_until(self.period.last)
 
 
-def load_study(name_or_path: str) -> Study:
+def load_study(name_or_path: str, known: Iterable[str] = ()) -> Study:
     """Read a built-in study by name, or a study file by path.
 
     ``${NAME}`` in a file is replaced by the environment variable NAME; a relative path in it stays relative to the
     working directory.
+
+    Parameters
+    ----------
+    known : names of studies that are known beside those, for the message.
 
     Raises
     ------
@@ -532,9 +538,11 @@ def load_study(name_or_path: str) -> Study:
     else:
         path = Path(name_or_path)
         if not _is_file(path):
+            ran = some_names(name for name in known if name not in BUILT_IN)
+            run_here = f", or the name of one that has run here: {ran}" if ran else ""
             raise StudyError(
                 f"study '{name_or_path}' is neither built in ({', '.join(BUILT_IN)}) nor a file.\n"
-                "  Give one of the names or the path of a TOML file."
+                f"  Give one of the names or the path of a TOML file{run_here}."
             )
         text, origin = _text_of(path), str(path)
     return study_of(text, origin)

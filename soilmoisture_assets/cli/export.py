@@ -8,10 +8,13 @@ import typer
 from soilmoisture_assets.cli.terminal import StudyOption, out
 from soilmoisture_assets.export import Format, What
 
+WHAT = f"What to export: {', '.join(What)}."
+FORMAT = f"What other programs read: {', '.join(Format)}."
+
 
 def export(
-    what: Annotated[What, typer.Option("--what", help="What to export.")],
-    form: Annotated[Format, typer.Option("--format", help="What other programs read.")],
+    what: Annotated[What, typer.Option("--what", metavar="<what>", help=WHAT)],
+    form: Annotated[Format, typer.Option("--format", metavar="<format>", help=FORMAT)],
     study: StudyOption = None,
     stations: Annotated[str | None, typer.Option("--stations", help="Comma-separated stations; default: all.")] = None,
     experiment: Annotated[

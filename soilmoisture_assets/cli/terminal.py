@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 out = Console()
 err = Console(stderr=True)
 
-StudyOption = Annotated[str | None, typer.Option("--study", help="Name of a study or path of a study file.")]
+StudyOption = Annotated[
+    str | None,
+    typer.Option("--study", help="Name of a study or path of a study file; default: SOILMOISTURE_STUDY, else demo."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 

@@ -14,8 +14,7 @@ def verify(
         bool, typer.Option("--repair", help="Discard what is damaged, so that the next run makes it again.")
     ] = False,
 ) -> None:
-    """Compare every stored object with its record, and what is in it with what it should be; name what is damaged,
-    missing or not ours."""
+    """Compare every stored object with its record and its contents with what they should be; name what is wrong."""
     from soilmoisture_assets.deployment import load_deployment
     from soilmoisture_assets.verification import wrong_contents
 

@@ -67,6 +67,13 @@ def test_a_station_that_is_left_out_is_told_with_the_reason_where_it_is_asked_fo
         assert "station NET__s2 is left out of the study: no dynamic inputs" in result.stderr
 
 
+def test_a_study_that_is_not_known_is_told_which_have_run_here(place: Workplace):
+    assert place.command("run", "--select", "group:cube").returncode == 0
+    result = place.command("status", "--study", "mien")
+    assert result.returncode == 2
+    assert "or the name of one that has run here: mine." in result.stderr
+
+
 def test_doctor_says_the_same_before_a_run(place: Workplace):
     result = place.command("doctor", "--json")
     assert result.returncode == 0, result.stdout
