@@ -190,6 +190,7 @@ def read_variable(
         file.note(f"{file.path}: '{name}': {converted.attrs['comment'].rpartition('; ')[2]}")
     if variable.role == "target":
         _refuse_all_bad(file, converted)
+        _note_other_units(file, converted)
     return converted.rename(variable.name), interval
 
 
@@ -198,8 +199,31 @@ def _refuse_all_bad(file: StationFile, series: xr.DataArray) -> None:
     if not bool(variable.allows(series).any()):
         raise SourceError(
             f"{file.path}: not a single good value of soil moisture ({variable.valid_min} ... {variable.valid_max} "
-            "m3 m-3).\n  Check the units attribute, the depths and the period."
+            f"m3 m-3){_median_of(series)}.\n  Check the units attribute, the depths and the period."
         )
+
+
+def _median_of(series: xr.DataArray) -> str:
+    values = series.values[np.isfinite(series.values)]
+    return f"; by its units their median is {np.median(values):.3g} m3 m-3" if len(values) else ""
+
+
+DRIEST = 0.02
+"""m3 m-3; the record of a soil that never holds more is rather one in other units than the file says."""
+
+
+def _note_other_units(file: StationFile, series: xr.DataArray) -> None:
+    """Note the stations that cannot be in the units that the file says of all of them."""
+    variable = VARIABLES["soil_moisture"]
+    largest = series.where(series <= variable.valid_max).max([dim for dim in series.dims if dim != "station"])
+    names = series.station.values.astype(str)
+    for chosen, what in (
+        (~variable.allows(largest) & series.notnull().any(series.dims[1:]), "has no good value of soil moisture"),
+        (variable.allows(largest) & (largest < DRIEST), f"has soil moisture below {DRIEST} m3 m-3 alone"),
+    ):
+        for name in names[chosen.values]:
+            own = _median_of(series.sel(station=name)).removeprefix("; ")
+            file.note(f"{file.path}: {name} {what} ({own}): are its units other ones?")
 
 
 def _of_standard_name(file: StationFile, variable: Variable) -> list[str]:

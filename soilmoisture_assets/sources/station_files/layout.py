@@ -21,7 +21,7 @@ from soilmoisture_assets.errors import SourceError, TimeAxisError
 from soilmoisture_assets.sources.foreign import reading
 from soilmoisture_assets.sources.time_axis import GREGORIAN, SINCE, Regular, decode_times, on_interval
 
-REMEDY = "Write the file again as CF timeSeries NetCDF."
+REMEDY = "Write the file again as CF timeSeries NetCDF: docs/own_stations.md shows how to make it of tables."
 ALTITUDES = ("surface_altitude", "altitude", "height_above_mean_sea_level", "height_above_reference_ellipsoid")
 _SAID = ("units", "standard_name", "long_name", "source", "comment", "depth", "cell_methods")
 """Attributes of a variable that speak of its values, not of how a file keeps them."""

@@ -49,7 +49,8 @@ def open_station_file(path: str | Path, domain: Domain, networks: Sequence[str] 
     with reading(path, "Give the path of a CF timeSeries NetCDF file."):
         there = Path(path).is_file()
     if not there:
-        raise SourceError(f"{path}: no such file.\n  Give the path of a CF timeSeries NetCDF file.")
+        seen = "" if Path(path).is_absolute() else f", seen from {Path.cwd()}"
+        raise SourceError(f"{path}: no such file.\n  Give the path of a CF timeSeries NetCDF file{seen}.")
     probe_netcdf(path, remedy=REMEDY)
     with reading(path, REMEDY):
         raw = xr.open_dataset(path, engine="netcdf4", decode_cf=False, create_default_indexes=False)

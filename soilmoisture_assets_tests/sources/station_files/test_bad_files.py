@@ -295,7 +295,7 @@ BAD = {
         values("depth", lambda depth: depth - 1), by_the_study=True,
     ),
     "not one good value": Bad(
-        values("soil_moisture", lambda sm: sm - 99), ("not a single good value of soil moisture",),
+        values("soil_moisture", lambda sm: sm - 99), ("not a single good value of soil moisture", "median is -9"),
         values("soil_moisture", lambda sm: sm + 99),
     ),
     "text for numbers": Bad(

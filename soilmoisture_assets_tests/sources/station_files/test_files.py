@@ -51,6 +51,22 @@ def test_percent_becomes_a_fraction_and_altitude_a_coordinate(tmp_path: Path):
     assert found.network.values.tolist() == ["NET", "NET"]
 
 
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (0.2, "has soil moisture below 0.02 m3 m-3 alone (by its units their median is 0.002 m3 m-3)"),
+        (2000.0, "has no good value of soil moisture (by its units their median is 20 m3 m-3)"),
+    ],
+)
+def test_a_station_in_other_units_than_the_file_says_is_named(value: float, what: str, tmp_path: Path):
+    percent = daily()
+    percent[1] = value
+    path = soil_moisture_file(tmp_path, percent, DAYS, [0.05, 0.2])
+    found = read_target_file(path, target(**LOCAL_DAYS), PERIOD, Domain())
+    assert f"{found.station.values[1]} {what}" in found.attrs[NOTES]
+    assert str(found.station.values[0]) not in found.attrs[NOTES]
+
+
 def test_a_local_calendar_day_becomes_the_step_that_ends_it(tmp_path: Path):
     path = soil_moisture_file(tmp_path, daily(), DAYS, [0.05, 0.2])
     found = read_target_file(path, target(**LOCAL_DAYS), PERIOD, Domain())
