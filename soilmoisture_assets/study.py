@@ -159,6 +159,8 @@ class FileSource(_Section):
 
     path: str | None = None
     time_zone: Literal["UTC", "local"] = "UTC"
+    """Whose time stamps are. ``local`` means of days the calendar days of the station's own clock; of hours the nominal
+    zone of its place, a whole hour for each 15 degrees of longitude, without summer time."""
     time_label: Literal["start", "middle", "end"] = "end"
     """What a stamp marks of its interval. A calendar day is stamped at its start. Bounds in the file say it better, and
     stamps at half past or at noon show it themselves."""

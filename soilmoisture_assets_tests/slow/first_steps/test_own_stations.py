@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from soilmoisture_assets import open_study
@@ -20,7 +21,7 @@ def test_the_page_leads_from_two_tables_to_the_forecast_of_their_stations(
     own = {name: value for name, value in os.environ.items() if not name.startswith("SOILMOISTURE_")}
     environment = own | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     blocks = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    assert [kind for kind, _ in blocks] == ["python", "python", "", "toml", "", "python", ""]
+    assert [kind for kind, _ in blocks] == ["python", "python", "", "toml", "", "python", "", "python", "python"]
     for kind, text in blocks:
         if kind == "toml":
             (tmp_path / "mine.toml").write_text(text)
@@ -33,3 +34,7 @@ def test_the_page_leads_from_two_tables_to_the_forecast_of_their_stations(
     assert latest.sizes["station"] == 3
     assert latest.lead.values.tolist() == [24, 48, 72]
     assert np.isfinite(latest.soil_moisture_forecast).all()
+    logged = pd.read_csv(tmp_path / "measured.csv")
+    assert logged.date.tolist() == ["2021-10-30 23:00:00", *(f"2021-10-31 0{hour}:00:00" for hour in range(3))]
+    assert logged.soil_moisture.tolist()[:3] == pytest.approx([0.249, 0.248, 0.248])
+    assert logged.soil_moisture.isna().tolist() == [False, False, False, True]
