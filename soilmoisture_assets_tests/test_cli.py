@@ -1,11 +1,14 @@
 """The command line where a request cannot be served: one line that says why, the fix, exit code 2."""
 
+import io
 import os
+import re
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from soilmoisture_assets.cli import main, progress, terminal
 from soilmoisture_assets.deployment import load_deployment
@@ -126,6 +129,17 @@ def test_a_log_never_falls_silent_and_says_what_goes_on(
     assert said[0] == "raw/ismn/scan ..."
     assert "raw/ismn/scan 3 of 8 SCAN__Abrams ..." in said
     assert said[-1] == "raw/ismn/scan: 1 s"
+
+
+def test_the_time_that_went_by_is_whole_on_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch):
+    screen = io.StringIO()
+    monkeypatch.setattr(progress, "err", Console(file=screen, force_terminal=True, width=80))
+    with progress.shown(quiet=False) as bars:
+        bars.begin(("models/regional_model_forecast",), "models/regional_model_forecast and 2 more")
+        bars.progress(1, 3, "loss 0.5692, validation 0.5885, 0 s")
+    last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue()).strip().splitlines()[-1]
+    assert last.endswith(" loss 0.5692, val 0:00:00")
+    assert len(last) < 80
 
 
 def test_the_doctor_says_every_fix_in_whole_lines_however_narrow_the_terminal(

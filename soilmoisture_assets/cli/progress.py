@@ -14,6 +14,8 @@ Assets = tuple[str, ...]
 LONGEST_SILENCE = 20.0
 """Seconds; then a log says what is still going on."""
 LONGEST_TEXT = 60
+BAR, BESIDE_TEXT = 10, 23
+"""Columns of a terminal: the bar, and all but the texts, with the bar, the time and what lies between them."""
 
 
 class Shown(Protocol):
@@ -31,7 +33,7 @@ def shown(*, quiet: bool) -> Iterator[Shown]:
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(20),
+            BarColumn(BAR),
             TextColumn("{task.fields[detail]}"),
         )
         with Progress(*columns, TimeElapsedColumn(), console=err, disable=quiet) as bars:
@@ -59,8 +61,9 @@ class _Bars:
         self._bars.update(self._tasks[assets], total=1, completed=1, detail="")
 
     def progress(self, done: int, total: int, text: str) -> None:
-        for task in list(self._tasks.values())[-1:]:
-            self._bars.update(task, completed=done, total=total, detail=text[:LONGEST_TEXT])
+        for task in self._bars.tasks[-1:]:
+            room = max(self._bars.console.width - len(task.description) - BESIDE_TEXT, 0)  # else the time is cut
+            self._bars.update(task.id, completed=done, total=total, detail=text[: min(room, LONGEST_TEXT)])
 
 
 class _Lines:
