@@ -5,7 +5,7 @@ Not here: what is stored (notebook.py opens it), how a dataset or table becomes 
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def export(
         study_name=study.study.name,
         synthetic=study.study.sandbox,
     )
-    notes.append(made_by)
+    notes += [*_explained(table, dataset), made_by]
     with replacing(path) as target:
         if form is Format.CSV:
             formats.dump(table, target, notes=notes)
@@ -164,6 +164,17 @@ def _with_units(table: pd.DataFrame, dataset: xr.Dataset) -> pd.DataFrame:
     table = table.rename(columns={"lead": "lead_hours"})
     table.attrs = {UNITS: {name: units for name, units in said.items() if units != "1"}}
     return table
+
+
+def _explained(table: pd.DataFrame, dataset: xr.Dataset) -> Iterator[str]:
+    """What columns mean that have no units: times, and numbers that stand for words."""
+    if not table.select_dtypes("datetime").empty:
+        yield "times: UTC; a step is called by its end"
+    for name in (str(name) for name in table if name in dataset):
+        attributes = dataset[name].attrs
+        if "flag_meanings" in attributes and pd.api.types.is_numeric_dtype(table[name]):
+            words = zip(attributes["flag_values"], str(attributes["flag_meanings"]).split(), strict=True)
+            yield f"{name}: {', '.join(f'{value} {word}' for value, word in words)}"
 
 
 def _points(table: pd.DataFrame, dataset: xr.Dataset, notes: Sequence[str]) -> dict[str, Any]:

@@ -80,6 +80,9 @@ def test_the_forecasts_of_an_experiment_come_with_what_was_observed(study: OpenS
     [first, *_] = study.forecasts("drivers").station.values.astype(str)
     export(study, What.FORECASTS, Format.CSV, tmp_path / "of.csv", stations=[first], experiment="drivers")
     table = pd.read_csv(tmp_path / "of.csv", comment="#")
+    begins = [line for line in (tmp_path / "of.csv").read_text().splitlines() if line.startswith("# ")]
+    assert "# times: UTC; a step is called by its end" in begins
+    assert "# split: 0 none, 1 train, 2 validation, 3 test" in begins
     stored = study.forecasts("drivers").sel(station=first)
     assert len(table) == stored.sizes["start"] * stored.sizes["lead"]
     observed = stored.soil_moisture_observed.transpose("start", "lead").values.ravel()
