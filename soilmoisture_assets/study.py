@@ -133,6 +133,14 @@ class Domain(_Section):
         return in_longitude & (np.asarray(latitude) >= self.south) & (np.asarray(latitude) <= self.north)
 
 
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", text):
+        raise ValueError(
+            f"'{text[:40]}' is not small letters, digits and _, a letter first, such as 'my_stations'"
+        )
+    return text
+
+
 def _hours(text: str) -> str:
     if not re.fullmatch(r"[0-9]{1,4}h", text) or int(text[:-1]) == 0:
         raise ValueError(f"'{text[:40]}' is not a number of hours such as '12h'")
@@ -366,7 +374,7 @@ class DroughtSettings(_Section):
 class Study(_Section):
     """One study. Its name comes first in the keys of its assets and in its paths in the store."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: Annotated[str, AfterValidator(_name)]
     title: str
     sandbox: bool = False
     """True: every source is served by the embedded sandbox, and everything made is labelled synthetic."""
