@@ -135,9 +135,7 @@ class Domain(_Section):
 
 def _name(text: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", text):
-        raise ValueError(
-            f"'{text[:40]}' is not small letters, digits and _, a letter first, such as 'my_stations'"
-        )
+        raise ValueError(f"'{text[:40]}' is not small letters, digits and _, a letter first, such as 'my_stations'")
     return text
 
 

@@ -158,7 +158,10 @@ def test_bytes_that_are_no_study_are_refused_in_a_line(tmp_path: Path, content: 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (('name = "mine"', 'name = "My stations"'), "name: 'My stations' is not small letters, digits and _, a letter first"),
+        (
+            ('name = "mine"', 'name = "My stations"'),
+            "name: 'My stations' is not small letters, digits and _, a letter first",
+        ),
         (("start = 2015-01-01\nend", "start = 0001-01-01\nend"), "0001-01-01 lies outside the days 1700-01-01"),
         (("end = 2016-12-31\n[s", "end = 9999-12-31\n[s"), "9999-12-31 lies outside the days"),
         (("start = 2015-01-01\nend", "start = 2015-02-30\nend"), "not valid TOML"),
