@@ -9,7 +9,7 @@ from pathlib import Path
 from soilmoisture_assets_tests.conventions import faults
 from soilmoisture_assets_tests.slow.first_steps.heard import LONGEST_SILENCE, hear, newcomer
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 def test_make_demo_installs_runs_and_ends_with_the_report_and_is_never_silent_for_long(tmp_path: Path):
