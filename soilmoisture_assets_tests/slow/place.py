@@ -3,7 +3,11 @@
 import datetime as dt
 import json
 import logging
-from collections.abc import Collection, Mapping
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,6 +133,19 @@ def study_file(settings: Mapping[str, Any], path: Path) -> Path:
 
     path.write_text("\n".join(f"{name} = {toml(value)}" for name, value in settings.items()))
     return path
+
+
+def kill_once(command: Sequence[str], environment: Mapping[str, str], folder: Path, enough: Callable[[], bool]) -> None:
+    """Begin a command and kill it, with all its processes, as soon as it has done enough."""
+    running = subprocess.Popen(
+        command, env=environment, cwd=folder, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    while not enough():
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.02)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
 
 
 @dataclass

@@ -2,10 +2,8 @@
 counted at the server."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from soilmoisture_assets.sandbox.server import Sandbox
 from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.study import Study
 from soilmoisture_assets_tests.conventions import faults
-from soilmoisture_assets_tests.slow.place import Made, Place, of_network, study_file
+from soilmoisture_assets_tests.slow.place import Made, Place, kill_once, of_network, study_file
 
 NETWORKS = {"scan": "AWDB daily, PRCP", "uscrn": "USCRN daily01, P_DAILY_CALC"}
 """Studies, and where their precipitation comes from."""
@@ -78,15 +76,9 @@ def test_a_command_that_is_killed_is_resumed_by_the_next_which_asks_for_what_is_
         }
         command = [str(Path(sys.executable).with_name("soilmoisture")), "run", "--study", str(study)]
         command += ["--select", "group:raw"]
-        killed = subprocess.Popen(
-            command, env=environment, cwd=tmp_path, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        while len(kept := {path.name.partition("@")[0] for path in tmp_path.rglob("hourly/2018/*.json.gz")}) < 3:
-            assert killed.poll() is None, killed.communicate()
-            time.sleep(0.05)
-        os.killpg(killed.pid, signal.SIGKILL)
-        killed.wait()
+        fetched = "hourly/2018/*.json.gz"
+        kill_once(command, environment, tmp_path, lambda: len([*tmp_path.rglob(fetched)]) >= 3)
+        kept = {path.name.partition("@")[0] for path in tmp_path.rglob(fetched)}
         before = len(sandbox.requests)
         ran = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from soilmoisture_assets.sandbox.ismn_archive import write_ismn_archive
 from soilmoisture_assets.sandbox.server import Sandbox
 from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.settings import Settings
-from soilmoisture_assets_tests.slow.place import LEAST, study_file
+from soilmoisture_assets_tests.slow.place import LEAST, kill_once, study_file
 
 COMMAND = str(Path(sys.executable).with_name("soilmoisture"))
 SERVICES = ("open_meteo", "soilgrids_wcs", "ornl", "epqs")
@@ -82,15 +81,7 @@ def test_a_command_that_is_killed_is_resumed_by_the_next_which_asks_for_what_is_
             "SOILMOISTURE_DATA_DIR": str(tmp_path / "data"),
         }
         command = [COMMAND, "run", "--study", file.name, "--select", "group:raw"]
-        killed = subprocess.Popen(
-            command, env=environment, cwd=tmp_path, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        while sandbox.count("soilgrids_wcs") < 50:
-            assert killed.poll() is None, killed.communicate()
-            time.sleep(0.02)
-        os.killpg(killed.pid, signal.SIGKILL)
-        killed.wait()
+        kill_once(command, environment, tmp_path, lambda: sandbox.count("soilgrids_wcs") >= 50)
         time.sleep(1)  # what is under way at the server ends
         before = len(sandbox.requests)
         ran = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -4,10 +4,8 @@ import datetime as dt
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +25,7 @@ from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.uscrn import client
 from soilmoisture_assets.store.records import State
 from soilmoisture_assets.study import study_of
+from soilmoisture_assets_tests.slow.place import kill_once
 from soilmoisture_assets_tests.sources.uscrn.test_study import STUDY
 
 RECORDS, CUBE = "raw/uscrn/records", "cube/station_cube"
@@ -204,15 +203,9 @@ def test_a_command_that_is_killed_is_resumed_by_the_next_which_asks_for_what_is_
         }
         command = [str(Path(sys.executable).with_name("soilmoisture")), "run", "--study", "crn.toml"]
         command += ["--select", "group:raw or group:cube"]
-        killed = subprocess.Popen(
-            command, env=environment, cwd=tmp_path, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        while len(kept := {path.name.partition("@")[0] for path in tmp_path.rglob("hourly02/2018/SY_*.gz")}) < 2:
-            assert killed.poll() is None, killed.communicate()
-            time.sleep(0.05)
-        os.killpg(killed.pid, signal.SIGKILL)
-        killed.wait()
+        fetched = "hourly02/2018/SY_*.gz"
+        kill_once(command, environment, tmp_path, lambda: len([*tmp_path.rglob(fetched)]) >= 2)
+        kept = {path.name.partition("@")[0] for path in tmp_path.rglob(fetched)}
         before = len(sandbox.requests)
         ran = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stdout + ran.stderr
