@@ -144,5 +144,5 @@ FIGURE = FigureDeclaration(
     description="Stations in and out of the study with reasons, and how complete each split is.",
     inputs={"stations": "cube/stations", "cube": "cube/station_cube"},
     draw=_draw,
-    code="5",
+    code="6",
 )

@@ -36,7 +36,7 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
     rises = importance["permutation_importance"].transpose("window", "feature").values.astype("float64")
     mean = np.nanmean(values, axis=(0, 1))
     chosen = _chosen(mean[-1], rises[-1])
-    figure = style.new_figure(height=1.5 + 0.2 * max(len(chosen), 16), width=style.FULL_WIDTH * 1.3)
+    figure = style.new_figure(height=1.5 + 0.2 * max(len(chosen), 18), width=style.FULL_WIDTH * 1.3)
     grid = figure.add_gridspec(2, 3, width_ratios=[1, 1, 1.05], height_ratios=[1.7, 1])
     colours = [group_colour(groups[i]) for i in chosen]
     left, middle = (figure.add_subplot(grid[:, place]) for place in range(2))
@@ -48,7 +48,7 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
     left.barh(rows, own.middle, xerr=apart, color=colours, error_kw=thin)
     left.set_yticks(rows, [style.shortened(feature_label(names[i]), 54) for i in chosen])
     middle.barh(rows, 1e3 * rises[-1, chosen], color=colours)
-    middle.tick_params(labelleft=False, length=0)
+    middle.tick_params(axis="y", labelleft=False, length=0)
     for axes, title, label, ends in (
         (left, f"a  SHAP, {windows[-1]} h", SHAP_LABEL, own.middle),
         (middle, f"b  Shuffled, {windows[-1]} h", "rise of the RMSE [10⁻³ m³ m⁻³]", 1e3 * rises[-1, chosen]),
@@ -67,8 +67,8 @@ def permutation_importance(importance: xr.Dataset, shap: xr.Dataset) -> "Figure"
         f"({method_and_experiment(shap)})",
         f"a: mean over stations of mean |SHAP|. {whiskers(shap)} b: rise of the error "
         f"of {int(importance.attrs.get('windows', 0)):,} test windows when a feature is shuffled among them "
-        f"(scatters around 0 where a feature does not matter).{left_out} c: ranks of all features, 1 the strongest, of "
-        "which those of the weak are open; ρ: Spearman.",
+        f"(scatters around 0 where a feature does not matter).{left_out} c: ranks of all features, 1 the strongest; "
+        "those of weak features are undecided. ρ: Spearman.",
         shap,
     )
 
@@ -88,6 +88,7 @@ def _group_legend(axes: "Axes", groups: np.ndarray) -> None:
         alignment="left",
         title_fontsize=7,
         fontsize=6.5,
+        borderpad=0.9,
         borderaxespad=0,
     )
 
@@ -133,6 +134,6 @@ FIGURE = FigureDeclaration(
     description="SHAP and permutation importance of the features beside each other, and how far their ranks agree.",
     inputs={"importance": "analysis/permutation_importance_{experiment}", "shap": "analysis/shap_values_{experiment}"},
     draw=_draw,
-    code="4",
+    code="5",
     variants=each_experiment,
 )
