@@ -26,9 +26,6 @@ def test_forecasts_cover_validation_and_test_starts_with_what_was_observed(
     assert (found.soil_moisture_forecast.diff("quantile") >= 0).all()
 
 
-OBSERVED = ("soil_moisture_antecedent", "soil_moisture_scored")
-
-
 @pytest.mark.parametrize("experiment", list(Experiment))
 def test_what_happens_after_a_lead_changes_nothing_at_that_lead(
     experiment: Experiment, cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
@@ -100,7 +97,8 @@ def test_the_latest_forecast_starts_at_the_newest_step_from_observations_that_ar
 def test_what_was_observed_is_of_the_source_of_the_cube(
     cube: xr.Dataset, study: Study, models: dict[Experiment, Model]
 ):
-    own = cube.assign({name: cube[name].assign_attrs(source="a logger") for name in OBSERVED})
+    observed = ("soil_moisture_antecedent", "soil_moisture_scored")
+    own = cube.assign({name: cube[name].assign_attrs(source="a logger") for name in observed})
     latest = latest_forecast(own, models[Experiment.FORECAST], {}, study)
     judged = forecast(own, models[Experiment.FORECAST], study)
     assert latest.last_observation.attrs["source"] == judged.soil_moisture_observed.attrs["source"] == "a logger"
