@@ -172,8 +172,10 @@ class Deployment:
             return places.drop_dims([name for name in places.dims if name != "station"])
         return value
 
-    def why_not(self, path: str, partition: str | None = None, *, view: View | None = None) -> SourceError:
-        """Why an asset or partition cannot be read, and the command that makes it."""
+    def why_not(
+        self, path: str, partition: str | None = None, *, view: View | None = None, wanted_for: str | None = None
+    ) -> SourceError:
+        """Why an asset or partition cannot be read, and the command that makes it, or the asset it is wanted for."""
         seen = view or self.view()
         what = f"{self.study.name}/{path}" + (f", partition {partition}" if partition else "")
         if path not in self.graph:
@@ -197,7 +199,7 @@ class Deployment:
             state = f"is out of date, as {', '.join(dict.fromkeys(lacking))} is"
         else:
             state = "is out of date"
-        return self.with_command(SourceError(f"{what} {state}.", make=[path]))
+        return self.with_command(SourceError(f"{what} {state}.", make=[wanted_for or path]))
 
     def behind(self, path: str) -> str:
         """What of the store a stored asset without partitions is behind, in one line; empty where it counts.
@@ -239,7 +241,7 @@ class Deployment:
         if found is None:
             missing = view.lacking(path, partition)[0]
             upstream = None if view.graph[missing].partitions is None else partition
-            raise self.why_not(missing, upstream, view=view)
+            raise self.why_not(missing, upstream, view=view, wanted_for=path)
         return found
 
     def publish(

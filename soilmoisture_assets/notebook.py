@@ -4,7 +4,7 @@ Belongs here: the names that people ask by, and the asset each stands for. Not h
 opening them (deployment.py), whose forecast stands for a station (scoring/gathering.py). No Dagster.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +93,11 @@ class OpenStudy:
             .join(observed)
             .assign(included=table["included"].to_pandas().astype(bool), reason=table["reason"].to_pandas())
         )
+
+    def left_out(self, names: Collection[str]) -> list[str]:
+        """A sentence for each of these stations that is known and not in the cube, with the reason."""
+        reasons = self.stations.query("not included and index in @names")["reason"]
+        return [f"station {name} is left out of the study: {reason}" for name, reason in reasons.items()]
 
     @property
     def cube(self) -> xr.Dataset:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.assets import CUBE, LATEST
+from soilmoisture_assets.assets import CUBE, LATEST, REPORT
 from soilmoisture_assets.cli.status import status
 from soilmoisture_assets.deployment import WEATHER_LACKING, Deployment, load_deployment
-from soilmoisture_assets.errors import StudyError
+from soilmoisture_assets.errors import SourceError, StudyError
 from soilmoisture_assets.origins import remember
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.store import Store
@@ -86,6 +86,12 @@ def test_status_says_what_the_cube_lacks_of_the_weather_as_it_was_forecast(
     assert f"{CUBE}: {late}\n" in capsys.readouterr().err
     status("demo", as_json=True)
     assert json.loads(capsys.readouterr().out)["weather_lacking"] == [late]
+
+
+def test_what_lacks_an_input_is_to_be_made_with_all_its_inputs_in_one_command(tmp_path: Path):
+    demo = of(DEMO, tmp_path)
+    with pytest.raises(SourceError, match=r"station_cube is not stored\.\n.*--select '\+key:\"report/report\"'"):
+        demo.expected(REPORT, None, demo.view())
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import typer
 
 from soilmoisture_assets.cli.terminal import FoldedTable, JsonOption, out, whole
 from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.metadata.stations import place
 
 app = typer.Typer(no_args_is_help=True, help="Say what is in an archive or file.")
 
@@ -68,7 +69,7 @@ def inspect_stations(path: Path, as_json: JsonOption = False) -> None:
             called = [str(each["name"])] if other_names else []
             table.add_row(name, *called, *texts, *counts)
         out.print(table)
-        places = [f"{name} ({at['latitude']:g} N, {at['longitude']:g} E)" for name, at in found["stations"].items()]
+        places = [f"{name} ({place(at['latitude'], at['longitude'])})" for name, at in found["stations"].items()]
         out.print(f"{len(places)} stations: {', '.join(places)}", markup=False)
         for line in found["lost"]:
             out.print(f"lost or changed: {line}", markup=False, soft_wrap=True)

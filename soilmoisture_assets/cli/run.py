@@ -30,7 +30,7 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Run also what is up to date.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Materialize a selection of assets, layer by layer, in the instance that the web UI shows."""
+    """Make a selection of assets, or what of it is missing or out of date, in the instance that the web UI shows."""
     started = time.monotonic()
     with shown(quiet=as_json) as bars:
         from soilmoisture_assets.defs.workers import start_server
@@ -146,9 +146,7 @@ def _left_out(deployment: "Deployment", stations: Sequence[str]) -> list[str]:
 
     if not stations or not deployment.is_current(COMMON):
         return []
-    known = OpenStudy(deployment).stations
-    reasons = known.loc[[name for name in stations if name in known.index and not known.included[name]], "reason"]
-    return [f"station {name} is left out of the study: {reason}" for name, reason in reasons.items()]
+    return OpenStudy(deployment).left_out(stations)
 
 
 def _describe(assets: tuple[str, ...], partitions: list[str]) -> str:

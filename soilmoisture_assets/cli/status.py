@@ -15,7 +15,7 @@ AGES = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
 def status(study: StudyOption = None, as_json: JsonOption = False) -> None:
-    """Say of layers and assets what counts, is out of date, failed, is left out or missing, its age and the reasons."""
+    """Say of layers, and of assets not whole, what counts, is out of date, failed, left out or missing, and why."""
     from soilmoisture_assets.assets import CUBE, REPORT
     from soilmoisture_assets.deployment import load_deployment
     from soilmoisture_assets.store.records import State
@@ -37,7 +37,10 @@ def status(study: StudyOption = None, as_json: JsonOption = False) -> None:
         print(json.dumps(said | {"weather_lacking": lacking}, indent=1))
         return
     out.print(_table(f"study {deployment.study.name}", "layer", layers))
-    out.print(_table("", "asset", assets))
+    waiting = [row for row in assets if any(row[count] for count in COUNTS if count != "current")]
+    if waiting:
+        out.print(_table("", "asset", waiting))
+    out.print(f"{len(assets) - len(waiting)} of {len(assets)} assets are whole.", highlight=False)
     print_behind(REPORT, deployment.behind(REPORT), deployment.command("report"))
     for sentence in lacking:
         err.print(f"{CUBE}: {sentence}", markup=False, highlight=False, soft_wrap=True)

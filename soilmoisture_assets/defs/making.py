@@ -427,7 +427,7 @@ def _require_shared(work: Work) -> None:
     for path in work.assets:
         for missing in view.lacking(path, work.asked[0]):
             if graph[missing].partitions is None:
-                raise work.deployment.why_not(missing, view=view)
+                raise work.deployment.why_not(missing, view=view, wanted_for=path)
 
 
 def follow_names(instance: dg.DagsterInstance, deployment: Deployment, path: str) -> None:

@@ -99,11 +99,9 @@ def _check_stations(study: OpenStudy, stations: Collection[str], known: Sequence
     listing = study.deployment.command("stations")
     lacking = [name for name in stations if name not in known]
     if lacking and study.deployment.is_current(COMMON):
-        every = study.stations
-        check_known(lacking, every.index.tolist(), listing)
-        reason = every.reason[lacking[0]]
-        said = f"is left out of the study: {reason}" if reason else "has nothing there to export"
-        raise StudyError(f"station {lacking[0]} {said}\n  Leave it out. All of them: {listing}")
+        check_known(lacking, study.stations.index.tolist(), listing)
+        said = study.left_out(lacking) or [f"station {lacking[0]} has nothing there to export"]
+        raise StudyError(f"{said[0]}\n  Leave it out. All of them: {listing}")
     check_known(lacking, known, listing)
 
 

@@ -31,6 +31,12 @@ _DIGITS = 10
 _LIKE_A_DIGEST = re.compile(rf"-[0-9a-f]{{{_DIGITS}}}$", re.IGNORECASE)
 
 
+def place(latitude: float, longitude: float) -> str:
+    """Where a station is, as people write it: ``39.1° N, 96.6° W``."""
+    north, east = "NS"[latitude < 0], "EW"[longitude < 0]
+    return f"{abs(latitude):g}° {north}, {abs(longitude):g}° {east}"
+
+
 def station_id(network: str, station: str) -> str:
     """Make the identifier ``network__station`` used as partition key, file name and coordinate.
 

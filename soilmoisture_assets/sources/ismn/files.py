@@ -23,7 +23,7 @@ import numpy as np
 from anyascii import anyascii
 
 from soilmoisture_assets.errors import SourceError
-from soilmoisture_assets.metadata.stations import DEPTH_TOLERANCE, station_id
+from soilmoisture_assets.metadata.stations import DEPTH_TOLERANCE, place, station_id
 from soilmoisture_assets.sources.ismn.members import Problem
 from soilmoisture_assets.sources.ismn.records import (
     CEOP_COMBINED,
@@ -421,7 +421,7 @@ def notes(files: list[SensorFile]) -> list[Problem]:
     notes += [
         Problem(
             f"{network}/{station}",
-            f"its files give {len(found)} places, such as {' and '.join(f'{y:g} N {x:g} E' for y, x in [*found][:2])}; "
+            f"its files give {len(found)} places, such as {' and '.join(place(*each) for each in [*found][:2])}; "
             "that of the most rows is used",
         )
         for (network, station), found in sorted((key, sorted(places[key])) for key in places)

@@ -291,7 +291,7 @@ def test_where_header_name_and_folder_disagree_it_is_said(tmp_path: Path, name: 
 def test_files_of_a_station_in_two_places_are_said_with_both(tmp_path: Path):
     content = lines(good_rows(5), HEADER.replace("20.00960", "45.00000").replace("0.0508 0.0508", "0.1016 0.1016"))
     archive = beside_a_good_file(tmp_path, content, FILE.replace("0.050800", "0.101600"))
-    assert "its files give 2 places, such as 20.01 N -155.598 E and 45 N -155.598 E" in problems(archive)
+    assert "its files give 2 places, such as 20.01° N, 155.598° W and 45° N, 155.598° W" in problems(archive)
 
 
 def test_names_that_fold_alike_are_three_stations_in_any_order_and_company(tmp_path: Path):
