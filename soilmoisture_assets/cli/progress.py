@@ -37,7 +37,11 @@ def shown(*, quiet: bool) -> Iterator[Shown]:
             TextColumn("{task.fields[detail]}"),
         )
         with Progress(*columns, TimeElapsedColumn(), console=err, disable=quiet) as bars:
-            yield _Bars(bars)
+            terminal = _Bars(bars)
+            try:
+                yield terminal
+            finally:
+                terminal.begun()
         return
     lines, ended = _Lines(), threading.Event()
     beating = threading.Thread(target=lines.beat, args=(ended,), daemon=True)
@@ -53,8 +57,16 @@ class _Bars:
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._tasks: dict[Assets, TaskID] = {}
+        self._starting: TaskID | None = bars.add_task("starting", total=None, detail="")
+
+    def begun(self) -> None:
+        """Take the bar of the start away: libraries are loaded for seconds before anything can begin."""
+        if self._starting is not None:
+            self._bars.remove_task(self._starting)
+            self._starting = None
 
     def begin(self, assets: Assets, what: str) -> None:
+        self.begun()
         self._tasks[assets] = self._bars.add_task(what, total=None, detail="")
 
     def end(self, assets: Assets) -> None:

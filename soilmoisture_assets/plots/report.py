@@ -12,7 +12,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
@@ -60,6 +60,8 @@ IMAGE_QUALITY, ANIMATION_QUALITY = 78, 35
 
 _WIDEST, _NARROWEST = 1500, 600
 """Pixels of the still images."""
+_SAMPLE = 5
+"""One still image in so many tells how wide all can be, which would take a second pass over them otherwise."""
 
 _FRAMES = 30
 
@@ -280,11 +282,12 @@ def _inlined(paths: Sequence[Path], room: float) -> dict[Path, dict[str, Any]]:
     animations = [path for path in paths if path.suffix == ".webp"]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow works beside Python
         moving = dict(zip(animations, pool.map(_animation, animations), strict=True))
-        room -= sum(_BASE64 * len(content) for content, _ in moving.values())
-        images = _stills(pool, stills, _WIDEST)
-        taken = sum(_BASE64 * len(content) for content, _ in images.values())
-        if taken > room:  # bytes grow faster than the width, so that this one fits
-            images = _stills(pool, stills, max(int(_WIDEST * room / taken), _NARROWEST))
+        room -= _bytes(moving)
+        images = _stills(pool, stills[::_SAMPLE], _WIDEST)
+        width = _fitting(_WIDEST, room, _bytes(images) * _stored(stills) / max(_stored(images), 1))
+        left = stills if width < _WIDEST else [path for path in stills if path not in images]
+        while _bytes(images := images | _stills(pool, left, width)) > room and width > _NARROWEST:
+            width, left = _fitting(width, room, _bytes(images)), stills
     return {
         path: {
             "uri": "data:image/webp;base64," + base64.b64encode(content).decode(),
@@ -294,6 +297,20 @@ def _inlined(paths: Sequence[Path], room: float) -> dict[Path, dict[str, Any]]:
         }
         for path, (content, size) in (images | moving).items()
     }
+
+
+def _stored(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
+
+
+def _bytes(images: Mapping[Path, tuple[bytes, tuple[int, int]]]) -> float:
+    """What images take in the page."""
+    return sum(_BASE64 * len(content) for content, _ in images.values())
+
+
+def _fitting(width: int, room: float, taken: float) -> int:
+    """The width at which images fit that take so much at this width: bytes grow faster than the width."""
+    return width if taken <= room else max(int(width * room / taken), _NARROWEST)
 
 
 def _stills(pool: ThreadPoolExecutor, paths: Sequence[Path], width: int) -> dict[Path, tuple[bytes, tuple[int, int]]]:
