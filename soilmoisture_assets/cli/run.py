@@ -5,7 +5,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -52,6 +52,8 @@ def run(
             names = [name.strip() for name in stations.split(",")] if stations else []
             summary = _run(deployment, definitions, instance, wanted, names, force, bars)
             summary["warnings"] = [*lost, *summary["warnings"], *_left_out(deployment, names)]
+            if not summary["errors"]:
+                summary["warnings"] += _from_outdated(deployment, wanted)
     summary |= {
         "settled": list(deployment.settled),
         "study": deployment.study.name,
@@ -147,6 +149,18 @@ def _left_out(deployment: "Deployment", stations: Sequence[str]) -> list[str]:
     if not stations or not deployment.is_current(COMMON):
         return []
     return OpenStudy(deployment).left_out(stations)
+
+
+def _from_outdated(deployment: "Deployment", wanted: Collection[str]) -> list[str]:
+    """That inputs which were not asked for are out of date: models count until these are made again."""
+    from soilmoisture_assets.metadata.stations import some_names
+
+    view, graph = deployment.view(), deployment.graph
+    inputs = {source.asset for path in wanted for source in graph.inputs(path).values() if not source.optional}
+    plain = sorted(path for path in inputs - set(wanted) if graph[path].partitions is None)
+    outdated = [path for path in plain if view.record(path) is not None and view.counts(path, None) is None]
+    fix = f"Bring the study up to date with: {deployment.command('run')}"
+    return [f"made from what is out of date: {some_names(outdated)}.\n  {fix}"] if outdated else []
 
 
 def _describe(assets: tuple[str, ...], partitions: list[str]) -> str:

@@ -158,6 +158,15 @@ def test_a_job_that_lacks_what_it_needs_fails_with_the_command_that_makes_it(fin
     assert "Make it with: soilmoisture run" in ended.stderr
 
 
+def test_a_model_that_still_counts_though_its_cube_does_not_is_told_of(finished: Workplace, tmp_path: Path):
+    place = copy_of(finished, tmp_path)
+    own = place.deployment()
+    own.store.delete(own.address("cube/target"))
+    ended = place.soilmoisture("run", "--select", 'key:"models/regional_model_forecast"')
+    assert ended.returncode == 0, ended.stderr
+    assert "warning: made from what is out of date: cube/station_cube.\n  Bring the study up to date" in ended.stderr
+
+
 def test_the_skill_benchmark_prints_the_stored_scores_as_a_list_of_objects(finished: Workplace):
     command = [sys.executable, str(BENCHMARKS / "skill.py"), "--json"]
     printed = subprocess.run(command, env=finished.environment, capture_output=True, text=True, check=True).stdout
