@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from soilmoisture_assets.errors import StudyError
 from soilmoisture_assets.files import UNFINISHED_WORK
+from soilmoisture_assets.machine import cores
 
 
 def refuse_address(address: str, where: str = "") -> str:
@@ -188,7 +189,7 @@ class Settings(BaseSettings):
     @property
     def threads_of_a_step(self) -> int:
         """Threads for training and analysis; a function of the machine, so that workers do not change results."""
-        return self.threads or max(1, (os.cpu_count() or 1) // 4)
+        return self.threads or max(1, cores() // 4)
 
     @property
     def instance_folder(self) -> Path:

@@ -18,8 +18,8 @@ from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
 import dagster as dg
-import psutil
 
+from soilmoisture_assets import machine
 from soilmoisture_assets.defs.dagster_private import (
     ASSET_JOB,
     MultiprocessExecutor,
@@ -52,8 +52,7 @@ def workers(settings: Settings) -> int:
         return settings.workers
     if settings.launcher is not Launcher.LOCAL:
         return 0
-    room = psutil.virtual_memory().total / 2**30 / GIGABYTES_PER_WORKER
-    return max(1, min(os.cpu_count() or 1, int(room)))
+    return max(1, min(machine.cores(), int(machine.memory() / 2**30 / GIGABYTES_PER_WORKER)))
 
 
 def executor(settings: Settings) -> dg.ExecutorDefinition:

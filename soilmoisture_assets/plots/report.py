@@ -10,7 +10,6 @@ import datetime as dt
 import html
 import io
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.learning.features import LONGEST_MEMORY_DAYS
+from soilmoisture_assets.machine import cores
 from soilmoisture_assets.metadata.provenance import SYNTHETIC_NOTICE, code_version, library_versions
 from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots.report_findings import findings, newest_forecast, observed_share
@@ -280,7 +280,7 @@ def _inlined(paths: Sequence[Path], room: float) -> dict[Path, dict[str, Any]]:
     """Data URIs of all images, the still ones at the largest width of which all fit in so many bytes."""
     stills = [path for path in paths if path.suffix != ".webp"]
     animations = [path for path in paths if path.suffix == ".webp"]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow works beside Python
+    with ThreadPoolExecutor(cores()) as pool:  # Pillow works beside Python
         moving = dict(zip(animations, pool.map(_animation, animations), strict=True))
         room -= _bytes(moving)
         images = _stills(pool, stills[::_SAMPLE], _WIDEST)

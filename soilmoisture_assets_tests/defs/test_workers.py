@@ -6,8 +6,10 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
+from soilmoisture_assets import machine
 from soilmoisture_assets.defs import workers
 from soilmoisture_assets.defs.leases import this_process
 from soilmoisture_assets.defs.progress import listening
@@ -36,16 +38,10 @@ def child(code: str) -> subprocess.Popen[str]:
 def test_there_is_a_worker_per_core_that_has_memory_enough(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("SOILMOISTURE_WORKERS")
     gigabytes = 2**30
-
-    class Memory:
-        total = 8 * gigabytes
-
-    monkeypatch.setattr(workers.psutil, "virtual_memory", Memory)
-    for cores, expected in ((1, 1), (2, 2), (16, 2)):
-        monkeypatch.setattr(workers.os, "cpu_count", lambda cores=cores: cores)
+    for cores, memory, expected in ((1, 8, 1), (2, 8, 2), (16, 8, 2), (16, 1, 1)):
+        monkeypatch.setattr(machine, "cores", lambda cores=cores: cores)
+        monkeypatch.setattr(machine, "memory", lambda memory=memory: memory * gigabytes)
         assert workers.workers(settings()) == expected
-    Memory.total = gigabytes
-    assert workers.workers(settings()) == 1
     assert workers.workers(settings(workers=5)) == 5
 
 
@@ -70,9 +66,7 @@ def test_the_process_that_shares_is_no_worker_and_one_that_inherits_is(shared: P
 def test_a_worker_ends_with_the_process_it_works_for(shared: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     owner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     of_owner = tmp_path / "process"
-    of_owner.write_text(
-        f"{this_process().split()[0]} {owner.pid} {workers.psutil.Process(owner.pid).create_time():.2f}"
-    )
+    of_owner.write_text(f"{this_process().split()[0]} {owner.pid} {psutil.Process(owner.pid).create_time():.2f}")
     monkeypatch.setenv(workers.SHARED, str(tmp_path))
     worker = child(
         "import time\n"

@@ -6,7 +6,6 @@ Not here: the bytes of a record (records.py), headers and file names (files.py),
 (alignment/flags.py, alignment/depth.py).
 """
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ import xarray as xr
 
 from soilmoisture_assets.commands import command
 from soilmoisture_assets.errors import SourceError
+from soilmoisture_assets.machine import cores
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.sources.foreign import why_unreadable
 from soilmoisture_assets.sources.ismn.files import SensorFile, count_rows, mark_copies, notes, own_rows, read_head
@@ -375,7 +375,7 @@ def _order(file: SensorFile) -> tuple[Any, ...]:
 
 def _ordered(work: Callable[[str], Any], items: Sequence[str], workers: int | None) -> Iterator[Any]:
     """Results in the order of the items; a bounded number is worked on ahead of what is taken."""
-    count = workers or os.cpu_count() or 1
+    count = workers or cores()
     with ThreadPoolExecutor(count) as pool:
         ahead: list[Future[Any]] = []
         for item in items:
