@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from playwright.sync_api import sync_playwright
 
 from soilmoisture_assets.attribution.ranks import rank_interval
 from soilmoisture_assets.methods import title as method_title
@@ -161,3 +162,15 @@ def test_the_report_is_short_on_paper(page: Path, chromium: str, tmp_path: Path)
     assert 3 < len(sheets) <= MOST_PAGES
     width, height = (round(float(each)) for each in sheets[0].split()[2:])
     assert (width, height) == pytest.approx((595, 842), abs=2)  # A4 in points
+
+
+def test_no_table_of_the_report_is_cut_on_a_wide_screen(page: Path, chromium: str):
+    with sync_playwright() as session:
+        browser = session.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1400, "height": 900})
+        tab.goto(page.as_uri())
+        tables = "[...document.querySelectorAll('.scroll')]"
+        cut = tab.evaluate(f"{tables}.filter(each => each.scrollWidth > each.clientWidth).map(each => each.ariaLabel)")
+        assert tab.evaluate(f"{tables}.length") > 10
+        assert cut == []
+        browser.close()
