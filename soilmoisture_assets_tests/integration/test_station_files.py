@@ -93,7 +93,7 @@ def test_inspect_shows_stations_variables_and_what_is_lost(place: Workplace):
     }  # fmt: skip
     assert found["lost"] == [ROUNDED]
     table = place.command("inspect", "stations", "station.nc")
-    assert "3 stations: NET__s0 (45 N, -100 E)" in " ".join(table.stdout.split())
+    assert "3 stations: NET__s0 (45° N, 100° W)" in " ".join(table.stdout.split())
 
 
 def test_inspect_ends_with_two_where_a_file_cannot_serve(place: Workplace, tmp_path: Path):
