@@ -24,6 +24,7 @@ from soilmoisture_assets.study import Study
 LEADING_GROUPS = 3
 NOMINAL = 0.8
 """Share of observations that the intervals of the forecasts are made to hold."""
+ONE_STATION = "one station does not say what is chance"
 
 
 def findings(
@@ -122,8 +123,11 @@ def _skill(summary: pd.DataFrame, experiment: str, split: str = "test") -> str:
 
 
 def _behind(row: pd.Series) -> str:
+    behind = _interval(row, "behind_best", "behind_low", "behind_high")
+    if not row["stations"] > 1:
+        return f"{behind}: {ONE_STATION}"
     apart = "apart" if row["behind_low"] > 0 else "not apart"
-    return f"{_interval(row, 'behind_best', 'behind_low', 'behind_high')}: {apart} by paired bootstrap"
+    return f"{behind}: {apart} by paired bootstrap"
 
 
 def _intervals(calibration: pd.DataFrame, experiment: str, split: str = "test") -> str:
@@ -131,14 +135,17 @@ def _intervals(calibration: pd.DataFrame, experiment: str, split: str = "test") 
     if rows.empty or not np.isfinite(rows["coverage_80"].iloc[0]):
         return ""
     row = rows.iloc[0]
+    between = _between(100 * row["low"], 100 * row["high"], ".0f")
     held = "as they are made to"
-    if row["low"] > NOMINAL:
+    if not between:
+        held = ONE_STATION
+    elif row["low"] > NOMINAL:
         held = "more than they are made to: they are too wide"
     elif row["high"] < NOMINAL:
         held = "fewer than they are made to: they are too narrow"
     return (
         f"The {percent(NOMINAL)} intervals of the {method_title(str(row['method']))} hold "
-        f"{percent(row['coverage_80'])} [{100 * row['low']:.0f}, {100 * row['high']:.0f}] of the observations "
+        f"{percent(row['coverage_80'])}{between} of the observations "
         f"{row['lead_hours']} h ahead (experiment {row['experiment']}, {split} split), {held}."
     )
 
@@ -171,4 +178,9 @@ def _last(table: pd.DataFrame, experiment: str, split: str) -> pd.DataFrame:
 
 
 def _interval(row: pd.Series, middle: str, low: str, high: str) -> str:
-    return f"{row[middle]:.2f} [{row[low]:.2f}, {row[high]:.2f}]".replace("-", "−")
+    return f"{row[middle]:.2f}{_between(row[low], row[high], '.2f')}".replace("-", "−")
+
+
+def _between(low: float, high: float, form: str) -> str:
+    """An interval by bootstrap over stations; nothing of a single station, of which every draw is the same."""
+    return f" [{low:{form}}, {high:{form}}]" if high > low else ""

@@ -115,6 +115,16 @@ def test_intervals_are_said_to_hold_what_they_hold(share: float, low: float, hig
     assert said.endswith(end)
 
 
+def test_of_a_single_station_no_interval_is_told_and_nothing_is_told_apart():
+    ridge = ("ridge", 0.72, 0.72, 0.72, 0.0, 0.0, 0.0)
+    rows = summary(ridge, ("combined", 0.71, 0.71, 0.71, 0.01, 0.01, 0.01)).assign(stations=1)
+    skill, held = findings(DEMO, skill_summary=rows, calibration=calibration(0.81, 0.81, 0.81))
+    assert "R² of 0.71 over 1 station (" in skill
+    assert skill.endswith("the combined forecast is behind it by 0.01: one station does not say what is chance.")
+    assert "hold 81 % of the observations" in held
+    assert held.endswith("one station does not say what is chance.")
+
+
 def test_leading_groups_come_in_order_with_intervals_and_are_no_causes():
     group = ["antecedent", "calendar", "dynamic", "physical"]
     strength = np.array([0.02, 0.001, 0.03, 0.004])
