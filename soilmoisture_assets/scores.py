@@ -1,6 +1,6 @@
 """Scores: how far forecasts lie from what was observed.
 
-Belongs here: one function per score on plain arrays, and bootstrap intervals of medians over stations.
+Belongs here: one function per score on plain arrays, bootstrap intervals over stations, and how they are written.
 Not here: which forecasts are compared on which sample, how intervals are calibrated (scoring/). It stands below the
 layers, because methods are chosen by the score that they are judged by.
 
@@ -153,7 +153,8 @@ def median_interval(values: Array, *, draws: int = 2000, seed: int = 0) -> tuple
     """Median over stations and its 95 % bootstrap interval (median, low, high).
 
     Stations are drawn with replacement, as many as there are; low and high are the 2.5 and 97.5 % points of the
-    medians of the draws. A NaN is no station; without any station all three are NaN.
+    medians of the draws. A NaN is no station; without any station all three are NaN. Of one station every draw is the
+    same, which says nothing of others: low and high are NaN.
 
     Source: Efron & Tibshirani 1993, "An introduction to the bootstrap", section 13.3.
 
@@ -161,12 +162,12 @@ def median_interval(values: Array, *, draws: int = 2000, seed: int = 0) -> tuple
     ----------
     values : (station,) one score of each station.
     """
-    return _interval(values, np.median, draws, seed)
+    return _interval(_known(values), lambda drawn: np.median(drawn, axis=-1), draws, seed)
 
 
 def mean_interval(values: Array, *, draws: int = 2000, seed: int = 0) -> tuple[float, float, float]:
     """Mean over stations and its 95 % bootstrap interval; otherwise as ``median_interval``."""
-    return _interval(values, np.mean, draws, seed)
+    return _interval(_known(values), lambda drawn: np.mean(drawn, axis=-1), draws, seed)
 
 
 def median_difference_interval(
@@ -185,24 +186,33 @@ def median_difference_interval(
     """
     pairs = np.stack([np.asarray(values, dtype=np.float64), np.asarray(others, dtype=np.float64)])
     pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
-    count = pairs.shape[1]
+    return _interval(pairs, lambda drawn: np.subtract(*np.median(drawn, axis=-1)), draws, seed)
+
+
+def written(middle: float, low: float = np.nan, high: float = np.nan, digits: int = 2) -> str:
+    """``0.81 [0.77, 0.84]``; the middle alone where there is no interval, a dash where there is nothing."""
+    if not np.isfinite(middle):
+        return "–"
+    between = f" [{low:.{digits}f}, {high:.{digits}f}]" if np.isfinite(low) and np.isfinite(high) else ""
+    return f"{middle:.{digits}f}{between}".replace("-", "−")
+
+
+def _interval(values: Array, middle: Callable[[Array], Array], draws: int, seed: int) -> tuple[float, float, float]:
+    """``middle`` of values (…, station), which reduces the last axis, and the ends of its interval."""
+    count = values.shape[-1]
     if count == 0:
         return np.nan, np.nan, np.nan
-    drawn = pairs[:, np.random.default_rng(seed).integers(count, size=(draws, count))]
-    own, other = np.median(drawn, axis=-1)
-    low, high = np.quantile(own - other, [0.025, 0.975])
-    own, other = np.median(pairs, axis=-1)
-    return float(own - other), float(low), float(high)
+    found = float(middle(values))
+    if count == 1:
+        return found, np.nan, np.nan
+    drawn = np.random.default_rng(seed).integers(count, size=(draws, count))
+    low, high = np.quantile(middle(values[..., drawn]), [0.025, 0.975])
+    return found, float(low), float(high)
 
 
-def _interval(values: Array, middle: Callable[..., Array], draws: int, seed: int) -> tuple[float, float, float]:
+def _known(values: Array) -> Array:
     values = np.asarray(values, dtype=np.float64)
-    values = values[np.isfinite(values)]
-    if values.size == 0:
-        return np.nan, np.nan, np.nan
-    drawn = np.random.default_rng(seed).integers(values.size, size=(draws, values.size))
-    low, high = np.quantile(middle(values[drawn], axis=1), [0.025, 0.975])
-    return float(middle(values)), float(low), float(high)
+    return values[np.isfinite(values)]
 
 
 def _paired(observed: Array, forecast: Array) -> tuple[Array, Array]:

@@ -119,6 +119,24 @@ def test_the_interval_is_the_same_every_time_and_skips_missing_stations():
     assert np.isnan(scores.median_interval(np.full(2, np.nan))).all()
 
 
+def test_one_station_has_a_score_and_no_interval_over_stations():
+    one, other = np.array([0.6, np.nan]), np.array([0.5, 0.7])
+    for found, middle in (
+        (scores.median_interval(one), 0.6),
+        (scores.mean_interval(one), 0.6),
+        (scores.median_difference_interval(one, other), 0.1),
+    ):
+        assert found[0] == pytest.approx(middle)
+        assert np.isnan(found[1:]).all()
+
+
+def test_an_interval_is_written_where_there_is_one():
+    assert scores.written(0.614, 0.58, 0.66) == "0.61 [0.58, 0.66]"
+    assert scores.written(-0.614, -0.7, 0.1, digits=1) == "−0.6 [−0.7, 0.1]"
+    assert scores.written(*scores.median_interval(np.array([0.6]))) == "0.60"
+    assert scores.written(np.nan, np.nan, np.nan) == "–"
+
+
 def test_the_mean_interval_is_about_the_mean():
     mean, low, high = scores.mean_interval(np.array([0.7, 0.8, 0.9]))
     assert mean == pytest.approx(0.8)
@@ -153,6 +171,6 @@ def test_two_methods_whose_stations_differ_more_than_they_do_are_told_apart_by_p
 
 
 def test_a_station_that_lacks_one_of_two_scores_is_no_pair():
-    found = scores.median_difference_interval(np.array([1.0, 2.0, np.nan]), np.array([0.5, np.nan, 0.1]))
+    found = scores.median_difference_interval(np.array([1.0, 2.0, np.nan, 3]), np.array([0.5, np.nan, 0.1, 2.5]))
     assert found == (0.5, 0.5, 0.5)
     assert np.isnan(scores.median_difference_interval(np.array([np.nan]), np.array([1.0]))).all()

@@ -16,7 +16,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A statistic (item) and its 95 % interval."""
+    """A statistic (item) and its 95 % interval, NaN of one seed and one station: every draw of them is the same."""
 
     middle: np.ndarray
     low: np.ndarray
@@ -38,13 +38,14 @@ def rank_interval(strength: np.ndarray) -> Interval:
     """Rank of each item by its mean over seeds and stations, 1 the strongest, of (seed, station, item).
 
     Items share a rank where their means are equal. The interval is that of the ranks when seeds and stations are drawn
-    anew with replacement; one seed and one station leave nothing open, which says nothing about what others would give.
+    anew with replacement.
     """
-    return _around(_ranks(_mean(strength)[None])[0], _ranks(_drawn_means(strength)))
+    drawn = _drawn_means(strength)
+    return _around(_ranks(_mean(strength)[None])[0], _ranks(drawn) if len(drawn) else drawn)
 
 
 def leaders(strength: np.ndarray) -> np.ndarray:
-    """Items, strongest first, whose rank interval reaches 1: of these it is open which is the strongest.
+    """Items, strongest first, whose rank interval reaches 1 or is not known: of these it is open which leads.
 
     Parameters
     ----------
@@ -52,17 +53,24 @@ def leaders(strength: np.ndarray) -> np.ndarray:
     """
     ranks = rank_interval(strength)
     order = np.argsort(-np.nan_to_num(_mean(strength)), kind="stable")
-    return np.array([i for i in order if ranks.low[i] < 1.5 and _mean(strength)[i] > 0], dtype=np.int64)
+    return np.array([i for i in order if not ranks.low[i] >= 1.5 and _mean(strength)[i] > 0], dtype=np.int64)
 
 
 def _around(middle: np.ndarray, draws: np.ndarray) -> Interval:
+    if not len(draws):
+        return Interval(middle, np.full_like(middle, np.nan), np.full_like(middle, np.nan))
     low, high = interval(draws, LEVEL)
     return Interval(middle, np.fmin(low, middle), np.fmax(high, middle))
 
 
 def _drawn_means(values: np.ndarray) -> np.ndarray:
-    """Means (draw, item) of seeds and stations drawn with replacement; the same draws at every call of one shape."""
+    """Means (draw, item) of seeds and stations drawn with replacement; the same draws at every call of one shape.
+
+    No draws where there is one of either.
+    """
     seeds, stations, items = values.shape
+    if seeds * stations == 1:
+        return np.empty((0, items))
     random = np.random.default_rng(0)
     of_seeds = random.multinomial(seeds, np.full(seeds, 1 / seeds), size=DRAWS)
     of_stations = random.multinomial(stations, np.full(stations, 1 / stations), size=DRAWS)

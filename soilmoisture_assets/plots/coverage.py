@@ -98,7 +98,8 @@ def _by_month(observed: np.ndarray, times: pd.DatetimeIndex) -> tuple[np.ndarray
 def _name_rows(axes: "Axes", target: xr.Dataset, inside: np.ndarray, order: np.ndarray) -> None:
     count, members = len(order), int(inside.sum())
     if count > MOST_NAMED:
-        blocks = [(0, members, f"{members} stations\nin the study"), (members, count, f"{count - members} out of it")]
+        inside_text = f"{style.counted(members, 'station')}\nin the study"
+        blocks = [(0, members, inside_text), (members, count, f"{count - members} out of it")]
         blocks = [(first, last, text) for first, last, text in blocks if last > first]
         axes.set_yticks([(first + last) / 2 for first, last, _ in blocks], [text for *_, text in blocks])
         axes.tick_params(axis="y", length=0)

@@ -25,6 +25,8 @@ _PLAIN = {
     "water_balance": "running water balance",
 }
 
+ONE_STATION = "one station does not say what is chance"
+"""What stands in place of intervals over stations."""
 
 MASKING_REASONS = {
     "masked_range": "outside the valid range",
@@ -52,7 +54,9 @@ def feature_label(name: str) -> str:
 
 
 def rank_words(ranks: Interval, item: int) -> str:
-    """``2``, or ``1–4`` where seeds and stations leave the rank open."""
+    """``2``, or ``1–4`` where seeds and stations leave the rank open, or ``open`` where they are one of each."""
+    if np.isnan(ranks.low[item]):
+        return "open"
     low, high = int(np.floor(ranks.low[item])), int(np.ceil(ranks.high[item]))
     return str(low) if low == high else f"{low}–{high}"
 

@@ -134,6 +134,6 @@ FIGURE = FigureDeclaration(
     description="SHAP and permutation importance of the features beside each other, and how far their ranks agree.",
     inputs={"importance": "analysis/permutation_importance_{experiment}", "shap": "analysis/shap_values_{experiment}"},
     draw=_draw,
-    code="5",
+    code="6",
     variants=each_experiment,
 )

@@ -17,14 +17,14 @@ from soilmoisture_assets.attribution.ranks import mean_interval, rank_interval
 from soilmoisture_assets.methods import methods, speaking
 from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots.groups import group_title
-from soilmoisture_assets.plots.labels import rank_words, words
+from soilmoisture_assets.plots.labels import ONE_STATION, rank_words, words
 from soilmoisture_assets.plots.style import counted, percent
+from soilmoisture_assets.scores import written
 from soilmoisture_assets.study import Study
 
 LEADING_GROUPS = 3
 NOMINAL = 0.8
 """Share of observations that the intervals of the forecasts are made to hold."""
-ONE_STATION = "one station does not say what is chance"
 
 
 def findings(
@@ -99,17 +99,22 @@ def _skill(summary: pd.DataFrame, experiment: str, split: str = "test") -> str:
         return ""
     speaker = speaking(by_method)
     own = by_method[speaker]
+    stations, skill = int(own["stations"]), written(own["median_r2"], own["low"], own["high"])
     text = (
-        f"{own['lead_hours']} h ahead, the {method_title(speaker)} has a median R² of "
-        f"{_interval(own, 'median_r2', 'low', 'high')} over {counted(int(own['stations']), 'station')} (experiment "
-        f"{own['experiment']}, {split} split)"
+        f"{own['lead_hours']} h ahead, the {method_title(speaker)} has "
+        + (
+            f"a median R² of {skill} over {stations} stations"
+            if stations > 1
+            else f"an R² of {skill} at the one station"
+        )
+        + f" (experiment {own['experiment']}, {split} split)"
     )
     simple = [name for name in by_method if name in methods() and methods()[name].speaks is None]
     if speaker in simple or not simple:
         return text + "."
     rival = max(simple, key=lambda name: by_method[name]["median_r2"])
     other = by_method[rival]
-    rivals = _interval(other, "median_r2", "low", "high")
+    rivals = written(other["median_r2"], other["low"], other["high"])
     text += f"; the best of the simple methods, {method_title(rival)}, has {rivals}"
     if own["behind_best"] == 0:
         return f"{text} and is behind it by {_behind(other)}."
@@ -123,8 +128,8 @@ def _skill(summary: pd.DataFrame, experiment: str, split: str = "test") -> str:
 
 
 def _behind(row: pd.Series) -> str:
-    behind = _interval(row, "behind_best", "behind_low", "behind_high")
-    if not row["stations"] > 1:
+    behind = written(row["behind_best"], row["behind_low"], row["behind_high"])
+    if np.isnan(row["behind_low"]):
         return f"{behind}: {ONE_STATION}"
     apart = "apart" if row["behind_low"] > 0 else "not apart"
     return f"{behind}: {apart} by paired bootstrap"
@@ -135,14 +140,13 @@ def _intervals(calibration: pd.DataFrame, experiment: str, split: str = "test") 
     if rows.empty or not np.isfinite(rows["coverage_80"].iloc[0]):
         return ""
     row = rows.iloc[0]
-    between = _between(100 * row["low"], 100 * row["high"], ".0f")
-    held = "as they are made to"
-    if not between:
-        held = ONE_STATION
-    elif row["low"] > NOMINAL:
-        held = "more than they are made to: they are too wide"
-    elif row["high"] < NOMINAL:
-        held = "fewer than they are made to: they are too narrow"
+    between, held = "", ONE_STATION
+    if np.isfinite(row["low"]):
+        between, held = f" [{100 * row['low']:.0f}, {100 * row['high']:.0f}]", "as they are made to"
+        if row["low"] > NOMINAL:
+            held = "more than they are made to: they are too wide"
+        elif row["high"] < NOMINAL:
+            held = "fewer than they are made to: they are too narrow"
     return (
         f"The {percent(NOMINAL)} intervals of the {method_title(str(row['method']))} hold "
         f"{percent(row['coverage_80'])}{between} of the observations "
@@ -158,7 +162,7 @@ def _drivers(shap: Mapping[str, xr.Dataset], experiment: str) -> str:
     order = np.argsort(-np.nan_to_num(means.middle), kind="stable")[:LEADING_GROUPS]
     names = words(dataset["group"].values)
     said = [
-        f"{group_title(names[i])} ({means.middle[i]:.1f} [{means.low[i]:.1f}, {means.high[i]:.1f}], rank "
+        f"{group_title(names[i])} ({written(means.middle[i], means.low[i], means.high[i], 1)}, rank "
         f"{rank_words(ranks, i)})"
         for i in order
     ]
@@ -175,12 +179,3 @@ def _last(table: pd.DataFrame, experiment: str, split: str) -> pd.DataFrame:
     """Rows of an experiment at its last lead."""
     rows = table[(table["split"].astype(str) == split) & (table["experiment"].astype(str) == experiment)]
     return rows[rows["lead_hours"] == rows["lead_hours"].max()]
-
-
-def _interval(row: pd.Series, middle: str, low: str, high: str) -> str:
-    return f"{row[middle]:.2f}{_between(row[low], row[high], '.2f')}".replace("-", "−")
-
-
-def _between(low: float, high: float, form: str) -> str:
-    """An interval by bootstrap over stations; nothing of a single station, of which every draw is the same."""
-    return f" [{low:{form}}, {high:{form}}]" if high > low else ""

@@ -18,8 +18,9 @@ from soilmoisture_assets.methods import speaking
 from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.groups import group_title
-from soilmoisture_assets.plots.labels import MASKING_REASONS, feature_label, rank_words, words
+from soilmoisture_assets.plots.labels import MASKING_REASONS, ONE_STATION, feature_label, rank_words, words
 from soilmoisture_assets.plots.style import counted
+from soilmoisture_assets.scores import written
 from soilmoisture_assets.scoring.drought import category
 from soilmoisture_assets.sources import sources_of
 from soilmoisture_assets.study import Study
@@ -102,7 +103,7 @@ def model_card(
         shown = speaking(summary["method"].astype(str).unique())
         own = summary[(summary["split"].astype(str) == split) & (summary["method"].astype(str) == shown)]
         for experiment, lines in own.groupby("experiment", sort=False, observed=True):
-            each = "; ".join(f"{line['lead_hours']} h {_interval(line)}" for _, line in lines.iterrows())
+            each = "; ".join(f"{line['lead_hours']} h {_skill(line)}" for _, line in lines.iterrows())
             rows.append([f"Median R², {experiment}", f"{method_title(shown)}: {each}"])
     for line in calibration_table(calibration, split).rows if calibration is not None else []:
         rows.append([f"Intervals, {line[0]}, {line[1]}", f"hold {line[-1]} of the observations, where 0.80 is meant"])
@@ -216,22 +217,31 @@ def skill_tables(summary: pd.DataFrame, split: str = "test") -> list[Table]:
     tables = []
     part = summary[summary["split"].astype(str) == split]
     for experiment, rows in part.groupby("experiment", sort=False, observed=True):
-        leads = sorted(rows["lead_hours"].unique())
+        leads, stations = sorted(rows["lead_hours"].unique()), int(rows["stations"].max())
         table = Table(
-            f"Experiment {experiment}, {split} split: median R² over {int(rows['stations'].max())} stations "
-            "[95 % bootstrap interval]; ≈: behind the best of its column by no more than chance (paired bootstrap)",
+            f"Experiment {experiment}, {split} split: "
+            + (
+                f"median R² over {stations} stations [95 % bootstrap interval]; ≈: behind the best of its column by no "
+                "more than chance (paired bootstrap)"
+                if stations > 1
+                else f"R² of one station; {ONE_STATION}"
+            ),
             ["Method", *(f"{lead} h" for lead in leads)],
         )
         for method, line in rows.groupby("method", sort=False, observed=True):
             by_lead = line.set_index("lead_hours")
             cells = [
-                _interval(by_lead.loc[lead]) + _like_the_best(by_lead.loc[lead]) if lead in by_lead.index else "–"
+                _skill(by_lead.loc[lead]) + _like_the_best(by_lead.loc[lead]) if lead in by_lead.index else "–"
                 for lead in leads
             ]
             if any(cell != "–" for cell in cells):
                 table.rows.append([method_title(str(method)), *cells])
         tables.append(table)
     return tables
+
+
+def _skill(row: pd.Series) -> str:
+    return written(row["median_r2"], row["low"], row["high"])
 
 
 def _like_the_best(row: pd.Series) -> str:
@@ -248,13 +258,13 @@ def held_out_tables(skill: xr.Dataset, cube: xr.Dataset, split: str = "test") ->
     tables = []
     for experiment in part["experiment"].values:
         table = Table(
-            f"Experiment {experiment}, {split} split: median R² over {int(chosen.sum())} held-out stations",
+            f"Experiment {experiment}, {split} split: median R² over {counted(int(chosen.sum()), 'held-out station')}",
             ["Method", *(f"{int(lead)} h" for lead in part["lead"].values)],
         )
         for method in part["forecaster"].values:
             values = part.sel(experiment=experiment, forecaster=method).transpose("station", "lead").values
             if np.isfinite(values).any():
-                table.rows.append([method_title(str(method)), *(_number(np.nanmedian(x)) for x in values.T)])
+                table.rows.append([method_title(str(method)), *(written(np.nanmedian(x)) for x in values.T)])
         tables.append(table)
     return tables
 
@@ -281,7 +291,7 @@ def group_tables(by_group: pd.DataFrame, split: str = "test") -> list[Table]:
         )
         for group, line in rows.groupby("group", sort=False):
             by_head = line.set_index(["experiment", "lead_hours"])
-            cells = [_interval(by_head.loc[head]) if head in by_head.index else "–" for head in heads]
+            cells = [_skill(by_head.loc[head]) if head in by_head.index else "–" for head in heads]
             table.rows.append([str(group), str(int(line["stations"].max())), *cells])
         tables.append(table)
     return tables
@@ -294,14 +304,15 @@ def calibration_table(calibration: pd.DataFrame, split: str = "test") -> Table:
         [
             f"{row['experiment']}, {method_title(str(row['method']))}",
             f"{row['lead_hours']} h",
-            *(_number(row[name]) for name in ("below_10", "below_50", "below_90")),
-            f"{_number(row['coverage_80'])} [{_number(row['low'])}, {_number(row['high'])}]",
+            *(written(row[name]) for name in ("below_10", "below_50", "below_90")),
+            written(row["coverage_80"], row["low"], row["high"]),
         ]
         for _, row in part.iterrows()
     ]
+    over = "mean over stations [95 % bootstrap interval]" if part["stations"].max() > 1 else ONE_STATION
     return Table(
         f"Calibration, {split} split: share of observations at or below each forecast quantile, and inside the 80 % "
-        "interval, mean over stations [95 % bootstrap interval]",
+        f"interval, {over}",
         ["Experiment", "Lead", "≤ 0.1 quantile", "≤ central forecast", "≤ 0.9 quantile", "In the interval"],
         rows,
     )
@@ -364,15 +375,3 @@ def _cell(value: object) -> str:
     if isinstance(value, float | np.floating):
         return "–" if not np.isfinite(value) else f"{value:.3g}"
     return str(value)
-
-
-def _interval(row: pd.Series) -> str:
-    if not np.isfinite(row["median_r2"]):
-        return "–"
-    low, high = row.get("low", np.nan), row.get("high", np.nan)
-    between = f" [{_number(low)}, {_number(high)}]" if np.isfinite(low) and np.isfinite(high) else ""
-    return _number(row["median_r2"]) + between
-
-
-def _number(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−") if np.isfinite(value) else "–"

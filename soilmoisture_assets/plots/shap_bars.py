@@ -26,9 +26,12 @@ MOST_NAMED = 3
 
 
 def whiskers(shap: xr.Dataset) -> str:
-    """What captions say of the whiskers."""
-    seeds = style.counted(shap.sizes["seed"], "seed") + " of the network"
-    return f"Whiskers: 95 % bootstrap interval over stations and {seeds}."
+    """What captions say of the whiskers: over what there is more than one of."""
+    seeds = [style.counted(shap.sizes["seed"], "seed") + " of the network"] if shap.sizes["seed"] > 1 else []
+    drawn = [*(["stations"] if shap.sizes["station"] > 1 else []), *seeds]
+    if not drawn:
+        return "No whiskers: one station and one seed of the network do not say what others would give."
+    return f"Whiskers: 95 % bootstrap interval over {' and '.join(drawn)}."
 
 
 def leading(strength: np.ndarray, titles: Sequence[str]) -> str:

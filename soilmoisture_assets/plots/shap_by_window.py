@@ -137,6 +137,6 @@ FIGURE = FigureDeclaration(
     description="Mean absolute SHAP of static and dynamic features per window, and its change from first to last.",
     inputs={"shap": "analysis/shap_values_{experiment}"},
     draw=_draw,
-    code="4",
+    code="5",
     variants=each_experiment,
 )

@@ -74,6 +74,6 @@ FIGURE = FigureDeclaration(
     description="Mean absolute SHAP of groups of features, which correlated features share, per window.",
     inputs={"shap": "analysis/shap_values_{experiment}"},
     draw=_draw,
-    code="3",
+    code="4",
     variants=each_experiment,
 )

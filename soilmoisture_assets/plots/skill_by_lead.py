@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from soilmoisture_assets.methods import methods, ordered
+from soilmoisture_assets.methods import methods, ordered, speaking
 from soilmoisture_assets.methods import title as method_title
 from soilmoisture_assets.plots import style
 from soilmoisture_assets.plots.figure import FigureDeclaration, FigureInputs
-from soilmoisture_assets.plots.labels import scored_period, split_period
+from soilmoisture_assets.plots.labels import ONE_STATION, scored_period, split_period
+from soilmoisture_assets.scores import written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,13 +47,14 @@ def skill_by_lead(summary: pd.DataFrame, skill: xr.Dataset, *, split: str = "tes
     kept = np.unique(np.linspace(0, len(every) - 1, min(len(every), MOST_LEADS)).round().astype(int))
     leads = [int(lead) for lead in every[kept]]
     part = part[part["lead_hours"].isin(leads)]
+    stations = int(part["stations"].max()) if len(part) else 0
     figure = style.new_figure(height=1.9 + 1.75 * max(1, len(experiments)))
     grid = figure.add_gridspec(max(1, len(experiments)) + 1, 1, height_ratios=[*[1.0] * max(1, len(experiments)), 0.3])
     for row, experiment in enumerate(experiments):
         axes = figure.add_subplot(grid[row])
         _methods(axes, part[part["experiment"] == experiment], names, leads)
         axes.set_title(f"{'abcd'[row]}  experiment {experiment}")
-        axes.set_ylabel("median R² [-]")
+        axes.set_ylabel("R² [-]" if stations == 1 else "median R² [-]")
     if experiments:
         axes.set_xlabel("lead time")
     legend = figure.add_subplot(grid[-1])
@@ -63,16 +65,23 @@ def skill_by_lead(summary: pd.DataFrame, skill: xr.Dataset, *, split: str = "tes
     else:
         style.note_in_place_of_data(legend, f"no scores in the {split} split")
     some_leads = f" {len(leads)} of {len(every)} leads are shown." if len(leads) < len(every) else ""
-    stations = int(part["stations"].max()) if len(part) else 0
     return style.finish(
         figure,
         _message(part, experiments),
-        "Median over stations of R² (Nash–Sutcliffe) of every method on one common sample; bars: 95 % bootstrap "
-        "interval over stations. ≈: the highest median of a lead, and those behind it by no more than chance (paired "
-        f"bootstrap over stations). Every row has an axis of its own.{_far_below(part)}{some_leads}",
+        f"{_how(stations)} Every row has an axis of its own.{_far_below(part)}{some_leads}",
         skill,
         n=f"n = {style.counted(stations, 'station')}",
         period=period or split_period(skill, split),
+    )
+
+
+def _how(stations: int) -> str:
+    if stations == 1:
+        return f"R² (Nash–Sutcliffe) of every method on one common sample; {ONE_STATION}."
+    return (
+        "Median over stations of R² (Nash–Sutcliffe) of every method on one common sample; bars: 95 % bootstrap "
+        "interval over stations. ≈: the highest median of a lead, and those behind it by no more than chance (paired "
+        "bootstrap over stations)."
     )
 
 
@@ -152,8 +161,9 @@ def _is_far(rows: pd.DataFrame) -> pd.Series:
 
 def _limits(near: pd.DataFrame) -> tuple[float, float]:
     """An axis that holds what competes, with room for the signs above; a wide interval does not stretch it."""
-    low = max(float(near["low"].min()), float(near["median_r2"].min()) - FAR)
-    high = float(near["high"].max())
+    lowest = float(near["median_r2"].min())
+    low = max(float(np.nanmin(near[["low", "median_r2"]].to_numpy())), lowest - FAR)
+    high = float(np.nanmax(near[["high", "median_r2"]].to_numpy()))
     room = 0.12 * max(high - low, 0.05)
     return low - room, high + room
 
@@ -169,6 +179,8 @@ def _message(part: pd.DataFrame, experiments: list[str]) -> str:
     if part.empty:
         return "No scores"
     last = int(part["lead_hours"].max())
+    if part["stations"].max() == 1:
+        return f"R² at one station {last} h ahead: {_own(part[part['lead_hours'] == last])}"
     found = []
     for experiment in experiments:
         rows = part[(part["experiment"] == experiment) & (part["lead_hours"] == last)]
@@ -177,6 +189,16 @@ def _message(part: pd.DataFrame, experiments: list[str]) -> str:
             values = dict.fromkeys(f"{value:.2f}" for value in (alike["median_r2"].min(), alike["median_r2"].max()))
             found.append(f"{_together(list(alike['method']), len(rows))} ({experiment}, {'–'.join(values)})")
     return f"Best median R² {last} h ahead, no rank within chance: {'; '.join(found)}" if found else "No scores"
+
+
+def _own(rows: pd.DataFrame) -> str:
+    """What speaks for each experiment, and how well."""
+    found = []
+    for experiment, of in rows.groupby("experiment", sort=False):
+        by_method = dict(zip(of["method"], of["median_r2"], strict=True))
+        shown = speaking(by_method)
+        found.append(f"{method_title(shown)} {written(by_method[shown])} ({experiment})")
+    return ", ".join(found)
 
 
 def _together(alike: list[str], of: int) -> str:
@@ -202,6 +224,6 @@ FIGURE = FigureDeclaration(
     description="Median R² over stations per lead, every method beside the models, on test data.",
     inputs={"summary": "analysis/skill_summary", "skill": "analysis/skill"},
     draw=_draw,
-    code="2",
+    code="3",
     settings={"splits": {"test"}},
 )

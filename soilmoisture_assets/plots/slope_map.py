@@ -82,7 +82,7 @@ def _draw_against_elevation(axes: "Axes", terrain: xr.Dataset, slope: np.ndarray
     axes.margins(x=0.04)
     axes.set(xlabel="elevation of the station [m]", ylabel=VARIABLES["slope"].label, title=title)
     if both.sum() < np.isfinite(slope).sum():
-        axes.set_title(f"{title} ({both.sum()} stations with both)")
+        axes.set_title(f"{title} ({style.counted(int(both.sum()), 'station')} with both)")
 
 
 def _draw_histogram(axes: "Axes", slope: np.ndarray) -> None:

@@ -120,7 +120,7 @@ def summarise(skill: xr.Dataset) -> pd.DataFrame:
     high (interval of the median R²), behind_best (the highest median R² of the row's lead less this one), behind_low,
     behind_high (its interval by paired bootstrap: two methods differ where it does not hold zero), median_rmse and
     median_crps [m3 m-3], coverage_80 (mean over stations), coverage_low, coverage_high. All methods of an experiment
-    count the same stations: those where each of them has a score.
+    count the same stations: those where each of them has a score. Where that is one station, intervals are NaN.
     """
     rows = []
     for split in skill["split"].values:
@@ -209,14 +209,15 @@ def markdown(summary: pd.DataFrame, split: str = "test") -> str:
     for experiment, rows in part.groupby("experiment", sort=False):
         leads = sorted(rows["lead_hours"].unique())
         lines += [
-            f"**{experiment}**, {split}, {rows['stations'].max()} stations: median R² [95 % interval]",
+            f"**{experiment}**, {split}, stations: {rows['stations'].max()}; median R² [95 % interval over stations]",
             "",
             "| method | " + " | ".join(f"{lead} h" for lead in leads) + " |",
             "|---|" + "---|" * len(leads),
         ]
         for method, of_method in rows.groupby("method", sort=False):
             cells = {
-                row.lead_hours: f"{row.median_r2:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in of_method.itertuples()
+                row["lead_hours"]: scores.written(row["median_r2"], row["low"], row["high"], 3)
+                for _, row in of_method.iterrows()
             }
             lines.append(f"| {method} | " + " | ".join(cells.get(lead, "") for lead in leads) + " |")
         lines.append("")

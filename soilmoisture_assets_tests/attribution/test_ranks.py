@@ -3,6 +3,7 @@
 import numpy as np
 
 from soilmoisture_assets.attribution.ranks import leaders, mean_interval, rank_interval, ratio_interval
+from soilmoisture_assets.plots.labels import rank_words
 
 
 def test_the_interval_of_a_mean_over_stations_is_two_standard_errors_wide_on_either_side():
@@ -23,9 +24,19 @@ def test_missing_stations_are_left_out():
     assert 1 <= found.low[0] <= found.high[0] <= 3
 
 
-def test_one_station_and_seed_leave_nothing_open():
-    found = mean_interval(np.array([[[1.5]]]))
-    assert found.middle[0] == found.low[0] == found.high[0] == 1.5
+def test_one_station_and_seed_leave_everything_open():
+    strength = np.array([[[1.5, 0.5, 0.0]]])
+    for found in (mean_interval(strength), ratio_interval(strength, strength + 1), rank_interval(strength)):
+        assert np.isfinite(found.middle).all()
+        assert np.isnan([found.low, found.high]).all()
+    assert leaders(strength).tolist() == [0, 1]
+    assert rank_words(rank_interval(strength), 1) == "open"
+
+
+def test_seeds_of_one_station_leave_open_what_they_differ_in():
+    strength = np.array([[[3.0, 1.0, 0.9]], [[4.0, 0.9, 1.0]]])
+    assert [rank_words(rank_interval(strength), item) for item in range(3)] == ["1", "2–3", "2–3"]
+    assert leaders(strength).tolist() == [0]
 
 
 def test_a_ratio_draws_the_same_stations_above_and_below():

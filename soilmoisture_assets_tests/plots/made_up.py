@@ -229,6 +229,7 @@ def skill_summary(count: int) -> pd.DataFrame:
                     if not np.isfinite(part["r2"]).any():
                         continue
                     median = float(part["r2"].median())
+                    reach = 0.04 if count > 1 else np.nan
                     rows.append(
                         (
                             split,
@@ -237,11 +238,11 @@ def skill_summary(count: int) -> pd.DataFrame:
                             int(lead),
                             count,
                             median,
-                            median - 0.04,
-                            median + 0.04,
+                            median - reach,
+                            median + reach,
                             0.1,
-                            -0.01,
-                            0.2,
+                            0.07 - 2 * reach,
+                            0.16 + reach,
                             float(part["rmse"].median()),
                             float(part["rmse"].median()) / 2,
                             float(part["coverage_80"].median()),

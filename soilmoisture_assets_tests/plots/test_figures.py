@@ -369,6 +369,39 @@ def test_the_title_ranks_no_methods_that_chance_may_have_ordered():
     assert "all 9 methods (forecast" in title_of("skill_by_lead", made_up.skill_summary(30))
 
 
+def test_of_one_station_no_interval_is_drawn_and_no_method_is_told_apart():
+    figure = draw("skill_by_lead")(made_up.skill_summary(1), skill(1))
+    title, caption = title_and_caption(figure)
+    assert re.fullmatch(r"R² at one station 72 h ahead: station model 0\.\d\d \(drivers\), .* \(forecast\)", title)
+    assert "one station does not say what is chance" in caption
+    assert "interval" not in caption
+    assert "≈" not in caption
+    for axes in figure.axes[:2]:
+        assert not any(
+            len(segment) and np.isfinite(segment).all()
+            for lines in axes.collections
+            for segment in lines.get_segments()
+        )
+        assert np.isfinite(axes.get_ylim()).all()
+
+
+@pytest.mark.parametrize(
+    ("stations", "seeds", "said"),
+    [
+        (1, 1, "No whiskers: one station and one seed of the network do not say what others would give."),
+        (1, 3, "over 3 seeds of the network."),
+        (8, 1, "interval over stations."),
+        (8, 3, "interval over stations and 3 seeds of the network."),
+    ],
+)
+def test_whiskers_are_of_what_there_is_more_than_one_of(stations: int, seeds: int, said: str):
+    own = shap(stations).isel(seed=slice(seeds))
+    for name in ("shap_by_window", "shap_groups"):
+        figure = draw(name)(own)
+        assert said in title_and_caption(figure)[1]
+        assert unsaid(figure) == flaws(figure) == []
+
+
 def test_a_summary_without_scores_says_so_in_place_of_an_axis():
     stored = io.StringIO(made_up.skill_summary(30).iloc[:0].to_csv(index=False))
     figure = draw("skill_by_lead")(pd.read_csv(stored), skill(30))

@@ -116,10 +116,11 @@ def test_intervals_are_said_to_hold_what_they_hold(share: float, low: float, hig
 
 
 def test_of_a_single_station_no_interval_is_told_and_nothing_is_told_apart():
-    ridge = ("ridge", 0.72, 0.72, 0.72, 0.0, 0.0, 0.0)
-    rows = summary(ridge, ("combined", 0.71, 0.71, 0.71, 0.01, 0.01, 0.01)).assign(stations=1)
-    skill, held = findings(DEMO, skill_summary=rows, calibration=calibration(0.81, 0.81, 0.81))
-    assert "R² of 0.71 over 1 station (" in skill
+    no = np.nan
+    ridge = ("ridge", 0.72, no, no, 0.0, no, no)
+    rows = summary(ridge, ("combined", 0.71, no, no, 0.01, no, no)).assign(stations=1)
+    skill, held = findings(DEMO, skill_summary=rows, calibration=calibration(0.81, no, no))
+    assert "has an R² of 0.71 at the one station (" in skill
     assert skill.endswith("the combined forecast is behind it by 0.01: one station does not say what is chance.")
     assert "hold 81 % of the observations" in held
     assert held.endswith("one station does not say what is chance.")
@@ -139,6 +140,16 @@ def test_leading_groups_come_in_order_with_intervals_and_are_no_causes():
         "over 5 stations and 3 seeds of the regional network in 10⁻³ m³ m⁻³ [95 % bootstrap interval]. That is "
         "an association that the model uses, not a cause."
     )
+
+
+def test_of_one_station_and_seed_no_rank_is_told():
+    strength = np.array([0.02, 0.03])
+    shap = xr.Dataset(
+        {"group_shap_of_seed": (("seed", "station", "window", "group"), np.tile(strength, (1, 1, 2, 1)))},
+        coords={"window": [24, 72], "group": ["antecedent", "dynamic"]},
+    )
+    [said] = findings(DEMO, shap={"forecast": shap})
+    assert "goes most with weather (30.0, rank open); antecedent soil moisture (20.0, rank open): mean |SHAP|" in said
 
 
 def test_the_newest_forecast_says_when_it_starts_and_how_many_stations_it_is_of():

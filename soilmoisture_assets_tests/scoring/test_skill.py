@@ -171,3 +171,14 @@ def test_tables_survive_a_netcdf_file(tables: SkillTables, tmp_path: Path):
     tables.skill.to_netcdf(tmp_path / "skill.nc")
     with xr.open_dataset(tmp_path / "skill.nc") as stored:
         xr.testing.assert_equal(stored.load(), tables.skill)
+
+
+def test_a_group_of_one_station_has_medians_and_no_intervals(tables: SkillTables):
+    group = xr.DataArray(["A", *["B"] * 7], dims="station", coords={"station": tables.skill["station"].values})
+    found = summarise_by(tables.skill, group).set_index("group")
+    alone, others = found.loc["A"], found.loc["B"]
+    assert set(alone["stations"]) == {1}
+    assert alone[["low", "high", "behind_low", "behind_high"]].isna().all(axis=None)
+    assert np.isfinite(alone["median_r2"]).all()
+    assert (others["low"] < others["high"]).all()
+    assert "nan" not in markdown(alone)

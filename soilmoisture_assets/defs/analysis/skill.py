@@ -14,6 +14,7 @@ from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.methods import speaking, title
 from soilmoisture_assets.methods.climatology import METHOD as CLIMATOLOGY
 from soilmoisture_assets.methods.persistence import METHOD as PERSISTENCE
+from soilmoisture_assets.scores import written
 
 SKILL = ("analysis/skill", "analysis/skill_windows", "analysis/skill_summary", "analysis/skill_held_out")
 CALIBRATION = ("analysis/calibration", "analysis/calibration_by_age")
@@ -56,7 +57,7 @@ def _headline(summary: pd.DataFrame, lead: int) -> dict[str, str]:
     rows = summary[(summary["split"] == "test") & (summary["lead_hours"] == lead)]
     found = {}
     for experiment, each in rows.groupby("experiment", sort=False):
-        of = {str(row.method): f"{row.median_r2:.2f} [{row.low:.2f}, {row.high:.2f}]" for row in each.itertuples()}
+        of = {str(row["method"]): written(row["median_r2"], row["low"], row["high"]) for _, row in each.iterrows()}
         shown = [speaking(of), *(name for name in (PERSISTENCE.name, CLIMATOLOGY.name) if name in of)]
         found[str(experiment)] = "; ".join(f"{title(name)} {of[name]}" for name in dict.fromkeys(shown))
     return found
