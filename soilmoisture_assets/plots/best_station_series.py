@@ -67,9 +67,10 @@ def best_station_series(
     else:
         style.note_in_place_of_data(legend, "no station has a score in this split")
     medians = ", ".join(f"{np.median(r2[ranked, i]):.2f} at {w} h" for i, w in enumerate(windows)) if ranked else "–"
+    best = f"Best {style.counted(len(ranked), 'station')}: {'R²' if len(ranked) == 1 else 'median R²'}"
     return style.finish(
         figure,
-        f"Best {style.counted(len(ranked), 'station')}: median R² {medians} ({method_and_experiment(forecasts)})",
+        f"{best} {medians} ({method_and_experiment(forecasts)})",
         "A row for each station, a column for each lead: observed soil moisture beneath the central forecast and its "
         "interval (which may leave the panel), at their valid time. R² at "
         f"{', '.join(map(str, windows))} h beside each row. Stations ranked by R² at {windows[0]} h, of "
@@ -138,7 +139,7 @@ def _legend_handles(interval: int) -> "list[Artist]":
 
     handles: list[Artist] = [
         Line2D([], [], color=_OBSERVED, linewidth=1.8, label="observed"),
-        Line2D([], [], color=style.BLACK, linewidth=0.7, label="forecast, median (colour: lead)"),
+        Line2D([], [], color=style.BLACK, linewidth=0.7, label="central forecast (colour: lead)"),
     ]
     if interval:
         handles.append(Patch(color="#DDDDDD", label=f"forecast, {interval} % interval"))
@@ -158,7 +159,7 @@ FIGURE = FigureDeclaration(
     description="The 25 stations with the largest R² at the first window: observed series, forecasts of every window.",
     inputs={"forecasts": "models/station_forecast_{experiment}", "skill": "analysis/skill"},
     draw=_draw,
-    code="3",
+    code="4",
     variants=each_experiment,
     settings={"model": {"windows"}},
 )

@@ -128,9 +128,10 @@ def _skill(summary: pd.DataFrame, experiment: str, split: str = "test") -> str:
 
 
 def _behind(row: pd.Series) -> str:
-    behind = written(row["behind_best"], row["behind_low"], row["behind_high"])
     if np.isnan(row["behind_low"]):
+        behind = "less than 0.01" if row["behind_best"] < 0.01 else written(row["behind_best"])
         return f"{behind}: {ONE_STATION}"
+    behind = written(row["behind_best"], row["behind_low"], row["behind_high"])
     apart = "apart" if row["behind_low"] > 0 else "not apart"
     return f"{behind}: {apart} by paired bootstrap"
 
@@ -140,17 +141,17 @@ def _intervals(calibration: pd.DataFrame, experiment: str, split: str = "test") 
     if rows.empty or not np.isfinite(rows["coverage_80"].iloc[0]):
         return ""
     row = rows.iloc[0]
-    between, held = "", ONE_STATION
+    between, held = "", f": {ONE_STATION}"
     if np.isfinite(row["low"]):
-        between, held = f" [{100 * row['low']:.0f}, {100 * row['high']:.0f}]", "as they are made to"
+        between, held = f" [{100 * row['low']:.0f}, {100 * row['high']:.0f}]", ", as they are made to"
         if row["low"] > NOMINAL:
-            held = "more than they are made to: they are too wide"
+            held = ", more than they are made to: they are too wide"
         elif row["high"] < NOMINAL:
-            held = "fewer than they are made to: they are too narrow"
+            held = ", fewer than they are made to: they are too narrow"
     return (
         f"The {percent(NOMINAL)} intervals of the {method_title(str(row['method']))} hold "
         f"{percent(row['coverage_80'])}{between} of the observations "
-        f"{row['lead_hours']} h ahead (experiment {row['experiment']}, {split} split), {held}."
+        f"{row['lead_hours']} h ahead (experiment {row['experiment']}, {split} split){held}."
     )
 
 

@@ -104,7 +104,8 @@ def model_card(
         own = summary[(summary["split"].astype(str) == split) & (summary["method"].astype(str) == shown)]
         for experiment, lines in own.groupby("experiment", sort=False, observed=True):
             each = "; ".join(f"{line['lead_hours']} h {_skill(line)}" for _, line in lines.iterrows())
-            rows.append([f"Median R², {experiment}", f"{method_title(shown)}: {each}"])
+            of = "Median R²" if own["stations"].max() > 1 else "R²"
+            rows.append([f"{of}, {experiment}", f"{method_title(shown)}: {each}"])
     for line in calibration_table(calibration, split).rows if calibration is not None else []:
         rows.append([f"Intervals, {line[0]}, {line[1]}", f"hold {line[-1]} of the observations, where 0.80 is meant"])
     rows += [
@@ -309,10 +310,10 @@ def calibration_table(calibration: pd.DataFrame, split: str = "test") -> Table:
         ]
         for _, row in part.iterrows()
     ]
-    over = "mean over stations [95 % bootstrap interval]" if part["stations"].max() > 1 else ONE_STATION
+    over = ", mean over stations [95 % bootstrap interval]" if part["stations"].max() > 1 else f"; {ONE_STATION}"
     return Table(
         f"Calibration, {split} split: share of observations at or below each forecast quantile, and inside the 80 % "
-        f"interval, {over}",
+        f"interval{over}",
         ["Experiment", "Lead", "≤ 0.1 quantile", "≤ central forecast", "≤ 0.9 quantile", "In the interval"],
         rows,
     )

@@ -180,7 +180,7 @@ def _message(part: pd.DataFrame, experiments: list[str]) -> str:
         return "No scores"
     last = int(part["lead_hours"].max())
     if part["stations"].max() == 1:
-        return f"R² at one station {last} h ahead: {_own(part[part['lead_hours'] == last])}"
+        return _of_one(part[part["lead_hours"] == last])
     found = []
     for experiment in experiments:
         rows = part[(part["experiment"] == experiment) & (part["lead_hours"] == last)]
@@ -191,14 +191,12 @@ def _message(part: pd.DataFrame, experiments: list[str]) -> str:
     return f"Best median R² {last} h ahead, no rank within chance: {'; '.join(found)}" if found else "No scores"
 
 
-def _own(rows: pd.DataFrame) -> str:
-    """What speaks for each experiment, and how well."""
-    found = []
-    for experiment, of in rows.groupby("experiment", sort=False):
-        by_method = dict(zip(of["method"], of["median_r2"], strict=True))
-        shown = speaking(by_method)
-        found.append(f"{method_title(shown)} {written(by_method[shown])} ({experiment})")
-    return ", ".join(found)
+def _of_one(rows: pd.DataFrame) -> str:
+    """How good the forecast that is shown is at the only station, in each experiment."""
+    shown = speaking(rows["method"].unique())
+    own = rows[rows["method"] == shown]
+    each = ", ".join(f"{written(row['median_r2'])} ({row['experiment']})" for _, row in own.iterrows())
+    return f"{method_title(shown).capitalize()} at one station, {rows['lead_hours'].max()} h ahead: R² {each}"
 
 
 def _together(alike: list[str], of: int) -> str:

@@ -372,7 +372,9 @@ def test_the_title_ranks_no_methods_that_chance_may_have_ordered():
 def test_of_one_station_no_interval_is_drawn_and_no_method_is_told_apart():
     figure = draw("skill_by_lead")(made_up.skill_summary(1), skill(1))
     title, caption = title_and_caption(figure)
-    assert re.fullmatch(r"R² at one station 72 h ahead: station model 0\.\d\d \(drivers\), .* \(forecast\)", title)
+    assert re.fullmatch(
+        r"Station model at one station, 72 h ahead: R² 0\.\d\d \(drivers\), 0\.\d\d \(forecast\)", title
+    )
     assert "one station does not say what is chance" in caption
     assert "interval" not in caption
     assert "≈" not in caption
