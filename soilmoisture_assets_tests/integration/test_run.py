@@ -177,6 +177,18 @@ def test_the_skill_benchmark_prints_the_stored_scores_as_a_list_of_objects(finis
     np.testing.assert_allclose(found.median_r2.astype(float), stored.median_r2, rtol=1e-5)
 
 
+def test_weights_that_know_the_errors_are_never_worse_than_one_method_and_stand_beside_the_stored_scores(
+    finished: Workplace,
+):
+    command = [sys.executable, str(BENCHMARKS / "weights.py"), "--split", "test", "--json"]
+    printed = subprocess.run(command, env=finished.environment, capture_output=True, text=True, check=True).stdout
+    found = pd.DataFrame(json.loads(printed)).set_index(["experiment", "lead_hours", "row"])["median_r2"].unstack()
+    assert (found["best weights of each station"] >= found["best single method of each station"]).all()
+    stored = finished.deployment().read("analysis/skill_summary").query("split == 'test' and method == 'combined'")
+    scored = stored.set_index(["experiment", "lead_hours"])["median_r2"].loc[found.index]
+    np.testing.assert_allclose(found["combined forecast"], scored, rtol=1e-4)
+
+
 def test_bad_input_exits_with_two_and_writes_nothing(tmp_path: Path):
     text = STUDY.read_text()
     cases = {
