@@ -7,8 +7,9 @@ Weights are fitted on the validation starts that have chosen nothing else (align
 stations together: none is negative and they add up to one. They minimise the mean squared error in units of each
 station's training spread, drawn towards weights that fall with each method's own error, the more the fewer blocks of
 data there are: few errors say well how good each method is, and badly how they err together (Timmermann 2006,
-doi:10.1016/S1574-0706(05)01004-9, sections 3 and 4). A start that is fitted on is itself forecast with weights of the
-other blocks, so that intervals and scores of it are honest.
+doi:10.1016/S1574-0706(05)01004-9, sections 3 and 4). Where no moisture is seen errors last for months, so that few
+blocks do not say well how good a method is either: there methods weigh more alike. A start that is fitted on is itself
+forecast with weights of the other blocks, so that intervals and scores of it are honest.
 
 What is left of a station's mean error over the validation starts is taken off its forecasts, the more of it the more
 blocks it is from: the level of a station can be off for a year at a time, and most so where no moisture is seen. Of
@@ -48,6 +49,8 @@ PULL, POWER = 100.0, 4.0
 """Strength of the pull towards weights by own errors, in errors of the best method per block of a station, and how fast
 those weights fall with the error; chosen on studies of 1, 3 and 69 stations cut from years before the test years, and
 on synthetic worlds (docs/learning.md)."""
+ALIKE_BLOCKS = 4.0
+"""Blocks at which half of that power is left where no moisture is seen; chosen on the same studies, more of them."""
 LEVEL_BLOCKS = 6.0
 """Blocks after which half of a station's mean error is believed; chosen on the same studies."""
 _BLOCKS_OF_A_YEAR = 365 / BLOCK_DAYS
@@ -84,7 +87,7 @@ def combination_of(baselines: xr.Dataset, stored: Mapping[str, xr.Dataset], cube
     members = ordered(most)
     axis = next(iter(every.values()))
     fold, block = _folds(axis)
-    errors = _Errors(members, axis.sizes["lead"])
+    errors = _Errors(members, axis.sizes["lead"], Experiment(axis.attrs["experiment"]).sees_moisture)
     complete = [name for name in every if spread.get(name, 0.0) > 0 and set(members) <= set(known[name])]
     for name in complete:
         errors.add(_errors(every[name], members) / spread[name], fold, block, axis["calibration"].values == 1)
@@ -235,6 +238,7 @@ class _Errors:
 
     names: Sequence[str]
     leads: int
+    sees_moisture: bool
 
     def __post_init__(self) -> None:
         self.methods = len(self.names)
@@ -271,7 +275,8 @@ class _Errors:
         """(method) :func:`weights`, but all on the forecast without weather ahead where that is as good."""
         alone = np.array([name == WITHOUT.name for name in self.names])
         found = np.zeros(len(alone))
-        found[~alone] = weights(products[np.ix_(~alone, ~alone)], blocks)
+        power = POWER if self.sees_moisture else POWER * blocks**2 / (blocks**2 + ALIKE_BLOCKS**2)
+        found[~alone] = weights(products[np.ix_(~alone, ~alone)], blocks, power)
         if alone.any() and found @ products @ found > CLEARLY * products[alone, alone].sum():
             return alone.astype(float)
         return found
@@ -282,18 +287,19 @@ class _Errors:
         return squares / np.maximum(self.pairs.sum(axis=0), 1)
 
 
-def weights(products: Array, blocks: float) -> Array:
+def weights(products: Array, blocks: float, power: float = POWER) -> Array:
     """(method) weights that minimise the mean squared error, not negative and of sum one.
 
     Parameters
     ----------
     products : (method, method) mean products of errors.
     blocks : how many blocks of data they are from.
+    power : how fast the weights that they are drawn towards fall with a method's squared error; 0: they are all alike.
     """
     from scipy.optimize import nnls  # imports slowly
 
     squares = np.maximum(np.diag(products), 1e-12)
-    prior = (squares / squares.min()) ** -POWER
+    prior = (squares / squares.min()) ** -power
     prior /= prior.sum()
     pull = PULL * squares.min() / max(blocks, 1)
     root = np.linalg.cholesky(products + (pull + 1e-9 * squares.max()) * np.eye(len(squares)))

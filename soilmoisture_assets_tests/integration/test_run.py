@@ -182,7 +182,7 @@ def test_weights_that_know_the_errors_are_never_worse_than_one_method_and_stand_
 ):
     command = [sys.executable, str(BENCHMARKS / "weights.py"), "--split", "test", "--json"]
     printed = subprocess.run(command, env=finished.environment, capture_output=True, text=True, check=True).stdout
-    found = pd.DataFrame(json.loads(printed)).set_index(["experiment", "lead_hours", "row"])["median_r2"].unstack()
+    found = pd.DataFrame(json.loads(printed)).pivot_table("median_r2", ["experiment", "lead_hours"], "row")
     assert (found["best weights of each station"] >= found["best single method of each station"]).all()
     stored = finished.deployment().read("analysis/skill_summary").query("split == 'test' and method == 'combined'")
     scored = stored.set_index(["experiment", "lead_hours"])["median_r2"].loc[found.index]

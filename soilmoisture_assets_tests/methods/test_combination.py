@@ -215,6 +215,18 @@ def test_without_a_block_to_fit_on_the_starts_that_chose_say_the_weights():
     assert float(weight.sel(forecaster="station_model").mean()) > 0.25
 
 
+def test_where_no_moisture_is_seen_few_blocks_weigh_methods_more_alike_and_many_do_not():
+    def spread_of_weights(experiment: str, months: int) -> float:
+        baselines, stored, cube = study_of(NOISE)
+        kept = slice(int((STARTS - STARTS[0]).days.searchsorted(30 * months)))
+        few = {name: each.isel(start=kept).assign_attrs(experiment=experiment) for name, each in stored.items()}
+        combination = combination_of(baselines, dict(list(few.items())[:1]), cube)
+        return float(combination["weight"].sel(fold=0).std("forecaster").mean())
+
+    assert spread_of_weights("drivers", 6) < 0.6 * spread_of_weights("hindcast", 6)
+    assert spread_of_weights("drivers", 12) > 0.8 * spread_of_weights("hindcast", 12)
+
+
 def test_without_any_observation_all_methods_weigh_the_same():
     baselines, stored, cube = study_of(NOISE)
     for each in stored.values():
