@@ -66,7 +66,7 @@ def _around(middle: np.ndarray, draws: np.ndarray) -> Interval:
 def _drawn_means(values: np.ndarray) -> np.ndarray:
     """Means (draw, item) of seeds and stations drawn with replacement; the same draws at every call of one shape.
 
-    No draws where there is one of either.
+    No draws of a single seed and a single station.
     """
     seeds, stations, items = values.shape
     if seeds * stations == 1:

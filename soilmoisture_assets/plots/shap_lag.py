@@ -73,13 +73,13 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
     weather = "weather" if experiment.knows_weather else "the forecast of the weather"
     known = f"{weather} and time of year" if experiment.sees_weather_ahead else "the time of year alone"
     ahead = f" Grey: days ahead of the start, of which this experiment sees {known}." if lags.min() < 0 else ""
-    shown = "Mean |SHAP| of a day's weather"
+    shown = "mean |SHAP| of a day's weather"
     if shap.sizes["station"] > 1:
-        shown = f"Mean over stations of the m{shown[1:]}; shaded: 95 % bootstrap interval over stations"
+        shown = f"mean over stations of the {shown}; shaded: 95 % bootstrap interval over stations"
     return style.finish(
         figure,
         _message(values, names, lags, shap),
-        f"{shown}. What running means and the water balance carry is spread over the days they carry it from.{ahead}",
+        f"{shown[:1].upper()}{shown[1:]}. What running means and the water balance carry is spread over the days they carry it from.{ahead}",
         shap,
     )
 
