@@ -79,7 +79,8 @@ def shap_lag(shap: xr.Dataset) -> "Figure":
     return style.finish(
         figure,
         _message(values, names, lags, shap),
-        f"{shown[:1].upper()}{shown[1:]}. What running means and the water balance carry is spread over the days they carry it from.{ahead}",
+        f"{shown[:1].upper()}{shown[1:]}. What running means and the water balance carry is spread over the days they "
+        f"carry it from.{ahead}",
         shap,
     )
 
