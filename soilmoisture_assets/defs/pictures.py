@@ -24,8 +24,8 @@ from soilmoisture_assets.study import Study
 
 PICTURES = (".png", ".webp")
 SMALL, WHOLE = "small", "whole"
-SMALL_WIDTH = 420
-"""Pixels: as wide as the web UI's table of metadata on a laptop."""
+SMALL_WIDTH = 360
+"""Pixels: as wide as the column of values in a page of 1400 pixels, which cuts what is wider."""
 
 
 class FigurePictures(NoOpComputeLogManager, LocalComputeLogManager):  # type: ignore[misc]
@@ -41,8 +41,8 @@ class FigurePictures(NoOpComputeLogManager, LocalComputeLogManager):  # type: ig
                 record = store.record(Address(study, "/".join(path)))
                 if record is not None and (record.run, record.suffix) == (run, f".{extension}"):
                     whole = store.path(record.address)
-                    small = settings.instance_folder / "pictures" / f"{record.checksum}.{extension}"
-                    return str(whole if size == WHOLE or extension == "webp" else _shrunk(whole, small))
+                    small = settings.instance_folder / "pictures" / f"{record.checksum}-{SMALL_WIDTH}.{extension}"
+                    return str(whole if size == WHOLE else _shrunk(whole, small))
         return ""
 
     def dispose(self) -> None:
@@ -50,12 +50,19 @@ class FigurePictures(NoOpComputeLogManager, LocalComputeLogManager):  # type: ig
 
 
 def _shrunk(whole: Path, small: Path) -> Path:
+    """Of a picture that moves, all frames."""
     if not small.exists():
-        from PIL import Image
+        from PIL import Image, ImageSequence
 
         with Image.open(whole) as image, replacing(small) as file:
-            image.thumbnail((SMALL_WIDTH, image.height))
-            image.save(file, "PNG")
+            frames = []
+            for each in ImageSequence.Iterator(image):
+                frames.append(frame := each.copy())
+                frame.thumbnail((SMALL_WIDTH, frame.height))
+            how: dict[str, Any] = {}
+            if len(frames) > 1:
+                how = {"save_all": True, "append_images": frames[1:], "duration": image.info["duration"], "loop": 0}
+            frames[0].save(file, image.format, **how)
     return small
 
 

@@ -1,6 +1,7 @@
 """Values on their way to the store and back: text and categories survive, what is stored says where it comes from,
 partitions go in and out of real runs."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from soilmoisture_assets.defs.pictures import FigurePictures
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import SourceError
 from soilmoisture_assets.store.graph import Asset, Input
+from soilmoisture_assets.store.records import Address
 from soilmoisture_assets_tests.defs.made_up import (
     MEAN,
     SERIES,
@@ -139,6 +141,28 @@ def test_the_web_ui_shows_where_a_thing_is_how_large_it_is_and_what_was_said_of_
     assert isinstance(metadata["table"], dg.MarkdownMetadataValue)
 
 
+def test_a_picture_that_moves_is_shown_small_and_still_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from PIL import Image
+
+    def draw(work: Work) -> Iterator[Made]:
+        frames, file = [Image.new("RGB", (740, 500), (shade, 0, 0)) for shade in (0, 80, 160)], io.BytesIO()
+        frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:], duration=90)
+        yield Made(file.getvalue())
+
+    monkeypatch.setenv("SOILMOISTURE_DATA_DIR", str(tmp_path / "data"))
+    pictures = {"module": FigurePictures.__module__, "class": FigurePictures.__name__}
+    with dg.instance_for_test(overrides={"compute_logs": pictures}) as instance:
+        place = Bench(tmp_path, [(Asset(FIGURE, ".webp", "Three shades."), draw)], instance)
+        place.run()
+        record = place.deployment.store.record(Address("demo", FIGURE))
+        assert record is not None
+        manager = instance.compute_log_manager
+        assert isinstance(manager, FigurePictures)
+        with Image.open(manager.get_captured_local_path(["demo", FIGURE, record.run, "small"], "webp")) as small:
+            small.load()
+            assert (small.width, small.n_frames, small.info["duration"]) == (360, 3, 90)
+
+
 def test_the_web_ui_finds_the_picture_that_a_run_drew_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from PIL import Image
 
@@ -162,7 +186,7 @@ def test_the_web_ui_finds_the_picture_that_a_run_drew_and_no_other(tmp_path: Pat
         assert isinstance(manager, FigurePictures)
         assert manager.get_captured_local_path(address[:-1], address[-1]) == str(place.deployment.read(FIGURE))
         with Image.open(manager.get_captured_local_path([*address[:-2], "small"], "png")) as small:
-            assert small.width == 420
+            assert small.width == 360
         assert manager.get_captured_local_path([*address[:-3], "another run", "whole"], "png") == ""
         assert manager.get_captured_local_path(["..", "..", "etc", "passwd"], "png") == ""
         assert manager.get_captured_local_path(address[:-1], "err") == ""

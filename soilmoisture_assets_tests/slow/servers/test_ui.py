@@ -26,6 +26,12 @@ from soilmoisture_assets_tests.integration.web_ui import (
 
 SERIES = "raw/ismn/soil_moisture"
 FIGURE = "figures/station_map"
+IS_WHOLE = """image => {
+    let box = image.parentElement
+    while (getComputedStyle(box).overflowX === "visible") box = box.parentElement
+    return image.getBoundingClientRect().right <= box.getBoundingClientRect().right
+}"""
+"""Whether nothing of a picture is cut at the right by what it stands in."""
 SOIL_MOISTURE = dg.AssetKey(["small", *SERIES.split("/")])
 
 
@@ -63,7 +69,9 @@ def test_a_person_materializes_a_figure_and_sees_it(web_ui: WebUi, person: Page)
     person.get_by_text("Materialize", exact=True).click()
     drawn = person.locator(f"img[src^='/logs/small/{FIGURE}/']:not([src*='{stored.run}'])")
     drawn.wait_for(timeout=SECONDS_TO_FINISH * 1000)
-    assert drawn.evaluate("image => image.decode().then(() => image.naturalWidth)") > 400
+    assert drawn.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
+    person.set_viewport_size({"width": 1400, "height": 1000})
+    assert drawn.evaluate(IS_WHOLE)
     run = str(drawn.get_attribute("src")).split("/")[-3]
     tags = web_ui.ask("query($id: ID!) {runOrError(runId: $id) {... on Run {tags {key value}}}}", id=run)["runOrError"]
     told = {tag["key"]: tag["value"] for tag in tags["tags"]}
