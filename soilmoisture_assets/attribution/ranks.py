@@ -66,17 +66,17 @@ def _around(middle: np.ndarray, draws: np.ndarray) -> Interval:
 def _drawn_means(values: np.ndarray) -> np.ndarray:
     """Means (draw, item) of seeds and stations drawn with replacement; the same draws at every call of one shape.
 
-    No draws of a single seed and a single station.
+    No draws where values of one seed at one station are all that is known.
     """
     seeds, stations, items = values.shape
-    if seeds * stations == 1:
-        return np.empty((0, items))
     random = np.random.default_rng(0)
     of_seeds = random.multinomial(seeds, np.full(seeds, 1 / seeds), size=DRAWS)
     of_stations = random.multinomial(stations, np.full(stations, 1 / stations), size=DRAWS)
     weights = (of_seeds[:, :, None] * of_stations[:, None, :]).reshape(DRAWS, -1).astype("float64")
     flat = np.asarray(values, dtype="float64").reshape(-1, items)
     known = np.isfinite(flat)
+    if known.any(axis=1).sum() < 2:
+        return np.empty((0, items))
     with np.errstate(invalid="ignore", divide="ignore"):
         means = (weights @ np.where(known, flat, 0.0)) / (weights @ known)
     return np.where(np.isfinite(means), means, _mean(values))

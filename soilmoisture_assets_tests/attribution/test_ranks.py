@@ -26,6 +26,8 @@ def test_missing_stations_are_left_out():
 
 def test_one_station_and_seed_leave_everything_open():
     strength = np.array([[[1.5, 0.5, 0.0]]])
+    beside_one_that_is_missing = np.concatenate([strength, np.full((1, 1, 3), np.nan)], axis=1)
+    assert np.isnan(mean_interval(beside_one_that_is_missing).low).all()
     for found in (mean_interval(strength), ratio_interval(strength, strength + 1), rank_interval(strength)):
         assert np.isfinite(found.middle).all()
         assert np.isnan([found.low, found.high]).all()
