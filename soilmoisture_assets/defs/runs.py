@@ -1,4 +1,4 @@
-"""Layer by layer: the runs that bring a selection up to date, one partitioning each.
+"""Level by level: the runs that bring a selection up to date, one partitioning each.
 
 Belongs here: the order of runs, what they are to make, launching in this process. Not here: what is out of date
 (store/graph.py), runs on other machines (elsewhere.py), printing (cli/).
@@ -7,20 +7,23 @@ Belongs here: the order of runs, what they are to make, launching in this proces
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby
+from queue import SimpleQueue
 from typing import Any
 
 import dagster as dg
 
-from soilmoisture_assets.defs.dagster_private import CHILD_PROCESS_CRASH
+from soilmoisture_assets.defs.dagster_private import CHILD_PROCESS_CRASH, end_runs
 from soilmoisture_assets.defs.elsewhere import SECONDS_BETWEEN_LOOKS, SubmittedRun, end, submit
 from soilmoisture_assets.defs.keys import asset_key, asset_path
 from soilmoisture_assets.defs.leases import PROCESS_TAG, await_room, end_dead_runs, has_room, this_process
 from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.refresh import due
 from soilmoisture_assets.defs.shown import run_tags
-from soilmoisture_assets.defs.workers import loadable_asset_job, named, share_patience, workers
+from soilmoisture_assets.defs.workers import loadable_asset_job, named, share_patience, sharing, workers
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import Interrupted, SoilMoistureError
 from soilmoisture_assets.metadata.stations import check_known
@@ -32,8 +35,9 @@ COMMAND_LINE = "command line"
 
 @dataclass(frozen=True)
 class Stage:
-    """Assets of one partitioning that can run together."""
+    """Assets of one partitioning that can run together; nothing of a level needs anything else of it."""
 
+    level: int
     assets: tuple[str, ...]
     partitions: Partitioning | None
     names_from: str | None
@@ -56,6 +60,8 @@ class Outcome:
     lost: bool = False
 
 
+Asked = tuple[Stage, Sequence[tuple[tuple[str, ...], list[str]]]]
+"""A stage and what of it is to be made: assets and partitions of each run."""
 Step = tuple[tuple[str, ...], list[str], Outcome | None]
 """Assets and partitions of a run, without an outcome before it and with one after it."""
 
@@ -83,7 +89,7 @@ def stages(graph: Graph, wanted: Collection[str]) -> list[Stage]:
 
     ordered = sorted((path for path in graph if path in wanted), key=order)
     return [
-        Stage(tuple(members), graph[members[0]].partitions, graph[members[0]].names_from)
+        Stage(level[members[0]], tuple(members), graph[members[0]].partitions, graph[members[0]].names_from)
         for members in (list(group) for _, group in groupby(ordered, key=order))
     ]
 
@@ -149,8 +155,8 @@ def bring_up_to_date(
 ) -> Iterator[Step]:
     """Make what is out of date, run by run; what needs something that could not be made is passed over.
 
-    Yields each run twice, before (without an outcome) and after: its assets, partitions and outcome. Where runs execute
-    elsewhere, those of a stage go on at once, and several may share what was said before.
+    Yields each run twice, before (without an outcome) and after: its assets, partitions and outcome. Those of a level
+    go on at once, and several may share what was said before.
     """
     end_dead_runs(instance)
     share_patience(deployment)
@@ -162,22 +168,10 @@ def bring_up_to_date(
     if deployment.places not in again:  # else they are asked for first
         _check_stations(deployment, deployment.view(), stations)
     lost: set[str] = set()
-    for stage in stages(deployment.graph, wanted):
-        for path in stage.assets:
-            if stage.partitions is not None:
-                deployment.withdraw(path)
-        view = deployment.view()
-        names = partitions_to_make(deployment, view, stage, stations)
-        if stage.partitions is not None and not names:  # what names them may be lost
-            graph = deployment.graph
-            lost |= {path for path in stage.assets if lost & {*graph.parents(path), graph[path].names_from}}
-        for path in stage.assets:
-            for name in names if stage.partitions else [None]:
-                deployment.come_back(path, name, view)
-        asked = [(stage.assets, names)] if force else list(outdated(view, stage, names, again))
-        todo = _possible(deployment, stage, asked, lost)
-        make = _here if deployment.settings.launcher is Launcher.LOCAL else _elsewhere
-        for assets, parts, outcome in make(deployment, definitions, instance, stage, todo, origin):
+    make = _here if deployment.settings.launcher is Launcher.LOCAL else _elsewhere
+    for _, level in groupby(stages(deployment.graph, wanted), key=lambda stage: stage.level):
+        asked = [(stage, list(_asked(deployment, stage, stations, force, again, lost))) for stage in level]
+        for assets, parts, outcome in make(deployment, definitions, instance, asked, origin):
             yield assets, parts, outcome
             if outcome is None:
                 continue
@@ -186,6 +180,30 @@ def bring_up_to_date(
             if outcome.error:
                 view = deployment.view()
                 lost |= {path for path in assets if not view.current(path) and not view.settled(path, None)}
+
+
+def _asked(
+    deployment: Deployment,
+    stage: Stage,
+    stations: Collection[str],
+    force: bool,
+    again: Mapping[str, Collection[str | None]],
+    lost: set[str],
+) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """What of a stage is to be made, and can be, run by run; what cannot is ``lost`` too."""
+    for path in stage.assets:
+        if stage.partitions is not None:
+            deployment.withdraw(path)
+    view = deployment.view()
+    names = partitions_to_make(deployment, view, stage, stations)
+    if stage.partitions is not None and not names:  # what names them may be lost
+        graph = deployment.graph
+        lost |= {path for path in stage.assets if lost & {*graph.parents(path), graph[path].names_from}}
+    for path in stage.assets:
+        for name in names if stage.partitions else [None]:
+            deployment.come_back(path, name, view)
+    asked = [(stage.assets, names)] if force else list(outdated(view, stage, names, again))
+    yield from _possible(deployment, stage, asked, lost)
 
 
 def _possible(
@@ -210,44 +228,82 @@ def _here(
     deployment: Deployment,
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
-    stage: Stage,
-    todo: Iterable[tuple[tuple[str, ...], list[str]]],
+    asked: Sequence[Asked],
     origin: str,
 ) -> Iterator[Step]:
-    """Runs of this process, one after the other."""
-    for assets, parts in todo:
-        yield assets, parts, None
-        yield assets, parts, launch(deployment, definitions, instance, assets, parts, origin)
+    """Runs of this process: those of a stage one after the other, stages side by side where steps have workers."""
+
+    def each(todo: Sequence[tuple[tuple[str, ...], list[str]]]) -> Iterator[Step]:
+        for assets, parts in todo:
+            yield assets, parts, None
+            outcome = launch(deployment, definitions, instance, assets, parts, origin)
+            yield assets, parts, outcome
+            if outcome.interrupted:
+                return
+
+    runs = [each(todo) for _, todo in asked if todo]
+    count = min(workers(deployment.settings), len(runs))
+    yield from _side_by_side(runs, count) if count > 1 else chain.from_iterable(runs)
+
+
+def _side_by_side(runs: Sequence[Iterator[Step]], count: int) -> Iterator[Step]:
+    """What iterators say as they say it, ``count`` of them at work in threads of their own."""
+    told: SimpleQueue[Step | BaseException | None] = SimpleQueue()
+
+    def tell(steps: Iterator[Step]) -> None:
+        try:
+            for step in steps:
+                told.put(step)
+        except BaseException as error:
+            told.put(error)
+        finally:
+            told.put(None)
+
+    pool = ThreadPoolExecutor(count)
+    working = [pool.submit(copy_context().run, tell, steps) for steps in runs]
+    try:
+        ended = 0
+        while ended < len(runs):
+            said = told.get()
+            if isinstance(said, BaseException):
+                raise said
+            if said is None:
+                ended += 1
+            else:
+                yield said
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        end_runs(lambda: not all(each.done() for each in working))
 
 
 def _elsewhere(
     deployment: Deployment,
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
-    stage: Stage,
-    todo: Iterable[tuple[tuple[str, ...], list[str]]],
+    asked: Sequence[Asked],
     origin: str,
 ) -> Iterator[Step]:
     """Runs on other machines, at once as far as pools have room; what is lost with a machine is made on another one."""
-    waiting: deque[tuple[tuple[str, ...], list[str], bool]] = deque()
-    running: dict[SubmittedRun, tuple[tuple[str, ...], list[str], bool]] = {}
-    for assets, parts in todo:
-        yield assets, parts, None
+    waiting: deque[tuple[Stage, tuple[str, ...], list[str], bool]] = deque()
+    running: dict[SubmittedRun, tuple[Stage, tuple[str, ...], list[str], bool]] = {}
+    for stage, todo in asked:
         size = deployment.settings.backfill_stations_per_run if stage.partitions == "station" else None
-        waiting.extend((assets, part, True) for part in _cut(parts, size))
+        for assets, parts in todo:
+            yield assets, parts, None
+            waiting.extend((stage, assets, part, True) for part in _cut(parts, size))
     try:
         while waiting or running:
-            while waiting and (not running or has_room(instance, pools_of(deployment, waiting[0][0]))):
-                assets, parts, again = waiting.popleft()
+            while waiting and (not running or has_room(instance, pools_of(deployment, waiting[0][1]))):
+                stage, assets, parts, again = waiting.popleft()
                 await_room(instance, pools_of(deployment, assets))
                 keys, tags = request(deployment, definitions, instance, assets, parts, origin)
                 run = submit(instance, definitions, deployment.study.name, keys, tags, QUIET)
-                running[run] = assets, parts, again
+                running[run] = stage, assets, parts, again
             time.sleep(SECONDS_BETWEEN_LOOKS)
             for run in list(running):
                 if (result := run.look()) is None:
                     continue
-                assets, parts, again = running.pop(run)
+                stage, assets, parts, again = running.pop(run)
                 outcome = outcome_of(result)
                 if outcome.lost and again:
                     rest = list(outdated(deployment.view(), replace(stage, assets=assets), parts))
@@ -257,7 +313,7 @@ def _elsewhere(
                     yield assets, parts, outcome
                     for some, names in rest:
                         yield some, names, None
-                        waiting.append((some, names, False))
+                        waiting.append((stage, some, names, False))
                 else:
                     yield assets, parts, outcome
     finally:
@@ -286,7 +342,8 @@ def launch(
     how: dict[str, Any] = {"asset_selection": keys, "tags": tags, "raise_on_error": False, "run_config": QUIET}
     result: _Result
     if workers(deployment.settings):
-        result = dg.execute_job(loadable_asset_job(named(deployment.settings)), instance, **how)
+        with sharing():
+            result = dg.execute_job(loadable_asset_job(named(deployment.settings)), instance, **how)
     else:
         job = definitions.resolve_implicit_global_asset_job_def()
         result = job.execute_in_process(instance=instance, **how)

@@ -13,6 +13,8 @@ import signal
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
@@ -62,14 +64,43 @@ def executor(settings: Settings) -> dg.ExecutorDefinition:
         _limit_threads(settings)
         return dg.in_process_executor
 
+    shared = _Shared(count)
+
     @dg.executor(name="workers", requirements=dg.multiple_process_executor_requirements())
     def side_by_side(_: dg.InitExecutorContext) -> MultiprocessExecutor:
         start_server(settings)
         return MultiprocessExecutor(
-            RetryMode.DISABLED, count, start_method="forkserver", explicit_forkserver_preload=_PRELOADED
+            RetryMode.DISABLED, shared, start_method="forkserver", explicit_forkserver_preload=_PRELOADED
         )
 
     return side_by_side
+
+
+class _Shared(int):
+    """How many workers the runs of this process have together.
+
+    Dagster asks how many more a run may have by taking off those that it has. The others leave it what they do not
+    have, and each run has one.
+    """
+
+    def __sub__(self, own: int) -> int:
+        run = threading.get_ident()
+        _OF_RUNS[run] = own
+        others = sum(max(each, 1) for other, each in list(_OF_RUNS.items()) if other != run)
+        return max(int(self) - others, 1) - own
+
+
+_OF_RUNS: dict[int, int] = {}
+"""Workers of the runs of this process, by the thread that a run lives in."""
+
+
+@contextmanager
+def sharing() -> Iterator[None]:
+    """While a run lives in this thread."""
+    try:
+        yield
+    finally:
+        _OF_RUNS.pop(threading.get_ident(), None)
 
 
 def start_server(settings: Settings) -> None:
