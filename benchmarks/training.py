@@ -110,13 +110,12 @@ def window_flops(shape: NetworkShape) -> float:
     """FLOP of the matrix products in one training window of the program, attention included; backward counts twice."""
     width, days, future = shape.width, shape.context_days + STARTS - 1, STARTS * shape.leads
     total = days * shape.history_features * width + future * (shape.future_features * width + width**2)
-    past = 1 + days
-    for layers_after in reversed(range(shape.layers)):
-        kept = min(STARTS + shape.reach * layers_after + 1, past) if layers_after else 0
-        total += (past + future) * 2 * width**2  # keys and values
-        total += (kept + future) * 2 * width * (width + shape.feed_forward)  # queries, mixing, feed-forward
-        total += 2 * width * (kept * past + future * (past + shape.leads))  # attention
+    past, each = 1 + days, 2 * width * (width + shape.feed_forward)  # of a token: queries, mixing, feed-forward
+    for layers_after in reversed(range(1, shape.layers)):
+        kept = min(STARTS + shape.reach * layers_after + 1, past)
+        total += past * 2 * width**2 + kept * (each + 2 * width * past)  # keys and values; attention
         past = kept
+    total += (past + future) * 2 * width**2 + future * (each + 2 * width * (past + shape.leads))
     return 3 * 2 * total / STARTS
 
 

@@ -25,7 +25,7 @@ from soilmoisture_assets.learning.windows import Runs, Windows, build_windows, w
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Experiment, Study
 
-LARGEST_BATCH, SMALLEST_BATCH, FEWEST_UPDATES = 64, 8, 200
+LARGEST_BATCH, SMALLEST_BATCH, FEWEST_UPDATES = 64, 8, 400
 """Runs per optimiser step of the regional network, and the fewest steps: a year of one station is 23 runs, of which 16
 epochs in batches of 64 made 16 steps. A small study has smaller batches, then more epochs (docs/learning.md)."""
 REGIONAL_RUNS = 24_000

@@ -1,13 +1,16 @@
-"""The network: a pre-norm Transformer over days of history and future steps, for many models at once.
+"""The network: a pre-norm Transformer, an encoder of days of history and a decoder of steps ahead, for many models at
+once.
 
 Belongs here: parameters, attention mask, forward pass. Every parameter has a leading model axis, so that many
 station models are one tensor program and one model is the special case of one.
 Not here: features and scaling (features.py, scaling.py), training (fit.py).
 
-A sample is a run of K starts of one station, one day apart, that share their history tokens. A history token attends
-to itself and the ``reach`` days before it; a future token of start s attends to the history of the ``reach`` days up to
-s and to the future tokens of the same start up to its own lead. So a forecast depends on at most ``context_days`` days
-of history, is the same whether its start is computed alone or in a run, and lead L never sees anything after L.
+A sample is a run of K starts of one station, one day apart, that share their history tokens. All layers but the last
+are of history: a token attends to itself and the ``reach`` days before it. The last is of the steps ahead: a token of
+start s attends to the history of the ``reach`` days up to s and to the tokens of the same start up to its own lead. So
+a forecast depends on at most ``context_days`` days of history, is the same whether its start is computed alone or in a
+run, and lead L never sees anything after L. The steps ahead are the many: in one layer each they cost less than half of
+what they cost in all, for the same skill (docs/learning.md).
 What no later token looks at is left out; the plain form of the same network, which a test holds it to, is
 soilmoisture_assets_tests/learning/plain_network.py.
 """
@@ -38,7 +41,7 @@ class Preset:
 
 
 PRESETS: Mapping[str, Preset] = {
-    "compact": Preset(64, 3, 4, 128, 2e-3, 3e-4),
+    "compact": Preset(64, 2, 4, 128, 4e-3, 3e-4),
     "reference": Preset(256, 4, 8, 512, 5e-4, 1e-4),
 }
 
@@ -154,21 +157,14 @@ def forward(parameters: Parameters, shape: NetworkShape, inputs: Inputs) -> Tens
     history = _linear(inputs.history.flatten(1, 2), parameters["history.weight"], parameters["history.bias"])
     future = _linear(inputs.future.flatten(1, 3), parameters["future.weight"], parameters["future.bias"])
     future = future.unflatten(1, (runs, starts, shape.leads)) + parameters["lead"][:, None, None]
-    tokens = torch.cat(
-        [history.unflatten(1, (runs, days)) + station[:, :, None], station[:, :, None], future.flatten(2, 3)], dim=2
-    )
-    mask = attention_mask(shape, days, starts).to(tokens.device, tokens.dtype)
-    past = days + 1  # tokens before the future ones
-    for layer in range(shape.layers):
-        layers_after = shape.layers - 1 - layer
-        needed = starts + shape.reach * layers_after + 1 if layers_after else 0  # what later layers still look at
-        first = max(past - needed, 0)
-        tokens = tokens[:, :, first:] + _attend(parameters, layer, tokens, mask, shape, past, first)
-        past, mask = past - first, mask[:, :, first:, first:]
-        x = tokens.flatten(1, 2)
-        hidden = _linear(_normalise(x), parameters[f"{layer}.up"], parameters[f"{layer}.up_bias"])
-        x = x + _linear(F.gelu(hidden), parameters[f"{layer}.down"], parameters[f"{layer}.down_bias"])
-        tokens = x.view(tokens.shape)
+    past = torch.cat([history.unflatten(1, (runs, days)) + station[:, :, None], station[:, :, None]], dim=2)
+    mask = attention_mask(shape, days, starts).to(past.device, past.dtype)
+    for layer in range(shape.layers - 1):
+        needed = starts + shape.reach * (shape.layers - 1 - layer) + 1  # what later layers still look at
+        first = max(past.shape[2] - needed, 0)
+        past = _encode(parameters, layer, past, mask, shape, first)
+        mask = mask[:, :, first:, first:]
+    x = _decode(parameters, shape.layers - 1, past, future.flatten(2, 3), mask, shape).flatten(1, 2)
     hidden = F.gelu(_linear(_normalise(x), parameters["head.hidden"], parameters["head.hidden_bias"]))
     raw = _linear(hidden, parameters["head.out"], parameters["head.out_bias"])
     raw = raw.unflatten(1, (runs, starts, shape.leads))
@@ -192,34 +188,53 @@ def _station_token(parameters: Parameters, inputs: Inputs, shape: NetworkShape) 
     return _linear(F.gelu(token), parameters["station.out"], parameters["station.out_bias"])
 
 
-def _attend(
-    parameters: Parameters, layer: int, tokens: Tensor, mask: Tensor, shape: NetworkShape, past: int, first: int
-) -> Tensor:
-    """What the tokens from ``first`` on take from all tokens (M, B, T, width); the first ``past`` are not future."""
-    models, runs, _, width = tokens.shape
-    x = _normalise(tokens)
-    weight, bias = parameters[f"{layer}.qkv"], parameters[f"{layer}.qkv_bias"]
-
-    def split(values: Tensor, parts: int) -> Tensor:
-        return values.view(models * runs, -1, parts, shape.heads, width // shape.heads).permute(2, 0, 3, 1, 4)
-
+def _encode(parameters: Parameters, layer: int, past: Tensor, mask: Tensor, shape: NetworkShape, first: int) -> Tensor:
+    """The tokens of history and the station (M, B, T, width) from ``first`` on, after a layer."""
+    until = past.shape[2]
+    x = _normalise(past)
     if first:
-        (q,) = split(_linear(x[:, :, first:].flatten(1, 2), weight[..., :width], bias[..., :width]), 1)
-        k, v = split(_linear(x.flatten(1, 2), weight[..., width:], bias[..., width:]), 2)
+        (q,) = _projected(parameters, layer, x[:, :, first:], shape, slice(0, 1))
+        k, v = _projected(parameters, layer, x, shape, slice(1, 3))
     else:
-        q, k, v = split(_linear(x.flatten(1, 2), weight, bias), 3)
-    if k.shape[2] == past + shape.leads:  # a single start: no other starts to leave out
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, :, first:])
+        q, k, v = _projected(parameters, layer, x, shape, slice(0, 3))
+    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, :, first:until, :until])
+    return _completed(parameters, layer, past[:, :, first:], mixed)
+
+
+def _decode(
+    parameters: Parameters, layer: int, past: Tensor, future: Tensor, mask: Tensor, shape: NetworkShape
+) -> Tensor:
+    """The tokens of the steps ahead (M, B, K x leads, width) after a layer."""
+    until = past.shape[2]
+    past_k, past_v = _projected(parameters, layer, _normalise(past), shape, slice(1, 3))
+    q, k, v = _projected(parameters, layer, _normalise(future), shape, slice(0, 3))
+    if future.shape[2] == shape.leads:  # a single start: no other starts to leave out
+        both = torch.cat([past_k, k], dim=2), torch.cat([past_v, v], dim=2)
+        mixed = F.scaled_dot_product_attention(q, *both, attn_mask=mask[:, :, until:])
     else:
-        earlier, later = _parted(q, past - first)
-        keys, values = _parted(k, past), _parted(v, past)
-        mixed = _attend_from_future(later, keys, values, mask, shape.leads)
-        if past > first:
-            within = mask[:, :, first:past, :past]
-            before = F.scaled_dot_product_attention(earlier, keys[0], values[0], attn_mask=within)
-            mixed = torch.cat([before, mixed], dim=2)
-    mixed = mixed.transpose(1, 2).reshape(models, -1, width)
-    return _linear(mixed, parameters[f"{layer}.mix"], parameters[f"{layer}.mix_bias"]).view(models, runs, -1, width)
+        mixed = _attend_from_future(q, (past_k, k), (past_v, v), mask, shape.leads)
+    return _completed(parameters, layer, future, mixed)
+
+
+def _projected(parameters: Parameters, layer: int, x: Tensor, shape: NetworkShape, which: slice) -> tuple[Tensor, ...]:
+    """Some of queries, keys and values, (M x B, head, T, width of a head) each."""
+    models, runs, _, width = x.shape
+    columns = slice(which.start * width, which.stop * width)
+    values = _linear(
+        x.flatten(1, 2), parameters[f"{layer}.qkv"][..., columns], parameters[f"{layer}.qkv_bias"][..., columns]
+    )
+    each = values.view(models * runs, -1, which.stop - which.start, shape.heads, width // shape.heads)
+    return each.permute(2, 0, 3, 1, 4).unbind(0)
+
+
+def _completed(parameters: Parameters, layer: int, tokens: Tensor, mixed: Tensor) -> Tensor:
+    """Tokens (M, B, T, width) with what they attended to (M x B, head, T, width of a head), and fed forward."""
+    x = tokens.flatten(1, 2)
+    mixed = mixed.transpose(1, 2).reshape(x.shape)
+    x = x + _linear(mixed, parameters[f"{layer}.mix"], parameters[f"{layer}.mix_bias"])
+    hidden = _linear(_normalise(x), parameters[f"{layer}.up"], parameters[f"{layer}.up_bias"])
+    x = x + _linear(F.gelu(hidden), parameters[f"{layer}.down"], parameters[f"{layer}.down_bias"])
+    return x.view(tokens.shape)
 
 
 def _attend_from_future(
@@ -239,12 +254,6 @@ def _attend_from_future(
     weights = torch.cat([to_past.unflatten(2, (-1, group)), to_near], dim=-1).softmax(dim=-1)
     on_past, on_near = weights.split([past, group], dim=-1)
     return on_past.flatten(2, 3) @ v[0] + (on_near @ near_v).flatten(2, 3)
-
-
-def _parted(values: Tensor, past: int) -> tuple[Tensor, Tensor]:
-    """The first ``past`` tokens (run, head, token, width) and the rest."""
-    first, rest = values.split([past, values.shape[2] - past], dim=2)
-    return first, rest
 
 
 def _starts_together(starts: int, leads: int) -> int:

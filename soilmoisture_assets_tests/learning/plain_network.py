@@ -37,9 +37,11 @@ def _one_run(p: Parameters, shape: NetworkShape, inputs: Inputs) -> Tensor:
         last = days - starts + start
         what += [("lead", last + lead / shape.steps_per_day, last, start) for lead in range(1, shape.leads + 1)]
     for layer in range(shape.layers):
-        x = x + _attention(p, layer, x, what, shape)
-        hidden = F.gelu(F.layer_norm(x, x.shape[-1:]) @ p[f"{layer}.up"] + p[f"{layer}.up_bias"])
-        x = x + hidden @ p[f"{layer}.down"] + p[f"{layer}.down_bias"]
+        after = x + _attention(p, layer, x, what, shape)
+        hidden = F.gelu(F.layer_norm(after, x.shape[-1:]) @ p[f"{layer}.up"] + p[f"{layer}.up_bias"])
+        after = after + hidden @ p[f"{layer}.down"] + p[f"{layer}.down_bias"]
+        # before the last layer only history and the station change
+        x = after if layer == shape.layers - 1 else torch.cat([after[: days + 1], x[days + 1 :]])
     ends = F.layer_norm(x[days + 1 :], x.shape[-1:])
     raw = F.gelu(ends @ p["head.hidden"] + p["head.hidden_bias"]) @ p["head.out"] + p["head.out_bias"]
     centre, low, high = raw.unflatten(0, (starts, shape.leads)).unbind(-1)
