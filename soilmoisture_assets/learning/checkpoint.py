@@ -21,7 +21,7 @@ from soilmoisture_assets.learning.network import NetworkShape, initial_parameter
 from soilmoisture_assets.learning.scaling import Scaler
 from soilmoisture_assets.study import Experiment
 
-FORMAT = 3
+FORMAT = 4
 """Raised when the meaning of parameters or of their inputs changes; a checkpoint of another format is refused."""
 DESCRIPTION = "soilmoisture_assets"
 """The one key of the header's metadata."""
