@@ -243,10 +243,10 @@ def _here(
 
     runs = [each(todo) for _, todo in asked if todo]
     count = min(workers(deployment.settings), len(runs))
-    yield from _side_by_side(runs, count) if count > 1 else chain.from_iterable(runs)
+    yield from side_by_side(runs, count) if count > 1 else chain.from_iterable(runs)
 
 
-def _side_by_side(runs: Sequence[Iterator[Step]], count: int) -> Iterator[Step]:
+def side_by_side(runs: Sequence[Iterator[Step]], count: int) -> Iterator[Step]:
     """What iterators say as they say it, ``count`` of them at work in threads of their own."""
     told: SimpleQueue[Step | BaseException | None] = SimpleQueue()
 

@@ -3,21 +3,25 @@
 import datetime as dt
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 import xarray as xr
+from dagster._utils.interrupts import check_captured_interrupt, pop_captured_interrupt
 
 from soilmoisture_assets.defs.checks import failures, raw
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.making import Made, Work
 from soilmoisture_assets.defs.partitions import stations_of
-from soilmoisture_assets.defs.runs import stages
-from soilmoisture_assets.errors import SourceError, SourceUnavailable, StudyError
+from soilmoisture_assets.defs.runs import side_by_side, stages
+from soilmoisture_assets.errors import Interrupted, SourceError, SourceUnavailable, StudyError
+from soilmoisture_assets.interrupts import interruptible
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
 from soilmoisture_assets.sandbox.world import World
 from soilmoisture_assets.sources.soilgrids.rest import fetch_points
@@ -173,6 +177,45 @@ def test_an_interrupt_ends_the_run_and_keeps_what_is_stored(tmp_path: Path):
         assert paths == (SERIES,)
         assert str(outcome.error).startswith("interrupted")
         assert place.deployment.current(SERIES) == ["a"]
+
+
+def test_an_interrupt_ends_all_runs_that_go_on_side_by_side():
+    ended = []
+
+    def run(name: str) -> Iterator[Any]:
+        yield name
+        while not check_captured_interrupt():  # as Dagster's executor looks, whose runs take it down
+            time.sleep(0.01)
+        pop_captured_interrupt()
+        ended.append(name)
+
+    late = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    late.start()
+    with pytest.raises(Interrupted), interruptible():
+        list(side_by_side([run(name) for name in "abc"], 2))
+    assert sorted(ended) == ["a", "b"]  # the third has not begun
+    assert not check_captured_interrupt()
+
+
+def test_runs_side_by_side_are_told_as_they_come_and_a_fault_of_one_is_raised_when_the_others_have_ended():
+    begun, ended = threading.Event(), []
+
+    def waiting() -> Iterator[Any]:
+        yield "first"
+        begun.wait(10)
+        ended.append("waiting")
+        yield "last"
+
+    def failing() -> Iterator[Any]:
+        yield "second"
+        begun.set()
+        raise ValueError("a fault")
+
+    told: list[Any] = []
+    with pytest.raises(ValueError, match="a fault"):
+        told.extend(side_by_side([waiting(), failing()], 2))
+    assert {"first", "second"} <= set(told)
+    assert ended == ["waiting"]
 
 
 def test_a_service_that_is_dead_to_one_asset_is_not_asked_for_the_next(tmp_path: Path):
