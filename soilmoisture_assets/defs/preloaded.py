@@ -3,6 +3,7 @@
 No thread may be started by it: a fork has none of them, and waits for ever for the locks they held.
 """
 
+import gc
 import os
 import signal
 import warnings
@@ -52,3 +53,5 @@ if study := os.environ.get(workers.STUDY):
     getattr(import_module(workers.DEFINITIONS), study).resolve_implicit_global_asset_job_def()
 signal.setitimer(signal.ITIMER_REAL, 0)
 signal.signal(signal.SIGALRM, before)
+gc.collect()
+gc.freeze()  # none of it is garbage: workers need not look through it again and again, nor have copies of its pages
