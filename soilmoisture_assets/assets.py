@@ -524,7 +524,7 @@ def _models(study: Study) -> Iterator[Asset]:
             MODEL,
             f"The station's own network ({study.model.station_training.replace('_', ' ')}); experiment {e}: "
             f"{experiment.description}.",
-            code="7",
+            code="8",
             inputs={"cube": learned, "regional": Input(regional)},
             settings={
                 **_FEATURES,

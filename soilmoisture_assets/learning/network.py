@@ -41,7 +41,7 @@ class Preset:
 
 
 PRESETS: Mapping[str, Preset] = {
-    "compact": Preset(64, 2, 4, 128, 4e-3, 3e-4),
+    "compact": Preset(64, 2, 4, 128, 4e-3, 1.5e-3),
     "reference": Preset(256, 4, 8, 512, 5e-4, 1e-4),
 }
 
