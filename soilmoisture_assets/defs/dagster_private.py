@@ -58,6 +58,7 @@ def end_runs(alive: Callable[[], bool]) -> None:
         while alive():
             interrupts._received_interrupt["received"] = True  # each run that sees it takes it down
             time.sleep(0.05)
+        interrupts.pop_captured_interrupt()
 
 
 _from_config, _migrations = ScriptDirectory.from_config, dict[str | None, ScriptDirectory]()

@@ -271,9 +271,11 @@ def side_by_side(runs: Sequence[Iterator[Step]], count: int) -> Iterator[Step]:
                 ended += 1
             else:
                 yield said
-    finally:
+    except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         end_runs(lambda: not all(each.done() for each in working))
+        raise
+    pool.shutdown()
 
 
 def _elsewhere(
