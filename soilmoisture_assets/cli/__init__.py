@@ -43,6 +43,8 @@ _debug = False
 def main() -> None:
     """Entry point: errors are one clear line with the fix, a traceback only with --debug."""
     warnings.filterwarnings("ignore", module="dagster.*")  # backfill policies are "beta"
+    # what is ignored at one place alone would be told where runs go on in threads: they share the filters
+    warnings.filterwarnings("ignore", message=".* is currently in beta")
     try:
         with interruptible(), telling_troubles():
             app()

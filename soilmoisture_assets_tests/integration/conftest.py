@@ -76,6 +76,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
             place = workplace(folder)
             result = place.soilmoisture("run")
             assert result.returncode == 0, result.stdout + result.stderr
+            assert "Warning" not in result.stderr
             shutil.copytree(place.data, untouched(place))
     return Workplace(folder / "data", environment_of(folder / "data", str(STUDY)))
 
