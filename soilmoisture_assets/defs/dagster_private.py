@@ -17,6 +17,7 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.executor import child_process_executor
 from dagster._core.executor.child_process_executor import ChildProcessCrashException
 from dagster._core.executor.multiprocess import MultiprocessExecutor
+from dagster._core.instance import DagsterInstance
 from dagster._core.launcher.base import WorkerStatus
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as CheckStatus
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, NOT_FINISHED_STATUSES
@@ -50,6 +51,16 @@ def _poll_eagerly(process: Any, event_queue: Any) -> Any:
 
 
 child_process_executor._poll_for_event = _poll_eagerly
+
+
+def make_log_handlers_once(instance: DagsterInstance) -> None:
+    """Those that dagster.yaml names, which each run would make anew.
+
+    Making them locks all of logging and then the handlers that there are, one by one. A run in another thread that logs
+    holds its handler and wants logging: both wait for ever.
+    """
+    handlers = instance.get_yaml_python_handlers()
+    instance.get_yaml_python_handlers = lambda: handlers  # type: ignore[method-assign]
 
 
 def end_runs(alive: Callable[[], bool]) -> None:
@@ -106,5 +117,6 @@ __all__ = [
     "check_alembic_revision",
     "end_runs",
     "get_alembic_config",
+    "make_log_handlers_once",
     "read_migrations",
 ]

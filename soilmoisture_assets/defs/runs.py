@@ -16,14 +16,14 @@ from typing import Any
 
 import dagster as dg
 
-from soilmoisture_assets.defs.dagster_private import CHILD_PROCESS_CRASH, end_runs
+from soilmoisture_assets.defs.dagster_private import CHILD_PROCESS_CRASH, end_runs, make_log_handlers_once
 from soilmoisture_assets.defs.elsewhere import SECONDS_BETWEEN_LOOKS, SubmittedRun, end, submit
 from soilmoisture_assets.defs.keys import asset_key, asset_path
 from soilmoisture_assets.defs.leases import PROCESS_TAG, await_room, end_dead_runs, has_room, this_process
 from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.refresh import due
 from soilmoisture_assets.defs.shown import run_tags
-from soilmoisture_assets.defs.workers import loadable_asset_job, named, share_patience, sharing, workers
+from soilmoisture_assets.defs.workers import loadable_asset_job, named, share_among, share_patience, sharing, workers
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import Interrupted, SoilMoistureError
 from soilmoisture_assets.metadata.stations import check_known
@@ -243,7 +243,11 @@ def _here(
 
     runs = [each(todo) for _, todo in asked if todo]
     count = min(workers(deployment.settings), len(runs))
-    yield from side_by_side(runs, count) if count > 1 else chain.from_iterable(runs)
+    if count > 1:
+        make_log_handlers_once(instance)
+        yield from side_by_side(runs, count)
+    else:
+        yield from chain.from_iterable(runs)
 
 
 def side_by_side(runs: Sequence[Iterator[Step]], count: int) -> Iterator[Step]:
@@ -259,16 +263,18 @@ def side_by_side(runs: Sequence[Iterator[Step]], count: int) -> Iterator[Step]:
         finally:
             told.put(None)
 
+    left = len(runs)
+    share_among(count)
     pool = ThreadPoolExecutor(count)
     working = [pool.submit(copy_context().run, tell, steps) for steps in runs]
     try:
-        ended = 0
-        while ended < len(runs):
+        while left:
             said = told.get()
             if isinstance(said, BaseException):
                 raise said
             if said is None:
-                ended += 1
+                left -= 1
+                share_among(min(count, left))
             else:
                 yield said
     except BaseException:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
@@ -79,19 +80,32 @@ def executor(settings: Settings) -> dg.ExecutorDefinition:
 class _Shared(int):
     """How many workers the runs of this process have together.
 
-    Dagster asks how many more a run may have by taking off those that it has. The others leave it what they do not
-    have, and each run has one.
+    Dagster asks how many more a run may have by taking off those that it has. Each run has one, also one that is to
+    come; of the others it has what the other runs do not have.
     """
 
     def __sub__(self, own: int) -> int:
         run = threading.get_ident()
-        _OF_RUNS[run] = own
-        others = sum(max(each, 1) for other, each in list(_OF_RUNS.items()) if other != run)
-        return max(int(self) - others, 1) - own
+        _RUNS.workers[run] = own
+        others = [max(each, 1) for other, each in list(_RUNS.workers.items()) if other != run]
+        to_come = max(_RUNS.at_once - len(others) - 1, 0)
+        return max(int(self) - sum(others) - to_come, 1) - own
 
 
-_OF_RUNS: dict[int, int] = {}
-"""Workers of the runs of this process, by the thread that a run lives in."""
+@dataclass
+class _Runs:
+    """The runs that live in this process: their workers, by the thread of each, and how many are to go on at once."""
+
+    workers: dict[int, int]
+    at_once: int
+
+
+_RUNS = _Runs({}, at_once=1)
+
+
+def share_among(runs: int) -> None:
+    """Keep workers for so many runs at once."""
+    _RUNS.at_once = runs
 
 
 @contextmanager
@@ -100,7 +114,7 @@ def sharing() -> Iterator[None]:
     try:
         yield
     finally:
-        _OF_RUNS.pop(threading.get_ident(), None)
+        _RUNS.workers.pop(threading.get_ident(), None)
 
 
 def start_server(settings: Settings) -> None:
