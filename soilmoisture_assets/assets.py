@@ -491,7 +491,7 @@ def _models(study: Study) -> Iterator[Asset]:
                 path,
                 suffix,
                 f"{text}, fitted on training data alone; experiment {e}: {experiment.description}.",
-                code=f"6 {fitted}",
+                code=f"7 {fitted}",
                 inputs={"cube": learned},
                 settings={
                     **_FEATURES,

@@ -105,15 +105,23 @@ class Inputs:
 
     def filtered_weather(self, name: str, days: int, starts: Array, newest: int) -> Array:
         """Weather (station, start) filtered over some days up to ``newest`` steps after each start, as known or as it
-        had been forecast there."""
-        constant = days * self.steps_per_day
-        known = exponentially_filtered(self.weather_and_logs[name], constant)
+        had been forecast there.
+
+        What is no amount is filtered as its mean of a day: else a filter is warmer at noon than at midnight, and so is
+        what is made of it, be the weather ever so steady.
+        """
+        constant, over = days * self.steps_per_day, 1 if self._is_amount(name) else self.steps_per_day
+        known = exponentially_filtered(mean_of_last(self.weather_and_logs[name], over), constant)
         if self.ahead is None:
             return at(known, starts, newest)
         filtered, decay = at(known, starts, 0), np.float32(np.exp(-1 / constant))
         for step in range(1, newest + 1):
-            filtered = decay * filtered + (1 - decay) * self.weather_at(name, starts, step)
+            newly = np.mean([self.weather_at(name, starts, step - back) for back in range(over)], axis=0)
+            filtered = decay * filtered + (1 - decay) * newly
         return filtered
+
+    def _is_amount(self, name: str) -> bool:
+        return name in self.log_amounts or f"{name}_log" in self.log_amounts
 
     @property
     def training_target(self) -> Array:
@@ -180,6 +188,15 @@ def last_known(values: Array, oldest: int) -> tuple[Array, Array]:
     found = np.take_along_axis(values, np.maximum(newest, 0), axis=1)
     too_old = age > oldest
     return np.where(too_old, np.nan, found), np.where(too_old, np.nan, age)
+
+
+def mean_of_last(values: Array, count: int) -> Array:
+    """The mean (station, time) of so many steps up to each; before the first step its own value is taken."""
+    if count == 1:
+        return values
+    before = np.repeat(values[:, :1], count, axis=1)
+    total = np.cumsum(np.concatenate([before, values], axis=1), axis=1, dtype="float64")
+    return ((total[:, count:] - total[:, :-count]) / count).astype("float32")
 
 
 def exponentially_filtered(values: Array, time_constant: float) -> Array:

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from soilmoisture_assets.learning.features import weather_channels
-from soilmoisture_assets.methods.inputs import at, exponentially_filtered, inputs_of, last_known
+from soilmoisture_assets.methods.inputs import at, exponentially_filtered, inputs_of, last_known, mean_of_last
 from soilmoisture_assets.methods.seasons import season
 from soilmoisture_assets_tests.methods.worlds import small_cube, small_study
 
@@ -24,6 +26,42 @@ def test_an_exponential_filter_keeps_a_constant_and_forgets_a_pulse():
     assert (filtered[:10] == 0).all()
     assert filtered[10] == pytest.approx(1 - np.exp(-1 / 4))
     np.testing.assert_allclose(filtered[11:] / filtered[10:-1], np.exp(-1 / 4), rtol=1e-5)
+
+
+def test_the_mean_of_the_last_steps_begins_with_the_first_value():
+    np.testing.assert_allclose(mean_of_last(np.array([[1.0, 2, 3, 4]]), 2), [[1, 1.5, 2.5, 3.5]])
+
+
+def test_day_and_night_do_not_move_filtered_weather_and_the_hour_of_rain_does():
+    study = small_study()
+    inputs = inputs_of(small_cube(study), study)
+    night_and_day = np.resize(np.array([5.0, 25.0], "float32"), inputs.target.shape)
+    inputs = replace(
+        inputs,
+        steps_per_day=2,
+        weather={"temperature": night_and_day, "precipitation": night_and_day},
+        log_amounts={"precipitation_log": np.log1p(night_and_day)},
+    )
+    starts = np.arange(40, 60)
+    np.testing.assert_allclose(inputs.filtered_weather("temperature", 1, starts, 0), 15.0, rtol=1e-6)
+    assert np.ptp(inputs.filtered_weather("precipitation", 1, starts, 0), axis=1).min() > 4
+    assert np.ptp(inputs.filtered_weather("precipitation_log", 1, starts, 0), axis=1).min() > 0.1
+
+
+@pytest.mark.parametrize("name", ["temperature", "precipitation", "precipitation_log"])
+def test_filters_go_on_over_a_forecast_as_over_what_is_known(name: str):
+    study = small_study()
+    inputs = replace(inputs_of(small_cube(study), study), steps_per_day=2)
+    values = inputs.weather_and_logs[name]
+    steps = np.minimum(np.arange(values.shape[1])[:, None] + np.arange(1, 7), values.shape[1] - 1)
+    right = replace(inputs, ahead={name: values[:, steps]})
+    starts = np.arange(40, values.shape[1] - 6)
+    for newest in (0, 1, 6):
+        np.testing.assert_allclose(
+            right.filtered_weather(name, 4, starts, newest),
+            inputs.filtered_weather(name, 4, starts, newest),
+            rtol=1e-4, atol=1e-5,
+        )  # fmt: skip
 
 
 def test_gathering_beyond_the_axis_gives_nothing():
