@@ -1,12 +1,17 @@
 """What this package changes of Dagster still takes hold."""
 
+import logging.config
+import queue
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
 from alembic.script import Script
+from dagster._core.executor import child_process_executor
 
-from soilmoisture_assets.defs.dagster_private import read_migrations
+from soilmoisture_assets.defs.dagster_private import make_log_handlers_once, read_migrations
 
 
 def test_migrations_that_have_been_read_are_not_read_again_for_another_database(monkeypatch: pytest.MonkeyPatch):
@@ -17,6 +22,33 @@ def test_migrations_that_have_been_read_are_not_read_again_for_another_database(
         instance.create_run_for_job(_nothing)
         instance.report_runless_asset_event(dg.AssetMaterialization("a"))
     assert read == []
+
+
+def test_handlers_of_logs_are_made_once_for_all_runs(monkeypatch: pytest.MonkeyPatch):
+    handlers = {"dagster_handler_config": {"handlers": {"mine": {"class": "logging.NullHandler"}}}}
+    with dg.instance_for_test(overrides={"python_logs": handlers}) as instance:
+        make_log_handlers_once(instance)
+        monkeypatch.delattr(logging.config, "dictConfig")  # which locks all of logging
+        found = [type(handler) for handler in instance.get_handlers()]
+        assert logging.NullHandler in found
+        assert _nothing.execute_in_process(instance=instance).success
+
+
+def test_workers_are_looked_at_more_often_while_they_have_something_to_say():
+    waited = []
+
+    def get(block: bool, timeout: float = 0) -> str:
+        waited.append(timeout)
+        if len(waited) == 1:
+            return "an event"
+        raise queue.Empty
+
+    look, process = child_process_executor._poll_for_event, SimpleNamespace(is_alive=lambda: True)
+    assert look(process, SimpleNamespace(get=get)) == "an event"
+    assert look(process, SimpleNamespace(get=get)) is None
+    time.sleep(0.1)
+    assert look(process, SimpleNamespace(get=get)) is None
+    assert waited[1] < waited[2] == 0.02
 
 
 @dg.job
