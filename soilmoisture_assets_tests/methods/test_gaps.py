@@ -9,7 +9,7 @@ from soilmoisture_assets.learning.predict import uncalibrated
 from soilmoisture_assets.methods.combination import combination_of, freshness, with_combined
 from soilmoisture_assets.methods.fitting import fit_baselines
 from soilmoisture_assets.methods.lstm import network
-from soilmoisture_assets.study import Experiment
+from soilmoisture_assets.study import Experiment, Study
 from soilmoisture_assets_tests.methods.worlds import small_cube, small_study
 
 STUDY = small_study(horizon="48h", windows=["24h", "48h"])
@@ -17,17 +17,23 @@ GAP = slice("2017-02-01", "2017-05-01")
 """Ninety days of the test period."""
 
 
-def combined_of(station: int) -> xr.Dataset:
-    """The combined forecasts of a station whose sensor is silent for ninety days, by the age of the last value."""
-    cube = small_cube(STUDY, stations=4)
+def combined_of(station: int, study: Study = STUDY) -> xr.Dataset:
+    """The combined forecasts of a station whose sensor is silent for ninety days, by the age of the last value.
+
+    Within a day it is warmer at noon than at midnight, and the sun shines.
+    """
+    cube = small_cube(study, stations=4)
+    noon = (cube["time"].dt.hour == 12).astype("float32")
+    cube["temperature"] = cube["temperature"] + 12 * noon
+    cube["shortwave"] = cube["shortwave"] * (0.1 + 1.8 * noon if study.steps_per_day == 2 else 1)
     cube["soil_moisture_antecedent"].loc[{"station": cube.station[station], "time": GAP}] = np.nan
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "FEWEST_UPDATES", 20)
         patch.setattr(network, "PASSES", 0)
-        baselines, _ = fit_baselines(cube, STUDY, Experiment.FORECAST)
-    regional = fit_regional(cube, Experiment.FORECAST, STUDY)
+        baselines, _ = fit_baselines(cube, study, Experiment.FORECAST)
+    regional = fit_regional(cube, Experiment.FORECAST, study)
     names = cube.station.values.astype(str).tolist()
-    stored = dict(uncalibrated(cube, regional, {}, STUDY, names))
+    stored = dict(uncalibrated(cube, regional, {}, study, names))
     found = with_combined(stored[names[station]], baselines, combination_of(baselines, stored, cube))
     found = found.sel(forecaster="combined", start=slice("2017-01-31", "2017-05-01")).isel(station=0)
     age = baselines["observation_age"].sel(station=names[station]).reindex(start=found.start)
@@ -56,6 +62,14 @@ def test_no_start_of_the_gap_jumps_unless_it_rains(during: xr.Dataset):
     dry = during["rain"].isel(start=slice(1, None)) < 1
     assert int(dry.sum()) > 50
     assert float(change.where(dry).max()) < 0.02
+
+
+def test_day_and_night_do_not_move_the_forecasts_of_a_gap():
+    found = combined_of(1, small_study(step="12h", horizon="48h", windows=["24h", "48h"]))
+    dry = found["rain"].rolling(start=6).max() < 1  # three days, and twice the steps of a day
+    change = 2 * np.abs(found["soil_moisture_forecast"].sel(quantile=0.5).diff("start")).where(dry)
+    assert int(dry.sum()) > 20
+    assert float(change.max()) < 0.02
 
 
 def test_the_interval_widens_with_the_age(during: xr.Dataset):
