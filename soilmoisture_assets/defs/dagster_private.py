@@ -34,6 +34,7 @@ from dagster._core.storage.tags import (
     WILL_RETRY_TAG,
 )
 from dagster._utils import interrupts
+from dagster._utils.interrupts import pop_captured_interrupt
 
 CHILD_PROCESS_CRASH = ChildProcessCrashException.__name__
 
@@ -59,7 +60,7 @@ def make_log_handlers_once(instance: DagsterInstance) -> None:
     Making them locks all of logging and then the handlers that there are, one by one. A run in another thread that logs
     holds its handler and wants logging: both wait for ever.
     """
-    handlers = instance.get_yaml_python_handlers()
+    handlers = list(instance.get_yaml_python_handlers())
     instance.get_yaml_python_handlers = lambda: handlers  # type: ignore[method-assign]
 
 
@@ -69,7 +70,7 @@ def end_runs(alive: Callable[[], bool]) -> None:
         while alive():
             interrupts._received_interrupt["received"] = True  # each run that sees it takes it down
             time.sleep(0.05)
-        interrupts.pop_captured_interrupt()
+        pop_captured_interrupt()
 
 
 _from_config, _migrations = ScriptDirectory.from_config, dict[str | None, ScriptDirectory]()
@@ -118,5 +119,6 @@ __all__ = [
     "end_runs",
     "get_alembic_config",
     "make_log_handlers_once",
+    "pop_captured_interrupt",
     "read_migrations",
 ]

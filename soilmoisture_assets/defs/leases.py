@@ -10,12 +10,20 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from threading import Lock
 
 import dagster as dg
 import psutil
 
-from soilmoisture_assets.defs.dagster_private import IN_PROGRESS_RUN_STATUSES, SqliteRunStorage
+from soilmoisture_assets.defs.dagster_private import (
+    IN_PROGRESS_RUN_STATUSES,
+    SqliteRunStorage,
+    pop_captured_interrupt,
+)
+from soilmoisture_assets.errors import Interrupted
 
 PROCESS_TAG = ".dagster/soilmoisture_process"  # hidden in the web UI
 """Host, number and start (seconds since 1970) of the process that a run lives in."""
@@ -25,6 +33,8 @@ SECONDS_BETWEEN_LINES = 30.0
 _SAME_START_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
+_TAKING, _TAKEN = Lock(), Counter[str]()
+"""Places in pools of the runs that live in this process, or are about to."""
 
 
 def this_process() -> str:
@@ -52,16 +62,40 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     return [run.run_id for run in dead]
 
 
-def await_room(instance: dg.DagsterInstance, pools: Collection[str]) -> None:
-    """Wait until each pool has room for one more run; a line now and then says for whose."""
+@contextmanager
+def room(instance: dg.DagsterInstance, pools: Collection[str]) -> Iterator[None]:
+    """A place in each pool for a run that this process starts in the block, which is waited for."""
+    await_room(instance, pools, take=True)
+    try:
+        yield
+    finally:
+        with _TAKING:
+            _TAKEN.subtract(pools)
+
+
+def await_room(instance: dg.DagsterInstance, pools: Collection[str], *, take: bool = False) -> None:
+    """Wait until each pool has room for one more run; a line now and then says for whose.
+
+    Raises
+    ------
+    Interrupted : a person ends the runs of this process meanwhile.
+    """
     said = -SECONDS_BETWEEN_LINES
-    while held := _held(instance, pools):
+    while True:
+        with _TAKING:  # two runs that begin together must not see the same room
+            held = _held(instance, pools)
+            if take and not held:
+                _TAKEN.update(pools)
+        if not held:
+            return
+        if pop_captured_interrupt():
+            raise Interrupted
         if end_dead_runs(instance):
             continue
         if time.monotonic() - said >= SECONDS_BETWEEN_LINES:
             said = time.monotonic()
             pool, runs = next(iter(held.items()))
-            who = "; ".join(f"run {run.run_id[:8]} ({_place(run)})" for run in runs)
+            who = "; ".join(f"run {run.run_id[:8]} ({_place(run)})" for run in runs) or "runs that are about to begin"
             _log.warning("waits for room in pool '%s', which is full: %s. End one of them to go on at once.", pool, who)
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
@@ -81,7 +115,8 @@ def _held(instance: dg.DagsterInstance, pools: Collection[str]) -> dict[str, lis
     for pool in pools:
         limit = limits.get(pool, instance.global_op_concurrency_default_limit)
         runs = [run for run in running if run.run_op_concurrency and pool in (run.run_op_concurrency.all_pools or ())]
-        if limit is not None and len(runs) >= limit:
+        others = [run for run in runs if run.tags.get(PROCESS_TAG) != this_process()]  # its own are in what it took
+        if limit is not None and len(others) + _TAKEN[pool] >= limit:
             held[pool] = runs
     return held
 

@@ -19,7 +19,7 @@ import dagster as dg
 from soilmoisture_assets.defs.dagster_private import CHILD_PROCESS_CRASH, end_runs, make_log_handlers_once
 from soilmoisture_assets.defs.elsewhere import SECONDS_BETWEEN_LOOKS, SubmittedRun, end, submit
 from soilmoisture_assets.defs.keys import asset_key, asset_path
-from soilmoisture_assets.defs.leases import PROCESS_TAG, await_room, end_dead_runs, has_room, this_process
+from soilmoisture_assets.defs.leases import PROCESS_TAG, await_room, end_dead_runs, has_room, room, this_process
 from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.refresh import due
 from soilmoisture_assets.defs.shown import run_tags
@@ -281,6 +281,8 @@ def side_by_side(runs: Sequence[Iterator[Step]], count: int) -> Iterator[Step]:
         pool.shutdown(wait=False, cancel_futures=True)
         end_runs(lambda: not all(each.done() for each in working))
         raise
+    finally:
+        share_among(1)
     pool.shutdown()
 
 
@@ -344,18 +346,17 @@ def launch(
 
     Runs that fill a pool which it needs are waited for.
     """
-    await_room(instance, pools_of(deployment, assets))
-    keys, tags = request(deployment, definitions, instance, assets, partitions, origin)
-    tags |= {PROCESS_TAG: this_process()}
-    how: dict[str, Any] = {"asset_selection": keys, "tags": tags, "raise_on_error": False, "run_config": QUIET}
-    result: _Result
-    if workers(deployment.settings):
-        with sharing():
+    with room(instance, pools_of(deployment, assets)), sharing():
+        keys, tags = request(deployment, definitions, instance, assets, partitions, origin)
+        tags |= {PROCESS_TAG: this_process()}
+        how: dict[str, Any] = {"asset_selection": keys, "tags": tags, "raise_on_error": False, "run_config": QUIET}
+        result: _Result
+        if workers(deployment.settings):
             result = dg.execute_job(loadable_asset_job(named(deployment.settings)), instance, **how)
-    else:
-        job = definitions.resolve_implicit_global_asset_job_def()
-        result = job.execute_in_process(instance=instance, **how)
-    return outcome_of(result)
+        else:
+            job = definitions.resolve_implicit_global_asset_job_def()
+            result = job.execute_in_process(instance=instance, **how)
+        return outcome_of(result)
 
 
 def pools_of(deployment: Deployment, assets: Sequence[str]) -> set[str]:

@@ -4,11 +4,13 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import psutil
@@ -19,6 +21,9 @@ from soilmoisture_assets.cli.terminal import TEMPLATE
 from soilmoisture_assets.defs import leases
 from soilmoisture_assets.defs.leases import PROCESS_TAG, end_dead_runs
 from soilmoisture_assets.defs.making import Made, Make, Work
+from soilmoisture_assets.defs.runs import side_by_side
+from soilmoisture_assets.errors import Interrupted
+from soilmoisture_assets.interrupts import interruptible
 from soilmoisture_assets.store.graph import Asset
 from soilmoisture_assets_tests.defs.made_up import Bench, moisture
 
@@ -116,6 +121,41 @@ def test_a_run_that_lives_is_waited_for_and_named(
     [line] = [record.message for record in caplog.records if record.name == leases.__name__]
     assert line.startswith("waits for room in pool 'training', which is full: run ")
     assert f"(process {process.pid} on " in line
+
+
+def test_runs_that_begin_together_take_one_place_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(leases, "SECONDS_BETWEEN_LOOKS", 0.05)
+    place(tmp_path, limit=1)
+    inside_now, most = [], []
+
+    def take() -> None:
+        with dg.DagsterInstance.from_config(str(tmp_path / "home")) as instance, leases.room(instance, {"training"}):
+            inside_now.append(1)
+            most.append(len(inside_now))
+            time.sleep(0.2)
+            inside_now.pop()
+
+    threads = [threading.Thread(target=take) for _ in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    assert most == [1, 1, 1]
+
+
+def test_ctrl_c_ends_the_wait_for_room_in_a_thread_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(leases, "SECONDS_BETWEEN_LOOKS", 0.05)
+    place(tmp_path, limit=1)
+
+    def wait() -> Iterator[Any]:
+        yield "waits"
+        with leases.room(instance, {"training"}):
+            yield "never"
+
+    with dg.DagsterInstance.from_config(str(tmp_path / "home")) as instance, leases.room(instance, {"training"}):
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(Interrupted), interruptible():
+            list(side_by_side([wait(), iter(())], 2))
 
 
 def test_only_runs_of_processes_that_are_gone_are_ended(tmp_path: Path):
