@@ -172,7 +172,7 @@ class Medians(torch.nn.Module):
         self.shapes, self.fold, self.per_day = shapes, fold, model.shape.steps_per_day
         self.sizes = [int(np.prod(shape)) for shape in shapes]
         self.level_column = level_column
-        self.at = torch.nn.ModuleList([model.median_at(lead) for lead in leads])
+        self.central = model.central_forecast(leads)
 
     def forward(self, flat: Tensor) -> Tensor:
         """The model's own forecast."""
@@ -182,10 +182,15 @@ class Medians(torch.nn.Module):
         """The forecast less the mean of the record; the parts of the water balance are added up first."""
         *parts, scale = flat.split(self.sizes, dim=1)
         history, future, *others = (part.unflatten(1, shape) for part, shape in zip(parts, self.shapes, strict=False))
-        history = (history.unflatten(2, (self.per_day, -1)) @ self.fold[0]).flatten(2, 3)
-        future = future @ self.fold[1]
+        history = _times(history.unflatten(2, (self.per_day, -1)), self.fold[0]).flatten(2, 3)
+        future = _times(future, self.fold[1])
         without_mean = torch.cat([torch.zeros_like(scale[:, :1]), scale[:, 1:]], dim=1)
-        return torch.cat([median(history, future, *others, without_mean) for median in self.at], dim=1)
+        return self.central(history, future, *others, without_mean)
+
+
+def _times(values: Tensor, matrix: Tensor) -> Tensor:
+    """(…, in) times (in, out), as one product: ``@`` makes a batch of many, each with a copy of the matrix."""
+    return (values.flatten(0, -2) @ matrix).unflatten(0, values.shape[:-1])
 
 
 def _unfold_balance(

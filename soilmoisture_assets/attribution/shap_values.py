@@ -26,8 +26,10 @@ from soilmoisture_assets.study import Study
 
 PATHS = 8
 """Background windows that each window is compared with: one of each eighth of the background, by its forecast."""
-_ROOTS, _WEIGHTS = np.polynomial.legendre.leggauss(8)
-NODES, WEIGHTS = (_ROOTS + 1) / 2, _WEIGHTS / 2
+NODES, WEIGHTS = (
+    torch.from_numpy((values + shift) / 2).float()
+    for values, shift in zip(np.polynomial.legendre.leggauss(8), (1, 0), strict=True)
+)
 """Where on a path from a background window gradients are taken, as shares of it, and their weights: eight points of
 Gauss and Legendre are exact where a forecast is a polynomial of the sixteenth degree along the path."""
 MOST_WINDOWS = 6144
@@ -157,10 +159,12 @@ def expected_gradients(
         part = slice(first, first + at_once)
         start = background[torch.from_numpy(chosen[part])]  # (explained, path, column)
         way, along = explained[part, None] - start, torch.zeros_like(start)
-        for node, weight in zip(NODES, WEIGHTS, strict=True):
-            points = (start + float(node) * way).flatten(0, 1).requires_grad_()
+        nodes_at_once = max(_SAMPLES_AT_ONCE // (len(start) * chosen.shape[1]), 1)
+        for nodes, weights in zip(NODES.split(nodes_at_once), WEIGHTS.split(nodes_at_once), strict=True):
+            points = (start + nodes[:, None, None, None] * way).flatten(0, 2).requires_grad_()
             (gradient,) = torch.autograd.grad(medians.departures(points).sum(), points)
-            along += float(weight) * gradient.view_as(way) * way
+            along += torch.einsum("n,newc->ewc", weights, gradient.unflatten(0, (len(nodes), *way.shape[:2])))
+        along *= way
         # what the quadrature leaves of a path goes to the columns in proportion to what they have
         size, left = along.abs(), moved[part] - along.sum(dim=2)
         along += size * (left / size.sum(dim=2).clamp(min=_SMALLEST))[..., None]

@@ -76,18 +76,19 @@ class Model:
             scale,
         )
 
-    def median_at(self, lead: int) -> "MedianAtLead":
-        """Differentiable central forecast at a lead [hours] as a torch module of the tensors of ``samples``."""
+    def central_forecast(self, leads: Sequence[int]) -> "CentralForecast":
+        """Differentiable central forecast at leads [hours] as a torch module of the tensors of ``samples``."""
         step_hours = 24 // self.shape.steps_per_day
-        return MedianAtLead(self, lead // step_hours - 1)
+        return CentralForecast(self, [lead // step_hours - 1 for lead in leads])
 
 
-class MedianAtLead(torch.nn.Module):
-    """Maps the tensors of ``Model.samples`` to the central forecast (sample, 1) at one lead, m3 m-3."""
+class CentralForecast(torch.nn.Module):
+    """Maps the tensors of ``Model.samples`` to the central forecast (sample, lead) at some leads, m3 m-3."""
 
-    def __init__(self, model: Model, lead: int) -> None:
+    def __init__(self, model: Model, leads: Sequence[int]) -> None:
         super().__init__()
-        self.model, self.lead = model, lead
+        self.model, self.leads = model, list(leads)
+        self.all = range(min(leads), max(leads) + 1)
 
     def forward(
         self,
@@ -100,5 +101,6 @@ class MedianAtLead(torch.nn.Module):
         scale: Tensor,
     ) -> Tensor:
         inputs = Inputs(history[None], future[None, :, None], static[None], neighbours[None], identity[None])
-        change = forward(self.model.parameters, self.model.shape, inputs)[0, :, 0, self.lead, 1:2]
-        return scale[:, :1] + scale[:, 1:2] * (base + scale[:, 2 + self.lead, None] * change)
+        quantiles = forward(self.model.parameters, self.model.shape, inputs, self.all)[0, :, 0]
+        change = quantiles[:, [lead - self.all.start for lead in self.leads], 1]
+        return scale[:, :1] + scale[:, 1:2] * (base + scale[:, [2 + lead for lead in self.leads]] * change)

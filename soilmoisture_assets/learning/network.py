@@ -16,7 +16,7 @@ soilmoisture_assets_tests/learning/plain_network.py.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any, Self
 
@@ -146,17 +146,21 @@ def initial_parameters(shape: NetworkShape, models: int, generator: torch.Genera
     return parameters
 
 
-def forward(parameters: Parameters, shape: NetworkShape, inputs: Inputs) -> Tensor:
+def forward(parameters: Parameters, shape: NetworkShape, inputs: Inputs, leads: range | None = None) -> Tensor:
     """Quantiles (M, B, K, leads, 3) in units of the station's typical change until the lead, never crossing.
 
-    Relative to the last observation where ``shape.anchored``, else to the station's mean.
+    Relative to the last observation where ``shape.anchored``, else to the station's mean. ``leads`` are the ones to
+    forecast, of runs of a single start; None: all.
     """
+    leads = leads or range(shape.leads)
+    shape = replace(shape, leads=leads.stop)
     runs, days = inputs.history.shape[1:3]
     starts = inputs.future.shape[2]
     station = _station_token(parameters, inputs, shape)
     history = _linear(inputs.history.flatten(1, 2), parameters["history.weight"], parameters["history.bias"])
-    future = _linear(inputs.future.flatten(1, 3), parameters["future.weight"], parameters["future.bias"])
-    future = future.unflatten(1, (runs, starts, shape.leads)) + parameters["lead"][:, None, None]
+    ahead = inputs.future[..., : leads.stop, :]
+    future = _linear(ahead.flatten(1, 3), parameters["future.weight"], parameters["future.bias"])
+    future = future.unflatten(1, (runs, starts, shape.leads)) + parameters["lead"][:, None, None, : leads.stop]
     past = torch.cat([history.unflatten(1, (runs, days)) + station[:, :, None], station[:, :, None]], dim=2)
     mask = attention_mask(shape, days, starts).to(past.device, past.dtype)
     for layer in range(shape.layers - 1):
@@ -164,11 +168,11 @@ def forward(parameters: Parameters, shape: NetworkShape, inputs: Inputs) -> Tens
         first = max(past.shape[2] - needed, 0)
         past = _encode(parameters, layer, past, mask, shape, first)
         mask = mask[:, :, first:, first:]
-    x = _decode(parameters, shape.layers - 1, past, future.flatten(2, 3), mask, shape).flatten(1, 2)
+    x = _decode(parameters, shape.layers - 1, past, future.flatten(2, 3), mask, shape, leads.start).flatten(1, 2)
     hidden = F.gelu(_linear(_normalise(x), parameters["head.hidden"], parameters["head.hidden_bias"]))
     raw = _linear(hidden, parameters["head.out"], parameters["head.out_bias"])
-    raw = raw.unflatten(1, (runs, starts, shape.leads))
-    scale, shift = parameters["head.scale"][:, None, None], parameters["head.shift"][:, None, None]
+    raw = raw.unflatten(1, (runs, starts, len(leads)))
+    scale, shift = (parameters[f"head.{name}"][:, None, None, leads.start : leads.stop] for name in ("scale", "shift"))
     centre = raw[..., :1] * scale + shift
     width = F.softplus(raw[..., 1:]) * scale.abs()
     return torch.cat([centre - width[..., :1], centre, centre + width[..., 1:]], dim=-1)
@@ -191,29 +195,35 @@ def _station_token(parameters: Parameters, inputs: Inputs, shape: NetworkShape) 
 def _encode(parameters: Parameters, layer: int, past: Tensor, mask: Tensor, shape: NetworkShape, first: int) -> Tensor:
     """The tokens of history and the station (M, B, T, width) from ``first`` on, after a layer."""
     until = past.shape[2]
-    x = _normalise(past)
-    if first:
-        (q,) = _projected(parameters, layer, x[:, :, first:], shape, slice(0, 1))
-        k, v = _projected(parameters, layer, x, shape, slice(1, 3))
-    else:
-        q, k, v = _projected(parameters, layer, x, shape, slice(0, 3))
+    q, k, v = _attention(parameters, layer, past, shape, first)
     mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, :, first:until, :until])
     return _completed(parameters, layer, past[:, :, first:], mixed)
 
 
 def _decode(
-    parameters: Parameters, layer: int, past: Tensor, future: Tensor, mask: Tensor, shape: NetworkShape
+    parameters: Parameters, layer: int, past: Tensor, future: Tensor, mask: Tensor, shape: NetworkShape, first: int
 ) -> Tensor:
-    """The tokens of the steps ahead (M, B, K x leads, width) after a layer."""
+    """The tokens of the steps ahead (M, B, K x leads, width) after a layer; of a single start, from ``first`` on."""
     until = past.shape[2]
     past_k, past_v = _projected(parameters, layer, _normalise(past), shape, slice(1, 3))
-    q, k, v = _projected(parameters, layer, _normalise(future), shape, slice(0, 3))
+    q, k, v = _attention(parameters, layer, future, shape, first)
     if future.shape[2] == shape.leads:  # a single start: no other starts to leave out
         both = torch.cat([past_k, k], dim=2), torch.cat([past_v, v], dim=2)
-        mixed = F.scaled_dot_product_attention(q, *both, attn_mask=mask[:, :, until:])
+        mixed = F.scaled_dot_product_attention(q, *both, attn_mask=mask[:, :, until + first :])
     else:
         mixed = _attend_from_future(q, (past_k, k), (past_v, v), mask, shape.leads)
-    return _completed(parameters, layer, future, mixed)
+    return _completed(parameters, layer, future[:, :, first:], mixed)
+
+
+def _attention(
+    parameters: Parameters, layer: int, tokens: Tensor, shape: NetworkShape, first: int
+) -> tuple[Tensor, ...]:
+    """Queries of the tokens from ``first`` on, keys and values of all."""
+    x = _normalise(tokens)
+    if not first:
+        return _projected(parameters, layer, x, shape, slice(0, 3))
+    queries = _projected(parameters, layer, x[:, :, first:], shape, slice(0, 1))
+    return *queries, *_projected(parameters, layer, x, shape, slice(1, 3))
 
 
 def _projected(parameters: Parameters, layer: int, x: Tensor, shape: NetworkShape, which: slice) -> tuple[Tensor, ...]:

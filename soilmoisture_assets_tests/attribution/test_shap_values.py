@@ -41,8 +41,8 @@ def test_the_values_add_up_to_the_forecast_less_that_of_the_background(values, i
 def test_little_of_a_forecast_is_left_by_the_integration_and_more_by_fewer_points(cube, study, values, monkeypatch):
     left = float(values.shared_residual.mean())
     assert left < 0.05 * float(values.movement_spread.mean())
-    monkeypatch.setattr(shap_values, "NODES", np.array([0.5]))
-    monkeypatch.setattr(shap_values, "WEIGHTS", np.array([1.0]))
+    monkeypatch.setattr(shap_values, "NODES", torch.tensor([0.5]))
+    monkeypatch.setattr(shap_values, "WEIGHTS", torch.tensor([1.0]))
     fewer = explain(cube, [untrained(cube, study, Experiment.DRIVERS)], study)
     assert left < 0.5 * float(fewer.shared_residual.mean())
 

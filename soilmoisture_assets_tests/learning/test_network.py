@@ -75,6 +75,15 @@ def test_a_start_gives_the_same_forecast_alone_and_in_a_run():
         torch.testing.assert_close(forward(parameters, SHAPE, alone)[:, :, 0], together[:, :, start])
 
 
+def test_some_leads_alone_give_the_same_forecast_as_among_all():
+    inputs, parameters = random_inputs(1, 3, 1), lively_parameters(1)
+    every = forward(parameters, SHAPE, inputs)
+    for leads in (range(1), range(1, 2), range(1, 3), range(2, 3), range(3)):
+        torch.testing.assert_close(
+            forward(parameters, SHAPE, inputs, leads), every[..., leads.start : leads.stop, :], rtol=1e-5, atol=1e-6
+        )
+
+
 def test_the_order_of_the_days_matters():
     inputs, parameters = random_inputs(1, 1, 1), lively_parameters(1)
     before = forward(parameters, SHAPE, inputs)

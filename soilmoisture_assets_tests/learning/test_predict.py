@@ -177,7 +177,7 @@ def test_the_differentiable_median_is_the_forecast(
     samples = model.samples(windows, "NET__s0", starts)
     for tensor in samples:
         tensor.requires_grad_()
-    median = model.median_at(48)(*samples)
+    median = model.central_forecast([48])(*samples)
     assert median.shape == (10, 1)
     np.testing.assert_allclose(median.detach()[:, 0], found.sel(start=starts), atol=1e-6)
     median.sum().backward()
