@@ -23,6 +23,7 @@ from soilmoisture_assets.defs.dagster_private import (
     ASSET_PARTITION_RANGE_START_TAG,
     AUTOMATION_CONDITION_TAG,
     DATA_VERSION_TAG,
+    PRIORITY_TAG,
 )
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.leases import PROCESS_TAG
@@ -221,6 +222,8 @@ def step(
         can_subset=len(nodes) > 1,
         backfill_policy=_backfill_policy(deployment) if partitioned else None,
         pool=next((node.pool for node in nodes if node.pool), None),
+        # first what the longest row of steps waits for, and last what nothing does, to fill what is left
+        op_tags={PRIORITY_TAG: str(max(deployment.graph.waiting[path] for path in assets))},
     )
     def run(context: dg.AssetExecutionContext) -> Iterator[Any]:
         process = begin_step(deployment)

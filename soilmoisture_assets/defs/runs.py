@@ -67,22 +67,8 @@ Step = tuple[tuple[str, ...], list[str], Outcome | None]
 
 
 def stages(graph: Graph, wanted: Collection[str]) -> list[Stage]:
-    """Order the assets into runs: an asset follows any partitioned parent, any parent partitioned otherwise, and any
-    parent it reads a part of, since whether that part has changed is known only then."""
-    level: dict[str, int] = {}
-    for path in graph:
-        own = graph[path].partitions is not None
-        in_part = {source.asset for source in graph.inputs(path).values() if source.part is not None}
-        level[path] = max(
-            (
-                level[parent] + (own or graph[parent].partitions is not None or parent in in_part)
-                for parent in graph.parents(path)
-            ),
-            default=0,
-        )
-    for path in level:
-        if graph[path].layer == "report":  # last, so that it has every figure, also those that are left out elsewhere
-            level[path] = max(level.values()) + 1
+    """Order the assets into runs, by their levels."""
+    level = graph.levels
 
     def order(path: str) -> tuple[int, str, str]:
         return level[path], graph[path].partitions or "", graph[path].names_from or ""

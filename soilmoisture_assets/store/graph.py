@@ -151,6 +151,39 @@ class Graph:
         """Everything that depends on an asset, however far."""
         return self._below[path]
 
+    @cached_property
+    def levels(self) -> dict[str, int]:
+        """When each asset is made: what shares a level can be made in one run of each partitioning.
+
+        An asset follows any partitioned parent, any parent partitioned otherwise, and any parent it reads a part of,
+        since whether that part has changed is known only then.
+        """
+        level: dict[str, int] = {}
+        for path, asset in self.assets.items():
+            own = asset.partitions is not None
+            in_part = {source.asset for source in self.inputs(path).values() if source.part is not None}
+            level[path] = max(
+                (
+                    level[parent] + (own or self[parent].partitions is not None or parent in in_part)
+                    for parent in self.parents(path)
+                ),
+                default=0,
+            )
+        for path, asset in self.assets.items():
+            if asset.layer == "report":  # last, so that it has every figure, also those that are left out elsewhere
+                level[path] = max(level.values()) + 1
+        return level
+
+    @cached_property
+    def waiting(self) -> dict[str, int]:
+        """How many assets of its level wait for each, one for the other: the longest row of them."""
+        found = dict.fromkeys(self.assets, 0)
+        for path in reversed(list(self.assets)):
+            for parent in self.parents(path):
+                if self.levels[parent] == self.levels[path]:
+                    found[parent] = max(found[parent], 1 + found[path])
+        return found
+
     def basis(self, path: str, *, learned: bool) -> str:
         """Code and settings of an asset and of all it is made from, whatever the data; ``learned``: but for reach."""
         if (path, learned) not in self._bases:

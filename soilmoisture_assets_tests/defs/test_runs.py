@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pytest
 import xarray as xr
 from dagster._utils.interrupts import check_captured_interrupt, pop_captured_interrupt
 
 from soilmoisture_assets.defs.checks import failures, raw
 from soilmoisture_assets.defs.keys import asset_key
-from soilmoisture_assets.defs.making import Made, Work
+from soilmoisture_assets.defs.making import Made, Make, Work
 from soilmoisture_assets.defs.partitions import stations_of
 from soilmoisture_assets.defs.runs import side_by_side, stages
 from soilmoisture_assets.errors import Interrupted, SourceError, SourceUnavailable, StudyError
@@ -324,6 +325,37 @@ def test_a_run_holds_one_partitioning_and_follows_what_it_is_made_from(tmp_path:
             ((SERIES,), "station"),
             ((MEAN,), None),
         ]
+
+
+def test_what_the_longest_row_of_steps_waits_for_is_made_first(tmp_path: Path):
+    begun = []
+
+    def drawn(path: str) -> Make:
+        def draw(work: Work) -> Iterator[Made]:
+            begun.append(path)
+            yield Made(pd.DataFrame({"mean": [1.0]}))
+
+        return draw
+
+    rows = {
+        "alone": MEAN,
+        "first": MEAN,
+        "second": "figures/first",
+        "third": "figures/second",
+        "beside": "figures/first",
+    }
+    more = [
+        (Asset(f"figures/{name}", ".csv", "A table.", inputs={"made_from": Input(source)}), drawn(name))
+        for name, source in rows.items()
+    ]
+    with bench(tmp_path, more=more) as place:
+        graph = place.deployment.graph
+        assert [graph.waiting[f"figures/{name}"] for name in rows] == [0, 2, 1, 0, 0]
+        assert graph.waiting[TABLE] == 0  # what is made of it is made in another run
+        place.run()
+    assert (
+        begun.index("first") < begun.index("second") < min(begun.index(last) for last in ("alone", "beside", "third"))
+    )
 
 
 def test_what_is_out_of_date_says_what_is_newer_than_it_and_what_is_out_of_date_too(tmp_path: Path):
