@@ -146,40 +146,43 @@ def build_report(
     forecasts, shap = forecasts or {}, shap or {}
     stations = next((source for source in (cube, *forecasts.values(), skill) if source is not None), None)
     explorer = _explorer(study.headline, stations, forecasts, skill, shap)
-    page = {
-        "study": study,
-        "version": code_version(),
-        "libraries": library_versions(),
-        "made": made.replace(microsecond=0) if made else None,
-        "findings": findings(study, cube=cube, skill_summary=skill_summary, calibration=calibration, shap=shap),
-        "newest": _newest(study, latest, made) if latest is not None and made else None,
-        "notice": SYNTHETIC_NOTICE if study.sandbox else "",
-        "settings": settings_table(study),
-        "settled": settled,
-        "weather_lacking": weather_lacking,
-        "settings_json": json.dumps(study.model_dump(mode="json"), indent=2),
-        "facts": _facts(study, cube, excluded, forecasts),
-        "model_card": model_card(study, cube, skill_summary, calibration),
-        "data_tables": _tables([coverage_table(cube), quality_table(cube)] if cube is not None else []),
-        "excluded": _frame("Stations left out of the cube, and why", excluded),
-        "archive_problems": _frame("What of the ISMN archive was left out or put right, and why", archive_problems),
-        "failures": _frame("What could not be made, and why", failures),
-        "skill_tables": _tables(skill_tables(skill_summary) if skill_summary is not None else []),
-        "held_out_tables": held_out_tables(skill, cube) if skill is not None and cube is not None else [],
-        "drought_tables": _tables([drought_table(drought)] if drought is not None else []),
-        "longest_memory": LONGEST_MEMORY_DAYS,
-        "driver_tables": _tables(driver_tables(shap)),
-        "calibration_tables": _tables([calibration_table(calibration)] if calibration is not None else []),
-        "group_tables": _tables(group_tables(by_group) if by_group is not None else []),
-        "explorer": explorer,
-        "groups": _groups(figures, PAGE_BYTES - _TEXT_BYTES - len(explorer["json"] if explorer else "")),
-        "provenance": provenance,
-        "sources": [source.name for source in sources_of(study) if source.citation],
-        "citations": [
-            *((source.name, source.citation, source.licence) for source in sources_of(study) if source.citation),
-            *((name, text, sources()["ismn"].licence) for name, text in (network_citations or {}).items() if text),
-        ],
-    }
+    room = PAGE_BYTES - _TEXT_BYTES - len(explorer["json"] if explorer else "")
+    with ThreadPoolExecutor(1) as beside:  # Pillow works beside Python
+        drawn = beside.submit(_contents, figures, room)
+        page = {
+            "study": study,
+            "version": code_version(),
+            "libraries": library_versions(),
+            "made": made.replace(microsecond=0) if made else None,
+            "findings": findings(study, cube=cube, skill_summary=skill_summary, calibration=calibration, shap=shap),
+            "newest": _newest(study, latest, made) if latest is not None and made else None,
+            "notice": SYNTHETIC_NOTICE if study.sandbox else "",
+            "settings": settings_table(study),
+            "settled": settled,
+            "weather_lacking": weather_lacking,
+            "settings_json": json.dumps(study.model_dump(mode="json"), indent=2),
+            "facts": _facts(study, cube, excluded, forecasts),
+            "model_card": model_card(study, cube, skill_summary, calibration),
+            "data_tables": _tables([coverage_table(cube), quality_table(cube)] if cube is not None else []),
+            "excluded": _frame("Stations left out of the cube, and why", excluded),
+            "archive_problems": _frame("What of the ISMN archive was left out or put right, and why", archive_problems),
+            "failures": _frame("What could not be made, and why", failures),
+            "skill_tables": _tables(skill_tables(skill_summary) if skill_summary is not None else []),
+            "held_out_tables": held_out_tables(skill, cube) if skill is not None and cube is not None else [],
+            "drought_tables": _tables([drought_table(drought)] if drought is not None else []),
+            "longest_memory": LONGEST_MEMORY_DAYS,
+            "driver_tables": _tables(driver_tables(shap)),
+            "calibration_tables": _tables([calibration_table(calibration)] if calibration is not None else []),
+            "group_tables": _tables(group_tables(by_group) if by_group is not None else []),
+            "explorer": explorer,
+            "provenance": provenance,
+            "sources": [source.name for source in sources_of(study) if source.citation],
+            "citations": [
+                *((source.name, source.citation, source.licence) for source in sources_of(study) if source.citation),
+                *((name, text, sources()["ismn"].licence) for name, text in (network_citations or {}).items() if text),
+            ],
+        }
+    page["groups"] = _groups(figures, drawn.result())
     return _template().render(page)
 
 
@@ -253,10 +256,15 @@ def _explorer(
     }
 
 
-def _groups(figures: Sequence[FigureEntry], room: float) -> list[dict[str, Any]]:
+def _contents(figures: Sequence[FigureEntry], room: float) -> dict[Path, dict[str, Any]]:
+    """What the page holds of each figure, in so many bytes: the text of an interactive map, or an image."""
     pages = {entry.path: entry.path.read_text(encoding="utf-8") for entry in figures if entry.path.suffix == ".html"}
     room -= sum(len(html.escape(text)) for text in pages.values())
     images = _inlined([entry.path for entry in figures if entry.path not in pages], room)
+    return images | {path: {"page": text} for path, text in pages.items()}
+
+
+def _groups(figures: Sequence[FigureEntry], contents: Mapping[Path, Mapping[str, Any]]) -> list[dict[str, Any]]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for entry in figures:
         groups.setdefault(entry.group, []).append(
@@ -266,8 +274,8 @@ def _groups(figures: Sequence[FigureEntry], room: float) -> list[dict[str, Any]]
                 "title": entry.title,
                 "caption": entry.caption,
                 "animated": entry.path.suffix == ".webp",
-                **images.get(entry.path, {}),
-                "page": pages.get(entry.path, ""),
+                "page": "",
+                **contents[entry.path],
             }
         )
     return [
@@ -280,7 +288,7 @@ def _inlined(paths: Sequence[Path], room: float) -> dict[Path, dict[str, Any]]:
     """Data URIs of all images, the still ones at the largest width of which all fit in so many bytes."""
     stills = [path for path in paths if path.suffix != ".webp"]
     animations = [path for path in paths if path.suffix == ".webp"]
-    with ThreadPoolExecutor(cores()) as pool:  # Pillow works beside Python
+    with ThreadPoolExecutor(cores()) as pool:
         moving = dict(zip(animations, pool.map(_animation, animations), strict=True))
         room -= _bytes(moving)
         images = _stills(pool, stills[::_SAMPLE], _WIDEST)
