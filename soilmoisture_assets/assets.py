@@ -517,6 +517,7 @@ def _models(study: Study) -> Iterator[Asset]:
                 settings={**_FEATURES, "seed": True, "model": shape | {"regional_epochs"}},
                 kinds=torch,
                 pool="training",
+                long=True,
                 kept=True,
             )
         yield Asset(
@@ -752,6 +753,7 @@ def _analysis(study: Study) -> Iterator[Asset]:
             settings={**explaining, "splits": {"test"}, "attribution": True},
             kinds=frozenset({"zarr", "shap"}),
             pool="training",
+            long=True,
         )
         yield from _with_table(
             f"analysis/driver_clusters_{e}",

@@ -3,8 +3,10 @@
 Not here: anything with a public name in ``dagster``.
 """
 
+import os
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from alembic.config import Config
@@ -21,10 +23,13 @@ from dagster._core.instance import DagsterInstance
 from dagster._core.launcher.base import WorkerStatus
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as CheckStatus
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, NOT_FINISHED_STATUSES
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._core.storage.runs import SqliteRunStorage
-from dagster._core.storage.sql import check_alembic_revision, get_alembic_config
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
+from dagster._core.storage.sql import check_alembic_revision, create_engine, get_alembic_config
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -36,6 +41,8 @@ from dagster._core.storage.tags import (
 )
 from dagster._utils import interrupts
 from dagster._utils.interrupts import pop_captured_interrupt
+from sqlalchemy import Engine
+from sqlalchemy.pool import QueuePool
 
 CHILD_PROCESS_CRASH = ChildProcessCrashException.__name__
 
@@ -94,6 +101,35 @@ def read_migrations() -> None:
     ScriptDirectory.from_config(get_alembic_config("")).get_current_head()
 
 
+def keep_connections() -> None:
+    """Have this process keep a connection to each of Dagster's SQLite files that it uses.
+
+    By itself Dagster opens them for every event, and who closes one last writes its log back into it: 2 to 5 ms for an
+    event that takes 0.5 to 1.2.
+    """
+    for module in (sqlite_event_log, sqlite_run_storage):
+        module.create_engine = _kept_engine  # type: ignore[attr-defined]
+
+
+def _kept_engine(url: str, **_: Any) -> Engine:
+    file = url.removeprefix("sqlite:///")
+    return _engine(url, os.stat(file).st_ino if os.path.exists(file) else 0)
+
+
+@lru_cache(maxsize=8)
+def _engine(url: str, file: int) -> Engine:
+    """The one of a file, which is another when it was deleted and made again."""
+    engine = create_engine(
+        url, poolclass=QueuePool, pool_size=1, max_overflow=-1, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
+    )
+    engine.dispose = _nothing  # type: ignore[method-assign]
+    return engine
+
+
+def _nothing(close: bool = True) -> None:
+    """Dagster disposes of an engine after each use."""
+
+
 __all__ = [
     "ASSET_JOB",
     "ASSET_PARTITION_RANGE_END_TAG",
@@ -120,6 +156,7 @@ __all__ = [
     "check_alembic_revision",
     "end_runs",
     "get_alembic_config",
+    "keep_connections",
     "make_log_handlers_once",
     "pop_captured_interrupt",
     "read_migrations",

@@ -222,8 +222,7 @@ def step(
         can_subset=len(nodes) > 1,
         backfill_policy=_backfill_policy(deployment) if partitioned else None,
         pool=next((node.pool for node in nodes if node.pool), None),
-        # first what the longest row of steps waits for, and last what nothing does, to fill what is left
-        op_tags={PRIORITY_TAG: str(max(deployment.graph.waiting[path] for path in assets))},
+        op_tags={PRIORITY_TAG: str(max(deployment.graph.urgency[path] for path in assets))},
     )
     def run(context: dg.AssetExecutionContext) -> Iterator[Any]:
         process = begin_step(deployment)

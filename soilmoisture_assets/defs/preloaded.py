@@ -48,7 +48,9 @@ for name in IMPORTED_BY_STEPS:
 logging: Any = import_module("dagster._core.execution.context_creation_job")
 logging.default_system_loggers = lambda instance: []  # the terminal belongs to the command, not to steps
 workers = import_module("soilmoisture_assets.defs.workers")
-import_module("soilmoisture_assets.defs.dagster_private").read_migrations()
+private = import_module("soilmoisture_assets.defs.dagster_private")
+private.read_migrations()
+private.keep_connections()
 if study := os.environ.get(workers.STUDY):
     getattr(import_module(workers.DEFINITIONS), study).resolve_implicit_global_asset_job_def()
 signal.setitimer(signal.ITIMER_REAL, 0)

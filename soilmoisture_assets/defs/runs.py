@@ -16,7 +16,12 @@ from typing import Any
 
 import dagster as dg
 
-from soilmoisture_assets.defs.dagster_private import CHILD_PROCESS_CRASH, end_runs, make_log_handlers_once
+from soilmoisture_assets.defs.dagster_private import (
+    CHILD_PROCESS_CRASH,
+    end_runs,
+    keep_connections,
+    make_log_handlers_once,
+)
 from soilmoisture_assets.defs.elsewhere import SECONDS_BETWEEN_LOOKS, SubmittedRun, end, submit
 from soilmoisture_assets.defs.keys import asset_key, asset_path
 from soilmoisture_assets.defs.leases import PROCESS_TAG, await_room, end_dead_runs, has_room, room, this_process
@@ -144,6 +149,7 @@ def bring_up_to_date(
     Yields each run twice, before (without an outcome) and after: its assets, partitions and outcome. Those of a level
     go on at once, and several may share what was said before.
     """
+    keep_connections()
     end_dead_runs(instance)
     share_patience(deployment)
     deployment.patience.renew()

@@ -46,8 +46,9 @@ class Asset:
 
     ``settings`` and ``reaching`` choose settings of the study as pydantic's ``include`` does; ``reaching`` are those
     that say how far time goes, which nothing learned depends on. ``files`` lie outside the store and count by name,
-    size and time of change. ``names_from`` is the asset whose record names the station partitions. ``kept``: withdrawn
-    partitions keep their object, since it takes a service or training to make it again.
+    size and time of change. ``names_from`` is the asset whose record names the station partitions. ``long``: it takes
+    minutes where most take seconds, and so begins first. ``kept``: withdrawn partitions keep their object, since it
+    takes a service or training to make it again.
     """
 
     path: str
@@ -62,6 +63,7 @@ class Asset:
     names_from: str | None = None
     kinds: frozenset[str] = frozenset()
     pool: str | None = None
+    long: bool = False
     kept: bool = False
 
     @property
@@ -175,13 +177,17 @@ class Graph:
         return level
 
     @cached_property
-    def waiting(self) -> dict[str, int]:
-        """How many assets of its level wait for each, one for the other: the longest row of them."""
-        found = dict.fromkeys(self.assets, 0)
+    def urgency(self) -> dict[str, int]:
+        """What of a level to begin first: how long the longest row of assets takes that wait for each other, from each.
+
+        In assets; a long one counts for a hundred.
+        """
+        own = {path: 100 if asset.long else 1 for path, asset in self.assets.items()}
+        found = dict(own)
         for path in reversed(list(self.assets)):
             for parent in self.parents(path):
                 if self.levels[parent] == self.levels[path]:
-                    found[parent] = max(found[parent], 1 + found[path])
+                    found[parent] = max(found[parent], own[parent] + found[path])
         return found
 
     def basis(self, path: str, *, learned: bool) -> str:

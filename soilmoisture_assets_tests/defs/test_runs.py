@@ -327,33 +327,30 @@ def test_a_run_holds_one_partitioning_and_follows_what_it_is_made_from(tmp_path:
         ]
 
 
-def test_what_the_longest_row_of_steps_waits_for_is_made_first(tmp_path: Path):
+def test_what_takes_long_and_what_the_longest_row_waits_for_are_made_first(tmp_path: Path):
     begun = []
 
-    def drawn(path: str) -> Make:
+    def drawn(name: str) -> Make:
         def draw(work: Work) -> Iterator[Made]:
-            begun.append(path)
+            begun.append(name)
             yield Made(pd.DataFrame({"mean": [1.0]}))
 
         return draw
 
-    rows = {
-        "alone": MEAN,
-        "first": MEAN,
-        "second": "figures/first",
-        "third": "figures/second",
-        "beside": "figures/first",
-    }
+    rows = {"alone": MEAN, "first": MEAN, "second": "figures/first", "beside": "figures/first", "long": MEAN}
     more = [
-        (Asset(f"figures/{name}", ".csv", "A table.", inputs={"made_from": Input(source)}), drawn(name))
+        (
+            Asset(f"figures/{name}", ".csv", "A table.", inputs={"from": Input(source)}, long=name == "long"),
+            drawn(name),
+        )
         for name, source in rows.items()
     ]
     with bench(tmp_path, more=more) as place:
         graph = place.deployment.graph
-        assert [graph.waiting[f"figures/{name}"] for name in rows] == [0, 2, 1, 0, 0]
-        assert graph.waiting[TABLE] == 0  # what is made of it is made in another run
+        assert [graph.urgency[f"figures/{name}"] for name in rows] == [1, 2, 1, 1, 100]
+        assert graph.urgency[TABLE] == 1  # what is made of it is made in another run
         place.run()
-    assert begun[:2] == ["first", "second"]
+    assert begun[:2] == ["long", "first"]
 
 
 def test_what_is_out_of_date_says_what_is_newer_than_it_and_what_is_out_of_date_too(tmp_path: Path):
