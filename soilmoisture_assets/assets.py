@@ -561,7 +561,7 @@ def _models(study: Study) -> Iterator[Asset]:
             NETCDF,
             "Weights of all methods in the combined forecast, per lead, from validation starts that chose nothing "
             f"else, and what is taken off a station's level; experiment {e}.",
-            code="4",
+            code="5",
             inputs={
                 "cube": learned,
                 "baselines": Input(f"models/baselines_{e}"),

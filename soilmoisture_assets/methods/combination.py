@@ -7,9 +7,9 @@ Weights are fitted on the validation starts that have chosen nothing else (align
 stations together: none is negative and they add up to one. They minimise the mean squared error in units of each
 station's training spread, drawn towards weights that fall with each method's own error, the more the fewer blocks of
 data there are: few errors say well how good each method is, and badly how they err together (Timmermann 2006,
-doi:10.1016/S1574-0706(05)01004-9, sections 3 and 4). Where no moisture is seen errors last for months, so that few
-blocks do not say well how good a method is either: there methods weigh more alike. A start that is fitted on is itself
-forecast with weights of the other blocks, so that intervals and scores of it are honest.
+doi:10.1016/S1574-0706(05)01004-9, sections 3 and 4). The fewer there are, the less do they say of either, and the more
+alike do methods weigh; where no moisture is seen errors last for months, and two blocks count for one. A start that is
+fitted on is itself forecast with weights of the other blocks, so that intervals and scores of it are honest.
 
 What is left of a station's mean error over the validation starts is taken off its forecasts, the more of it the more
 blocks it is from: the level of a station can be off for a year at a time, and most so where no moisture is seen. Of
@@ -45,12 +45,14 @@ from soilmoisture_assets.study import Experiment, Study
 
 FOLDS = 4
 """Groups of blocks; the starts of one are forecast with weights of the others."""
-PULL, POWER = 100.0, 4.0
+PULL, POWER = 200.0, 8.0
 """Strength of the pull towards weights by own errors, in errors of the best method per block of a station, and how fast
-those weights fall with the error; chosen on studies of 1, 3 and 69 stations cut from years before the test years, and
-on synthetic worlds (docs/learning.md)."""
-ALIKE_BLOCKS = 4.0
-"""Blocks at which half of that power is left where no moisture is seen; chosen on the same studies, more of them."""
+those weights fall with the squared error; chosen on studies of 1 to 69 stations cut from years before the test years,
+and on synthetic worlds (docs/learning.md)."""
+HALF_KNOWN_BLOCKS = 6.0
+"""Blocks at which half of the power and of the pull is left; chosen on the same studies."""
+BLOCKS_BLIND = 2.0
+"""Blocks that count for one where no moisture is seen; chosen on the same studies."""
 LEVEL_BLOCKS = 6.0
 """Blocks after which half of a station's mean error is believed; chosen on the same studies."""
 _BLOCKS_OF_A_YEAR = 365 / BLOCK_DAYS
@@ -275,8 +277,9 @@ class _Errors:
         """(method) :func:`weights`, but all on the forecast without weather ahead where that is as good."""
         alone = np.array([name == WITHOUT.name for name in self.names])
         found = np.zeros(len(alone))
-        power = POWER if self.sees_moisture else POWER * blocks**2 / (blocks**2 + ALIKE_BLOCKS**2)
-        found[~alone] = weights(products[np.ix_(~alone, ~alone)], blocks, power)
+        found[~alone] = weights(
+            products[np.ix_(~alone, ~alone)], blocks if self.sees_moisture else blocks / BLOCKS_BLIND
+        )
         if alone.any() and found @ products @ found > CLEARLY * products[alone, alone].sum():
             return alone.astype(float)
         return found
@@ -287,21 +290,21 @@ class _Errors:
         return squares / np.maximum(self.pairs.sum(axis=0), 1)
 
 
-def weights(products: Array, blocks: float, power: float = POWER) -> Array:
+def weights(products: Array, blocks: float) -> Array:
     """(method) weights that minimise the mean squared error, not negative and of sum one.
 
     Parameters
     ----------
     products : (method, method) mean products of errors.
-    blocks : how many blocks of data they are from.
-    power : how fast the weights that they are drawn towards fall with a method's squared error; 0: they are all alike.
+    blocks : how many blocks of data they are from, above 0.
     """
     from scipy.optimize import nnls  # imports slowly
 
     squares = np.maximum(np.diag(products), 1e-12)
-    prior = (squares / squares.min()) ** -power
+    doubt = HALF_KNOWN_BLOCKS / (blocks + HALF_KNOWN_BLOCKS)
+    prior = (squares / squares.min()) ** -(POWER * (1 - doubt))
     prior /= prior.sum()
-    pull = PULL * squares.min() / max(blocks, 1)
+    pull = PULL * doubt * squares.min() / blocks
     root = np.linalg.cholesky(products + (pull + 1e-9 * squares.max()) * np.eye(len(squares)))
     heavy = 1e3 * np.sqrt(squares.max())  # holds the sum at one
     found, _ = nnls(
