@@ -3,10 +3,10 @@
 Not here: anything with a public name in ``dagster``.
 """
 
-import os
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
@@ -111,9 +111,11 @@ def keep_connections() -> None:
         module.create_engine = _kept_engine  # type: ignore[attr-defined]
 
 
-def _kept_engine(url: str, **_: Any) -> Engine:
-    file = url.removeprefix("sqlite:///")
-    return _engine(url, os.stat(file).st_ino if os.path.exists(file) else 0)
+def _kept_engine(url: str, **how: Any) -> Engine:
+    try:
+        return _engine(url, Path(url.removeprefix("sqlite:///")).stat().st_ino)
+    except FileNotFoundError:  # about to be made
+        return create_engine(url, **how)
 
 
 @lru_cache(maxsize=8)

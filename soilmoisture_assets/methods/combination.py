@@ -50,7 +50,7 @@ PULL, POWER = 200.0, 8.0
 those weights fall with the squared error; chosen on studies of 1 to 69 stations cut from years before the test years,
 and on synthetic worlds (docs/learning.md)."""
 HALF_KNOWN_BLOCKS = 6.0
-"""Blocks at which half of the power and of the pull is left; chosen on the same studies."""
+"""Blocks at which half of the power is reached and half of the pull left; chosen on the same studies."""
 BLOCKS_BLIND = 2.0
 """Blocks that count for one where no moisture is seen; chosen on the same studies."""
 LEVEL_BLOCKS = 6.0

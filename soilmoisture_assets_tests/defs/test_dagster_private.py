@@ -2,16 +2,22 @@
 
 import logging.config
 import queue
+import shutil
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import pytest
 from alembic.script import Script
 from dagster._core.executor import child_process_executor
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
 
-from soilmoisture_assets.defs.dagster_private import make_log_handlers_once, read_migrations
+from soilmoisture_assets.defs.dagster_private import keep_connections, make_log_handlers_once, read_migrations
 
 
 def test_migrations_that_have_been_read_are_not_read_again_for_another_database(monkeypatch: pytest.MonkeyPatch):
@@ -22,6 +28,29 @@ def test_migrations_that_have_been_read_are_not_read_again_for_another_database(
         instance.create_run_for_job(_nothing)
         instance.report_runless_asset_event(dg.AssetMaterialization("a"))
     assert read == []
+
+
+def test_connections_to_the_files_of_dagster_are_kept_until_they_are_made_again(tmp_path: Path):
+    keep_connections()
+    opened: list[Any] = []
+
+    def hear(connection: Any, record: Any) -> None:
+        opened.append(connection)
+
+    event.listen(Pool, "connect", hear)
+    for _ in range(2):
+        opened.clear()
+        instance = dg.DagsterInstance.local_temp(str(tmp_path))
+        run = _nothing.execute_in_process(instance=instance).run_id
+        before = len(opened)
+        for _ in range(20):
+            instance.report_engine_event("still there", run_id=run, job_name="_nothing")
+        assert 0 < before == len(opened)
+        with closing(sqlite3.connect(tmp_path / "history" / "runs" / f"{run}.db")) as file:  # as another process has it
+            [[found]] = file.execute("select count(*) from event_logs where event like '%still there%'")
+        assert found == 20
+        shutil.rmtree(tmp_path / "history")
+    event.remove(Pool, "connect", hear)
 
 
 def test_handlers_of_logs_are_made_once_for_all_runs(monkeypatch: pytest.MonkeyPatch):
