@@ -21,6 +21,7 @@ from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.making import Made, Make, Work
 from soilmoisture_assets.defs.partitions import stations_of
 from soilmoisture_assets.defs.runs import side_by_side, stages
+from soilmoisture_assets.defs.workers import _Shared, sharing
 from soilmoisture_assets.errors import Interrupted, SourceError, SourceUnavailable, StudyError
 from soilmoisture_assets.interrupts import interruptible
 from soilmoisture_assets.sandbox.server import Fault, Sandbox
@@ -217,6 +218,8 @@ def test_runs_side_by_side_are_told_as_they_come_and_a_fault_of_one_is_raised_wh
         told.extend(side_by_side([waiting(), failing()], 2))
     assert {"first", "second"} <= set(told)
     assert ended == ["waiting"]
+    with sharing():
+        assert _Shared(4) - 0 == 4  # none is kept for a run that does not come
 
 
 def test_a_service_that_is_dead_to_one_asset_is_not_asked_for_the_next(tmp_path: Path):

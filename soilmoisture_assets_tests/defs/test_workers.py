@@ -13,7 +13,7 @@ from soilmoisture_assets import machine
 from soilmoisture_assets.defs import workers
 from soilmoisture_assets.defs.leases import this_process
 from soilmoisture_assets.defs.progress import listening
-from soilmoisture_assets.defs.workers import executor, shared_folder, working_for
+from soilmoisture_assets.defs.workers import _Shared, executor, share_among, shared_folder, sharing, working_for
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.patience import Patience
 
@@ -48,6 +48,18 @@ def test_there_is_a_worker_per_core_that_has_memory_enough(monkeypatch: pytest.M
 def test_the_threads_of_a_step_do_not_depend_on_the_number_of_workers():
     assert len({settings(workers=count).threads_of_a_step for count in (0, 1, 8)}) == 1
     assert settings(threads=3).threads_of_a_step == 3
+
+
+def test_runs_at_once_share_the_workers_and_one_that_is_to_come_has_one():
+    share_among(3)
+    try:
+        with sharing():
+            assert _Shared(4) - 0 == 2
+            assert _Shared(4) - 2 == 0
+            share_among(1)
+            assert _Shared(4) - 2 == 2
+    finally:
+        share_among(1)
 
 
 def test_no_worker_is_one_process():
