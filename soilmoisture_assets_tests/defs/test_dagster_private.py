@@ -30,27 +30,38 @@ def test_migrations_that_have_been_read_are_not_read_again_for_another_database(
     assert read == []
 
 
-def test_connections_to_the_files_of_dagster_are_kept_until_they_are_made_again(tmp_path: Path):
+def test_connections_to_the_files_of_all_runs_are_kept_until_these_are_made_again(tmp_path: Path):
     keep_connections()
-    opened: list[Any] = []
+    opened: list[str] = []
 
     def hear(connection: Any, record: Any) -> None:
-        opened.append(connection)
+        opened.append(Path(connection.execute("PRAGMA database_list").fetchone()[2]).stem)
 
     event.listen(Pool, "connect", hear)
     for _ in range(2):
-        opened.clear()
         instance = dg.DagsterInstance.local_temp(str(tmp_path))
         run = _nothing.execute_in_process(instance=instance).run_id
-        before = len(opened)
+        opened.clear()
         for _ in range(20):
-            instance.report_engine_event("still there", run_id=run, job_name="_nothing")
-        assert 0 < before == len(opened)
-        with closing(sqlite3.connect(tmp_path / "history" / "runs" / f"{run}.db")) as file:  # as another process has it
-            [[found]] = file.execute("select count(*) from event_logs where event like '%still there%'")
+            instance.report_runless_asset_event(dg.AssetMaterialization("a"))
+            assert instance.get_run_by_id(run) is not None
+        assert not {"index", "runs"} & set(opened)
+        with closing(sqlite3.connect(tmp_path / "history" / "runs" / "index.db")) as file:  # as another process has it
+            [[found]] = file.execute("select count(*) from event_logs where asset_key is not null")
         assert found == 20
         shutil.rmtree(tmp_path / "history")
     event.remove(Pool, "connect", hear)
+
+
+def test_the_file_of_a_run_changes_with_each_event_which_the_web_ui_waits_for(tmp_path: Path):
+    keep_connections()
+    instance = dg.DagsterInstance.local_temp(str(tmp_path))
+    run = _nothing.execute_in_process(instance=instance).run_id
+    file, seen = tmp_path / "history" / "runs" / f"{run}.db", []
+    for _ in range(5):
+        instance.report_engine_event("an event", run_id=run, job_name="_nothing")
+        seen.append(file.stat().st_mtime_ns)
+    assert len(set(seen)) == 5
 
 
 def test_handlers_of_logs_are_made_once_for_all_runs(monkeypatch: pytest.MonkeyPatch):
