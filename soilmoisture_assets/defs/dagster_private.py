@@ -101,6 +101,9 @@ def read_migrations() -> None:
     ScriptDirectory.from_config(get_alembic_config("")).get_current_head()
 
 
+_OF_ALL_RUNS = ("runs", sqlite_event_log.INDEX_SHARD_NAME)
+
+
 def keep_connections() -> None:
     """Have this process keep a connection to those of Dagster's SQLite files that all runs share.
 
@@ -117,9 +120,6 @@ def _kept_engine(url: str, **how: Any) -> Engine:
         return _engine(url, file.stat().st_ino) if file.stem in _OF_ALL_RUNS else create_engine(url, **how)
     except FileNotFoundError:  # about to be made
         return create_engine(url, **how)
-
-
-_OF_ALL_RUNS = ("runs", sqlite_event_log.INDEX_SHARD_NAME)
 
 
 @lru_cache(maxsize=8)

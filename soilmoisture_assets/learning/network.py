@@ -195,7 +195,7 @@ def _station_token(parameters: Parameters, inputs: Inputs, shape: NetworkShape) 
 def _encode(parameters: Parameters, layer: int, past: Tensor, mask: Tensor, shape: NetworkShape, first: int) -> Tensor:
     """The tokens of history and the station (M, B, T, width) from ``first`` on, after a layer."""
     until = past.shape[2]
-    q, k, v = _attention(parameters, layer, past, shape, first)
+    q, k, v = _qkv(parameters, layer, past, shape, first)
     mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, :, first:until, :until])
     return _completed(parameters, layer, past[:, :, first:], mixed)
 
@@ -206,7 +206,7 @@ def _decode(
     """The tokens of the steps ahead (M, B, K x leads, width) after a layer; of a single start, from ``first`` on."""
     until = past.shape[2]
     past_k, past_v = _projected(parameters, layer, _normalise(past), shape, slice(1, 3))
-    q, k, v = _attention(parameters, layer, future, shape, first)
+    q, k, v = _qkv(parameters, layer, future, shape, first)
     if future.shape[2] == shape.leads:  # a single start: no other starts to leave out
         both = torch.cat([past_k, k], dim=2), torch.cat([past_v, v], dim=2)
         mixed = F.scaled_dot_product_attention(q, *both, attn_mask=mask[:, :, until + first :])
@@ -215,9 +215,7 @@ def _decode(
     return _completed(parameters, layer, future[:, :, first:], mixed)
 
 
-def _attention(
-    parameters: Parameters, layer: int, tokens: Tensor, shape: NetworkShape, first: int
-) -> tuple[Tensor, ...]:
+def _qkv(parameters: Parameters, layer: int, tokens: Tensor, shape: NetworkShape, first: int) -> tuple[Tensor, ...]:
     """Queries of the tokens from ``first`` on, keys and values of all."""
     x = _normalise(tokens)
     if not first:
