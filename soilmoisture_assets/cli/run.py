@@ -33,14 +33,14 @@ def run(
     """Make a selection of assets, or what of it is missing or out of date, in the instance that the web UI shows."""
     started = time.monotonic()
     with shown(quiet=as_json) as bars:
-        from soilmoisture_assets.defs.workers import start_server
+        from soilmoisture_assets.defs.server import start_server
         from soilmoisture_assets.deployment import load_deployment
-        from soilmoisture_assets.doctor import check_inputs
-        from soilmoisture_assets.origins import remember
 
         deployment = load_deployment(study)
         start_server(deployment.settings)
         from soilmoisture_assets.defs.build import build_definitions  # imports for seconds, beside the server
+        from soilmoisture_assets.doctor import check_inputs
+        from soilmoisture_assets.origins import remember
 
         definitions = build_definitions(deployment)
         wanted = _selected(deployment, definitions, select)

@@ -7,8 +7,6 @@ Pools count whole runs (dagster.yaml), so nothing is held but by a run that has 
 """
 
 import logging
-import os
-import socket
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -16,7 +14,6 @@ from contextlib import contextmanager
 from threading import Lock
 
 import dagster as dg
-import psutil
 
 from soilmoisture_assets.defs.dagster_private import (
     IN_PROGRESS_RUN_STATUSES,
@@ -24,28 +21,17 @@ from soilmoisture_assets.defs.dagster_private import (
     pop_captured_interrupt,
 )
 from soilmoisture_assets.errors import Interrupted
+from soilmoisture_assets.processes import lives, process_lives, this_process
 
 PROCESS_TAG = ".dagster/soilmoisture_process"  # hidden in the web UI
 """Host, number and start (seconds since 1970) of the process that a run lives in."""
 
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BETWEEN_LINES = 30.0
-_SAME_START_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 _TAKING, _TAKEN = Lock(), Counter[str]()
 """Places in pools of the runs that live in this process, or are about to."""
-
-
-def this_process() -> str:
-    """What ``PROCESS_TAG`` of a run in this process says."""
-    return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.2f}"
-
-
-def process_lives(named: str) -> bool:
-    """Whether a process that ``this_process`` named lives; one of another host does, as far as we know."""
-    host, process, start = named.split(" ")
-    return host != socket.gethostname() or _lives(int(process), float(start), float(start))
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -138,14 +124,4 @@ def _is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
         for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
         if (event := entry.dagster_event) is not None and "pid" in event.engine_event_data.metadata
     ]
-    return bool(started) and not any(_lives(process, 0.0, before) for process, before in started)
-
-
-def _lives(process: int, earliest: float, latest: float) -> bool:
-    """Whether a process lives that started between two times (the number may have gone to another one since)."""
-    try:
-        found = psutil.Process(process)
-        started, ended = found.create_time(), found.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-    return not ended and earliest - _SAME_START_SECONDS <= started <= latest + _SAME_START_SECONDS
+    return bool(started) and not any(lives(process, 0.0, before) for process, before in started)

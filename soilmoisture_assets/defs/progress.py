@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 import dagster as dg
 
-from soilmoisture_assets.defs.workers import shared_folder, working_for
+from soilmoisture_assets.defs.server import shared_folder, working_for
 from soilmoisture_assets.progress import Progress
 
 SECONDS_BETWEEN_LINES = 5.0

@@ -24,14 +24,16 @@ from soilmoisture_assets.defs.dagster_private import (
 )
 from soilmoisture_assets.defs.elsewhere import SECONDS_BETWEEN_LOOKS, SubmittedRun, end, submit
 from soilmoisture_assets.defs.keys import asset_key, asset_path
-from soilmoisture_assets.defs.leases import PROCESS_TAG, await_room, end_dead_runs, has_room, room, this_process
+from soilmoisture_assets.defs.leases import PROCESS_TAG, await_room, end_dead_runs, has_room, room
 from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.refresh import due
+from soilmoisture_assets.defs.server import named, workers
 from soilmoisture_assets.defs.shown import run_tags
-from soilmoisture_assets.defs.workers import loadable_asset_job, named, share_among, share_patience, sharing, workers
+from soilmoisture_assets.defs.workers import loadable_asset_job, share_among, share_patience, sharing
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import Interrupted, SoilMoistureError
 from soilmoisture_assets.metadata.stations import check_known
+from soilmoisture_assets.processes import this_process
 from soilmoisture_assets.settings import Launcher
 from soilmoisture_assets.store.graph import Graph, Partitioning, View
 

@@ -10,10 +10,11 @@ import psutil
 import pytest
 
 from soilmoisture_assets import machine
-from soilmoisture_assets.defs import workers
-from soilmoisture_assets.defs.leases import this_process
+from soilmoisture_assets.defs import server
 from soilmoisture_assets.defs.progress import listening
-from soilmoisture_assets.defs.workers import _Shared, executor, share_among, shared_folder, sharing, working_for
+from soilmoisture_assets.defs.server import shared_folder, working_for
+from soilmoisture_assets.defs.workers import _Shared, executor, share_among, sharing
+from soilmoisture_assets.processes import this_process
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.patience import Patience
 
@@ -26,7 +27,7 @@ def settings(**more: object) -> Settings:
 def shared(monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that this process shares; a child finds it in its environment."""
     folder = shared_folder()
-    monkeypatch.setenv(workers.SHARED, str(folder))
+    monkeypatch.setenv(server.SHARED, str(folder))
     return folder
 
 
@@ -41,8 +42,8 @@ def test_there_is_a_worker_per_core_that_has_memory_enough(monkeypatch: pytest.M
     for cores, memory, expected in ((1, 8, 1), (2, 8, 2), (16, 8, 2), (16, 1, 1)):
         monkeypatch.setattr(machine, "cores", lambda cores=cores: cores)
         monkeypatch.setattr(machine, "memory", lambda memory=memory: memory * gigabytes)
-        assert workers.workers(settings()) == expected
-    assert workers.workers(settings(workers=5)) == 5
+        assert server.workers(settings()) == expected
+    assert server.workers(settings(workers=5)) == 5
 
 
 def test_the_threads_of_a_step_do_not_depend_on_the_number_of_workers():
@@ -70,7 +71,7 @@ def test_no_worker_is_one_process():
 def test_the_process_that_shares_is_no_worker_and_one_that_inherits_is(shared: Path):
     working_for.cache_clear()
     assert working_for() is None
-    found = child("from soilmoisture_assets.defs.workers import working_for; print(working_for())")
+    found = child("from soilmoisture_assets.defs.server import working_for; print(working_for())")
     answer, errors = found.communicate()
     assert answer.strip() == str((this_process(), shared)), errors
 
@@ -79,7 +80,7 @@ def test_a_worker_ends_with_the_process_it_works_for(shared: Path, monkeypatch: 
     owner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     of_owner = tmp_path / "process"
     of_owner.write_text(f"{this_process().split()[0]} {owner.pid} {psutil.Process(owner.pid).create_time():.2f}")
-    monkeypatch.setenv(workers.SHARED, str(tmp_path))
+    monkeypatch.setenv(server.SHARED, str(tmp_path))
     worker = child(
         "import time\n"
         "from types import SimpleNamespace\n"
@@ -141,9 +142,9 @@ def test_what_is_dead_to_one_process_is_dead_to_another_until_a_command_begins(t
 
 
 def test_the_folder_is_gone_when_its_process_has_ended():
-    environment = {name: value for name, value in os.environ.items() if name != workers.SHARED}
+    environment = {name: value for name, value in os.environ.items() if name != server.SHARED}
     folder = subprocess.run(
-        [sys.executable, "-c", "from soilmoisture_assets.defs.workers import shared_folder; print(shared_folder())"],
+        [sys.executable, "-c", "from soilmoisture_assets.defs.server import shared_folder; print(shared_folder())"],
         env=environment, capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     assert folder
