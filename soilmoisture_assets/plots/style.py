@@ -168,12 +168,15 @@ def title_and_caption(figure: "Figure") -> tuple[str, str]:
 def save_figure(figure: "Figure", path: Path) -> Path:
     """Write the figure as PNG at 300 dpi; its title and caption travel in the file's text fields."""
     import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     title, caption = title_and_caption(figure)
     with matplotlib.rc_context(_PARAMETERS):
+        figure.set_dpi(DPI)
         _settle(figure)
         told = {"Title": title, "Description": caption}
-        figure.savefig(path, format="png", dpi=DPI, metadata=told, pil_kwargs={"compress_level": COMPRESS_LEVEL})
+        # not savefig, which draws everything twice: the first time for a layout that there is by now
+        FigureCanvasAgg(figure).print_png(path, metadata=told, pil_kwargs={"compress_level": COMPRESS_LEVEL})
     return path
 
 
@@ -188,7 +191,6 @@ def _settle(figure: "Figure") -> None:
     engine = figure.get_layout_engine()
     if engine is None:
         return
-    figure.set_dpi(DPI)
     engine.execute(figure)
     figure.set_layout_engine("none")
     for part in _parts(figure):
