@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "soilmoisture_assets"
 DAGSTER_ALLOWED = ("defs", "io_managers", "definitions.py", "cli")
 LAYERS = [
-    *("commands", "errors", "interrupts", "machine", "progress", "files", "scores", "metadata", "study", "settings"),
+    *("commands", "errors", "interrupts", "machine", "processes", "progress", "files", "scores", "metadata", "study", "settings"),
     *("declarations", "store", "sandbox"),
     *("timeline", "sources", "alignment", "learning", "methods", "scoring", "attribution", "plots"),
     *(

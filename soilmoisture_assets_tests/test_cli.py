@@ -122,7 +122,8 @@ def test_a_log_never_falls_silent_and_says_what_goes_on(
     with progress.shown(quiet=False) as lines:
         lines.begin(("raw/ismn/scan",), "raw/ismn/scan")
         time.sleep(0.5)
-        lines.progress(3, 8, "SCAN__Abrams")
+        lines.begin(("figures/coverage",), "figures/coverage")
+        lines.progress("raw/ismn/scan", 3, 8, "SCAN__Abrams")
         time.sleep(0.5)
         lines.end(("raw/ismn/scan",))
     said = [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()]
@@ -136,7 +137,7 @@ def test_the_time_that_went_by_is_whole_on_a_terminal_of_80_columns(monkeypatch:
     monkeypatch.setattr(progress, "err", Console(file=screen, force_terminal=True, width=80))
     with progress.shown(quiet=False) as bars:
         bars.begin(("models/regional_model_forecast",), "models/regional_model_forecast and 2 more")
-        bars.progress(1, 3, "loss 0.5692, validation 0.5885, 0 s")
+        bars.progress("models/regional_model_forecast", 1, 3, "loss 0.5692, validation 0.5885, 0 s")
     last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue()).strip().splitlines()[-1]
     assert last.endswith(" loss 0.5692, val 0:00:00")
     assert len(last) < 80

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -19,11 +19,11 @@ BAR, BESIDE_TEXT = 10, 23
 
 
 class Shown(Protocol):
-    """Runs that begin and end, by the assets they make, and how far the last one is."""
+    """Runs that begin and end, by the assets they make, and how far one is by an asset of it (empty: the last one)."""
 
     def begin(self, assets: Assets, what: str) -> None: ...
     def end(self, assets: Assets) -> None: ...
-    def progress(self, done: int, total: int, text: str) -> None: ...
+    def progress(self, asset: str, done: int, total: int, text: str) -> None: ...
 
 
 @contextmanager
@@ -72,10 +72,17 @@ class _Bars:
     def end(self, assets: Assets) -> None:
         self._bars.update(self._tasks[assets], total=1, completed=1, detail="")
 
-    def progress(self, done: int, total: int, text: str) -> None:
-        for task in self._bars.tasks[-1:]:
+    def progress(self, asset: str, done: int, total: int, text: str) -> None:
+        run = _run_of(asset, self._tasks)
+        for task in [each for each in self._bars.tasks if run is not None and each.id == self._tasks[run]]:
             room = max(self._bars.console.width - len(task.description) - BESIDE_TEXT, 0)  # else the time is cut
             self._bars.update(task.id, completed=done, total=total, detail=text[: min(room, LONGEST_TEXT)])
+
+
+def _run_of(asset: str, begun: Iterable[Assets]) -> Assets | None:
+    """The run that makes an asset: the last one that does, or the last of all."""
+    runs = list(begun)
+    return next((run for run in reversed(runs) if asset in run), runs[-1] if runs else None)
 
 
 class _Lines:
@@ -93,9 +100,10 @@ class _Lines:
         what, begun = self._begun[assets]
         self._say(f"{what}: {time.monotonic() - begun:.0f} s")
 
-    def progress(self, done: int, total: int, text: str) -> None:
-        last = [what for what, _ in self._begun.values()][-1:]
-        self._now = " ".join([*last, f"{done} of {total}", text[:LONGEST_TEXT]]).rstrip()
+    def progress(self, asset: str, done: int, total: int, text: str) -> None:
+        run = _run_of(asset, self._begun)
+        what = [self._begun[run][0]] if run is not None else []
+        self._now = " ".join([*what, f"{done} of {total}", text[:LONGEST_TEXT]]).rstrip()
 
     def beat(self, ended: threading.Event) -> None:
         """Say what goes on until the block has ended."""

@@ -116,7 +116,7 @@ class Work:
 
     @property
     def progress(self) -> Progress:
-        return progress(self.context)
+        return progress(self.context, self.assets[0])
 
     @cached_property
     def named(self) -> list[str]:

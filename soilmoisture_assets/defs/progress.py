@@ -8,7 +8,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import dagster as dg
@@ -17,14 +17,16 @@ from soilmoisture_assets.defs.server import shared_folder, working_for
 from soilmoisture_assets.progress import Progress
 
 SECONDS_BETWEEN_LINES = 5.0
-_listeners: list[Progress] = []
+Heard = Callable[[str, int, int, str], None]
+"""Who listens: called with the asset (empty where it is not known), what is done, the total and what it is about."""
+_listeners: list[Heard] = []
 _SOCKET = "progress"
 _LONGEST_MESSAGE = 4096
 _SECONDS_TO_HEAR = 0.2
 
 
 @contextmanager
-def listening(listener: Progress) -> Iterator[None]:
+def listening(listener: Heard) -> Iterator[None]:
     """Have all progress of this process and of its workers told to a listener, within the block."""
     _listeners.append(listener)
     done = threading.Event()
@@ -43,15 +45,20 @@ def listening(listener: Progress) -> Iterator[None]:
             (shared_folder() / _SOCKET).unlink(missing_ok=True)
 
 
-def progress(context: dg.AssetExecutionContext) -> Progress:
-    """A progress function for the library that writes to the run's log at most every five seconds."""
+def progress(context: dg.AssetExecutionContext, asset: str) -> Progress:
+    """A progress function for the library that writes to the run's log at most every five seconds.
+
+    Parameters
+    ----------
+    asset : the path of one that the step makes.
+    """
     last = time.monotonic()
     listeners = [*_listeners, *_owner()]
 
     def report(done: int, total: int, text: str = "") -> None:
         nonlocal last
         for listener in listeners:
-            listener(done, total, text)
+            listener(asset, done, total, text)
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES or done == total:
             last = now
@@ -64,10 +71,10 @@ def tell_logged(line: str) -> None:
     """Tell whoever listens here of the progress that a line in the log of a run elsewhere says, if it does."""
     if found := re.fullmatch(r"(\d+) of (\d+)(?: (.*))?", line, re.DOTALL):
         for listener in _listeners:
-            listener(int(found[1]), int(found[2]), found[3] or "")
+            listener("", int(found[1]), int(found[2]), found[3] or "")
 
 
-def _owner() -> list[Progress]:
+def _owner() -> list[Heard]:
     """The process that this one is a worker of, if it is one."""
     if (found := working_for()) is None:
         return []
@@ -75,14 +82,14 @@ def _owner() -> list[Progress]:
     telling = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     telling.setblocking(False)
 
-    def tell(done: int, total: int, text: str = "") -> None:
+    def tell(asset: str, done: int, total: int, text: str) -> None:
         with suppress(OSError):  # nobody listens, or not fast enough
-            telling.sendto(json.dumps([done, total, text[:200]]).encode(), str(folder / _SOCKET))
+            telling.sendto(json.dumps([asset, done, total, text[:200]]).encode(), str(folder / _SOCKET))
 
     return [tell]
 
 
-def _hear(heard: socket.socket, listener: Progress, done: threading.Event) -> None:
+def _hear(heard: socket.socket, listener: Heard, done: threading.Event) -> None:
     while not done.is_set():
         with suppress(TimeoutError):
             listener(*json.loads(heard.recv(_LONGEST_MESSAGE)))

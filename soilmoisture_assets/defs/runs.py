@@ -1,4 +1,4 @@
-"""Level by level: the runs that bring a selection up to date, one partitioning each.
+"""The runs that bring a selection up to date, one partitioning each, and their order.
 
 Belongs here: the order of runs, what they are to make, launching in this process. Not here: what is out of date
 (store/graph.py), runs on other machines (elsewhere.py), printing (cli/).
@@ -6,13 +6,13 @@ Belongs here: the order of runs, what they are to make, launching in this proces
 
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
-from itertools import chain, groupby
+from itertools import groupby
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 
@@ -38,16 +38,19 @@ from soilmoisture_assets.settings import Launcher
 from soilmoisture_assets.store.graph import Graph, Partitioning, View
 
 COMMAND_LINE = "command line"
+K = TypeVar("K")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Assets of one partitioning that can run together; nothing of a level needs anything else of it."""
+    """Assets of one partitioning that can run together; nothing of a level needs anything else of it, but what is made
+    ``aside``."""
 
     level: int
     assets: tuple[str, ...]
     partitions: Partitioning | None
-    names_from: str | None
+    aside: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,22 +70,22 @@ class Outcome:
     lost: bool = False
 
 
-Asked = tuple[Stage, Sequence[tuple[tuple[str, ...], list[str]]]]
-"""A stage and what of it is to be made: assets and partitions of each run."""
+Ask = Callable[[Stage], Sequence[tuple[tuple[str, ...], list[str]]]]
+"""What of a stage is to be made now that what it needs is made or lost: assets and partitions of each run."""
 Step = tuple[tuple[str, ...], list[str], Outcome | None]
 """Assets and partitions of a run, without an outcome before it and with one after it."""
 
 
-def stages(graph: Graph, wanted: Collection[str]) -> list[Stage]:
-    """Order the assets into runs, by their levels."""
+def stages(graph: Graph, wanted: Collection[str], aside: Collection[str] = ()) -> list[Stage]:
+    """Order the assets into runs, by their levels; ``aside`` are those that have runs of their own."""
     level = graph.levels
 
-    def order(path: str) -> tuple[int, str, str]:
-        return level[path], graph[path].partitions or "", graph[path].names_from or ""
+    def order(path: str) -> tuple[int, bool, str, str]:
+        return level[path], path in aside, graph[path].partitions or "", graph[path].names_from or ""
 
     ordered = sorted((path for path in graph if path in wanted), key=order)
     return [
-        Stage(level[members[0]], tuple(members), graph[members[0]].partitions, graph[members[0]].names_from)
+        Stage(level[members[0]], tuple(members), graph[members[0]].partitions, members[0] in aside)
         for members in (list(group) for _, group in groupby(ordered, key=order))
     ]
 
@@ -148,8 +151,8 @@ def bring_up_to_date(
 ) -> Iterator[Step]:
     """Make what is out of date, run by run; what needs something that could not be made is passed over.
 
-    Yields each run twice, before (without an outcome) and after: its assets, partitions and outcome. Those of a level
-    go on at once, and several may share what was said before.
+    Yields each run twice, before (without an outcome) and after: its assets, partitions and outcome. What needs nothing
+    of each other goes on at once, and several may share what was said before.
     """
     keep_connections()
     end_dead_runs(instance)
@@ -162,18 +165,20 @@ def bring_up_to_date(
     if deployment.places not in again:  # else they are asked for first
         _check_stations(deployment, deployment.view(), stations)
     lost: set[str] = set()
+
+    def ask(stage: Stage) -> list[tuple[tuple[str, ...], list[str]]]:
+        return list(_asked(deployment, stage, stations, force, again, lost))
+
     make = _here if deployment.settings.launcher is Launcher.LOCAL else _elsewhere
-    for _, level in groupby(stages(deployment.graph, wanted), key=lambda stage: stage.level):
-        asked = [(stage, list(_asked(deployment, stage, stations, force, again, lost))) for stage in level]
-        for assets, parts, outcome in make(deployment, definitions, instance, asked, origin):
-            yield assets, parts, outcome
-            if outcome is None:
-                continue
-            if outcome.interrupted:
-                return
-            if outcome.error:
-                view = deployment.view()
-                lost |= {path for path in assets if not view.current(path) and not view.settled(path, None)}
+    for assets, parts, outcome in make(deployment, definitions, instance, wanted, ask, origin):
+        yield assets, parts, outcome
+        if outcome is None:
+            continue
+        if outcome.interrupted:
+            return
+        if outcome.error:
+            view = deployment.view()
+            lost |= {path for path in assets if not view.current(path) and not view.settled(path, None)}
 
 
 def _asked(
@@ -222,7 +227,8 @@ def _here(
     deployment: Deployment,
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
-    asked: Sequence[Asked],
+    wanted: Collection[str],
+    ask: Ask,
     origin: str,
 ) -> Iterator[Step]:
     """Runs of this process: those of a stage one after the other, stages side by side where steps have workers."""
@@ -235,45 +241,93 @@ def _here(
             if outcome.interrupted:
                 return
 
-    runs = [each(todo) for _, todo in asked if todo]
-    count = min(workers(deployment.settings), len(runs))
-    if count > 1:
-        make_log_handlers_once(instance)
-        yield from side_by_side(runs, count)
-    else:
-        yield from chain.from_iterable(runs)
+    count = workers(deployment.settings)
+    if count < 2:
+        for stage in stages(deployment.graph, wanted):
+            yield from each(ask(stage))
+        return
+
+    order = _Order(deployment.graph, wanted, count)
+
+    def begin(running: Collection[Stage]) -> Iterator[tuple[Stage, Iterator[Step]]]:
+        for stage in order.next(running):
+            if todo := ask(stage):
+                yield stage, each(todo)
+
+    make_log_handlers_once(instance)
+    yield from side_by_side(begin, count)
 
 
-def side_by_side(runs: Sequence[Iterator[Step]], count: int) -> Iterator[Step]:
-    """What iterators say as they say it, ``count`` of them at work in threads of their own."""
-    told: SimpleQueue[Step | BaseException | None] = SimpleQueue()
+class _Order:
+    """When stages begin that go on side by side: each when all that it needs is made.
 
-    def tell(steps: Iterator[Step]) -> None:
+    What is made aside fills the places that the others leave, and one at least is left to these. The report comes last:
+    it tells of all that there is.
+    """
+
+    def __init__(self, graph: Graph, wanted: Collection[str], count: int) -> None:
+        self._graph, self._count = graph, count
+        every = sorted(stages(graph, wanted, graph.aside), key=lambda stage: (stage.aside, stage.level))
+        self._last = [stage for stage in every if graph[stage.assets[0]].layer == "report"]
+        self._left = [stage for stage in every if stage not in self._last]
+
+    def next(self, running: Collection[Stage]) -> Iterator[Stage]:
+        """Stages to begin while some are ``running``, among them those that were given before and have begun."""
+        for stage in list(self._left):
+            if len(running) == self._count:
+                return
+            if self._can_begin(stage, [each for each in (*self._left, *running) if each != stage], running):
+                self._left.remove(stage)
+                yield stage
+        if not self._left and not running:
+            yield from self._last
+            self._last = []
+
+    def _can_begin(self, stage: Stage, unmade: Sequence[Stage], running: Collection[Stage]) -> bool:
+        places = self._count - any(not each.aside for each in unmade)
+        if stage.aside and len([each for each in running if each.aside]) == places:
+            return False
+        needed = {parent for path in stage.assets for parent in self._graph.parents(path)}
+        return not any(needed.intersection(each.assets) for each in unmade)
+
+
+def side_by_side(begin: Callable[[Collection[K]], Iterable[tuple[K, Iterator[T]]]], count: int) -> Iterator[T]:
+    """What iterators say as they say it, at most ``count`` of them at work in threads of their own.
+
+    ``begin`` gives those that are to begin, by name, while others are running; it is asked again when one has ended.
+    """
+    told: SimpleQueue[tuple[K, bool, Any]] = SimpleQueue()
+
+    def tell(name: K, steps: Iterator[T]) -> None:
+        error = None
         try:
             for step in steps:
-                told.put(step)
-        except BaseException as error:
-            told.put(error)
+                told.put((name, False, step))
+        except BaseException as raised:
+            error = raised
         finally:
-            told.put(None)
+            told.put((name, True, error))
 
-    left = len(runs)
-    share_among(count)
-    pool = ThreadPoolExecutor(count)
-    working = [pool.submit(copy_context().run, tell, steps) for steps in runs]
+    pool, running = ThreadPoolExecutor(count), dict[K, Future[None]]()
     try:
-        while left:
-            said = told.get()
-            if isinstance(said, BaseException):
-                raise said
-            if said is None:
-                left -= 1
-                share_among(min(count, left))
-            else:
-                yield said
+        while True:
+            for name, steps in begin(running.keys()):
+                share_among(len(running) + 1)
+                running[name] = pool.submit(copy_context().run, tell, name, steps)
+            share_among(len(running))
+            if not running:
+                break
+            ended = False
+            while not ended:
+                name, ended, said = told.get()
+                if not ended:
+                    yield said
+                elif said is not None:
+                    raise said
+            del running[name]
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        end_runs(lambda: not all(each.done() for each in working))
+        end_runs(lambda: not all(each.done() for each in running.values()))
         raise
     finally:
         share_among(1)
@@ -284,10 +338,23 @@ def _elsewhere(
     deployment: Deployment,
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
-    asked: Sequence[Asked],
+    wanted: Collection[str],
+    ask: Ask,
     origin: str,
 ) -> Iterator[Step]:
-    """Runs on other machines, at once as far as pools have room; what is lost with a machine is made on another one."""
+    """Runs on other machines, level by level."""
+    for _, level in groupby(stages(deployment.graph, wanted), key=lambda stage: stage.level):
+        yield from _submitted(deployment, definitions, instance, [(stage, ask(stage)) for stage in level], origin)
+
+
+def _submitted(
+    deployment: Deployment,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    asked: Sequence[tuple[Stage, Sequence[tuple[tuple[str, ...], list[str]]]]],
+    origin: str,
+) -> Iterator[Step]:
+    """Runs of a level, at once as far as pools have room; what is lost with a machine is made on another one."""
     waiting: deque[tuple[Stage, tuple[str, ...], list[str], bool]] = deque()
     running: dict[SubmittedRun, tuple[Stage, tuple[str, ...], list[str], bool]] = {}
     for stage, todo in asked:

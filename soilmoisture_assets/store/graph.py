@@ -177,6 +177,16 @@ class Graph:
         return level
 
     @cached_property
+    def aside(self) -> frozenset[str]:
+        """Analyses and figures that no cube and no model waits for."""
+        return frozenset(
+            path
+            for path, asset in self.assets.items()
+            if asset.layer in ("analysis", "figures")
+            and not any(self[each].layer in ("raw", "cube", "models") for each in self.below(path))
+        )
+
+    @cached_property
     def urgency(self) -> dict[str, int]:
         """What of a level to begin first: how long the longest row of assets takes that wait for each other, from each.
 

@@ -154,8 +154,9 @@ def test_ctrl_c_ends_the_wait_for_room_in_a_thread_too(tmp_path: Path, monkeypat
 
     with dg.DagsterInstance.from_config(str(tmp_path / "home")) as instance, leases.room(instance, {"training"}):
         threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        runs = iter([("waits", wait()), ("ends", iter(()))])
         with pytest.raises(Interrupted), interruptible():
-            list(side_by_side([wait(), iter(())], 2))
+            list(side_by_side(lambda running: runs, 2))
 
 
 def test_only_runs_of_processes_that_are_gone_are_ended(tmp_path: Path):

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from soilmoisture_assets.defs.checks import failures, raw
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.making import Made, Make, Work
 from soilmoisture_assets.defs.partitions import stations_of
-from soilmoisture_assets.defs.runs import side_by_side, stages
+from soilmoisture_assets.defs.runs import Stage, _Order, side_by_side, stages
 from soilmoisture_assets.defs.workers import _Shared, sharing
 from soilmoisture_assets.errors import Interrupted, SourceError, SourceUnavailable, StudyError
 from soilmoisture_assets.interrupts import interruptible
@@ -181,6 +181,12 @@ def test_an_interrupt_ends_the_run_and_keeps_what_is_stored(tmp_path: Path):
         assert place.deployment.current(SERIES) == ["a"]
 
 
+def all_of(runs: Sequence[Iterator[Any]]) -> Callable[[Collection[int]], Iterator[tuple[int, Iterator[Any]]]]:
+    """Begin all at once, and none later."""
+    left = enumerate(runs)
+    return lambda running: left
+
+
 def test_an_interrupt_ends_all_runs_that_go_on_side_by_side():
     ended = []
 
@@ -194,8 +200,8 @@ def test_an_interrupt_ends_all_runs_that_go_on_side_by_side():
     late = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     late.start()
     with pytest.raises(Interrupted), interruptible():
-        list(side_by_side([run(name) for name in "abc"], 2))
-    assert sorted(ended) == ["a", "b"]  # the third has not begun
+        list(side_by_side(all_of([run(name) for name in "ab"]), 2))
+    assert sorted(ended) == ["a", "b"]
     assert not check_captured_interrupt()
 
 
@@ -215,7 +221,7 @@ def test_runs_side_by_side_are_told_as_they_come_and_a_fault_of_one_is_raised_wh
 
     told: list[Any] = []
     with pytest.raises(ValueError, match="a fault"):
-        told.extend(side_by_side([waiting(), failing()], 2))
+        told.extend(side_by_side(all_of([waiting(), failing()]), 2))
     assert {"first", "second"} <= set(told)
     assert ended == ["waiting"]
     with sharing():
@@ -354,6 +360,52 @@ def test_what_takes_long_and_what_the_longest_row_waits_for_are_made_first(tmp_p
         assert graph.urgency[TABLE] == 1  # what is made of it is made in another run
         place.run()
     assert begun[:2] == ["long", "first"]
+
+
+def test_analyses_and_figures_wait_for_what_they_show_and_no_model_waits_for_them():
+    made = {
+        "cube/table": (),
+        "figures/table": ("cube/table",),
+        "analysis/choice": ("cube/table",),
+        "models/all": ("analysis/choice",),
+        "analysis/all": ("models/all",),
+        "figures/all": ("analysis/all",),
+        "models/each": ("models/all",),
+        "models/forecast": ("models/each",),
+        "figures/forecast": ("models/forecast",),
+        "report/report": (),
+    }
+    graph = Graph(
+        [
+            Asset(path, ".csv", "Made up.", inputs={str(n): Input(each) for n, each in enumerate(inputs)},
+                  partitions="station" if path == "models/each" else None,
+                  names_from="cube/table" if path == "models/each" else None)
+            for path, inputs in made.items()
+        ],
+        lambda include: {},
+    )  # fmt: skip
+    assert graph.aside == {"figures/table", "analysis/all", "figures/all", "figures/forecast"}
+    first = ("cube/table", "analysis/choice", "models/all")
+    shown, explained = ("figures/table",), ("analysis/all", "figures/all")
+
+    def ends(order: _Order, running: list[Stage], ended: Sequence[str]) -> list[tuple[str, ...]]:
+        """What runs when a stage has ended."""
+        running[:] = [stage for stage in running if stage.assets != ended]
+        for stage in order.next(running):
+            running.append(stage)
+        return [stage.assets for stage in running]
+
+    order, running = _Order(graph, list(graph), 2), list[Stage]()
+    assert ends(order, running, ()) == [first]
+    assert ends(order, running, first) == [("models/each",), (*shown, *explained)]
+    assert ends(order, running, ("models/each",)) == [(*shown, *explained), ("models/forecast",)]
+    assert ends(order, running, ("models/forecast",)) == [(*shown, *explained), ("figures/forecast",)]
+    assert ends(order, running, ("figures/forecast",)) == [(*shown, *explained)]
+    assert ends(order, running, (*shown, *explained)) == [("report/report",)]
+    assert ends(order, running, ("report/report",)) == []
+
+    order, running = _Order(graph, ["figures/table", "figures/forecast", "models/each"], 2), list[Stage]()
+    assert ends(order, running, ()) == [("models/each",), shown]  # a place is left to models
 
 
 def test_what_is_out_of_date_says_what_is_newer_than_it_and_what_is_out_of_date_too(tmp_path: Path):

@@ -99,12 +99,12 @@ def test_a_worker_ends_with_the_process_it_works_for(shared: Path, monkeypatch: 
 
 
 def test_progress_of_a_worker_is_heard(shared: Path):
-    heard: list[tuple[int, int, str]] = []
+    heard: list[tuple[str, int, int, str]] = []
     with listening(lambda *told: heard.append(told)):
         telling = child(
             "from types import SimpleNamespace\n"
             "from soilmoisture_assets.defs.progress import progress\n"
-            "tell = progress(SimpleNamespace(log=SimpleNamespace(info=print)))\n"
+            "tell = progress(SimpleNamespace(log=SimpleNamespace(info=print)), 'models/own')\n"
             "tell(1, 3, 'first'); tell(2, 3, 'x' * 100_000)"
         )
         _, errors = telling.communicate()
@@ -113,13 +113,13 @@ def test_progress_of_a_worker_is_heard(shared: Path):
             if len(heard) == 2:
                 break
             time.sleep(0.05)
-    assert heard[0] == (1, 3, "first")
-    assert heard[1][:2] == (2, 3)
+    assert heard[0] == ("models/own", 1, 3, "first")
+    assert heard[1][:3] == ("models/own", 2, 3)
     assert child("").wait() == 0  # nobody listens now
     telling = child(
         "from types import SimpleNamespace\n"
         "from soilmoisture_assets.defs.progress import progress\n"
-        "progress(SimpleNamespace(log=SimpleNamespace(info=print)))(1, 3)"
+        "progress(SimpleNamespace(log=SimpleNamespace(info=print)), 'models/own')(1, 3)"
     )
     assert telling.communicate()[1] == ""
 
