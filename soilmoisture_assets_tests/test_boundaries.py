@@ -19,7 +19,19 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "soilmoisture_assets"
 DAGSTER_ALLOWED = ("defs", "io_managers", "definitions.py", "cli")
 LAYERS = [
-    *("commands", "errors", "interrupts", "machine", "processes", "progress", "files", "scores", "metadata", "study", "settings"),
+    *(
+        "commands",
+        "errors",
+        "interrupts",
+        "machine",
+        "processes",
+        "progress",
+        "files",
+        "scores",
+        "metadata",
+        "study",
+        "settings",
+    ),
     *("declarations", "store", "sandbox"),
     *("timeline", "sources", "alignment", "learning", "methods", "scoring", "attribution", "plots"),
     *(

@@ -8,10 +8,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from itertools import groupby
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -29,7 +30,7 @@ from soilmoisture_assets.defs.making import wanted_tags
 from soilmoisture_assets.defs.refresh import due
 from soilmoisture_assets.defs.server import named, workers
 from soilmoisture_assets.defs.shown import run_tags
-from soilmoisture_assets.defs.workers import loadable_asset_job, share_among, share_patience, sharing
+from soilmoisture_assets.defs.workers import await_worker, loadable_asset_job, share_among, share_patience, sharing
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import Interrupted, SoilMoistureError
 from soilmoisture_assets.metadata.stations import check_known
@@ -38,6 +39,7 @@ from soilmoisture_assets.settings import Launcher
 from soilmoisture_assets.store.graph import Graph, Partitioning, View
 
 COMMAND_LINE = "command line"
+SECONDS_BETWEEN_BEGINNINGS = 4.0
 K = TypeVar("K")
 T = TypeVar("T")
 
@@ -166,11 +168,26 @@ def bring_up_to_date(
         _check_stations(deployment, deployment.view(), stations)
     lost: set[str] = set()
 
+    graph = deployment.graph
+    renewed = {path for each in again for path in (each, *graph.below(each))}
+
     def ask(stage: Stage) -> list[tuple[tuple[str, ...], list[str]]]:
         return list(_asked(deployment, stage, stations, force, again, lost))
 
-    make = _here if deployment.settings.launcher is Launcher.LOCAL else _elsewhere
-    for assets, parts, outcome in make(deployment, definitions, instance, wanted, ask, origin):
+    def made(paths: Collection[str]) -> bool:
+        """Whether a run that goes on has made these, as far as the store can tell."""
+        if force or renewed.intersection(paths):
+            return False
+        view = deployment.view()
+        return all(graph[path].partitions is None and view.settled(path, None) for path in paths)
+
+    local = deployment.settings.launcher is Launcher.LOCAL
+    steps = (
+        _here(deployment, definitions, instance, wanted, ask, made, origin)
+        if local
+        else _elsewhere(deployment, definitions, instance, wanted, ask, origin)
+    )
+    for assets, parts, outcome in steps:
         yield assets, parts, outcome
         if outcome is None:
             continue
@@ -229,6 +246,7 @@ def _here(
     instance: dg.DagsterInstance,
     wanted: Collection[str],
     ask: Ask,
+    made: Callable[[Collection[str]], bool],
     origin: str,
 ) -> Iterator[Step]:
     """Runs of this process: those of a stage one after the other, stages side by side where steps have workers."""
@@ -247,7 +265,7 @@ def _here(
             yield from each(ask(stage))
         return
 
-    order = _Order(deployment.graph, wanted, count)
+    order = _Order(deployment.graph, wanted, count, made)
 
     def begin(running: Collection[Stage]) -> Iterator[tuple[Stage, Iterator[Step]]]:
         for stage in order.next(running):
@@ -259,14 +277,16 @@ def _here(
 
 
 class _Order:
-    """When stages begin that go on side by side: each when all that it needs is made.
+    """When stages begin that go on side by side: each when all that it needs is made, by runs that may still go on.
 
     What is made aside fills the places that the others leave, and one at least is left to these. The report comes last:
     it tells of all that there is.
     """
 
-    def __init__(self, graph: Graph, wanted: Collection[str], count: int) -> None:
-        self._graph, self._count = graph, count
+    def __init__(
+        self, graph: Graph, wanted: Collection[str], count: int, made: Callable[[Collection[str]], bool]
+    ) -> None:
+        self._graph, self._count, self._made = graph, count, made
         every = sorted(stages(graph, wanted, graph.aside), key=lambda stage: (stage.aside, stage.level))
         self._last = [stage for stage in every if graph[stage.assets[0]].layer == "report"]
         self._left = [stage for stage in every if stage not in self._last]
@@ -288,13 +308,18 @@ class _Order:
         if stage.aside and len([each for each in running if each.aside]) == places:
             return False
         needed = {parent for path in stage.assets for parent in self._graph.parents(path)}
-        return not any(needed.intersection(each.assets) for each in unmade)
+        lacking = [(each, needed.intersection(each.assets)) for each in unmade]
+        if any(paths for each, paths in lacking if each not in running):
+            return False
+        of_running = [path for _, paths in lacking for path in paths]
+        return not of_running or self._made(of_running)
 
 
 def side_by_side(begin: Callable[[Collection[K]], Iterable[tuple[K, Iterator[T]]]], count: int) -> Iterator[T]:
     """What iterators say as they say it, at most ``count`` of them at work in threads of their own.
 
-    ``begin`` gives those that are to begin, by name, while others are running; it is asked again when one has ended.
+    ``begin`` gives those that are to begin, by name, while others are running; it is asked again when one has ended,
+    and now and then.
     """
     told: SimpleQueue[tuple[K, bool, Any]] = SimpleQueue()
 
@@ -317,14 +342,15 @@ def side_by_side(begin: Callable[[Collection[K]], Iterable[tuple[K, Iterator[T]]
             share_among(len(running))
             if not running:
                 break
-            ended = False
-            while not ended:
-                name, ended, said = told.get()
-                if not ended:
-                    yield said
-                elif said is not None:
-                    raise said
-            del running[name]
+            with suppress(Empty):
+                ended = False
+                while not ended:
+                    name, ended, said = told.get(timeout=SECONDS_BETWEEN_BEGINNINGS)
+                    if not ended:
+                        yield said
+                    elif said is not None:
+                        raise said
+                del running[name]
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         end_runs(lambda: not all(each.done() for each in running.values()))
@@ -407,6 +433,7 @@ def launch(
 
     Runs that fill a pool which it needs are waited for.
     """
+    await_worker(deployment.settings)
     with room(instance, pools_of(deployment, assets)), sharing():
         keys, tags = request(deployment, definitions, instance, assets, partitions, origin)
         tags |= {PROCESS_TAG: this_process()}

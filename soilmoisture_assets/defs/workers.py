@@ -19,6 +19,7 @@ from soilmoisture_assets.defs.dagster_private import (
     ReconstructableJob,
     ReconstructableRepository,
     RetryMode,
+    pop_captured_interrupt,
 )
 from soilmoisture_assets.defs.server import (
     DEAD_SERVICES,
@@ -30,11 +31,12 @@ from soilmoisture_assets.defs.server import (
     working_for,
 )
 from soilmoisture_assets.deployment import Deployment
+from soilmoisture_assets.errors import Interrupted
 from soilmoisture_assets.processes import process_lives, this_process
 from soilmoisture_assets.settings import Settings
 
 DEFINITIONS = "soilmoisture_assets.definitions"
-SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_LOOKS, SECONDS_BETWEEN_QUESTIONS = 1.0, 0.1
 
 
 def executor(settings: Settings) -> dg.ExecutorDefinition:
@@ -80,6 +82,19 @@ class _Runs:
 
 
 _RUNS = _Runs({}, at_once=1)
+
+
+def await_worker(settings: Settings) -> None:
+    """Wait until the other runs of this process leave a worker to the one of this thread.
+
+    Raises
+    ------
+    Interrupted : a person ends the runs of this process meanwhile.
+    """
+    while sum(max(each, 1) for each in list(_RUNS.workers.values())) >= max(workers(settings), 1):
+        if pop_captured_interrupt():
+            raise Interrupted
+        time.sleep(SECONDS_BETWEEN_QUESTIONS)
 
 
 def share_among(runs: int) -> None:

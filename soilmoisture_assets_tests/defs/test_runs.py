@@ -395,7 +395,7 @@ def test_analyses_and_figures_wait_for_what_they_show_and_no_model_waits_for_the
             running.append(stage)
         return [stage.assets for stage in running]
 
-    order, running = _Order(graph, list(graph), 2), list[Stage]()
+    order, running = _Order(graph, list(graph), 2, made=lambda paths: False), list[Stage]()
     assert ends(order, running, ()) == [first]
     assert ends(order, running, first) == [("models/each",), (*shown, *explained)]
     assert ends(order, running, ("models/each",)) == [(*shown, *explained), ("models/forecast",)]
@@ -404,8 +404,17 @@ def test_analyses_and_figures_wait_for_what_they_show_and_no_model_waits_for_the
     assert ends(order, running, (*shown, *explained)) == [("report/report",)]
     assert ends(order, running, ("report/report",)) == []
 
-    order, running = _Order(graph, ["figures/table", "figures/forecast", "models/each"], 2), list[Stage]()
+    some = ["figures/table", "figures/forecast", "models/each"]
+    order, running = _Order(graph, some, 2, made=lambda paths: False), list[Stage]()
     assert ends(order, running, ()) == [("models/each",), shown]  # a place is left to models
+
+    stored: list[str] = []
+    order, running = _Order(graph, list(graph), 2, made=lambda paths: set(paths) <= set(stored)), list[Stage]()
+    assert ends(order, running, ()) == [first]
+    stored.append("cube/table")
+    assert ends(order, running, ()) == [first]
+    stored.append("models/all")
+    assert ends(order, running, ()) == [first, ("models/each",)]  # before its run has ended
 
 
 def test_what_is_out_of_date_says_what_is_newer_than_it_and_what_is_out_of_date_too(tmp_path: Path):
