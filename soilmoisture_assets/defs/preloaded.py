@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import warnings
+from contextlib import suppress
 from importlib import import_module
 from types import FrameType
 from typing import Any
@@ -59,7 +60,8 @@ before = signal.signal(signal.SIGALRM, end_with_the_command)
 signal.setitimer(signal.ITIMER_REAL, SECONDS_BETWEEN_LOOKS, SECONDS_BETWEEN_LOOKS)
 warnings.filterwarnings("ignore", module="dagster.*")  # logging configuration is "beta"
 for name in IMPORTED_BY_STEPS:
-    import_module(name)
+    with suppress(ImportError):  # of a library of another version, which then has nothing to import there
+        import_module(name)
 logging: Any = import_module("dagster._core.execution.context_creation_job")
 logging.default_system_loggers = lambda instance: []  # the terminal belongs to the command, not to steps
 server = import_module("soilmoisture_assets.defs.server")
@@ -71,5 +73,5 @@ if study := os.environ.get(server.STUDY):
 signal.setitimer(signal.ITIMER_REAL, 0)
 signal.signal(signal.SIGALRM, before)
 gc.freeze()  # none of it is garbage: workers need not look through it again and again, nor have copies of its pages
-gc.set_threshold(10_000)
+gc.set_threshold(10_000)  # as in the command (__main__.py)
 gc.enable()

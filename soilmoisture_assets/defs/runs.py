@@ -167,7 +167,6 @@ def bring_up_to_date(
     if deployment.places not in again:  # else they are asked for first
         _check_stations(deployment, deployment.view(), stations)
     lost: set[str] = set()
-
     graph = deployment.graph
     renewed = {path for each in again for path in (each, *graph.below(each))}
 
@@ -181,12 +180,10 @@ def bring_up_to_date(
         view = deployment.view()
         return all(graph[path].partitions is None and view.settled(path, None) for path in paths)
 
-    local = deployment.settings.launcher is Launcher.LOCAL
-    steps = (
-        _here(deployment, definitions, instance, wanted, ask, made, origin)
-        if local
-        else _elsewhere(deployment, definitions, instance, wanted, ask, origin)
-    )
+    if deployment.settings.launcher is Launcher.LOCAL:
+        steps = _here(deployment, definitions, instance, wanted, ask, made, origin)
+    else:
+        steps = _elsewhere(deployment, definitions, instance, wanted, ask, origin)
     for assets, parts, outcome in steps:
         yield assets, parts, outcome
         if outcome is None:
@@ -292,26 +289,27 @@ class _Order:
         self._left = [stage for stage in every if stage not in self._last]
 
     def next(self, running: Collection[Stage]) -> Iterator[Stage]:
-        """Stages to begin while some are ``running``, among them those that were given before and have begun."""
+        """Stages to begin now; ``running`` are those that go on, also of what this has given."""
         for stage in list(self._left):
             if len(running) == self._count:
                 return
-            if self._can_begin(stage, [each for each in (*self._left, *running) if each != stage], running):
+            if self._can_begin(stage, running):
                 self._left.remove(stage)
                 yield stage
         if not self._left and not running:
             yield from self._last
             self._last = []
 
-    def _can_begin(self, stage: Stage, unmade: Sequence[Stage], running: Collection[Stage]) -> bool:
-        places = self._count - any(not each.aside for each in unmade)
-        if stage.aside and len([each for each in running if each.aside]) == places:
-            return False
+    def _can_begin(self, stage: Stage, running: Collection[Stage]) -> bool:
+        others = [each for each in (*self._left, *running) if each != stage]
+        if stage.aside:
+            places = self._count if all(each.aside for each in others) else self._count - 1
+            if len([each for each in running if each.aside]) >= places:
+                return False
         needed = {parent for path in stage.assets for parent in self._graph.parents(path)}
-        lacking = [(each, needed.intersection(each.assets)) for each in unmade]
-        if any(paths for each, paths in lacking if each not in running):
+        if any(needed.intersection(each.assets) for each in others if each not in running):
             return False
-        of_running = [path for _, paths in lacking for path in paths]
+        of_running = {path for each in running for path in needed.intersection(each.assets)}
         return not of_running or self._made(of_running)
 
 

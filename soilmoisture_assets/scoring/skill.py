@@ -127,16 +127,16 @@ def summarise(skill: xr.Dataset) -> pd.DataFrame:
         for experiment in skill["experiment"].values:
             for lead in skill["lead"].values:
                 part = skill.sel(split=split, experiment=experiment, lead=lead)
-                scored = np.isfinite(part["r2"].transpose("forecaster", "station").values)
+                score = {name: part[name].transpose("forecaster", "station").values for name in _SUMMARISED}
+                scored = np.isfinite(score["r2"])
                 present = scored.any(axis=1)
                 common = scored[present].all(axis=0)
-                r2 = part["r2"].transpose("forecaster", "station").values[present][:, common]
+                r2, rmse, crps, inside = (score[name][present][:, common] for name in _SUMMARISED)
                 best = r2[np.argmax(np.median(r2, axis=1))] if r2.size else r2
                 for row, method in enumerate(part["forecaster"].values[present]):
-                    of_method = part.sel(forecaster=method).isel(station=common)
                     median, low, high = scores.median_interval(r2[row])
                     behind, behind_low, behind_high = scores.median_difference_interval(best, r2[row])
-                    coverage, coverage_low, coverage_high = scores.mean_interval(of_method["coverage_80"].values)
+                    coverage, coverage_low, coverage_high = scores.mean_interval(inside[row])
                     rows.append(
                         {
                             "split": str(split),
@@ -150,8 +150,8 @@ def summarise(skill: xr.Dataset) -> pd.DataFrame:
                             "behind_best": behind,
                             "behind_low": behind_low,
                             "behind_high": behind_high,
-                            "median_rmse": scores.median_interval(of_method["rmse"].values, draws=1)[0],
-                            "median_crps": scores.median_interval(of_method["crps"].values, draws=1)[0],
+                            "median_rmse": scores.median_interval(rmse[row], draws=1)[0],
+                            "median_crps": scores.median_interval(crps[row], draws=1)[0],
                             "coverage_80": coverage,
                             "coverage_low": coverage_low,
                             "coverage_high": coverage_high,
@@ -162,6 +162,7 @@ def summarise(skill: xr.Dataset) -> pd.DataFrame:
     return table
 
 
+_SUMMARISED = ("r2", "rmse", "crps", "coverage_80")
 SUMMARY_COLUMNS = [
     "split",
     "experiment",

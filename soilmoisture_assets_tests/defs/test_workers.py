@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from soilmoisture_assets import machine
 from soilmoisture_assets.defs import server
 from soilmoisture_assets.defs.progress import listening
 from soilmoisture_assets.defs.server import shared_folder, working_for
-from soilmoisture_assets.defs.workers import _Shared, executor, share_among, sharing
+from soilmoisture_assets.defs.workers import _Shared, await_worker, executor, share_among, sharing
 from soilmoisture_assets.processes import this_process
 from soilmoisture_assets.settings import Settings
 from soilmoisture_assets.sources.patience import Patience
@@ -61,6 +62,28 @@ def test_runs_at_once_share_the_workers_and_one_that_is_to_come_has_one():
             assert _Shared(4) - 2 == 2
     finally:
         share_among(1)
+
+
+def test_a_run_begins_when_the_others_leave_it_a_worker():
+    both, one, over = threading.Event(), threading.Event(), threading.Event()
+
+    def other() -> None:
+        with sharing():
+            assert _Shared(2) - 2 == 0
+            both.set()
+            time.sleep(0.3)
+            one.set()
+            assert _Shared(2) - 1 == 1
+            over.wait(10)
+
+    running = threading.Thread(target=other)
+    running.start()
+    both.wait(10)
+    await_worker(settings(workers=2))
+    assert one.is_set()
+    over.set()
+    running.join()
+    await_worker(settings(workers=1))  # nobody else runs
 
 
 def test_no_worker_is_one_process():
