@@ -13,8 +13,7 @@ from soilmoisture_assets.assets import LATEST
 from soilmoisture_assets.defs.following import of_today
 from soilmoisture_assets.defs.keys import STUDY_TAG, name_of
 from soilmoisture_assets.defs.runs import bring_up_to_date
-from soilmoisture_assets.defs.server import named
-from soilmoisture_assets.defs.workers import DEFINITIONS
+from soilmoisture_assets.defs.server import DEFINITIONS, named
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.store.graph import Graph
 

@@ -69,7 +69,7 @@ private = import_module("soilmoisture_assets.defs.dagster_private")
 private.read_migrations()
 private.keep_connections()
 if study := os.environ.get(server.STUDY):
-    getattr(import_module("soilmoisture_assets.definitions"), study).resolve_implicit_global_asset_job_def()
+    getattr(import_module(server.DEFINITIONS), study).resolve_implicit_global_asset_job_def()
 signal.setitimer(signal.ITIMER_REAL, 0)
 signal.signal(signal.SIGALRM, before)
 gc.freeze()  # none of it is garbage: workers need not look through it again and again, nor have copies of its pages

@@ -1,7 +1,7 @@
 """The server that workers are forked from, and what it and they share with the process whose run they work for.
 
-Belongs here: starting it, before Dagster is imported: not here, therefore; the folder that tells whose the workers are.
-Not here: the executor and how runs share workers (workers.py), what workers find loaded (preloaded.py).
+Belongs here: starting it, the folder that tells whose the workers are. Not here: Dagster, which is imported later; the
+executor and how runs share workers (workers.py); what workers find loaded (preloaded.py).
 """
 
 import atexit
@@ -18,6 +18,7 @@ from soilmoisture_assets import machine
 from soilmoisture_assets.processes import this_process
 from soilmoisture_assets.settings import Launcher, Settings
 
+DEFINITIONS = "soilmoisture_assets.definitions"
 SHARED = "_SOILMOISTURE_SHARED"
 """Environment variable with the folder that a process shares with its workers."""
 STUDY = "_SOILMOISTURE_WORKERS_STUDY"

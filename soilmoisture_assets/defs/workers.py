@@ -23,6 +23,7 @@ from soilmoisture_assets.defs.dagster_private import (
 )
 from soilmoisture_assets.defs.server import (
     DEAD_SERVICES,
+    DEFINITIONS,
     PRELOADED,
     limit_threads,
     shared_folder,
@@ -35,7 +36,6 @@ from soilmoisture_assets.errors import Interrupted
 from soilmoisture_assets.processes import process_lives, this_process
 from soilmoisture_assets.settings import Settings
 
-DEFINITIONS = "soilmoisture_assets.definitions"
 SECONDS_BETWEEN_LOOKS, SECONDS_BETWEEN_QUESTIONS = 1.0, 0.1
 
 
