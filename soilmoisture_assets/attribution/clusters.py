@@ -41,7 +41,7 @@ def driver_clusters(shap: xr.Dataset, *, clusters: int = CLUSTERS, seed: int = 0
     )
     if strength.sizes["station"] <= clusters:
         raise StationError(
-            f"{strength.sizes['station']} stations cannot form {clusters} clusters.\n  Explain more stations."
+            f"too few stations for {clusters} clusters: {strength.sizes['station']}.\n  Explain more stations."
         )
     labels, silhouettes = [], []
     centres: list[np.ndarray] = []

@@ -82,7 +82,7 @@ def record_level(cube: xr.Dataset, study: Study) -> xr.Dataset:
     known = np.array([name in scaler.moisture for name in stations])
     if known.sum() < FEWEST_STATIONS:
         raise StationError(
-            f"{known.sum()} stations with a record are too few to tell what their means go with; "
+            f"too few stations have a record to tell what their means go with: {known.sum()}; "
             f"{FEWEST_STATIONS} are needed"
         )
     level = np.array([scaler.moisture[name][0] for name in stations if name in scaler.moisture])

@@ -49,5 +49,5 @@ def test_strength_keeps_its_unit():
 
 
 def test_too_few_stations_are_refused():
-    with pytest.raises(StationError, match="3 stations cannot form 3 clusters"):
+    with pytest.raises(StationError, match="too few stations for 3 clusters: 3"):
         driver_clusters(shap_of(np.array([0, 1, 2])))

@@ -66,7 +66,7 @@ def _compared(experiment: Experiment, measure: Callable[[xr.Dataset, xr.DataArra
         given = work.given()
         cube = given["cube"]
         if cube.sizes["station"] < FEWEST_STATIONS:
-            reason = f"{cube.sizes['station']} stations are too few to compare; {FEWEST_STATIONS} needed"
+            reason = f"too few stations to compare: {cube.sizes['station']}; {FEWEST_STATIONS} are needed"
             yield from _left_out(work, reason)
             return
         try:
