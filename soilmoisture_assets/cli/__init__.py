@@ -1,7 +1,7 @@
 """The ``soilmoisture`` command: one file per command.
 
 Belongs here: each command in a file named like it, what they share in ``terminal``. Not here: the order of runs
-(defs/runs.py), checks of what is configured (soilmoisture_assets/doctor.py), anything about data.
+(defs/order.py), checks of what is configured (soilmoisture_assets/doctor.py), anything about data.
 
 Exit codes: 0 done, 1 some stations or assets failed (listed), 2 the request cannot be served (one line says why), 130
 interrupted.

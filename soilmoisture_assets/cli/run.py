@@ -1,4 +1,4 @@
-"""``soilmoisture run``: bring a selection up to date, with progress. Not here: the order of runs (defs/runs.py)."""
+"""``soilmoisture run``: bring a selection up to date, with progress. Not here: the order of runs (defs/order.py)."""
 
 import difflib
 import json

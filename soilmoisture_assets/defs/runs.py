@@ -1,25 +1,20 @@
-"""The runs that bring a selection up to date, one partitioning each, and their order.
+"""The runs that bring a selection up to date, one partitioning each.
 
-Belongs here: the order of runs, what they are to make, launching in this process. Not here: what is out of date
-(store/graph.py), runs on other machines (elsewhere.py), printing (cli/).
+Belongs here: what runs are to make, launching in this process. Not here: when each begins (order.py), what is out of
+date (store/graph.py), runs on other machines (elsewhere.py), printing (cli/).
 """
 
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from contextvars import copy_context
 from dataclasses import dataclass, replace
 from itertools import groupby
-from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 import dagster as dg
 
 from soilmoisture_assets.defs.dagster_private import (
     CHILD_PROCESS_CRASH,
-    end_runs,
     keep_connections,
     make_log_handlers_once,
 )
@@ -27,32 +22,19 @@ from soilmoisture_assets.defs.elsewhere import SECONDS_BETWEEN_LOOKS, SubmittedR
 from soilmoisture_assets.defs.keys import asset_key, asset_path
 from soilmoisture_assets.defs.leases import PROCESS_TAG, await_room, end_dead_runs, has_room, room
 from soilmoisture_assets.defs.making import wanted_tags
+from soilmoisture_assets.defs.order import Order, Stage, side_by_side, stages
 from soilmoisture_assets.defs.refresh import due
 from soilmoisture_assets.defs.server import named, workers
 from soilmoisture_assets.defs.shown import run_tags
-from soilmoisture_assets.defs.workers import await_worker, loadable_asset_job, share_among, share_patience, sharing
+from soilmoisture_assets.defs.workers import await_worker, loadable_asset_job, share_patience, sharing
 from soilmoisture_assets.deployment import Deployment
 from soilmoisture_assets.errors import Interrupted, SoilMoistureError
 from soilmoisture_assets.metadata.stations import check_known
 from soilmoisture_assets.processes import this_process
 from soilmoisture_assets.settings import Launcher
-from soilmoisture_assets.store.graph import Graph, Partitioning, View
+from soilmoisture_assets.store.graph import View
 
 COMMAND_LINE = "command line"
-SECONDS_BETWEEN_BEGINNINGS = 4.0
-K = TypeVar("K")
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Assets of one partitioning that can run together; nothing of a level needs anything else of it, but what is made
-    ``aside``."""
-
-    level: int
-    assets: tuple[str, ...]
-    partitions: Partitioning | None
-    aside: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,20 +58,6 @@ Ask = Callable[[Stage], Sequence[tuple[tuple[str, ...], list[str]]]]
 """What of a stage is to be made now that what it needs is made or lost: assets and partitions of each run."""
 Step = tuple[tuple[str, ...], list[str], Outcome | None]
 """Assets and partitions of a run, without an outcome before it and with one after it."""
-
-
-def stages(graph: Graph, wanted: Collection[str], aside: Collection[str] = ()) -> list[Stage]:
-    """Order the assets into runs, by their levels; ``aside`` are those that have runs of their own."""
-    level = graph.levels
-
-    def order(path: str) -> tuple[int, bool, str, str]:
-        return level[path], path in aside, graph[path].partitions or "", graph[path].names_from or ""
-
-    ordered = sorted((path for path in graph if path in wanted), key=order)
-    return [
-        Stage(level[members[0]], tuple(members), graph[members[0]].partitions, members[0] in aside)
-        for members in (list(group) for _, group in groupby(ordered, key=order))
-    ]
 
 
 def outdated(
@@ -262,7 +230,7 @@ def _here(
             yield from each(ask(stage))
         return
 
-    order = _Order(deployment.graph, wanted, count, made)
+    order = Order(deployment.graph, wanted, count, made)
 
     def begin(running: Collection[Stage]) -> Iterator[tuple[Stage, Iterator[Step]]]:
         for stage in order.next(running):
@@ -271,91 +239,6 @@ def _here(
 
     make_log_handlers_once(instance)
     yield from side_by_side(begin, count)
-
-
-class _Order:
-    """When stages begin that go on side by side: each when all that it needs is made, by runs that may still go on.
-
-    What is made aside fills the places that the others leave, and one at least is left to these. The report comes last:
-    it tells of all that there is.
-    """
-
-    def __init__(
-        self, graph: Graph, wanted: Collection[str], count: int, made: Callable[[Collection[str]], bool]
-    ) -> None:
-        self._graph, self._count, self._made = graph, count, made
-        every = sorted(stages(graph, wanted, graph.aside), key=lambda stage: (stage.aside, stage.level))
-        self._last = [stage for stage in every if graph[stage.assets[0]].layer == "report"]
-        self._left = [stage for stage in every if stage not in self._last]
-
-    def next(self, running: Collection[Stage]) -> Iterator[Stage]:
-        """Stages to begin now; ``running`` are those that go on, also of what this has given."""
-        for stage in list(self._left):
-            if len(running) == self._count:
-                return
-            if self._can_begin(stage, running):
-                self._left.remove(stage)
-                yield stage
-        if not self._left and not running:
-            yield from self._last
-            self._last = []
-
-    def _can_begin(self, stage: Stage, running: Collection[Stage]) -> bool:
-        others = [each for each in (*self._left, *running) if each != stage]
-        if stage.aside:
-            places = self._count if all(each.aside for each in others) else self._count - 1
-            if len([each for each in running if each.aside]) >= places:
-                return False
-        needed = {parent for path in stage.assets for parent in self._graph.parents(path)}
-        if any(needed.intersection(each.assets) for each in others if each not in running):
-            return False
-        of_running = {path for each in running for path in needed.intersection(each.assets)}
-        return not of_running or self._made(of_running)
-
-
-def side_by_side(begin: Callable[[Collection[K]], Iterable[tuple[K, Iterator[T]]]], count: int) -> Iterator[T]:
-    """What iterators say as they say it, at most ``count`` of them at work in threads of their own.
-
-    ``begin`` gives those that are to begin, by name, while others are running; it is asked again when one has ended,
-    and now and then.
-    """
-    told: SimpleQueue[tuple[K, bool, Any]] = SimpleQueue()
-
-    def tell(name: K, steps: Iterator[T]) -> None:
-        error = None
-        try:
-            for step in steps:
-                told.put((name, False, step))
-        except BaseException as raised:
-            error = raised
-        finally:
-            told.put((name, True, error))
-
-    pool, running = ThreadPoolExecutor(count), dict[K, Future[None]]()
-    try:
-        while True:
-            for name, steps in begin(running.keys()):
-                share_among(len(running) + 1)
-                running[name] = pool.submit(copy_context().run, tell, name, steps)
-            share_among(len(running))
-            if not running:
-                break
-            with suppress(Empty):
-                ended = False
-                while not ended:
-                    name, ended, said = told.get(timeout=SECONDS_BETWEEN_BEGINNINGS)
-                    if not ended:
-                        yield said
-                    elif said is not None:
-                        raise said
-                del running[name]
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        end_runs(lambda: not all(each.done() for each in running.values()))
-        raise
-    finally:
-        share_among(1)
-    pool.shutdown()
 
 
 def _elsewhere(

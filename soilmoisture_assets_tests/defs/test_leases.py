@@ -21,7 +21,7 @@ from soilmoisture_assets.cli.terminal import TEMPLATE
 from soilmoisture_assets.defs import leases
 from soilmoisture_assets.defs.leases import PROCESS_TAG, end_dead_runs
 from soilmoisture_assets.defs.making import Made, Make, Work
-from soilmoisture_assets.defs.runs import side_by_side
+from soilmoisture_assets.defs.order import side_by_side
 from soilmoisture_assets.errors import Interrupted
 from soilmoisture_assets.interrupts import interruptible
 from soilmoisture_assets.store.graph import Asset

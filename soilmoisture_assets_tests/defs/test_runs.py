@@ -19,8 +19,8 @@ from dagster._utils.interrupts import check_captured_interrupt, pop_captured_int
 from soilmoisture_assets.defs.checks import failures, raw
 from soilmoisture_assets.defs.keys import asset_key
 from soilmoisture_assets.defs.making import Made, Make, Work
+from soilmoisture_assets.defs.order import Order, Stage, side_by_side, stages
 from soilmoisture_assets.defs.partitions import stations_of
-from soilmoisture_assets.defs.runs import Stage, _Order, side_by_side, stages
 from soilmoisture_assets.defs.workers import _Shared, sharing
 from soilmoisture_assets.errors import Interrupted, SourceError, SourceUnavailable, StudyError
 from soilmoisture_assets.interrupts import interruptible
@@ -388,14 +388,14 @@ def test_analyses_and_figures_wait_for_what_they_show_and_no_model_waits_for_the
     first = ("cube/table", "analysis/choice", "models/all")
     shown, explained = ("figures/table",), ("analysis/all", "figures/all")
 
-    def ends(order: _Order, running: list[Stage], ended: Sequence[str]) -> list[tuple[str, ...]]:
+    def ends(order: Order, running: list[Stage], ended: Sequence[str]) -> list[tuple[str, ...]]:
         """What runs when a stage has ended."""
         running[:] = [stage for stage in running if stage.assets != ended]
         for stage in order.next(running):
             running.append(stage)
         return [stage.assets for stage in running]
 
-    order, running = _Order(graph, list(graph), 2, made=lambda paths: False), list[Stage]()
+    order, running = Order(graph, list(graph), 2, made=lambda paths: False), list[Stage]()
     assert ends(order, running, ()) == [first]
     assert ends(order, running, first) == [("models/each",), (*shown, *explained)]
     assert ends(order, running, ("models/each",)) == [(*shown, *explained), ("models/forecast",)]
@@ -405,11 +405,11 @@ def test_analyses_and_figures_wait_for_what_they_show_and_no_model_waits_for_the
     assert ends(order, running, ("report/report",)) == []
 
     some = ["figures/table", "figures/forecast", "models/each"]
-    order, running = _Order(graph, some, 2, made=lambda paths: False), list[Stage]()
+    order, running = Order(graph, some, 2, made=lambda paths: False), list[Stage]()
     assert ends(order, running, ()) == [("models/each",), shown]  # a place is left to models
 
     stored: list[str] = []
-    order, running = _Order(graph, list(graph), 2, made=lambda paths: set(paths) <= set(stored)), list[Stage]()
+    order, running = Order(graph, list(graph), 2, made=lambda paths: set(paths) <= set(stored)), list[Stage]()
     assert ends(order, running, ()) == [first]
     stored.append("cube/table")
     assert ends(order, running, ()) == [first]
