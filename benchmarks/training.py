@@ -28,7 +28,8 @@ from soilmoisture_assets.alignment.splits import TRAIN
 from soilmoisture_assets.learning import fit
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.network import NetworkShape, forward, initial_parameters
-from soilmoisture_assets.learning.program import STARTS, Program, precision, sample_loss
+from soilmoisture_assets.learning.precision import fast_float32, training_precision
+from soilmoisture_assets.learning.program import STARTS, Program, sample_loss
 from soilmoisture_assets.learning.windows import Runs, Windows, build_windows
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Experiment, ModelSettings, Period, SplitSettings, Study
@@ -100,6 +101,7 @@ def seconds_of(work: Callable[[], Any], least: float = 3.0) -> float:
     return float(np.median(taken))
 
 
+@fast_float32()
 def matmul_rate() -> float:
     """Float32 FLOP/s of a 2048 x 2048 matrix product."""
     a = torch.randn(2048, 2048)
@@ -142,10 +144,11 @@ def plain_rate(windows: Windows) -> float:
     optimiser = torch.optim.AdamW(list(parameters.values()), lr=1e-4)
     batch = Runs(torch.zeros(1, PLAIN_BATCH, dtype=torch.long), 200 + torch.arange(PLAIN_BATCH)[None])
 
+    @fast_float32()
     def step() -> None:
         identity = parameters["identity"][:, :1].expand(1, PLAIN_BATCH, -1)
         base, target, weight = windows.targets(batch, 1, TRAIN)
-        with precision(base.device, shape):
+        with training_precision(base.device, shape.width):
             quantiles = forward(parameters, shape, windows.inputs(batch, 1, identity)).float() + base[..., None]
         optimiser.zero_grad()
         (sample_loss(quantiles, target) * weight).sum().div(weight.sum()).backward()

@@ -16,6 +16,7 @@ from soilmoisture_assets.attribution.features import feature_coordinates
 from soilmoisture_assets.attribution.samples import Medians, Samples, dealt
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.names import REGIONAL_MODEL
+from soilmoisture_assets.learning.precision import fast_float32
 from soilmoisture_assets.metadata.coordinates import COORDINATES
 from soilmoisture_assets.metadata.variables import VARIABLES
 from soilmoisture_assets.study import Experiment, Study
@@ -29,6 +30,7 @@ _MOST_SAMPLES = 768
 _SAMPLES_AT_ONCE = 256
 
 
+@fast_float32()
 def local_effects(cube: xr.Dataset, models: Sequence[Model], study: Study) -> xr.Dataset:
     """Move each feature within narrow ranges of its values, and add up what the forecast does on the way.
 

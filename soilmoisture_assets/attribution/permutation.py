@@ -14,6 +14,7 @@ from soilmoisture_assets.attribution.features import feature_coordinates
 from soilmoisture_assets.attribution.samples import Samples
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.names import REGIONAL_MODEL
+from soilmoisture_assets.learning.precision import fast_float32
 from soilmoisture_assets.metadata.coordinates import COORDINATES
 from soilmoisture_assets.study import Study
 
@@ -21,6 +22,7 @@ _MOST_SAMPLES = 768
 _SAMPLES_AT_ONCE = 256
 
 
+@fast_float32()
 def permutation_importance(cube: xr.Dataset, model: Model, study: Study) -> xr.Dataset:
     """Shuffle each feature among windows of all stations and measure the rise of the error.
 

@@ -19,6 +19,7 @@ from soilmoisture_assets.attribution.lags import LagWeights, lag_weights
 from soilmoisture_assets.attribution.samples import Medians, Samples, dealt
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.names import REGIONAL_MODEL
+from soilmoisture_assets.learning.precision import fast_float32
 from soilmoisture_assets.metadata.coordinates import COORDINATES
 from soilmoisture_assets.metadata.stations import STATION_COORDINATES
 from soilmoisture_assets.progress import Progress
@@ -39,6 +40,7 @@ _SAMPLES_AT_ONCE = 256
 """Few enough for the processor's cache."""
 
 
+@fast_float32()
 def explain(cube: xr.Dataset, models: Sequence[Model], study: Study, progress: Progress | None = None) -> xr.Dataset:
     """Explain the movement of the regional model's central forecast at the last lead of every window.
 

@@ -195,44 +195,58 @@ def _station_token(parameters: Parameters, inputs: Inputs, shape: NetworkShape) 
 def _encode(parameters: Parameters, layer: int, past: Tensor, mask: Tensor, shape: NetworkShape, first: int) -> Tensor:
     """The tokens of history and the station (M, B, T, width) from ``first`` on, after a layer."""
     until = past.shape[2]
-    q, k, v = _qkv(parameters, layer, past, shape, first)
-    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, :, first:until, :until])
+    x = _normalise(past)
+    q = _heads(parameters, layer, "q", x[:, :, first:], shape)
+    k, v = (_heads(parameters, layer, part, x, shape) for part in "kv")
+    mixed = _attend(q, k, v, mask[:, :, first:until, :until])
     return _completed(parameters, layer, past[:, :, first:], mixed)
 
 
 def _decode(
     parameters: Parameters, layer: int, past: Tensor, future: Tensor, mask: Tensor, shape: NetworkShape, first: int
 ) -> Tensor:
-    """The tokens of the steps ahead (M, B, K x leads, width) after a layer; of a single start, from ``first`` on."""
+    """The tokens of the steps ahead (M, B, K x leads, width) after a layer; of a single start, from ``first`` on.
+
+    Starts are taken a few at a time, which look at the tokens before them and at each other: most other starts are
+    never looked at, which dense attention would do to mask them.
+    """
     until = past.shape[2]
-    past_k, past_v = _projected(parameters, layer, _normalise(past), shape, slice(1, 3))
-    q, k, v = _qkv(parameters, layer, future, shape, first)
-    if future.shape[2] == shape.leads:  # a single start: no other starts to leave out
-        both = torch.cat([past_k, k], dim=2), torch.cat([past_v, v], dim=2)
-        mixed = F.scaled_dot_product_attention(q, *both, attn_mask=mask[:, :, until + first :])
-    else:
-        mixed = _attend_from_future(q, (past_k, k), (past_v, v), mask, shape.leads)
-    return _completed(parameters, layer, future[:, :, first:], mixed)
+    x, before = _normalise(future), _normalise(past)
+    q = _heads(parameters, layer, "q", x[:, :, first:], shape)
+    starts = future.shape[2] // shape.leads
+    together = _starts_together(starts, shape.leads) * shape.leads
+    groups = future.shape[2] // together
+    k, v = (
+        torch.cat(
+            [
+                _heads(parameters, layer, part, before, shape)[:, :, None].expand(-1, -1, groups, -1, -1),
+                _heads(parameters, layer, part, x, shape).unflatten(2, (groups, together)),
+            ],
+            dim=3,
+        )
+        for part in "kv"
+    )
+    ahead = mask[:, :, until + first :]
+    to_past = ahead[..., :until].unflatten(2, (groups, -1))
+    to_near = ahead[:, :, None, : together - first, until : until + together].expand(-1, -1, groups, -1, -1)
+    mixed = _attend(q.unflatten(2, (groups, -1)), k, v, torch.cat([to_past, to_near], dim=-1))
+    return _completed(parameters, layer, future[:, :, first:], mixed.flatten(2, 3))
 
 
-def _qkv(parameters: Parameters, layer: int, tokens: Tensor, shape: NetworkShape, first: int) -> tuple[Tensor, ...]:
-    """Queries of the tokens from ``first`` on, keys and values of all."""
-    x = _normalise(tokens)
-    if not first:
-        return _projected(parameters, layer, x, shape, slice(0, 3))
-    queries = _projected(parameters, layer, x[:, :, first:], shape, slice(0, 1))
-    return *queries, *_projected(parameters, layer, x, shape, slice(1, 3))
-
-
-def _projected(parameters: Parameters, layer: int, x: Tensor, shape: NetworkShape, which: slice) -> tuple[Tensor, ...]:
-    """Some of queries, keys and values, (M x B, head, T, width of a head) each."""
-    models, runs, _, width = x.shape
-    columns = slice(which.start * width, which.stop * width)
+def _heads(parameters: Parameters, layer: int, part: str, x: Tensor, shape: NetworkShape) -> Tensor:
+    """Queries, keys or values (M x B, head, T, width of a head) of tokens x (M, B, T, width)."""
+    models, runs, tokens, width = x.shape
+    columns = slice("qkv".index(part) * width, ("qkv".index(part) + 1) * width)
     values = _linear(
         x.flatten(1, 2), parameters[f"{layer}.qkv"][..., columns], parameters[f"{layer}.qkv_bias"][..., columns]
     )
-    each = values.view(models * runs, -1, which.stop - which.start, shape.heads, width // shape.heads)
-    return each.permute(2, 0, 3, 1, 4).unbind(0)
+    return values.view(models * runs, tokens, shape.heads, -1).transpose(1, 2)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    """Attention (…, queries, width of a head). Written out: PyTorch's own does products of this size by parts."""
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    return scores.add_(mask).softmax(dim=-1) @ v
 
 
 def _completed(parameters: Parameters, layer: int, tokens: Tensor, mixed: Tensor) -> Tensor:
@@ -243,25 +257,6 @@ def _completed(parameters: Parameters, layer: int, tokens: Tensor, mixed: Tensor
     hidden = _linear(_normalise(x), parameters[f"{layer}.up"], parameters[f"{layer}.up_bias"])
     x = x + _linear(F.gelu(hidden), parameters[f"{layer}.down"], parameters[f"{layer}.down_bias"])
     return x.view(tokens.shape)
-
-
-def _attend_from_future(
-    q: Tensor, k: tuple[Tensor, Tensor], v: tuple[Tensor, Tensor], mask: Tensor, leads: int
-) -> Tensor:
-    """Attention of the future tokens q (run, head, K x leads, width): to the tokens before them, and to those of
-    starts near their own. Most other starts are never looked at, which dense attention would do to mask them.
-
-    k, v : keys and values of the tokens before, and of the future ones.
-    """
-    past, future = k[0].shape[2], q.shape[2]
-    group = leads * _starts_together(future // leads, leads)
-    q = q * q.shape[-1] ** -0.5
-    near_q, near_k, near_v = (each.unflatten(2, (-1, group)) for each in (q, k[1], v[1]))
-    to_past = q @ k[0].transpose(-1, -2) + mask[:, :, past:, :past]
-    to_near = near_q @ near_k.transpose(-1, -2) + mask[:, :, None, past : past + group, past : past + group]
-    weights = torch.cat([to_past.unflatten(2, (-1, group)), to_near], dim=-1).softmax(dim=-1)
-    on_past, on_near = weights.split([past, group], dim=-1)
-    return on_past.flatten(2, 3) @ v[0] + (on_near @ near_v).flatten(2, 3)
 
 
 def _starts_together(starts: int, leads: int) -> int:
@@ -278,7 +273,7 @@ def _normalise(x: Tensor) -> Tensor:
 def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """(M, N, in) times (M, in, out)."""
     if x.shape[0] == 1:
-        return torch.addmm(bias[0, 0], x[0], weight[0])[None]
+        return torch.addmm(bias.flatten(), x.squeeze(0), weight.squeeze(0))[None]
     return torch.baddbmm(bias, x, weight)
 
 

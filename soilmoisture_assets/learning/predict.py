@@ -21,6 +21,7 @@ from soilmoisture_assets.errors import StationError
 from soilmoisture_assets.learning.model import Model
 from soilmoisture_assets.learning.names import REGIONAL_MODEL, STATION_MODEL
 from soilmoisture_assets.learning.network import QUANTILES, forward
+from soilmoisture_assets.learning.precision import fast_float32
 from soilmoisture_assets.learning.program import STARTS
 from soilmoisture_assets.learning.windows import Runs, Windows, build_windows
 from soilmoisture_assets.metadata.coordinates import COORDINATES, START
@@ -204,6 +205,7 @@ class _WindowsOf:
         return self._made[-1]
 
 
+@fast_float32()
 @torch.no_grad()
 def _quantiles(windows: Windows, model: Model, name: str, starts: np.ndarray) -> np.ndarray:
     """(1, start, lead, quantile) float32 [m3 m-3] of one station."""

@@ -5,7 +5,7 @@ Not here: which stations and samples are trained (fit.py), the network (network.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,13 @@ from torch.nn import functional as F
 
 from soilmoisture_assets.alignment.splits import SELECTION, TRAIN
 from soilmoisture_assets.learning.network import Inputs, NetworkShape, Parameters, forward
+from soilmoisture_assets.learning.precision import fast_float32, training_precision
 from soilmoisture_assets.learning.windows import Runs, Windows
 from soilmoisture_assets.progress import Progress
 from soilmoisture_assets.study import Experiment
 
+Blocks = list[Tensor]
+"""Parameters of all models (model, parameter) in few tensors: updating many small ones takes as long as a layer."""
 STARTS = 16
 """Starts in one run of a training sample."""
 STRANGER_SHARE = 0.2
@@ -38,8 +41,6 @@ FINE_TUNED_SHARE = 0.75
 """Where a fine-tuned model stands on the way from the parameters that it started from: a few years of one station
 teach less than all stations did, and what lies between did better than either end, on average, in later years (Wortsman
 et al. 2022, arXiv:2109.01903; docs/learning.md)."""
-BFLOAT16_WIDTH = 128
-"""Networks at least this wide are trained in bfloat16 by processors that can; narrower ones gain nothing."""
 
 
 class Program:
@@ -69,8 +70,10 @@ class Program:
     ) -> None:
         self.windows, self.strangers, self.shape = windows, strangers, shape
         self.device = windows.target.device
-        self.parameters = {name: value.to(self.device).requires_grad_() for name, value in parameters.items()}
-        self.averaged = {name: value.detach().clone() for name, value in self.parameters.items()}
+        self._shapes = {name: value.shape for name, value in parameters.items()}
+        self.blocks = self._blocks_of({name: value.to(self.device) for name, value in parameters.items()})
+        self.parameters = {name: value.requires_grad_() for name, value in self.named(self.blocks).items()}
+        self.averaged = [block.clone() for block in self.blocks]
         self.epoch_runs, self.stopping, self.identity_of = epoch_runs, stopping, identity_of
         self.batch, self.learning_rate, self.epochs = batch, learning_rate, epochs
         self.generator, self.fine_tune = generator, fine_tune
@@ -81,8 +84,8 @@ class Program:
         """Best parameters (on CPU), and a record per model: best_epoch, validation_loss, epochs."""
         started = time.monotonic()
         optimiser = self.optimiser()
-        best = {name: value.detach().clone() for name, value in self.parameters.items()}
-        start = {name: value.clone() for name, value in best.items()}
+        best = [block.clone() for block in self.blocks]
+        start = [block.clone() for block in self.blocks]
         start_loss = self.validate(start) if self.fine_tune else torch.full((self.models,), torch.inf)
         best_loss = start_loss.clone()
         best_epoch = torch.zeros(self.models, dtype=torch.long)
@@ -90,13 +93,13 @@ class Program:
             loss = self._train_epoch(optimiser, epoch)
             candidate = self.averaged
             if self.fine_tune:
-                candidate = {name: value.lerp(candidate[name], FINE_TUNED_SHARE) for name, value in start.items()}
+                candidate = [at.lerp(end, FINE_TUNED_SHARE) for at, end in zip(start, candidate, strict=True)]
             validation = self.validate(candidate)
             better = validation < best_loss
             best_loss = torch.where(better, validation, best_loss)
             best_epoch[better] = epoch
-            for name, value in candidate.items():
-                best[name][better] = value[better]
+            for block, value in zip(best, candidate, strict=True):
+                block[better] = value[better]
             if progress:
                 progress(
                     epoch,
@@ -110,16 +113,32 @@ class Program:
             | ({"regional_validation_loss": float(before)} if self.fine_tune else {})
             for at, loss, before in zip(best_epoch, best_loss, start_loss, strict=True)
         ]
-        return {name: value.cpu() for name, value in best.items()}, records
+        return {name: value.cpu().contiguous() for name, value in self.named(best).items()}, records
+
+    def _blocks_of(self, parameters: Mapping[str, Tensor]) -> Blocks:
+        """Parameters or gradients (model, …) side by side: first those that decay, then the others."""
+        flat = {name: value.flatten(1) for name, value in parameters.items()}
+        return [torch.cat([flat[name] for name in names], dim=1) for names in self._names_of_blocks()]
+
+    def named(self, blocks: Blocks) -> Parameters:
+        """The parameters that lie in the blocks, each a view (model, …) of its own."""
+        found: Parameters = {}
+        for block, names in zip(blocks, self._names_of_blocks(), strict=True):
+            sizes = [self._shapes[name][1:].numel() for name in names]
+            for name, value in zip(names, block.detach().split(sizes, dim=1), strict=True):
+                found[name] = value.view(self._shapes[name])
+        return {name: found[name] for name in self._shapes}
+
+    def _names_of_blocks(self) -> tuple[list[str], list[str]]:
+        """Weights, which decay; biases and the output's scale, which do not."""
+        plain = [name for name in self._shapes if "bias" in name or name in ("head.scale", "head.shift")]
+        return [name for name in self._shapes if name not in plain], plain
 
     def optimiser(self) -> torch.optim.Optimizer:
-        """AdamW on all models; weights decay, biases and the output scale do not."""
-        plain = {name for name in self.parameters if "bias" in name or name in ("head.scale", "head.shift")}
+        """AdamW on all models."""
+        decays, plain = self.blocks
         return torch.optim.AdamW(
-            [
-                {"params": [v for k, v in self.parameters.items() if k not in plain], "weight_decay": WEIGHT_DECAY},
-                {"params": [v for k, v in self.parameters.items() if k in plain], "weight_decay": 0.0},
-            ],
+            [{"params": [decays], "weight_decay": WEIGHT_DECAY}, {"params": [plain], "weight_decay": 0.0}],
             lr=self.learning_rate,
             betas=(0.9, 0.98),
             fused=True,
@@ -145,13 +164,13 @@ class Program:
             width = runs.row.shape[1]
             if width == 1:
                 raise
-        optimiser.zero_grad()
         torch.cuda.empty_cache()
         self.batch = min(self.batch, -(-width // 2))
         halves = (runs.columns(0, self.batch), runs.columns(self.batch, width))
         done = [self.step_within_memory(optimiser, half, rate) for half in halves]
         return done[0][0] + done[1][0], done[0][1] + done[1][1]
 
+    @fast_float32()
     def step(self, optimiser: torch.optim.Optimizer, runs: Runs, rate: float) -> tuple[Tensor, Tensor]:
         """One optimiser step of every model; summed loss and weight (model).
 
@@ -161,19 +180,21 @@ class Program:
             group["lr"] = rate
         loss, weight = self.losses(self.parameters, runs, TRAIN, True)
         least = runs.row.shape[1] * STARTS * self.shape.leads / 4
-        optimiser.zero_grad()
-        (loss / weight.clamp(min=least)).sum().backward()
-        self._clip()
+        total = (loss / weight.clamp(min=least)).sum()
+        gradients = torch.autograd.grad(total, list(self.parameters.values()))
+        self._take(dict(zip(self.parameters, gradients, strict=True)))
         optimiser.step()
         self.steps += 1
         keep = min(0.995, (1 + self.steps) / (10 + self.steps))
-        current = [value.detach() for value in self.parameters.values()]
-        torch._foreach_lerp_(list(self.averaged.values()), current, 1 - keep)
+        for average, block in zip(self.averaged, self.blocks, strict=True):
+            average.lerp_(block, 1 - keep)
         return loss.detach(), weight
 
+    @fast_float32()
     @torch.no_grad()
-    def validate(self, parameters: Parameters) -> Tensor:
+    def validate(self, blocks: Blocks) -> Tensor:
         """(model) mean loss of the parameters over the stopping blocks; infinite where there is none."""
+        parameters = self.named(blocks)
         total, count = torch.zeros(self.models), torch.zeros(self.models)
         width = 4 * self.batch
         for first in range(0, self.stopping.row.shape[1], width):
@@ -193,7 +214,7 @@ class Program:
         if training and self.shape.identities > 1:
             self._drop_features(inputs)
         base, target, weight = windows.targets(runs, STARTS, split)
-        with precision(self.device, self.shape):
+        with training_precision(self.device, self.shape.width):
             quantiles = forward(parameters, self.shape, inputs).float()
         change = windows.change[runs.row][:, :, None]
         loss = sample_loss(quantiles, (target - base) / change) * weight
@@ -214,29 +235,16 @@ class Program:
             return self.learning_rate * done / warm
         return self.learning_rate * (0.02 + 0.49 * (1 + float(np.cos(np.pi * (done - warm) / (1 - warm)))))
 
-    def _clip(self, limit: float = 1.0) -> None:
-        """Limit the norm of each model's gradient; a gradient that is not finite becomes zero."""
-        gradients = [value.grad for value in self.parameters.values() if value.grad is not None]
-        norm = torch.linalg.vector_norm(
-            torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]), dim=0
-        )
+    def _take(self, gradients: Mapping[str, Tensor], limit: float = 1.0) -> None:
+        """Give the blocks their gradients, the norm of each model's limited; one that is not finite becomes zero."""
+        blocks = self._blocks_of(gradients)
+        norm = torch.stack([torch.linalg.vector_norm(block, dim=1) for block in blocks]).norm(dim=0)
         bad = ~torch.isfinite(norm)
         factor = (limit / (norm + 1e-6)).clamp(max=1)
-        for g in gradients:
-            g.mul_(factor.view(-1, *[1] * (g.ndim - 1)))
-        if bool(bad.any()):
-            for g in gradients:
-                g[bad] = 0
-
-
-def precision(device: torch.device, shape: NetworkShape) -> torch.autocast:
-    """Context in which training multiplies matrices: bfloat16 on GPUs, and for wide networks on processors that have
-    instructions for it, else float32. Parameters, the optimiser and the loss stay in float32."""
-    able = torch.cpu.get_capabilities()
-    in_bfloat16 = device.type == "cuda" or (
-        shape.width >= BFLOAT16_WIDTH and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
-    )
-    return torch.autocast(device.type, torch.bfloat16, enabled=in_bfloat16)
+        for block, gradient in zip(self.blocks, blocks, strict=True):
+            block.grad = gradient.mul_(factor[:, None])
+            if bool(bad.any()):
+                block.grad[bad] = 0
 
 
 def sample_loss(quantiles: Tensor, target: Tensor) -> Tensor:

@@ -193,7 +193,7 @@ def test_products_in_bfloat16_leave_loss_and_gradients_of_a_wide_network_nearly_
 
     def loss_and_gradient(in_bfloat16: bool) -> tuple[torch.Tensor, torch.Tensor]:
         chosen = torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16)
-        monkeypatch.setattr(program, "precision", lambda device, shape: chosen)
+        monkeypatch.setattr(program, "training_precision", lambda device, width: chosen)
         parameters = initial_parameters(windows.shape, 1, torch.Generator().manual_seed(0))
         one = Program(
             windows,

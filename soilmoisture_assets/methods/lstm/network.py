@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from soilmoisture_assets.alignment.splits import SELECTION, TRAIN
+from soilmoisture_assets.learning.precision import fast_float32
 from soilmoisture_assets.methods.inputs import Array, Inputs, at
 from soilmoisture_assets.methods.seasons import season
 from soilmoisture_assets.methods.task import Learned, Task
@@ -144,6 +145,7 @@ def _lengths(task: Task) -> tuple[int, int]:
     return history, history + STARTS_PER_CHUNK - 1
 
 
+@fast_float32()
 def _train(
     network: EncoderDecoder,
     series: _Series,
@@ -189,6 +191,7 @@ def _train(
     network.load_state_dict(kept if np.isfinite(best) else network.state_dict())
 
 
+@fast_float32()
 @torch.no_grad()
 def _issue(
     network: EncoderDecoder, series: _Series, stations: Array, starts: Array, history: int, leads: int
