@@ -542,7 +542,7 @@ def _models(study: Study) -> Iterator[Asset]:
             NETCDF,
             "Quantile forecasts per lead by the regional and the station's own model, as they come from the networks; "
             f"experiment {e}.",
-            code="2",
+            code="3",
             inputs={
                 "cube": learned,
                 "regional": Input(regional),
@@ -574,7 +574,7 @@ def _models(study: Study) -> Iterator[Asset]:
             NETCDF,
             "What all stations share of their intervals: factors of the validation blocks, and what later errors add; "
             f"experiment {e}.",
-            code="2",
+            code="3",
             inputs={"cube": learned, "forecasts": Input(f"models/uncalibrated_forecast_{e}"), **together},
             kinds=frozenset({"netcdf"}),
         )
@@ -583,7 +583,7 @@ def _models(study: Study) -> Iterator[Asset]:
             NETCDF,
             "Quantile forecasts per lead with the observations, by the regional and the own model and by all methods "
             f"combined, their intervals calibrated; experiment {e}: {experiment.description}.",
-            code="10",
+            code="11",
             inputs={
                 "uncalibrated": Input(f"models/uncalibrated_forecast_{e}", each=True),
                 "calibration": Input(f"models/calibration_{e}"),
@@ -610,7 +610,7 @@ def _models(study: Study) -> Iterator[Asset]:
             "Soil moisture of the coming days from the newest step of the cube, by all methods combined, with the "
             "forecast of the weather where the study has it. The intervals are calibrated like those of "
             "station_forecast at its last start; a station that has none there takes the mean of the others' factors.",
-            code="7",
+            code="8",
             inputs={"cube": Input(CUBE), **parts},
             settings={
                 **_FEATURES,

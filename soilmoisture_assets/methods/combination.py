@@ -19,8 +19,8 @@ What a forecast of the weather is worth shows there too: unless the methods that
 the combined forecast without it, at a lead, that one stands in their place.
 
 Those weights are of the last observation while it is fresh. As it ages they fade, and the damped departure takes their
-place, which forecasts at any age without a jump: most methods know of an observation for seven days at most, and none
-but that one has learned how much less an older one says.
+place, which forecasts at any age without a jump: most methods know of an observation for seven days at most, networks
+for longer, and none but that one has learned how much less an older one says.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,6 +57,8 @@ LEVEL_BLOCKS = 6.0
 """Blocks after which half of a station's mean error is believed; chosen on the same studies."""
 _BLOCKS_OF_A_YEAR = 365 / BLOCK_DAYS
 FRESH_DAYS = OLDEST_ANTECEDENT / pd.Timedelta(days=1)
+FRESH_DAYS_OF_NETWORKS = 10.0
+"""The networks know of older observations too; chosen on gaps planted in validation years (docs/learning.md)."""
 CLEARLY = 0.98
 """Share of the squared error without weather ahead that may be left for a forecast of it to count."""
 LEAST_WEIGHT = 0.01
@@ -360,25 +362,32 @@ def _mixed(
     halves = (quantiles - quantiles.sel(quantile=0.5)).values
     if "observation_age" in simple:
         others = [dim for dim in quantiles.dims if dim not in ("lead", "quantile")]
-        fresh = freshness(simple["observation_age"].transpose(*others).values)[..., None]
+        age = simple["observation_age"].transpose(*others).values[..., None]
         aged = simple["half_interval"].transpose(*others, "lead", "side").values
-        instead = np.array([name == DEPARTURE.name for name in names]).reshape(-1, *[1] * fresh.ndim)
+        instead, network = (
+            np.array([name in chosen for name in names]).reshape(-1, *[1] * age.ndim)
+            for chosen in ((DEPARTURE.name,), (REGIONAL_MODEL, STATION_MODEL))
+        )
         # where nothing takes their place (a held-out station) the weights stay, and the networks forecast
         takes_over = (np.isfinite(forecasts) & instead).any(axis=0)
-        fresh = np.where(takes_over, fresh, 1.0)
-        weight, level = fresh * weight + (1 - fresh) * instead, fresh * level
+        fresh, of_network = (
+            np.where(takes_over, freshness(age, days), 1.0) for days in (FRESH_DAYS, FRESH_DAYS_OF_NETWORKS)
+        )
+        kept = np.where(network, of_network, fresh) * weight
+        left = kept.sum(axis=0)
+        weight, level = kept + (1 - left) * instead, left * level
         outer = np.sqrt(fresh[..., None] * halves[..., [0, 2]] ** 2 + (1 - fresh[..., None]) * aged**2)
         halves[..., [0, 2]] = np.where(np.isfinite(outer), outer, np.abs(halves[..., [0, 2]])) * [-1, 1]
     centre = combined(forecasts, weight) - level
     return quantiles.copy(data=np.maximum(centre[..., None] + halves, 0).astype("float32"))
 
 
-def freshness(age: Array) -> Array:
-    """How much the weights count for an observation of some age [days]: fully at first, nothing after seven days.
+def freshness(age: Array, days: float) -> Array:
+    """How much a weight counts for an observation of some age [days]: fully at first, nothing after so many days.
 
     Evenly, because that is the least change in a day.
     """
-    return 1 - np.clip(np.asarray(age) / FRESH_DAYS, 0, 1)
+    return 1 - np.clip(np.asarray(age) / days, 0, 1)
 
 
 def _present(dataset: xr.Dataset) -> list[str]:

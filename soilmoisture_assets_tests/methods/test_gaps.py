@@ -6,7 +6,13 @@ import xarray as xr
 
 from soilmoisture_assets.learning.fit import fit_regional
 from soilmoisture_assets.learning.predict import uncalibrated
-from soilmoisture_assets.methods.combination import combination_of, freshness, with_combined
+from soilmoisture_assets.methods.combination import (
+    FRESH_DAYS,
+    FRESH_DAYS_OF_NETWORKS,
+    combination_of,
+    freshness,
+    with_combined,
+)
 from soilmoisture_assets.methods.fitting import fit_baselines
 from soilmoisture_assets.methods.lstm import network
 from soilmoisture_assets.study import Experiment, Study
@@ -81,9 +87,10 @@ def test_the_interval_widens_with_the_age(during: xr.Dataset):
 
 
 def test_the_weights_fade_evenly():
-    ages = np.linspace(0, 10, 101)
-    found = freshness(ages)
-    assert found[0] == 1
-    assert (found[ages >= 7] == 0).all()
-    assert np.abs(np.diff(found)).max() < 0.015
-    assert freshness(np.array([np.inf])) == 0
+    ages = np.linspace(0, 12, 121)
+    for days in (FRESH_DAYS, FRESH_DAYS_OF_NETWORKS):
+        found = freshness(ages, days)
+        assert found[0] == 1
+        assert (found[ages >= days] == 0).all()
+        assert np.abs(np.diff(found)).max() < 0.015
+        assert freshness(np.array([np.inf]), days) == 0
