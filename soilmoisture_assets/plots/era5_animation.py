@@ -190,6 +190,8 @@ def _animated(frames: list[Any], description: str) -> bytes:
         loop=0,
         quality=55,
         method=0,
+        kmin=0,
+        kmax=0,  # no frame is encoded twice, as a key frame and as a change of the one before
         exif=exif.tobytes(),
     )
     return out.getvalue()

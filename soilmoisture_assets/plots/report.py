@@ -357,6 +357,8 @@ def _animation(path: Path) -> tuple[bytes, tuple[int, int]]:
         loop=0,
         quality=ANIMATION_QUALITY,
         method=2,
+        kmin=0,
+        kmax=0,
     )
     return out.getvalue(), frames[0].size
 
