@@ -113,7 +113,7 @@ class Program:
             | ({"regional_validation_loss": float(before)} if self.fine_tune else {})
             for at, loss, before in zip(best_epoch, best_loss, start_loss, strict=True)
         ]
-        return {name: value.cpu().contiguous() for name, value in self.named(best).items()}, records
+        return {name: value.cpu().clone() for name, value in self.named(best).items()}, records
 
     def _blocks_of(self, parameters: Mapping[str, Tensor]) -> Blocks:
         """Parameters or gradients (model, …) side by side: first those that decay, then the others."""
