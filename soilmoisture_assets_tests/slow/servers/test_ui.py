@@ -84,7 +84,7 @@ def test_a_station_that_is_left_out_is_green_and_says_why(web_ui: WebUi, person:
     [(left_out, reason)] = stations.metadata["excluded"].items()
     person.goto(f"/assets/small/models/station_model_drivers?view=partitions&partition={left_out}")
     person.get_by_text(reason).wait_for()
-    assert person.get_by_text("Materialized", exact=True).is_visible()
+    person.get_by_text("Materialized", exact=True).wait_for()
 
 
 def test_a_person_launches_a_backfill_of_four_stations_and_reads_why_the_broken_one_failed(web_ui: WebUi, person: Page):
