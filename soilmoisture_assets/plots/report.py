@@ -358,7 +358,7 @@ def _animation(path: Path) -> tuple[bytes, tuple[int, int]]:
         quality=ANIMATION_QUALITY,
         method=2,
         kmin=0,
-        kmax=0,
+        kmax=0,  # as in era5_animation.py
     )
     return out.getvalue(), frames[0].size
 
