@@ -542,7 +542,7 @@ def _models(study: Study) -> Iterator[Asset]:
             NETCDF,
             "Quantile forecasts per lead by the regional and the station's own model, as they come from the networks; "
             f"experiment {e}.",
-            code="3",
+            code="4",
             inputs={
                 "cube": learned,
                 "regional": Input(regional),
@@ -559,9 +559,10 @@ def _models(study: Study) -> Iterator[Asset]:
         yield Asset(
             f"models/combination_{e}",
             NETCDF,
-            "Weights of all methods in the combined forecast, per lead, from validation starts that chose nothing "
-            f"else, and what is taken off a station's level; experiment {e}.",
-            code="5",
+            "Weights of all methods in the combined forecast, per station and lead, from validation starts that chose "
+            "nothing else and from what was seen later, and what is taken off a station's level; "
+            f"experiment {e}.",
+            code="6",
             inputs={
                 "cube": learned,
                 "baselines": Input(f"models/baselines_{e}"),
@@ -574,7 +575,7 @@ def _models(study: Study) -> Iterator[Asset]:
             NETCDF,
             "What all stations share of their intervals: factors of the validation blocks, and what later errors add; "
             f"experiment {e}.",
-            code="3",
+            code="4",
             inputs={"cube": learned, "forecasts": Input(f"models/uncalibrated_forecast_{e}"), **together},
             kinds=frozenset({"netcdf"}),
         )
@@ -583,7 +584,7 @@ def _models(study: Study) -> Iterator[Asset]:
             NETCDF,
             "Quantile forecasts per lead with the observations, by the regional and the own model and by all methods "
             f"combined, their intervals calibrated; experiment {e}: {experiment.description}.",
-            code="11",
+            code="12",
             inputs={
                 "uncalibrated": Input(f"models/uncalibrated_forecast_{e}", each=True),
                 "calibration": Input(f"models/calibration_{e}"),
@@ -610,7 +611,7 @@ def _models(study: Study) -> Iterator[Asset]:
             "Soil moisture of the coming days from the newest step of the cube, by all methods combined, with the "
             "forecast of the weather where the study has it. The intervals are calibrated like those of "
             "station_forecast at its last start; a station that has none there takes the mean of the others' factors.",
-            code="8",
+            code="9",
             inputs={"cube": Input(CUBE), **parts},
             settings={
                 **_FEATURES,

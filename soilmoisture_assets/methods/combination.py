@@ -1,37 +1,22 @@
 """Combination: one forecast from all methods of an experiment, weighted by what they were worth.
 
-Belongs here: the weights, and the combined forecast of a station. Not here: its declaration (combined.py), the methods
-it is made from, the calibration of its intervals (scoring/calibration.py).
+Belongs here: the combined forecast of a station, and what it is made with. Not here: its declaration (combined.py), how
+weights are fitted and followed (weighting.py), the methods it is made from, the calibration of its intervals
+(scoring/calibration.py).
 
-Weights are fitted on the validation starts that have chosen nothing else (alignment/splits.py), per lead and for all
-stations together: none is negative and they add up to one. They minimise the mean squared error in units of each
-station's training spread, drawn towards weights that fall with each method's own error, the more the fewer blocks of
-data there are: few errors say well how good each method is, and badly how they err together (Timmermann 2006,
-doi:10.1016/S1574-0706(05)01004-9, sections 3 and 4). The fewer there are, the less do they say of either, and the more
-alike do methods weigh; where no moisture is seen errors last for months, and two blocks count for one. A start that is
-fitted on is itself forecast with weights of the other blocks, so that intervals and scores of it are honest.
-
-What is left of a station's mean error over the validation starts is taken off its forecasts, the more of it the more
-blocks it is from: the level of a station can be off for a year at a time, and most so where no moisture is seen. Of
-less than a year as much less is taken off, since a mean error over some months is of their season too.
-
-What a forecast of the weather is worth shows there too: unless the methods that see it err clearly less together than
-the combined forecast without it, at a lead, that one stands in their place.
-
-Those weights are of the last observation while it is fresh. As it ages they fade, and the damped departure takes their
+The weights are of the last observation while it is fresh. As it ages they fade, and the damped departure takes their
 place, which forecasts at any age without a jump: most methods know of an observation for seven days at most, networks
 for longer, and none but that one has learned how much less an older one says.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from soilmoisture_assets.alignment.cube import with_steps_ahead
-from soilmoisture_assets.alignment.splits import BLOCK_DAYS, TRAIN, VALIDATION
+from soilmoisture_assets.alignment.splits import TRAIN
 from soilmoisture_assets.learning.names import REGIONAL_MODEL, STATION_MODEL
 from soilmoisture_assets.methods import ordered
 from soilmoisture_assets.methods.combined import METHOD as COMBINED
@@ -39,30 +24,14 @@ from soilmoisture_assets.methods.damped_departure import METHOD as DEPARTURE
 from soilmoisture_assets.methods.fitting import fitted_methods, issue_methods
 from soilmoisture_assets.methods.inputs import OLDEST_ANTECEDENT
 from soilmoisture_assets.methods.task import Learned
+from soilmoisture_assets.methods.weighting import fits_of, level_errors, no_products, products_of, weights_of
 from soilmoisture_assets.methods.without_weather import METHOD as WITHOUT
 from soilmoisture_assets.scores import Array
 from soilmoisture_assets.study import Experiment, Study
 
-FOLDS = 4
-"""Groups of blocks; the starts of one are forecast with weights of the others."""
-PULL, POWER = 200.0, 8.0
-"""Strength of the pull towards weights by own errors, in errors of the best method per block of a station, and how fast
-those weights fall with the squared error; chosen on studies of 1 to 69 stations cut from years before the test years,
-and on synthetic worlds (docs/learning.md)."""
-HALF_KNOWN_BLOCKS = 6.0
-"""Blocks at which half of the power is reached and half of the pull left; chosen on the same studies."""
-BLOCKS_BLIND = 2.0
-"""Blocks that count for one where no moisture is seen; chosen on the same studies."""
-LEVEL_BLOCKS = 6.0
-"""Blocks after which half of a station's mean error is believed; chosen on the same studies."""
-_BLOCKS_OF_A_YEAR = 365 / BLOCK_DAYS
 FRESH_DAYS = OLDEST_ANTECEDENT / pd.Timedelta(days=1)
 FRESH_DAYS_OF_NETWORKS = 10.0
 """The networks know of older observations too; chosen on gaps planted in validation years (docs/learning.md)."""
-CLEARLY = 0.98
-"""Share of the squared error without weather ahead that may be left for a forecast of it to count."""
-LEAST_WEIGHT = 0.01
-"""A method with less adds nothing and is left out, with its cost."""
 
 _DIMS = ("forecaster", "start", "lead")
 
@@ -78,9 +47,10 @@ def combination_of(baselines: xr.Dataset, stored: Mapping[str, xr.Dataset], cube
 
     Returns
     -------
-    ``weight`` (fold, forecaster, lead), the weights of all data in fold 0; ``fold`` (start), the weights that forecast
-    it; ``level_error`` (fold, station, lead) to take off; ``mean_squared_error`` (forecaster, lead) of each method, in
-    squared training spreads.
+    ``weight`` (fit, forecaster, lead) of all stations together, ``station_weight`` (station, fit, forecaster, lead) and
+    ``level_error`` (station, fit, lead) of those with a record, the newest fit last; ``position`` (start), the fit that
+    forecasts it, between two where it is not whole; ``mean_squared_error`` (forecaster, lead) of each method over the
+    validation period, in squared training spreads.
     """
     spread = _training_spread(cube)
     every = {name: of_station(stored[name], baselines) for name in stored}
@@ -90,24 +60,35 @@ def combination_of(baselines: xr.Dataset, stored: Mapping[str, xr.Dataset], cube
     most = max(learned, key=len)
     members = ordered(most)
     axis = next(iter(every.values()))
-    fold, block = _folds(axis)
-    errors = _Errors(members, axis.sizes["lead"], Experiment(axis.attrs["experiment"]).sees_moisture)
+    fits, sees_moisture = fits_of(axis), Experiment(axis.attrs["experiment"]).sees_moisture
     complete = [name for name in every if spread.get(name, 0.0) > 0 and set(members) <= set(known[name])]
+    errors = {name: _errors(every[name], members) for name in complete}
+    together = no_products(fits, len(members), axis.sizes["lead"])
     for name in complete:
-        errors.add(_errors(every[name], members) / spread[name], fold, block, axis["calibration"].values == 1)
-    weight = np.stack([errors.weights(left_out) for left_out in range(FOLDS + 1)])
-    level = [_level_errors(_errors(every[name], members), weight, fold, block) for name in complete]
+        together += products_of(errors[name] / spread[name], fits)
+    own, level = [], []
+    for name in complete:
+        mine = products_of(errors[name] / spread[name], fits)
+        own.append(weights_of(together, fits, members, sees_moisture, mine))
+        level.append(level_errors(errors[name], own[-1], fits, sees_moisture))
+    shape = (len(complete), len(fits.knows))
+    weight = {"long_name": "weight of a method", "units": "1"}
     return xr.Dataset(
         {
+            "weight": (("fit", "forecaster", "lead"), weights_of(together, fits, members, sees_moisture), weight),
+            "station_weight": (
+                ("station", "fit", "forecaster", "lead"),
+                np.reshape(own, (*shape, len(members), axis.sizes["lead"])),
+                weight,
+            ),
             "level_error": (
-                ("station", "fold", "lead"),
-                np.reshape(level, (len(complete), FOLDS + 1, axis.sizes["lead"])).astype("float32"),
+                ("station", "fit", "lead"),
+                np.reshape(level, (*shape, axis.sizes["lead"])).astype("float32"),
                 {"long_name": "mean error of the combination that is taken off", "units": "m3 m-3"},
             ),
-            "weight": (("fold", "forecaster", "lead"), weight, {"long_name": "weight of a method", "units": "1"}),
             "mean_squared_error": (
                 ("forecaster", "lead"),
-                errors.mean_squares(),
+                together.mean_squares(),
                 {"long_name": "mean squared error in training variances", "units": "1"},
             ),
         },
@@ -116,7 +97,7 @@ def combination_of(baselines: xr.Dataset, stored: Mapping[str, xr.Dataset], cube
             "station": np.array(complete, dtype=str),
             "start": axis["start"].variable,
             "lead": axis["lead"].variable,
-            "fold": ("start", fold, {"long_name": "group of blocks that its weights do not know"}),
+            "position": ("start", fits.position, {"long_name": "fit of the weights that forecast a start"}),
         },
         attrs={"experiment": axis.attrs["experiment"]},
     )
@@ -137,14 +118,18 @@ def with_combined(dataset: xr.Dataset, baselines: xr.Dataset, combination: xr.Da
     departure. ``observation_age`` (station, start) [days] comes with it where moisture is seen.
     """
     members = of_station(dataset, baselines)["soil_moisture_forecast"].reindex(forecaster=combination["forecaster"])
-    fold = combination["fold"].sel(start=dataset["start"]).values
-    weight = combination["weight"].values[fold].transpose(1, 0, 2)
-    level = _level_of(dataset, combination).values[:, fold]
+    position = combination["position"].sel(start=dataset["start"]).values
+    weight, level = (_at(position, of_fits) for of_fits in _of_stations(dataset, combination))
     quantiles = dataset["soil_moisture_forecast"].transpose("forecaster", "station", "start", "lead", "quantile")
     simple = baselines.sel(station=dataset["station"]).reindex(start=dataset["start"])
     names = members["forecaster"].values.tolist()
     moved = _mixed(
-        members.transpose(*_DIMS).values[:, None], weight[:, None], level, names, _of_networks(quantiles), simple
+        members.transpose(*_DIMS).values[:, None],
+        weight.transpose(2, 0, 1, 3),
+        level,
+        names,
+        _of_networks(quantiles),
+        simple,
     )
     together = xr.concat([quantiles, moved.expand_dims(forecaster=[COMBINED.name])], dim="forecaster")
     found = dataset.drop_dims("forecaster").assign(soil_moisture_forecast=together.assign_attrs(quantiles.attrs))
@@ -170,8 +155,8 @@ def latest_combined(
     -------
     ``latest`` without ``forecaster``, its forecasts combined.
     """
-    weight = combination["weight"].sel(fold=0)
-    weighted = weight["forecaster"].values[weight.any("lead").values]
+    weight, level = (of_fits[:, -1] for of_fits in _of_stations(latest, combination))
+    weighted = combination["forecaster"].values[weight.any(axis=(0, 2))]
     simple = [name for name in fitted_methods(study) if name in weighted or name == DEPARTURE.name]
     ahead = with_steps_ahead(cube, study)
     newest = ahead.get_index("time").get_indexer(pd.Index(latest["start"].values))
@@ -184,9 +169,9 @@ def latest_combined(
     forecasts = np.concatenate(
         [own["soil_moisture_forecast"].transpose("forecaster", "station", "lead").values, networks.sel(quantile=0.5)]
     )
-    shares = np.broadcast_to(weight.reindex(forecaster=members, fill_value=0.0).values[:, None], forecasts.shape)
-    level = _level_of(latest, combination).sel(fold=0).values
-    moved = _mixed(forecasts, shares, level, members, _of_networks(networks), own)
+    shares = xr.DataArray(weight, {"forecaster": combination["forecaster"].values}, ("station", "forecaster", "lead"))
+    shares = shares.reindex(forecaster=members, fill_value=0.0).transpose("forecaster", "station", "lead")
+    moved = _mixed(forecasts, shares.values, level, members, _of_networks(networks), own)
     return latest.drop_dims("forecaster").assign(soil_moisture_forecast=moved).assign_attrs(method=COMBINED.name)
 
 
@@ -236,109 +221,28 @@ def of_station(dataset: xr.Dataset, baselines: xr.Dataset) -> xr.Dataset:
     return networks.drop_dims("forecaster").assign(soil_moisture_forecast=forecasts)
 
 
-@dataclass
-class _Errors:
-    """Sums of products of the errors of all methods over stations, per fold; 0: of all starts that chose."""
-
-    names: Sequence[str]
-    leads: int
-    sees_moisture: bool
-
-    def __post_init__(self) -> None:
-        self.methods = len(self.names)
-        self.products = np.zeros((FOLDS + 1, self.leads, self.methods, self.methods))
-        self.pairs = np.zeros((FOLDS + 1, self.leads))
-        self.blocks = np.zeros((FOLDS + 1, self.leads))
-
-    def add(self, errors: Array, fold: Array, block: Array, fitted: Array) -> None:
-        """Add the errors (method, start, lead) of a station, where all methods have one.
-
-        ``fitted`` (start): whether a start of the folds is fitted on, or chose.
-        """
-        known = np.all(np.isfinite(errors), axis=0)
-        errors = np.where(known, errors, 0.0)
-        for group in range(FOLDS + 1):
-            inside = (fold == group) & fitted if group else (fold > 0) & ~fitted
-            self.products[group] += np.einsum("msl,nsl->lmn", errors[:, inside], errors[:, inside])
-            self.pairs[group] += known[inside].sum(axis=0)
-            for each in np.unique(block[inside]):
-                self.blocks[group] += known[inside & (block == each)].any(axis=0)
-
-    def weights(self, left_out: int) -> Array:
-        """(method, lead) weights of all groups but one; by the starts that chose where there is no other."""
-        groups = [group for group in range(1, FOLDS + 1) if group != left_out]
-        found = np.full((self.methods, self.leads), 1 / self.methods)
-        for lead in range(self.leads):
-            used = groups if self.pairs[groups, lead].any() else [0]
-            pairs, blocks = self.pairs[used, lead].sum(), self.blocks[used, lead].sum()
-            if pairs:
-                found[:, lead] = self._of(self.products[used, lead].sum(axis=0) / pairs, blocks)
-        return found
-
-    def _of(self, products: Array, blocks: float) -> Array:
-        """(method) :func:`weights`, but all on the forecast without weather ahead where that is as good."""
-        alone = np.array([name == WITHOUT.name for name in self.names])
-        found = np.zeros(len(alone))
-        found[~alone] = weights(
-            products[np.ix_(~alone, ~alone)], blocks if self.sees_moisture else blocks / BLOCKS_BLIND
-        )
-        if alone.any() and found @ products @ found > CLEARLY * products[alone, alone].sum():
-            return alone.astype(float)
-        return found
-
-    def mean_squares(self) -> Array:
-        """(method, lead) mean squared error over all groups."""
-        squares = np.einsum("glmm->ml", self.products)
-        return squares / np.maximum(self.pairs.sum(axis=0), 1)
-
-
-def weights(products: Array, blocks: float) -> Array:
-    """(method) weights that minimise the mean squared error, not negative and of sum one.
-
-    Parameters
-    ----------
-    products : (method, method) mean products of errors.
-    blocks : how many blocks of data they are from, above 0.
-    """
-    from scipy.optimize import nnls  # imports slowly
-
-    squares = np.maximum(np.diag(products), 1e-12)
-    doubt = HALF_KNOWN_BLOCKS / (blocks + HALF_KNOWN_BLOCKS)
-    prior = (squares / squares.min()) ** -(POWER * (1 - doubt))
-    prior /= prior.sum()
-    pull = PULL * doubt * squares.min() / blocks
-    root = np.linalg.cholesky(products + (pull + 1e-9 * squares.max()) * np.eye(len(squares)))
-    heavy = 1e3 * np.sqrt(squares.max())  # holds the sum at one
-    found, _ = nnls(
-        np.vstack([root.T, np.full(len(squares), heavy)]), np.append(np.linalg.solve(root, pull * prior), heavy)
-    )
-    found = np.where(found >= LEAST_WEIGHT * found.sum(), found, 0.0)
-    return found / found.sum()
-
-
 def _errors(dataset: xr.Dataset, members: Sequence[str]) -> Array:
     """(method, start, lead) errors of methods at a station, as :func:`of_station` gives it."""
     forecast = dataset["soil_moisture_forecast"].sel(forecaster=list(members)).transpose(*_DIMS).values
     return (forecast - dataset["soil_moisture_observed"].transpose(*_DIMS[1:]).values).astype("float64")
 
 
-def _level_errors(errors: Array, weight: Array, fold: Array, block: Array) -> Array:
-    """(fold, lead) what to take off a station's forecasts: of its errors (method, start, lead) in the other folds."""
-    found = np.zeros((FOLDS + 1, errors.shape[2]))
-    for left_out in range(FOLDS + 1):
-        used = (fold > 0) & (fold != left_out)
-        mixed = np.einsum("ml,msl->sl", weight[left_out], errors[:, used])
-        known, blocks = np.isfinite(mixed), block[used]
-        count = sum(known[blocks == each].any(axis=0).astype(float) for each in np.unique(blocks))
-        mean = np.where(known, mixed, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        found[left_out] = mean * count / (count + LEVEL_BLOCKS) * np.minimum(count / _BLOCKS_OF_A_YEAR, 1)
-    return found
+def _of_stations(dataset: xr.Dataset, combination: xr.Dataset) -> tuple[Array, Array]:
+    """Weights (station, fit, method, lead) and errors to take off (station, fit, lead) of the stations of a dataset; of
+    one without a record the weights of all, and nothing to take off."""
+    names = dataset["station"].values
+    weight = combination["station_weight"].reindex(station=names)
+    own = weight.where(weight.notnull(), combination["weight"])
+    level = combination["level_error"].reindex(station=names, fill_value=0.0)
+    return own.transpose("station", "fit", "forecaster", "lead").values, level.values
 
 
-def _level_of(dataset: xr.Dataset, combination: xr.Dataset) -> xr.DataArray:
-    """``level_error`` (station, fold, lead) of the stations of a dataset; nothing for those that have none."""
-    found = combination["level_error"].reindex(station=dataset["station"].values, fill_value=0.0)
-    return found.transpose("station", "fold", "lead")
+def _at(position: Array, of_fits: Array) -> Array:
+    """(station, start, …) of (station, fit, …) at the positions (start), between two fits where they are not whole."""
+    before = position.astype(int)
+    after = np.minimum(before + 1, of_fits.shape[1] - 1)
+    way = (position - before).reshape(-1, *[1] * (of_fits.ndim - 2))
+    return (1 - way) * of_fits[:, before] + way * of_fits[:, after]
 
 
 def _of_networks(quantiles: xr.DataArray) -> xr.DataArray:
@@ -393,17 +297,6 @@ def freshness(age: Array, days: float) -> Array:
 def _present(dataset: xr.Dataset) -> list[str]:
     known = dataset["soil_moisture_forecast"].notnull().any(["start", "lead"])
     return [str(name) for name in dataset["forecaster"].values[known.values]]
-
-
-def _folds(dataset: xr.Dataset) -> tuple[Array, Array]:
-    """(start) fold of each start of the validation period, 1 to FOLDS, 0 elsewhere; and its block."""
-    times = pd.DatetimeIndex(dataset["start"].values)
-    block = np.asarray((times - times[0]) // pd.Timedelta(days=BLOCK_DAYS), dtype=int)
-    inside = dataset["split"].values == VALIDATION
-    fold = np.zeros(len(times), dtype=int)
-    # a block that chose and the one after it, which is fitted on, share one
-    fold[inside] = 1 + np.unique(block[inside], return_inverse=True)[1] // 2 % FOLDS
-    return fold, block
 
 
 def _training_spread(cube: xr.Dataset) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The combined forecast: what is shown, issued and scored first. The weights are in combination.py."""
+"""The combined forecast: what is shown, issued and scored first. The weights are in weighting.py."""
 
 from soilmoisture_assets.methods.method import Method
 
@@ -10,6 +10,6 @@ METHOD = Method(
     marker="*",
     dash="-",
     sees="what all methods see: it is their weighted mean",
-    source="this platform: weights on validation starts that chose nothing else (methods/combination.py)",
+    source="this platform: weights of validation starts and of what was seen since (methods/weighting.py)",
     speaks=3,
 )

@@ -1,6 +1,6 @@
 """Without weather ahead: the combined forecast of the experiment ``forecast``, beside the methods of ``issued``.
 
-Those see a forecast of the weather; where it is worth nothing, this stands in their place (combination.py).
+Those see a forecast of the weather; where it is worth nothing, this stands in their place (weighting.py).
 """
 
 import numpy as np
@@ -43,6 +43,6 @@ METHOD = Method(
     marker="D",
     dash=":",
     sees="what all methods see but the forecast of the weather: it is the combined forecast of experiment forecast",
-    source="this platform: weights on validation starts that chose nothing else (methods/combination.py)",
+    source="this platform: weights of validation starts and of what was seen since (methods/weighting.py)",
     applies=applies,
 )

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from soilmoisture_assets.methods.combination import FOLDS, combination_of, combined, weights, with_combined
+from soilmoisture_assets.methods.combination import combination_of, combined, with_combined
+from soilmoisture_assets.methods.weighting import FOLDS, weights
 
 STARTS = pd.date_range("2018-01-01", "2019-12-31", freq="D", unit="ns")
 LEADS = [24, 48]
@@ -124,10 +125,11 @@ def test_where_the_weather_ahead_is_worth_nothing_the_forecast_without_it_stands
     found = with_combined(stored["NET__b"], baselines, combination)["soil_moisture_forecast"]
     if weight:
         centre = found.sel(quantile=0.5)
-        level = combination["level_error"].sel(station="NET__b").values[combination["fold"].values]
-        np.testing.assert_allclose(
-            centre.sel(forecaster="combined")[0], centre.sel(forecaster="without_weather")[0] - level, atol=1e-6
-        )
+        first = slice("2018-01-01", "2018-02-25")
+        level = combination["level_error"].sel(station="NET__b").isel(fit=0)
+        both = centre.sel(station="NET__b", start=first)
+        expected = both.sel(forecaster="without_weather") - level
+        np.testing.assert_allclose(both.sel(forecaster="combined"), expected, atol=1e-6)
 
 
 def test_a_start_is_forecast_with_weights_that_do_not_know_it():
@@ -138,14 +140,13 @@ def test_a_start_is_forecast_with_weights_that_do_not_know_it():
         each["soil_moisture_observed"].loc[{"start": block}] += 0.1
     combination = combination_of(baselines, stored, cube)
     after = with_combined(stored["NET__a"], baselines, combination)
-    of_block = combination["fold"].sel(start=block).values
-    assert set(of_block) == {1}
+    assert set(combination["position"].sel(start=block).values) == {0}
     changed = before["soil_moisture_forecast"] != after["soil_moisture_forecast"]
     changed = changed.sel(forecaster="combined").any(["station", "lead", "quantile"])
-    same_fold = combination["fold"] == 1
+    same_fold = combination["position"] == 0
     assert not changed.where(same_fold, False).any()
     assert changed.sel(start="2019").all()
-    assert set(np.unique(combination["fold"])) == set(range(FOLDS + 1))
+    assert set(combination["position"].sel(start="2018").values) == set(range(FOLDS))
 
 
 def test_the_level_of_a_station_is_corrected_by_what_it_was_missed_by():
@@ -157,11 +158,12 @@ def test_the_level_of_a_station_is_corrected_by_what_it_was_missed_by():
         forecasts += 0.06  # one station is forecast too wet, by all methods alike
     combination = combination_of(baselines, stored, cube)
     blocks = 14  # of the validation year
-    taken_off = combination["level_error"].sel(fold=0)
+    taken_off = combination["level_error"].isel(fit=FOLDS)
     np.testing.assert_allclose(taken_off.sel(station="NET__b"), 0.06 * blocks / (blocks + 6), rtol=0.02)
     np.testing.assert_allclose(taken_off.sel(station="NET__a"), 0, atol=1e-3)
     found = with_combined(stored["NET__b"], baselines, combination)
-    assert rmse(found.sel(start="2019"), "combined") == pytest.approx(0.06 * 6 / (blocks + 6), rel=0.05)
+    later = slice("2019-01-01", "2019-01-20")
+    assert rmse(found.sel(start=later), "combined") == pytest.approx(0.06 * 6 / (blocks + 6), rel=0.05)
 
 
 def test_of_less_than_a_year_as_much_less_of_the_level_is_taken_off():
@@ -170,11 +172,11 @@ def test_of_less_than_a_year_as_much_less_of_the_level_is_taken_off():
     for each in stored.values():
         each["soil_moisture_forecast"] += 0.06
     baselines["soil_moisture_forecast"] += 0.06
-    of_a_year = combination_of(baselines, stored, cube)["level_error"].sel(fold=0)
+    of_a_year = combination_of(baselines, stored, cube)["level_error"].isel(fit=FOLDS)
     for name, each in stored.items():
         in_summer = (each["split"] != 2) | (each["start"].dt.month >= 7)
         stored[name] = each.assign(soil_moisture_observed=each["soil_moisture_observed"].where(in_summer))
-    of_half = combination_of(baselines, stored, cube)["level_error"].sel(fold=0)
+    of_half = combination_of(baselines, stored, cube)["level_error"].isel(fit=FOLDS)
     assert float(np.abs(whole["level_error"]).max()) < 1e-3
     blocks = 8  # with an observation
     np.testing.assert_allclose(of_half, 0.06 * blocks / (blocks + 6) * blocks * 28 / 365, rtol=0.02)
@@ -190,15 +192,85 @@ def test_the_level_of_a_station_without_a_record_stays():
     xr.testing.assert_identical(found, with_combined(stored["NET__c"], baselines, without))
 
 
-def test_nothing_of_the_test_period_and_of_held_out_stations_weighs():
+def test_nothing_of_held_out_stations_weighs():
     baselines, stored, cube = study_of(NOISE)
     cube["held_out"][2] = 1
     before = combination_of(baselines, stored, cube)
-    for name, each in stored.items():
-        each["soil_moisture_observed"].loc[{"start": slice("2019", None)}] = 0.9
-        if name == "NET__c":
-            each["soil_moisture_observed"][:] = 0.9
+    stored["NET__c"]["soil_moisture_observed"][:] = 0.9
     xr.testing.assert_identical(combination_of(baselines, stored, cube), before)
+
+
+@pytest.mark.parametrize("experiment", ["drivers", "hindcast"])
+def test_a_later_start_is_forecast_with_what_had_been_seen_by_then(experiment: str):
+    baselines, stored, cube = study_of(NOISE)
+    stored = {name: each.assign_attrs(experiment=experiment) for name, each in stored.items()}
+    before = with_combined(stored["NET__a"], baselines, combination_of(baselines, stored, cube))
+    observed_from = pd.Timestamp("2019-06-01")
+    for each in stored.values():
+        targets = each["start"] + each["lead"].astype("timedelta64[h]")
+        each["soil_moisture_observed"] += 0.3 * (targets >= observed_from)
+    after = with_combined(stored["NET__a"], baselines, combination_of(baselines, stored, cube))
+    changed = before["soil_moisture_forecast"] != after["soil_moisture_forecast"]
+    changed = changed.sel(forecaster="combined").any(["station", "lead", "quantile"])
+    assert not changed.sel(start=slice(None, "2019-05-31")).any()
+    assert changed.sel(start=slice("2019-08-01", None)).all()
+
+
+def test_the_weights_of_a_later_year_follow_its_errors_and_do_not_jump():
+    baselines, stored, cube = study_of(NOISE)
+    noise = np.random.default_rng(1).normal(0, 0.1, len(STARTS))
+    for station in STATIONS:  # in the later year one method fails
+        failing = stored[station]["soil_moisture_forecast"].loc[{"forecaster": "station_model", "start": "2019"}]
+        failing += xr.DataArray(noise, {"start": STARTS}).sel(start="2019")
+    combination = combination_of(baselines, stored, cube)
+    weight = combination["weight"].sel(forecaster="station_model")
+    assert (weight.isel(fit=FOLDS) > 0.25).all()
+    assert (weight.isel(fit=-1) < 0.5 * weight.isel(fit=FOLDS)).all()
+    position = combination["position"].sel(start="2019")
+    assert float(position[0]) == FOLDS
+    assert float(position.diff("start").min()) >= 0
+    assert float(position.diff("start").max()) == pytest.approx(1 / 28)
+
+
+def test_a_station_weighs_methods_by_its_own_errors_the_more_of_them_are_known():
+    baselines, stored, cube = study_of(NOISE)
+    better = baselines["soil_moisture_forecast"].sel(station="NET__a", forecaster="persistence")
+    better[:] = stored["NET__a"]["soil_moisture_observed"][0] + 0.1 * (better - better.mean())
+    combination = combination_of(baselines, stored, cube)
+    own, others = (
+        combination["station_weight"].sel(station=name, forecaster="persistence", lead=24)
+        for name in ("NET__a", "NET__b")
+    )
+    more = (own - others).values
+    assert more[FOLDS] > 0.02
+    assert more[-1] > 1.2 * more[FOLDS]
+
+
+def test_where_no_moisture_is_seen_nothing_that_was_observed_later_moves_the_forecasts_of_its_station():
+    baselines, stored, cube = study_of(NOISE)
+    stored = {name: each.assign_attrs(experiment="drivers") for name, each in stored.items()}
+
+    def forecast(of: str) -> xr.DataArray:
+        combination = combination_of(baselines, stored, cube)
+        return with_combined(stored[of], baselines, combination)["soil_moisture_forecast"].sel(forecaster="combined")
+
+    before, of_other = forecast("NET__a"), forecast("NET__b")
+    stored["NET__a"]["soil_moisture_observed"].loc[{"start": "2019"}] += 0.1
+    np.testing.assert_allclose(forecast("NET__a"), before, atol=1e-6)
+    assert float(np.abs(forecast("NET__b") - of_other).max()) > 1e-4
+
+
+def test_the_level_follows_what_is_seen_of_a_station():
+    def level(experiment: str) -> xr.DataArray:
+        baselines, stored, cube = study_of(dict.fromkeys(NOISE, 0.001))
+        stored = {name: each.assign_attrs(experiment=experiment) for name, each in stored.items()}
+        stored["NET__b"]["soil_moisture_observed"].loc[{"start": "2019"}] -= 0.06  # another sensor
+        return combination_of(baselines, stored, cube)["level_error"].sel(station="NET__b")
+
+    followed = level("hindcast")
+    np.testing.assert_allclose(followed.isel(fit=-1), 0.03 * 27 / (27 + 6), rtol=0.1)
+    np.testing.assert_allclose(followed.isel(fit=FOLDS), 0, atol=1e-3)
+    np.testing.assert_allclose(level("drivers"), 0, atol=1e-3)
 
 
 def test_a_station_without_a_model_of_its_own_is_combined_with_the_regional_one():
@@ -213,7 +285,7 @@ def test_a_station_without_a_model_of_its_own_is_combined_with_the_regional_one(
 def test_without_a_block_to_fit_on_the_starts_that_chose_say_the_weights():
     baselines, stored, cube = study_of(NOISE)
     stored = {name: each.assign_coords(calibration=0 * each["calibration"]) for name, each in stored.items()}
-    weight = combination_of(baselines, stored, cube)["weight"].sel(fold=0)
+    weight = combination_of(baselines, stored, cube)["weight"].isel(fit=FOLDS)
     assert float(weight.sel(forecaster="station_model").mean()) > 0.25
 
 
@@ -223,7 +295,7 @@ def test_where_no_moisture_is_seen_few_blocks_weigh_methods_more_alike_and_many_
         kept = slice(int((STARTS - STARTS[0]).days.searchsorted(30 * months)))
         few = {name: each.isel(start=kept).assign_attrs(experiment=experiment) for name, each in stored.items()}
         combination = combination_of(baselines, dict(list(few.items())[:1]), cube)
-        return float(combination["weight"].sel(fold=0).std("forecaster").mean())
+        return float(combination["weight"].isel(fit=FOLDS).std("forecaster").mean())
 
     assert spread_of_weights("drivers", 6) < 0.8 * spread_of_weights("hindcast", 6)
     assert spread_of_weights("drivers", 12) > 0.8 * spread_of_weights("hindcast", 12)
