@@ -114,7 +114,15 @@ def _forecasts(work: Work) -> Iterator[Made]:
         uncalibrated = work.given(path, name)["uncalibrated"].load()
         found = with_valid_time(calibrated(with_combined(uncalibrated, baselines, combination), calibration))
         work.progress(done, len(work.partitions), name)
-        yield Made(found, name, metadata=_errors(found, baselines, work.study))
+        own = combination.station_weight.sel(station=name) if name in combination.station else combination.weight
+        yield Made(found, name, metadata=_errors(found, baselines, work.study) | _newest(own))
+
+
+def _newest(weight: xr.DataArray) -> dict[str, object]:
+    """What each method weighs (fit, forecaster, lead) in the forecasts that are issued next."""
+    last = weight.isel(fit=-1, lead=-1)
+    shares = zip(last.forecaster.values, last.values, strict=True)
+    return {f"newest weights at {last.lead.item()} h": {title(name): float(share) for name, share in shares if share}}
 
 
 def _errors(found: xr.Dataset, baselines: xr.Dataset, study: Study) -> dict[str, object]:
