@@ -62,15 +62,14 @@ def combination_of(baselines: xr.Dataset, stored: Mapping[str, xr.Dataset], cube
     axis = next(iter(every.values()))
     fits, sees_moisture = fits_of(axis), Experiment(axis.attrs["experiment"]).sees_moisture
     complete = [name for name in every if spread.get(name, 0.0) > 0 and set(members) <= set(known[name])]
-    errors = {name: _errors(every[name], members) for name in complete}
     together = no_products(fits, len(members), axis.sizes["lead"])
     for name in complete:
-        together += products_of(errors[name] / spread[name], fits)
+        together += products_of(_errors(every[name], members) / spread[name], fits)
     own, level = [], []
-    for name in complete:
-        mine = products_of(errors[name] / spread[name], fits)
-        own.append(weights_of(together, fits, members, sees_moisture, mine))
-        level.append(level_errors(errors[name], own[-1], fits, sees_moisture))
+    for name in complete:  # again, since those of a thousand stations would take gigabytes
+        errors = _errors(every[name], members)
+        own.append(weights_of(together, fits, members, sees_moisture, products_of(errors / spread[name], fits)))
+        level.append(level_errors(errors, own[-1], fits, sees_moisture))
     shape = (len(complete), len(fits.knows))
     weight = {"long_name": "weight of a method", "units": "1"}
     return xr.Dataset(
