@@ -17,7 +17,6 @@ Without a name, all three run.
 
 import argparse
 import json
-import os
 import platform
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from scipy.stats import spearmanr
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the made-up stations are those of the tests
 
+from soilmoisture_assets import machine
 from soilmoisture_assets.alignment.neighbours import nearest_stations
 from soilmoisture_assets.alignment.splits import split_labels
 from soilmoisture_assets.assets import EXPLAINED
@@ -220,7 +220,7 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     parts = arguments.parts or PARTS
     result: dict[str, Any] = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads of torch"
+        "machine": f"{platform.machine()}, {machine.cores()} cores, {torch.get_num_threads()} threads of torch"
     }
     if "truth" in parts:
         result["truth"] = [truth(seed, arguments.networks) for seed in arguments.seeds]

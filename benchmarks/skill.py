@@ -12,7 +12,6 @@ intervals by paired bootstrap, over the stations of a study or over the studies 
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Hashable, Iterator
@@ -27,6 +26,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets import machine
 from soilmoisture_assets.alignment.neighbours import nearest_stations
 from soilmoisture_assets.alignment.splits import TEST, TRAIN, VALIDATION, split_labels
 from soilmoisture_assets.assets import CUBE
@@ -186,7 +186,7 @@ def comparison() -> list[dict[str, Any]]:
     for parent in {kind.parent for kind in KINDS}:
         _parent(parent)
     tasks = [(kind, number) for kind in KINDS for number in range(kind.studies)]
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(machine.cores(), get_context("spawn")) as pool:
         scores = dict(zip(tasks, pool.map(skill_of, *zip(*tasks, strict=True)), strict=True))
     for kind in KINDS:
         own = [scores[kind, number]["r2"].median("station") for number in range(kind.studies)]

@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from soilmoisture_assets import machine
 from soilmoisture_assets.store import Address, Record, Store, formats
 
 INPUTS = ("temperature", "precipitation", "shortwave")
@@ -159,7 +160,7 @@ def main() -> None:
     options = parser.parse_args()
     step = "1h" if options.hourly else "12h"
     report: dict[str, Any] = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "machine": f"{platform.machine()}, {machine.cores()} cores, Python {platform.python_version()}",
         "cube": f"{options.stations} stations, {options.years} years, step {step}",
         "rounds": options.rounds,
     }

@@ -12,7 +12,6 @@ history tokens among the 16 starts of a run. Where the processor multiplies bflo
 import argparse
 import datetime as dt
 import json
-import os
 import platform
 import resource
 import time
@@ -24,6 +23,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from soilmoisture_assets import machine
 from soilmoisture_assets.alignment.splits import TRAIN
 from soilmoisture_assets.learning import fit
 from soilmoisture_assets.learning.model import Model
@@ -197,7 +197,7 @@ def seconds_of_epochs(train: Callable[[Progress], None], epochs: int) -> float:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--stations", type=int, default=24)
-    arguments.add_argument("--threads", type=int, default=os.cpu_count())
+    arguments.add_argument("--threads", type=int, default=machine.cores())
     arguments.add_argument("--full", action="store_true", help="train all 360 stations and epochs")
     arguments.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = arguments.parse_args()

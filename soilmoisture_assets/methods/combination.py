@@ -69,7 +69,8 @@ def combination_of(baselines: xr.Dataset, stored: Mapping[str, xr.Dataset], cube
     for name in complete:  # again, since those of a thousand stations would take gigabytes
         errors = _errors(every[name], members)
         own.append(weights_of(together, fits, members, sees_moisture, products_of(errors / spread[name], fits)))
-        level.append(level_errors(errors, own[-1], fits, sees_moisture))
+        of_another = own[-1][:, members.index(WITHOUT.name)] if WITHOUT.name in members else 0.0
+        level.append((1 - of_another) * level_errors(errors, own[-1], fits, sees_moisture))  # off already in that one
     shape = (len(complete), len(fits.knows))
     weight = {"long_name": "weight of a method", "units": "1"}
     return xr.Dataset(
