@@ -21,8 +21,9 @@ from soilmoisture_assets.alignment.splits import CODES
 from soilmoisture_assets.assets import CUBE
 from soilmoisture_assets.deployment import Deployment, load_deployment
 from soilmoisture_assets.errors import SoilMoistureError
-from soilmoisture_assets.methods.combination import CombinedForecasts, of_station, weights
+from soilmoisture_assets.methods.combination import CombinedForecasts, of_station
 from soilmoisture_assets.methods.combined import METHOD as COMBINED
+from soilmoisture_assets.methods.weighting import weights
 from soilmoisture_assets.scores import Array, median_interval, r2
 from soilmoisture_assets.study import Experiment
 
