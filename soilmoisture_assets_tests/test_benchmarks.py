@@ -1,4 +1,4 @@
-"""Benchmarks: each of them can be read by Python as the package is today. What they measure takes longer than a test."""
+"""Benchmarks: each can be read by Python as the package is today. What they measure takes longer than a test."""
 
 import runpy
 from pathlib import Path
