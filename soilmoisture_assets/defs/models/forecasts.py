@@ -83,11 +83,7 @@ def _combination(work: Work) -> Iterator[Made]:
 
     given = work.given()
     found = combination_of(given["baselines"].load(), given["forecasts"], given["cube"])
-    last = found.weight.isel(fit=-1, lead=-1).to_series()
-    yield Made(
-        found,
-        metadata={"newest weights at the last lead": {title(name): float(w) for name, w in last.items() if w > 0}},
-    )
+    yield Made(found, metadata=_newest(found.weight))
 
 
 def _calibration(work: Work) -> Iterator[Made]:
