@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pandas as pd
+import pytest
 
 from soilmoisture_assets.store.records import State
 from soilmoisture_assets_tests.integration.conftest import STUDY, Workplace, copy_of, workplace
@@ -77,6 +79,17 @@ def test_every_station_of_the_cube_has_a_model_and_a_forecast(finished: Workplac
     assert deployment.reasons(State.LEFT_OUT, "models/station_model_forecast") == []
     assert sorted(path.stem for path in (folder / "station_model_forecast").glob("*.safetensors")) == stations
     assert sorted(path.stem for path in (folder / "station_forecast_forecast").glob("*.nc")) == stations
+
+
+@pytest.mark.parametrize("asset", ["combination_forecast", "station_forecast_forecast"])
+def test_the_web_ui_shows_what_each_method_weighs_now(finished: Workplace, asset: str):
+    with dg.DagsterInstance.from_config(str(finished.data / "dagster_home")) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey(["small", "models", asset]))
+    assert event is not None
+    assert event.asset_materialization is not None
+    weights = event.asset_materialization.metadata["newest weights at 72 h"].value
+    assert sum(weights.values()) == pytest.approx(1)
+    assert "station model" in weights
 
 
 def test_stored_figures_open_and_are_not_empty(finished: Workplace):
