@@ -147,8 +147,8 @@ def test_each_message_that_is_explained_is_one_of_the_program():
 def test_the_skill_on_the_front_page_is_that_of_the_page_on_skill():
     front, whole = (
         {
-            line.replace("*", "")
-            for line in page.read_text().splitlines()
+            line
+            for line in page.read_text().replace("*", "").splitlines()
             if re.match(r"\| [a-z ]+ \|.*0\.\d{3} / ", line)
         }
         for page in (ROOT / "README.md", ROOT / "docs" / "skill.md")

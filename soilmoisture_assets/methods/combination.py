@@ -72,14 +72,17 @@ def combination_of(baselines: xr.Dataset, stored: Mapping[str, xr.Dataset], cube
         of_another = own[-1][:, members.index(WITHOUT.name)] if WITHOUT.name in members else 0.0
         level.append((1 - of_another) * level_errors(errors, own[-1], fits, sees_moisture))  # off already in that one
     shape = (len(complete), len(fits.knows))
-    weight = {"long_name": "weight of a method", "units": "1"}
     return xr.Dataset(
         {
-            "weight": (("fit", "forecaster", "lead"), weights_of(together, fits, members, sees_moisture), weight),
+            "weight": (
+                ("fit", "forecaster", "lead"),
+                weights_of(together, fits, members, sees_moisture),
+                {"long_name": "weight of a method", "units": "1"},
+            ),
             "station_weight": (
                 ("station", "fit", "forecaster", "lead"),
                 np.reshape(own, (*shape, len(members), axis.sizes["lead"])),
-                weight,
+                {"long_name": "weight of a method at a station", "units": "1"},
             ),
             "level_error": (
                 ("station", "fit", "lead"),
