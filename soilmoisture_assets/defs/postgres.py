@@ -5,6 +5,7 @@ instance (cli/terminal.py).
 """
 
 import re
+import time
 
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -25,6 +26,8 @@ storage:
 """What dagster.yaml says more where there is a server; the address, with its password, stays in the environment."""
 OLDEST_VERSION = 13
 SECONDS_TO_CONNECT = 10
+SECONDS_TO_MAKE_TABLES = 20
+"""After which nobody is still making them."""
 _FIXES = {
     r"password|authentication": f"Correct the user or the password in {POSTGRES}, PGPASSWORD or ~/.pgpass.",
     r"database .* does not exist": "Make it on the server: createdb --owner USER DATABASE",
@@ -61,7 +64,7 @@ def server(url: SecretStr, *, outdated: bool = False) -> str:
             version = int((connection.dialect.server_version_info or (0,))[0])
             may_make = connection.scalar(sa.text("select has_schema_privilege(current_schema(), 'create')"))
             made = connection.scalar(sa.text("select to_regclass('alembic_version') is not null"))
-            found, newest = check_alembic_revision(get_alembic_config(""), connection) if made else (None, None)
+            of_another = made and _of_another_version(connection)
     except ImportError as error:
         raise StudyError(
             f"{POSTGRES} is set, but what speaks to Postgres is not installed ({error.name}).\n"
@@ -78,10 +81,20 @@ def server(url: SecretStr, *, outdated: bool = False) -> str:
             f"{place}: this user may make no tables in database {address.database}.\n"
             f"  Give it to the user: ALTER DATABASE {address.database} OWNER TO {address.username}"
         )
-    if found != newest and not outdated:
+    if of_another and not outdated:
         raise StudyError(
             f"{place}: the tables in database {address.database} are those of another version of Dagster.\n"
             "  Install what the others have. If this machine has the newer one: end all that uses them, back them up, "
             "then type: soilmoisture migrate"
         )
     return f"{place}, version {version}, database {address.database}"
+
+
+def _of_another_version(connection: sa.Connection) -> bool:
+    """Whether the tables are. Who makes them says their version a moment after they are there."""
+    until = time.monotonic() + SECONDS_TO_MAKE_TABLES
+    while True:
+        found, newest = check_alembic_revision(get_alembic_config(""), connection)
+        if found is not None or time.monotonic() > until:
+            return found != newest
+        time.sleep(0.1)

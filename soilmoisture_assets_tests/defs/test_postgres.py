@@ -1,6 +1,7 @@
 """The instance on a real Postgres server: what is wrong with it is said, and runs of many stations work."""
 
 import hashlib
+import threading
 from pathlib import Path
 
 import dagster as dg
@@ -85,6 +86,19 @@ def test_tables_of_another_version_are_refused_until_they_are_migrated(
     assert postgres_server.ask(database, "select version_num from alembic_version") == newest
     with instance_of(settings) as instance:
         assert instance.get_dynamic_partitions("kept") == ["a"]
+
+
+def test_tables_that_another_command_is_just_making_are_waited_for(settings: Settings, postgres_server: PostgresServer):
+    database = "test_tables_that_another_command_is_just_making_are_waited_for"[:63]
+    with instance_of(settings):
+        newest = postgres_server.ask(database, "select version_num from alembic_version")
+    postgres_server.ask(database, "delete from alembic_version")
+    said = f"insert into alembic_version values ('{newest}')"
+    later = threading.Timer(1, postgres_server.ask, (database, said))
+    later.start()
+    with instance_of(settings) as instance:
+        assert instance.get_runs() == []
+    later.join()
 
 
 def test_a_run_of_any_number_of_stations_fits_in_the_tables(settings: Settings, tmp_path: Path):
