@@ -4,9 +4,10 @@ Belongs here: which errors are known to which weights, and the weights of all st
 forecasts that are made with them (combination.py).
 
 Weights are fitted on the validation starts that have chosen nothing else (alignment/splits.py) and, block by block of
-later starts, on all forecasts whose target days had been seen by then, as a service would do it every month. A start
-that is fitted on is itself forecast with weights of the other blocks, so that intervals and scores of it are honest; a
-later start with weights on their way from those of the block before to those of its own, so that nothing jumps.
+later starts up to the end of the splits, on all forecasts whose target days had been seen by then. A start that is
+fitted on is itself forecast with weights of the other blocks, so that intervals and scores of it are honest; a later
+start with weights on their way from those of the block before to those of its own, so that nothing jumps. What comes
+after the splits takes the last ones, as it takes all that was learned.
 
 Per lead no weight is negative and they add up to one. They minimise the mean squared error in units of each station's
 training spread, drawn towards weights that fall with each method's own error, the more the fewer blocks of data there

@@ -213,6 +213,23 @@ def test_a_later_start_is_forecast_with_what_had_been_seen_by_then(experiment: s
     assert changed.sel(start=slice("2019-08-01", None)).all()
 
 
+@pytest.mark.parametrize("experiment", ["drivers", "hindcast"])
+def test_forecasts_stay_when_a_month_of_newer_data_arrives(experiment: str):
+    baselines, stored, cube = study_of(NOISE)
+
+    def until(end: str) -> xr.DataArray:
+        known = {}
+        for name, each in stored.items():
+            part = each.sel(start=slice(None, end)).assign_attrs(experiment=experiment)
+            seen = part["start"] + part["lead"].astype("timedelta64[h]") <= pd.Timestamp(end)
+            known[name] = part.assign(soil_moisture_observed=part["soil_moisture_observed"].where(seen))
+        combination = combination_of(baselines, known, cube)
+        return with_combined(known["NET__a"], baselines, combination)["soil_moisture_forecast"]
+
+    before = until("2019-08-20")
+    xr.testing.assert_identical(until("2019-09-20").sel(start=before["start"]), before)
+
+
 def test_the_weights_of_a_later_year_follow_its_errors_and_do_not_jump():
     baselines, stored, cube = study_of(NOISE)
     noise = np.random.default_rng(1).normal(0, 0.1, len(STARTS))
