@@ -818,7 +818,7 @@ def _report(study: Study, drawn: list[Asset]) -> Asset:
         REPORT,
         ".html",
         "Data, quality, models, skill, drivers, every figure and an interactive station map on one page.",
-        code="9",
+        code="10",
         inputs={
             "cube": Input(CUBE),
             "stations": Input(COMMON),

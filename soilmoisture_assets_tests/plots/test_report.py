@@ -279,6 +279,14 @@ def test_sections_fold_by_keyboard_and_open_where_a_link_leads(page, browser):
     tab.close()
 
 
+def test_nothing_moves_on_under_the_pointer(page, browser):
+    tab = browser.new_page()
+    tab.goto(page.as_uri())
+    # where it glides, a link that is pressed meanwhile is let go beside it, and leads nowhere
+    assert tab.evaluate("() => { scrollTo(0, 1500); return scrollY; }") == 1500
+    tab.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_can_be_read_on_its_ground(scheme):
     css = resources.files("soilmoisture_assets.plots").joinpath("report.css").read_text()
