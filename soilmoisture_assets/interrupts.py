@@ -15,6 +15,8 @@ from typing import NoReturn
 from soilmoisture_assets.errors import Interrupted
 
 _IMPORTS = "<frozen importlib._bootstrap>"
+_CLOSING = {("sqlalchemy.pool.base", name) for name in ("_close_connection", "_finalize_fairy")}
+"""Functions that log whatever is raised in them, with its traceback."""
 
 
 def leave(signum: int, frame: FrameType | None) -> NoReturn:
@@ -24,12 +26,15 @@ def leave(signum: int, frame: FrameType | None) -> NoReturn:
     os._exit(Interrupted.EXIT_CODE)
 
 
-def interrupt(signum: int, frame: FrameType | None) -> NoReturn:
-    """Raise Interrupted; amid an import, where an error may be swallowed or told in other words, end at once."""
+def interrupt(signum: int, frame: FrameType | None) -> None:
+    """Raise Interrupted; amid an import, where an error may be swallowed or told in other words, end at once; while a
+    connection to a database is closed, once that is done."""
     each = frame
     while each is not None:
         if each.f_code.co_filename == _IMPORTS:
             leave(signum, frame)
+        if (each.f_globals.get("__name__"), each.f_code.co_name) in _CLOSING:
+            return _interrupt_soon()
         each = each.f_back
     raise Interrupted
 
@@ -50,8 +55,12 @@ def interruptible() -> Iterator[None]:
 def _raise_elsewhere(ignored: "sys.UnraisableHookArgs") -> None:
     """Python drops what is raised while an object is finalised, and the command would go on: send the signal again."""
     if isinstance(ignored.exc_value, Interrupted):
-        import threading
-
-        threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+        _interrupt_soon()
     else:
         sys.__unraisablehook__(ignored)
+
+
+def _interrupt_soon() -> None:
+    import threading
+
+    threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from soilmoisture_assets.errors import Interrupted
 from soilmoisture_assets.interrupts import interruptible
@@ -62,3 +64,31 @@ def test_ctrl_c_while_python_finalises_an_object_is_not_lost():
 
     with pytest.raises(Interrupted), interruptible():
         finalise_and_go_on()
+
+
+@pytest.mark.parametrize("method", ["rollback", "close"])
+def test_ctrl_c_while_a_connection_is_closed_waits_until_it_is(method: str, caplog: pytest.LogCaptureFixture):
+    done: list[str] = []
+
+    class Connection(sqlite3.Connection):
+        pass
+
+    def interrupted(own: Connection) -> None:
+        signal.raise_signal(signal.SIGINT)
+        getattr(sqlite3.Connection, method)(own)
+        done.append(method)
+
+    engine = sqlalchemy.create_engine(
+        "sqlite://", poolclass=sqlalchemy.NullPool, creator=lambda: sqlite3.connect(":memory:", factory=Connection)
+    )
+    connection = engine.raw_connection()
+    setattr(Connection, method, interrupted)
+
+    def close_and_go_on() -> None:
+        connection.close()
+        time.sleep(30)
+
+    with pytest.raises(Interrupted), interruptible():
+        close_and_go_on()
+    assert done == [method]
+    assert not caplog.records
